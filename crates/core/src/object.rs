@@ -1,0 +1,193 @@
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The kinds of Kubernetes object that Bailiwick reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[non_exhaustive]
+#[allow(
+    missing_docs,
+    reason = "each variant is the Kubernetes kind of the same name"
+)]
+pub enum Kind {
+    Role,
+    ClusterRole,
+    RoleBinding,
+    ClusterRoleBinding,
+    Namespace,
+    ServiceAccount,
+    Secret,
+    Node,
+    Pod,
+    Deployment,
+    ReplicaSet,
+    StatefulSet,
+    DaemonSet,
+    Job,
+    CronJob,
+    ReplicationController,
+    CustomResourceDefinition,
+}
+
+/// A kind that Bailiwick does not read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("kind `{0}` is not one that Bailiwick reads")]
+pub struct UnknownKind(pub String);
+
+impl Kind {
+    /// Every kind, in the order of the declaration.
+    pub const ALL: [Self; 17] = [
+        Self::Role,
+        Self::ClusterRole,
+        Self::RoleBinding,
+        Self::ClusterRoleBinding,
+        Self::Namespace,
+        Self::ServiceAccount,
+        Self::Secret,
+        Self::Node,
+        Self::Pod,
+        Self::Deployment,
+        Self::ReplicaSet,
+        Self::StatefulSet,
+        Self::DaemonSet,
+        Self::Job,
+        Self::CronJob,
+        Self::ReplicationController,
+        Self::CustomResourceDefinition,
+    ];
+
+    /// The four kinds that RBAC is made of.
+    pub const RBAC: [Self; 4] = [
+        Self::Role,
+        Self::ClusterRole,
+        Self::RoleBinding,
+        Self::ClusterRoleBinding,
+    ];
+
+    /// The kind as Kubernetes spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Role => "Role",
+            Self::ClusterRole => "ClusterRole",
+            Self::RoleBinding => "RoleBinding",
+            Self::ClusterRoleBinding => "ClusterRoleBinding",
+            Self::Namespace => "Namespace",
+            Self::ServiceAccount => "ServiceAccount",
+            Self::Secret => "Secret",
+            Self::Node => "Node",
+            Self::Pod => "Pod",
+            Self::Deployment => "Deployment",
+            Self::ReplicaSet => "ReplicaSet",
+            Self::StatefulSet => "StatefulSet",
+            Self::DaemonSet => "DaemonSet",
+            Self::Job => "Job",
+            Self::CronJob => "CronJob",
+            Self::ReplicationController => "ReplicationController",
+            Self::CustomResourceDefinition => "CustomResourceDefinition",
+        }
+    }
+
+    /// API group; empty is the core group.
+    pub fn group(self) -> &'static str {
+        match self {
+            Self::Role | Self::ClusterRole | Self::RoleBinding | Self::ClusterRoleBinding => {
+                crate::names::RBAC_GROUP
+            }
+            Self::Namespace
+            | Self::ServiceAccount
+            | Self::Secret
+            | Self::Node
+            | Self::Pod
+            | Self::ReplicationController => "",
+            Self::Deployment | Self::ReplicaSet | Self::StatefulSet | Self::DaemonSet => "apps",
+            Self::Job | Self::CronJob => "batch",
+            Self::CustomResourceDefinition => "apiextensions.k8s.io",
+        }
+    }
+
+    /// Plural resource name.
+    pub fn resource(self) -> &'static str {
+        match self {
+            Self::Role => "roles",
+            Self::ClusterRole => "clusterroles",
+            Self::RoleBinding => "rolebindings",
+            Self::ClusterRoleBinding => "clusterrolebindings",
+            Self::Namespace => "namespaces",
+            Self::ServiceAccount => "serviceaccounts",
+            Self::Secret => "secrets",
+            Self::Node => "nodes",
+            Self::Pod => "pods",
+            Self::Deployment => "deployments",
+            Self::ReplicaSet => "replicasets",
+            Self::StatefulSet => "statefulsets",
+            Self::DaemonSet => "daemonsets",
+            Self::Job => "jobs",
+            Self::CronJob => "cronjobs",
+            Self::ReplicationController => "replicationcontrollers",
+            Self::CustomResourceDefinition => "customresourcedefinitions",
+        }
+    }
+
+    /// Whether objects of this kind live in a namespace.
+    pub fn is_namespaced(self) -> bool {
+        !matches!(
+            self,
+            Self::ClusterRole
+                | Self::ClusterRoleBinding
+                | Self::Namespace
+                | Self::Node
+                | Self::CustomResourceDefinition
+        )
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = UnknownKind;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| UnknownKind(text.to_owned()))
+    }
+}
+
+/// One object of the cluster, by name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ObjectRef {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its namespace; empty for a cluster-scoped kind.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub namespace: crate::Str,
+    /// Its name.
+    pub name: crate::Str,
+}
+
+impl ObjectRef {
+    /// A reference to the object of this kind, namespace (empty for none) and name.
+    pub fn new(kind: Kind, namespace: &str, name: &str) -> Self {
+        Self {
+            kind,
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+}
+
+impl fmt::Display for ObjectRef {
+    /// `Kind name` or `Kind namespace/name`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.namespace {
+            "" => write!(f, "{} {}", self.kind, self.name),
+            namespace => write!(f, "{} {namespace}/{}", self.kind, self.name),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::place::Place;
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing; nothing to do by itself.
+    Info,
+    /// Untidy, or a step of an attack that needs several others.
+    Low,
+    /// Should be mended.
+    Medium,
+    /// Leads to broad access with one further step.
+    High,
+    /// Is full control of a namespace or of the cluster, or open to everybody.
+    Critical,
+}
+
+impl Severity {
+    /// From least to most.
+    pub const ALL: [Self; 5] = [
+        Self::Info,
+        Self::Low,
+        Self::Medium,
+        Self::High,
+        Self::Critical,
+    ];
+
+    /// The word in lower case, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Severity {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|severity| severity.as_str() == text)
+            .ok_or_else(|| {
+                format!("`{text}` is no severity; write info, low, medium, high or critical")
+            })
+    }
+}
+
+/// Something to report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Stable id in kebab case, such as `wildcard-verbs` or `duplicate-key`; `bailiwick explain ID` prints its page.
+    pub id: Cow<'static, str>,
+    /// How much it matters.
+    pub severity: Severity,
+    /// One sentence: what is the case, with names.
+    pub message: String,
+    /// Where it stands. The first is the primary place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<Place>,
+    /// Facts that support it, one a line: who is affected, which grant leads there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
+    /// What to do, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// A change that mends it, where one can be named exactly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<Fix>,
+    /// Whether something could not be read because of it, so that every answer from this input is partial.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub input_lost: bool,
+}
+
+/// An exact change that mends a finding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fix {
+    /// What the change does, in a sentence.
+    pub title: String,
+    /// Commands or a manifest, ready to paste.
+    pub text: String,
+}
+
+impl Finding {
+    /// A finding without places, evidence or advice yet.
+    pub fn new(
+        id: impl Into<Cow<'static, str>>,
+        severity: Severity,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            severity,
+            message: message.into(),
+            places: Vec::new(),
+            evidence: Vec::new(),
+            help: None,
+            fix: None,
+            input_lost: false,
+        }
+    }
+
+    /// Adds a place.
+    #[must_use]
+    pub fn at(mut self, place: Place) -> Self {
+        self.places.push(place);
+        self
+    }
+
+    /// Adds a supporting fact.
+    #[must_use]
+    pub fn because(mut self, fact: impl Into<String>) -> Self {
+        self.evidence.push(fact.into());
+        self
+    }
+
+    /// Says what to do.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Names the change that mends it.
+    #[must_use]
+    pub fn fix(mut self, title: impl Into<String>, text: impl Into<String>) -> Self {
+        self.fix = Some(Fix {
+            title: title.into(),
+            text: text.into(),
+        });
+        self
+    }
+
+    /// Says that part of the input was lost.
+    #[must_use]
+    pub fn losing_input(mut self) -> Self {
+        self.input_lost = true;
+        self
+    }
+}

@@ -1,0 +1,10 @@
+//! The one type for everything that Bailiwick has to report: a [`Finding`] about the cluster, or about the input that
+//! it was read from, with its severity, its places and what to do.
+//!
+//! Renderers (text, JSON, SARIF, Markdown) live in `bailiwick-report`; nothing here formats for a terminal.
+
+mod finding;
+mod place;
+
+pub use finding::{Finding, Fix, Severity};
+pub use place::{Excerpt, Place, Position, Span};
