@@ -1,0 +1,145 @@
+use bailiwick_core::{Kind, ObjectRef, Str};
+use serde::{Deserialize, Serialize};
+
+use crate::meta::ObjectMeta;
+use crate::origin::Origin;
+use crate::rbac::{Binding, Role};
+use crate::workload::Workload;
+
+/// Any object that Bailiwick reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "object", rename_all = "camelCase")]
+pub enum Object {
+    /// A Role or ClusterRole.
+    Role(Role),
+    /// A RoleBinding or ClusterRoleBinding.
+    Binding(Binding),
+    /// A Namespace.
+    Namespace(Namespace),
+    /// A ServiceAccount.
+    ServiceAccount(ServiceAccount),
+    /// A Secret, without its contents.
+    Secret(Secret),
+    /// A Node.
+    Node(Node),
+    /// A Pod or an object with a pod template.
+    Workload(Workload),
+    /// A CustomResourceDefinition.
+    CustomResource(CustomResource),
+}
+
+/// One change of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delta {
+    /// The object is there now, in place of whatever had its name.
+    Upsert(Box<Object>, Origin),
+    /// The object is gone.
+    Remove(ObjectRef),
+}
+
+/// A Namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Namespace {
+    /// Name and labels.
+    pub metadata: ObjectMeta,
+}
+
+/// A Node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// Name and labels.
+    pub metadata: ObjectMeta,
+}
+
+/// A ServiceAccount.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ServiceAccount {
+    /// Name, namespace, labels.
+    pub metadata: ObjectMeta,
+    /// Whether pods mount its token unless they say otherwise; `None` means yes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub automount_service_account_token: Option<bool>,
+    /// Names of the Secrets listed under `secrets`.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub secrets: Box<[Str]>,
+}
+
+/// A Secret. Its contents are never read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Secret {
+    /// Name, namespace, labels; the annotation that names a token's service account is kept.
+    pub metadata: ObjectMeta,
+    /// Its type, such as `kubernetes.io/service-account-token`; empty means `Opaque`.
+    #[serde(rename = "type")]
+    pub secret_type: Str,
+}
+
+/// What a CustomResourceDefinition adds to the API.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CustomResource {
+    /// Name and labels.
+    pub metadata: ObjectMeta,
+    /// API group.
+    pub group: Str,
+    /// Plural resource name.
+    pub plural: Str,
+    /// Singular name; empty means the kind in lower case.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub singular: Str,
+    /// Kind of the objects.
+    pub kind: Str,
+    /// Short names.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub short_names: Box<[Str]>,
+    /// Whether the objects live in a namespace.
+    pub namespaced: bool,
+    /// Versions that are served.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub versions: Box<[Str]>,
+    /// `status`, `scale` or both, where a served version has them.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub subresources: Box<[Str]>,
+}
+
+impl Object {
+    /// The metadata.
+    pub fn metadata(&self) -> &ObjectMeta {
+        match self {
+            Self::Role(object) => &object.metadata,
+            Self::Binding(object) => &object.metadata,
+            Self::Namespace(object) => &object.metadata,
+            Self::ServiceAccount(object) => &object.metadata,
+            Self::Secret(object) => &object.metadata,
+            Self::Node(object) => &object.metadata,
+            Self::Workload(object) => &object.metadata,
+            Self::CustomResource(object) => &object.metadata,
+        }
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Role(role) => role.kind(),
+            Self::Binding(binding) => binding.kind(),
+            Self::Namespace(_) => Kind::Namespace,
+            Self::ServiceAccount(_) => Kind::ServiceAccount,
+            Self::Secret(_) => Kind::Secret,
+            Self::Node(_) => Kind::Node,
+            Self::Workload(workload) => workload.kind,
+            Self::CustomResource(_) => Kind::CustomResourceDefinition,
+        }
+    }
+
+    /// The reference to this object.
+    pub fn object_ref(&self) -> ObjectRef {
+        let metadata = self.metadata();
+        ObjectRef {
+            kind: self.kind(),
+            namespace: metadata.namespace.clone(),
+            name: metadata.name.clone(),
+        }
+    }
+}

@@ -1,0 +1,235 @@
+use std::collections::BTreeMap;
+
+use bailiwick_core::{Kind, ObjectRef, Str};
+use serde::{Deserialize, Serialize};
+
+use crate::object::{CustomResource, Delta, Namespace, Node, Object, Secret, ServiceAccount};
+use crate::origin::{Gap, Origin, SourceFile};
+use crate::rbac::{Binding, Role};
+use crate::workload::Workload;
+
+/// The cluster at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// What is known of the cluster itself.
+    pub cluster: ClusterInfo,
+    /// The files that objects came from.
+    pub files: Vec<SourceFile>,
+    /// What could not be read.
+    pub gaps: Vec<Gap>,
+    /// Roles (with a namespace) and ClusterRoles (without).
+    pub roles: Store<Role>,
+    /// RoleBindings (with a namespace) and ClusterRoleBindings (without).
+    pub bindings: Store<Binding>,
+    /// Namespaces.
+    pub namespaces: Store<Namespace>,
+    /// Service accounts.
+    pub service_accounts: Store<ServiceAccount>,
+    /// Secrets, without their contents.
+    pub secrets: Store<Secret>,
+    /// Nodes.
+    pub nodes: Store<Node>,
+    /// Pods and objects with a pod template, a store a kind.
+    pub workloads: BTreeMap<Kind, Store<Workload>>,
+    /// CustomResourceDefinitions.
+    pub custom_resources: Store<CustomResource>,
+}
+
+/// What is known of the cluster itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClusterInfo {
+    /// A name for people: the context or the server of a live cluster; empty for manifests.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// The minor version of Kubernetes (37 for 1.37), where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minor: Option<u16>,
+    /// Whether the objects are as an API server stores them, so that aggregated roles hold their rules already.
+    pub stored: bool,
+}
+
+/// Objects of one kind with where they came from, sorted by namespace and name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Store<T>(BTreeMap<(Str, Str), Entry<T>>);
+
+/// An object and where it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry<T> {
+    /// The object.
+    pub object: T,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+impl<T> Default for Store<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<T> Store<T> {
+    /// The object of this namespace (empty for a cluster-scoped one) and name.
+    pub fn get(&self, namespace: &str, name: &str) -> Option<&T> {
+        self.entry(namespace, name).map(|entry| &entry.object)
+    }
+
+    /// The object of this namespace and name with its origin.
+    pub fn entry(&self, namespace: &str, name: &str) -> Option<&Entry<T>> {
+        self.0.get(&(namespace.into(), name.into()))
+    }
+
+    /// All objects with their origins.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = &Entry<T>> {
+        self.0.values()
+    }
+
+    /// All objects.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &T> {
+        self.0.values().map(|entry| &entry.object)
+    }
+
+    /// The objects of one namespace, or the cluster-scoped ones where it is empty.
+    pub fn in_namespace(&self, namespace: &str) -> impl Iterator<Item = &T> {
+        let namespace: Str = namespace.into();
+        self.0
+            .range((namespace.clone(), Str::default())..)
+            .take_while(move |((own, _), _)| *own == namespace)
+            .map(|(_, entry)| &entry.object)
+    }
+
+    /// Number of objects.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn put(&mut self, namespace: &Str, name: &Str, object: T, origin: Origin) -> Option<Entry<T>> {
+        self.0
+            .insert((namespace.clone(), name.clone()), Entry { object, origin })
+    }
+
+    fn take(&mut self, namespace: &Str, name: &Str) -> bool {
+        self.0.remove(&(namespace.clone(), name.clone())).is_some()
+    }
+}
+
+impl Snapshot {
+    /// Makes one change. Gives the origin of the object that was replaced or removed, where there was one.
+    pub fn apply(&mut self, delta: Delta) -> Option<Origin> {
+        match delta {
+            Delta::Upsert(object, origin) => self.upsert(*object, origin),
+            Delta::Remove(object) => self.remove(&object),
+        }
+    }
+
+    fn upsert(&mut self, object: Object, origin: Origin) -> Option<Origin> {
+        let ObjectRef {
+            kind,
+            namespace,
+            name,
+        } = object.object_ref();
+        macro_rules! put {
+            ($store:expr, $object:expr) => {
+                $store
+                    .put(&namespace, &name, $object, origin)
+                    .map(|old| old.origin)
+            };
+        }
+        match object {
+            Object::Role(object) => put!(self.roles, object),
+            Object::Binding(object) => put!(self.bindings, object),
+            Object::Namespace(object) => put!(self.namespaces, object),
+            Object::ServiceAccount(object) => put!(self.service_accounts, object),
+            Object::Secret(object) => put!(self.secrets, object),
+            Object::Node(object) => put!(self.nodes, object),
+            Object::Workload(object) => put!(self.workloads.entry(kind).or_default(), object),
+            Object::CustomResource(object) => put!(self.custom_resources, object),
+        }
+    }
+
+    fn remove(&mut self, object: &ObjectRef) -> Option<Origin> {
+        let origin = self.origin(object);
+        let (namespace, name) = (&object.namespace, &object.name);
+        match object.kind {
+            Kind::Role | Kind::ClusterRole => self.roles.take(namespace, name),
+            Kind::RoleBinding | Kind::ClusterRoleBinding => self.bindings.take(namespace, name),
+            Kind::Namespace => self.namespaces.take(namespace, name),
+            Kind::ServiceAccount => self.service_accounts.take(namespace, name),
+            Kind::Secret => self.secrets.take(namespace, name),
+            Kind::Node => self.nodes.take(namespace, name),
+            Kind::CustomResourceDefinition => self.custom_resources.take(namespace, name),
+            kind => match self.workloads.get_mut(&kind) {
+                Some(store) => {
+                    let removed = store.take(namespace, name);
+                    if store.is_empty() {
+                        self.workloads.remove(&kind);
+                    }
+                    removed
+                }
+                None => false,
+            },
+        };
+        origin
+    }
+
+    /// Where an object came from; `None` where it is not there.
+    pub fn origin(&self, object: &ObjectRef) -> Option<Origin> {
+        let (namespace, name) = (&*object.namespace, &*object.name);
+        macro_rules! origin {
+            ($store:expr) => {
+                $store.entry(namespace, name).map(|entry| entry.origin)
+            };
+        }
+        match object.kind {
+            Kind::Role | Kind::ClusterRole => origin!(self.roles),
+            Kind::RoleBinding | Kind::ClusterRoleBinding => origin!(self.bindings),
+            Kind::Namespace => origin!(self.namespaces),
+            Kind::ServiceAccount => origin!(self.service_accounts),
+            Kind::Secret => origin!(self.secrets),
+            Kind::Node => origin!(self.nodes),
+            Kind::CustomResourceDefinition => origin!(self.custom_resources),
+            kind => origin!(self.workloads.get(&kind)?),
+        }
+    }
+
+    /// All workloads of every kind.
+    pub fn all_workloads(&self) -> impl Iterator<Item = &Workload> {
+        self.workloads.values().flat_map(Store::iter)
+    }
+
+    /// Every object, each kind in order of namespace and name.
+    pub fn objects(&self) -> impl Iterator<Item = (Object, Origin)> {
+        fn of<T: Clone>(
+            store: &Store<T>,
+            wrap: fn(T) -> Object,
+        ) -> impl Iterator<Item = (Object, Origin)> {
+            store
+                .entries()
+                .map(move |entry| (wrap(entry.object.clone()), entry.origin))
+        }
+        of(&self.roles, Object::Role)
+            .chain(of(&self.bindings, Object::Binding))
+            .chain(of(&self.namespaces, Object::Namespace))
+            .chain(of(&self.service_accounts, Object::ServiceAccount))
+            .chain(of(&self.secrets, Object::Secret))
+            .chain(of(&self.nodes, Object::Node))
+            .chain(
+                self.workloads
+                    .values()
+                    .flat_map(|store| of(store, Object::Workload)),
+            )
+            .chain(of(&self.custom_resources, Object::CustomResource))
+    }
+
+    /// The gaps that an answer about `kinds` in `namespace` (empty for the whole cluster) has to mention.
+    pub fn gaps_touching(&self, kinds: &[Kind], namespace: &str) -> impl Iterator<Item = &Gap> {
+        self.gaps
+            .iter()
+            .filter(move |gap| gap.touches(kinds, namespace))
+    }
+}
