@@ -3,6 +3,10 @@
 //!
 //! Pure: bytes become a [`Value`] elsewhere (`bailiwick-input`, `bailiwick-kube`).
 
+pub mod api;
+mod decode;
+mod defaults;
+mod interner;
 mod meta;
 mod object;
 mod origin;
@@ -11,10 +15,14 @@ mod snapshot;
 mod value;
 mod workload;
 
+pub use api::ApiTable;
+pub use decode::{Decoded, DecodedKind, Issue, decode, decode_in};
+pub use defaults::defaults;
+pub use interner::Interner;
 pub use meta::ObjectMeta;
 pub use object::{CustomResource, Delta, Namespace, Node, Object, Secret, ServiceAccount};
 pub use origin::{FileId, FileOrigin, Gap, Origin, SourceFile};
 pub use rbac::{Binding, BindingSubject, LabelSelector, PolicyRule, Requirement, Role, RoleRef};
 pub use snapshot::{ClusterInfo, Entry, Snapshot, Store};
-pub use value::{Map, Value};
+pub use value::{MAX_DEPTH, Map, Value};
 pub use workload::{PodSpec, TokenMount, Workload};
