@@ -4,6 +4,7 @@
 //! Nothing here knows Kubernetes clients, files, sockets or clocks, and nothing here can fail except parsing.
 
 mod decision;
+pub mod dns;
 mod object;
 mod request;
 mod subject;
