@@ -65,6 +65,7 @@ impl FromStr for Severity {
 
 /// Something to report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Finding {
     /// Stable id in kebab case, such as `wildcard-verbs` or `duplicate-key`; `bailiwick explain ID` prints its page.
     pub id: Cow<'static, str>,

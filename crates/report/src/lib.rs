@@ -1,0 +1,31 @@
+//! Renders what Bailiwick has to say: findings, tables, documents and pages, for terminals, machines and pull
+//! requests.
+//!
+//! Values in, text out. Width, colour and format are arguments; nothing here looks at a terminal, a file or the
+//! environment. Names come from manifests that nobody has vetted, so every renderer makes them harmless for its
+//! medium: no escape sequence reaches a terminal, no markup reaches a web page.
+
+mod document;
+mod format;
+mod inert;
+mod markdown;
+mod page;
+mod report;
+#[cfg(test)]
+mod sample;
+mod sarif;
+mod style;
+mod table;
+mod text;
+mod yaml;
+
+pub use document::{API_VERSION, json, yaml};
+pub use format::{Format, FormatError};
+pub use inert::inert;
+pub use markdown::{escape as escape_markdown, findings as markdown_findings};
+pub use page::page;
+pub use report::{Report, Rule, json_findings, yaml_findings};
+pub use sarif::findings as sarif_findings;
+pub use style::{Look, Tone};
+pub use table::{Cell, Column, Table};
+pub use text::{Detail, findings as text_findings};

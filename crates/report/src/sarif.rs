@@ -1,0 +1,297 @@
+//! SARIF 2.1.0 (OASIS), as code scanning services read it.
+
+use bailiwick_core::ObjectRef;
+use bailiwick_diag::{Finding, Place, Severity, Span};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::inert::{inert, inert_json};
+use crate::report::{Report, Rule};
+
+/// Places reported with a result; services refuse more than a thousand.
+const PLACES: usize = 100;
+
+/// The findings as a SARIF log of one run.
+///
+/// `partialFingerprints` hash the id with the object and the JSON pointer, or with the file and the message where
+/// there is no object, so that a finding keeps its identity when lines move. A severity is a `level` and, for
+/// services that rank by it, `security-severity`.
+pub fn findings(report: &Report<'_>) -> Result<String, serde_json::Error> {
+    let mut ids: Vec<&str> = report.rules.iter().map(|rule| rule.id).collect();
+    for finding in report.findings {
+        if !ids.contains(&&*finding.id) {
+            ids.push(&finding.id);
+        }
+    }
+    let rules: Vec<Value> = ids.iter().map(|id| rule(id, report)).collect();
+    let results: Vec<Value> = report
+        .findings
+        .iter()
+        .map(|finding| result(finding, ids.iter().position(|id| *id == finding.id)))
+        .collect();
+    let gaps: Vec<Value> = report
+        .gaps
+        .iter()
+        .map(|gap| json!({"level": "warning", "message": {"text": inert(&gap.message)}}))
+        .collect();
+    let log = json!({
+        "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {
+                "name": "bailiwick",
+                "informationUri": "https://bailiwick.dev",
+                "version": report.version,
+                "semanticVersion": report.version,
+                "rules": rules,
+            }},
+            "columnKind": "unicodeCodePoints",
+            "invocations": [{
+                "executionSuccessful": true,
+                "toolExecutionNotifications": gaps,
+                "properties": {"partial": report.partial()},
+            }],
+            "results": results,
+        }],
+    });
+    let mut text = serde_json::to_string_pretty(&log)?;
+    text.push('\n');
+    Ok(inert_json(text))
+}
+
+fn rule(id: &str, report: &Report<'_>) -> Value {
+    let Some(Rule {
+        title,
+        severity,
+        page,
+        ..
+    }) = report.rule(id)
+    else {
+        return json!({"id": id});
+    };
+    json!({
+        "id": id,
+        "name": camel_case(id),
+        "shortDescription": {"text": title},
+        "fullDescription": {"text": title},
+        "help": {"text": page, "markdown": page},
+        "defaultConfiguration": {"level": level(*severity)},
+        "properties": {
+            "security-severity": score(*severity),
+            "tags": ["security", "kubernetes", "access-control"],
+        },
+    })
+}
+
+fn result(finding: &Finding, rule: Option<usize>) -> Value {
+    let mut text = inert(&finding.message).into_owned();
+    for line in finding.evidence.iter().take(PLACES).chain(&finding.help) {
+        text.push('\n');
+        text += &inert(line);
+    }
+    let mut places = finding.places.iter();
+    let first: Vec<Value> = places.next().map(location).into_iter().collect();
+    let related: Vec<Value> = places.take(PLACES).map(location).collect();
+    let fingerprint = fingerprint(finding);
+    let mut properties = Map::new();
+    properties.insert("severity".to_owned(), json!(finding.severity));
+    properties.insert(
+        "security-severity".to_owned(),
+        json!(score(finding.severity)),
+    );
+    if let Some(fix) = &finding.fix {
+        properties.insert("fix".to_owned(), json!(fix));
+    }
+    json!({
+        "ruleId": finding.id,
+        "ruleIndex": rule,
+        "kind": "fail",
+        "level": level(finding.severity),
+        "message": {"text": text},
+        "locations": first,
+        "relatedLocations": related,
+        "partialFingerprints": {
+            "bailiwick/v1": fingerprint,
+            // The key that GitHub matches alerts by; without it, it hashes the line.
+            "primaryLocationLineHash": format!("{fingerprint}:1"),
+        },
+        "properties": properties,
+    })
+}
+
+fn location(place: &Place) -> Value {
+    let mut location = Map::new();
+    if let Some(span) = place.span.as_ref().filter(|span| &*span.file != "-") {
+        location.insert("physicalLocation".to_owned(), physical(span));
+    }
+    if let Some(object) = &place.object {
+        location.insert(
+            "logicalLocations".to_owned(),
+            json!([logical(object, &place.pointer)]),
+        );
+    }
+    let label = if place.label.is_empty() {
+        place.to_string()
+    } else {
+        place.label.clone()
+    };
+    location.insert("message".to_owned(), json!({"text": inert(&label)}));
+    Value::Object(location)
+}
+
+fn physical(span: &Span) -> Value {
+    let mut artifact = Map::new();
+    let uri = uri(&span.file);
+    if !uri.starts_with("file:") {
+        artifact.insert("uriBaseId".to_owned(), json!("%SRCROOT%"));
+    }
+    artifact.insert("uri".to_owned(), json!(uri));
+    json!({
+        "artifactLocation": artifact,
+        "region": {
+            "startLine": span.start.line.max(1),
+            "startColumn": span.start.column.max(1),
+            "endLine": span.end.line.max(span.start.line).max(1),
+            "endColumn": span.end.column.max(1),
+        },
+    })
+}
+
+fn logical(object: &ObjectRef, pointer: &str) -> Value {
+    let mut qualified = format!("{}/{}", object.kind.resource(), object.name);
+    if !object.namespace.is_empty() {
+        qualified = format!("namespaces/{}/{qualified}", object.namespace);
+    }
+    json!({
+        "name": inert(&object.name),
+        "fullyQualifiedName": inert(&format!("{qualified}{pointer}")),
+        "kind": "resource",
+    })
+}
+
+/// The path as a URI reference (RFC 3986): relative to the root of the sources, or `file:` where it is absolute.
+fn uri(path: &str) -> String {
+    let path = path.strip_prefix("./").unwrap_or(path);
+    let mut out = String::with_capacity(path.len());
+    if path.starts_with('/') {
+        out.push_str("file://");
+    }
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out += &format!("%{byte:02X}");
+        }
+    }
+    out
+}
+
+fn fingerprint(finding: &Finding) -> String {
+    let mut parts = vec![finding.id.to_string()];
+    match finding.places.first() {
+        Some(Place {
+            object: Some(object),
+            pointer,
+            ..
+        }) => {
+            parts.extend([object.to_string(), pointer.clone()]);
+        }
+        Some(Place {
+            span: Some(span), ..
+        }) => {
+            parts.extend([span.file.to_string(), finding.message.clone()]);
+        }
+        _ => parts.push(finding.message.clone()),
+    }
+    let digest = Sha256::digest(parts.join("\0").as_bytes());
+    digest
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical | Severity::High => "error",
+        Severity::Medium => "warning",
+        Severity::Low | Severity::Info => "note",
+    }
+}
+
+/// On the scale of CVSS, as code scanning ranks: above 9 critical, from 7 high, from 4 medium, below low.
+fn score(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical => "9.5",
+        Severity::High => "8.0",
+        Severity::Medium => "5.5",
+        Severity::Low => "3.0",
+        Severity::Info => "0.0",
+    }
+}
+
+fn camel_case(id: &str) -> String {
+    let word = |word: &str| {
+        let mut chars = word.chars();
+        chars
+            .next()
+            .map(|first| first.to_ascii_uppercase().to_string() + chars.as_str())
+    };
+    id.split('-').filter_map(word).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::Sample;
+
+    fn log(sample: &Sample) -> Value {
+        serde_json::from_str(&findings(&sample.report()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn as_a_whole() {
+        insta::assert_snapshot!(findings(&Sample::new().report()).unwrap());
+    }
+
+    #[test]
+    fn reads_as_sarif_and_back() {
+        for sample in [Sample::new(), Sample::many(3), Sample::clean()] {
+            let log = log(&sample);
+            let typed: serde_sarif::sarif::Sarif = serde_json::from_value(log.clone()).unwrap();
+            assert_eq!(typed.runs.len(), 1);
+            // Every field that we write is one that the types know: none gets lost.
+            assert_eq!(serde_json::to_value(&typed).unwrap(), log);
+        }
+    }
+
+    #[test]
+    fn fingerprints_stay_when_lines_move() {
+        let prints = |sample: &Sample| {
+            let log = log(sample);
+            let results = log["runs"][0]["results"].as_array().unwrap().clone();
+            results
+                .iter()
+                .map(|r| r["partialFingerprints"].clone())
+                .collect::<Vec<_>>()
+        };
+        let before = prints(&Sample::new());
+        let mut moved = Sample::new();
+        moved.move_down(7);
+        assert_eq!(prints(&moved), before);
+        assert_ne!(before[0], before[1]);
+    }
+
+    #[test]
+    fn uris() {
+        for (path, expected) in [
+            ("a/b.yaml", "a/b.yaml"),
+            ("./a.yaml", "a.yaml"),
+            ("a b#c?.yaml", "a%20b%23c%3F.yaml"),
+            ("/srv/ö.yaml", "file:///srv/%C3%B6.yaml"),
+            ("c:d.yaml", "c%3Ad.yaml"),
+        ] {
+            assert_eq!(uri(path), expected);
+        }
+    }
+}
