@@ -1,0 +1,313 @@
+use bailiwick_core::{Decision, Effect, Reason, Request, UserInfo};
+
+use crate::engine::Engine;
+use crate::evidence::GrantRef;
+use crate::index::{BindingId, BindingSlot, Index, RoleSlot, SubjectKey, Symbol, Wanted};
+use crate::problem::{Problem, node_problem};
+
+/// What RBAC says to one request, with its evidence, borrowed.
+#[derive(Clone, Copy, Debug)]
+pub struct Verdict<'a> {
+    engine: &'a Engine,
+    user: &'a UserInfo,
+    namespace: &'a str,
+    outcome: Outcome<'a>,
+    met_dangling: bool,
+}
+
+/// The answer and what it rests on.
+#[derive(Clone, Copy, Debug)]
+pub enum Outcome<'a> {
+    /// Allowed before any authorizer is asked: the user is in `system:masters`.
+    Masters,
+    /// Allowed by this grant.
+    Granted(GrantRef<'a>),
+    /// Allowed by nothing here; RBAC refuses nothing either.
+    NoOpinion,
+}
+
+/// Work that a decision took, to see what it depends on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Lists of bindings looked up: one for each name of the user, cluster-wide and in the namespace.
+    pub lists: usize,
+    /// Bindings looked at.
+    pub bindings: usize,
+    /// Rules compared with the request.
+    pub rules: usize,
+}
+
+/// Counts work, or compiles to nothing.
+trait Probe {
+    fn list(&mut self) {}
+    fn binding(&mut self) {}
+    fn rule(&mut self) {}
+}
+
+impl Probe for () {}
+
+impl Probe for Touched {
+    fn list(&mut self) {
+        self.lists += 1;
+    }
+
+    fn binding(&mut self) {
+        self.bindings += 1;
+    }
+
+    fn rule(&mut self) {
+        self.rules += 1;
+    }
+}
+
+impl Engine {
+    /// Decides a request. Allocates nothing and takes no lock.
+    ///
+    /// `system:masters` comes first, as in the API server; then the bindings of the user and of each of its groups,
+    /// cluster-wide and in the request's namespace. Like upstream's authorizer it stops at the first grant
+    /// (`plugin/pkg/auth/authorizer/rbac/rbac.go`); which one that is depends on the objects alone.
+    pub fn decide<'a>(&'a self, user: &'a UserInfo, request: &'a Request) -> Verdict<'a> {
+        self.decide_with(user, request, &mut ())
+    }
+
+    /// Decides a request and counts the work.
+    pub fn decide_counted<'a>(
+        &'a self,
+        user: &'a UserInfo,
+        request: &'a Request,
+    ) -> (Verdict<'a>, Touched) {
+        let mut touched = Touched::default();
+        let verdict = self.decide_with(user, request, &mut touched);
+        (verdict, touched)
+    }
+
+    fn decide_with<'a>(
+        &'a self,
+        user: &'a UserInfo,
+        request: &'a Request,
+        probe: &mut impl Probe,
+    ) -> Verdict<'a> {
+        let mut verdict = Verdict {
+            engine: self,
+            user,
+            namespace: request.namespace(),
+            outcome: Outcome::NoOpinion,
+            met_dangling: false,
+        };
+        if user.is_master() {
+            verdict.outcome = Outcome::Masters;
+            return verdict;
+        }
+        let index = &self.index;
+        let wanted = Wanted::new(request, &index.symbols);
+        let namespace = index.symbols.find(request.namespace());
+        for subject in subject_keys(index, user) {
+            for namespace in scopes(namespace) {
+                probe.list();
+                for &binding in index.postings.of(subject, namespace) {
+                    probe.binding();
+                    match index.first_rule(binding, &wanted, probe) {
+                        Match::Rule(slot, rule) => {
+                            let position = first_applying(index, slot, user);
+                            let grant = GrantRef::new(self, binding, rule, position);
+                            if let Some(grant) = grant {
+                                verdict.outcome = Outcome::Granted(grant);
+                                return verdict;
+                            }
+                        }
+                        Match::None => {}
+                        Match::NoRole => verdict.met_dangling = true,
+                    }
+                }
+            }
+        }
+        verdict
+    }
+
+    /// Every grant that allows the request, in the order of their bindings: each rule that matches, for each subject
+    /// of the binding that applies. `system:masters` needs none and gets those that there are.
+    pub fn grants(&self, user: &UserInfo, request: &Request) -> Vec<GrantRef<'_>> {
+        let index = &self.index;
+        let wanted = Wanted::new(request, &index.symbols);
+        let mut grants = Vec::new();
+        for binding in self.bindings_of(user, request.namespace()) {
+            let Some(slot) = index.binding(binding) else {
+                continue;
+            };
+            let rules = index.role(slot.role).and_then(RoleSlot::rules);
+            for (rule, compiled) in (0..).zip(rules.unwrap_or_default()) {
+                if compiled.allows(&wanted, &index.symbols) {
+                    let subjects = applying(index, slot, user);
+                    grants.extend(subjects.filter_map(|s| GrantRef::new(self, binding, rule, s)));
+                }
+            }
+        }
+        grants
+    }
+
+    /// The bindings that apply to a user in a namespace, each once, in order: the cluster-wide ones, then those of
+    /// the namespace.
+    pub(crate) fn bindings_of(&self, user: &UserInfo, namespace: &str) -> Vec<BindingId> {
+        let index = &self.index;
+        let namespace = index.symbols.find(namespace);
+        let mut bindings: Vec<BindingId> = subject_keys(index, user)
+            .flat_map(|subject| scopes(namespace).map(move |namespace| (subject, namespace)))
+            .flat_map(|(subject, namespace)| index.postings.of(subject, namespace))
+            .copied()
+            .collect();
+        bindings.sort_unstable_by(|&a, &b| index.order(a, b));
+        bindings.dedup();
+        bindings
+    }
+
+    /// A binding that applies to the user, with the subject that upstream names.
+    pub(crate) fn first_subject(
+        &self,
+        binding: BindingId,
+        user: &UserInfo,
+    ) -> Option<GrantRef<'_>> {
+        let slot = self.index.binding(binding)?;
+        GrantRef::new(self, binding, 0, first_applying(&self.index, slot, user))
+    }
+
+    /// What keeps the answers about a user in a namespace from being the whole truth.
+    pub fn problems<'a>(&'a self, user: &'a UserInfo, namespace: &str) -> Vec<Problem<'a>> {
+        self.bindings_of(user, namespace)
+            .into_iter()
+            .filter_map(|binding| self.role_problem(self.index.binding(binding)?))
+            .chain(self.gap_problems(namespace, false))
+            .chain(node_problem(user))
+            .collect()
+    }
+}
+
+impl<'a> Verdict<'a> {
+    /// The answer and what it rests on.
+    pub fn outcome(&self) -> Outcome<'a> {
+        self.outcome
+    }
+
+    /// Whether the request is allowed.
+    pub fn is_allowed(&self) -> bool {
+        !matches!(self.outcome, Outcome::NoOpinion)
+    }
+
+    /// `Allow` or `NoOpinion`; RBAC never denies.
+    pub fn effect(&self) -> Effect {
+        if self.is_allowed() {
+            Effect::Allow
+        } else {
+            Effect::NoOpinion
+        }
+    }
+
+    /// The grant, where there is one.
+    pub fn grant(&self) -> Option<GrantRef<'a>> {
+        match self.outcome {
+            Outcome::Granted(grant) => Some(grant),
+            _ => None,
+        }
+    }
+
+    /// Whether a binding of the user without a role was met on the way.
+    pub fn met_dangling(&self) -> bool {
+        self.met_dangling
+    }
+
+    /// What keeps this answer from being the whole truth; an answer of "allowed" stands in spite of it.
+    pub fn problems(&self) -> Vec<Problem<'a>> {
+        self.engine.problems(self.user, self.namespace)
+    }
+
+    /// The same with strings of its own.
+    pub fn to_decision(&self) -> Decision {
+        Decision {
+            effect: self.effect(),
+            reason: match self.outcome {
+                Outcome::Masters => Reason::Masters,
+                Outcome::Granted(grant) => Reason::Rbac(grant.to_grant()),
+                Outcome::NoOpinion => Reason::NoGrant,
+            },
+            problems: self.problems().iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+enum Match<'a> {
+    Rule(&'a BindingSlot, u32),
+    None,
+    NoRole,
+}
+
+impl Index {
+    /// The first rule of a binding's role that allows what is wanted.
+    fn first_rule(
+        &self,
+        binding: BindingId,
+        wanted: &Wanted<'_>,
+        probe: &mut impl Probe,
+    ) -> Match<'_> {
+        let Some(slot) = self.binding(binding) else {
+            return Match::None;
+        };
+        let Some(role) = self.role(slot.role) else {
+            return Match::NoRole;
+        };
+        let Some(rules) = role.rules() else {
+            return Match::NoRole;
+        };
+        if !role.meets(wanted) {
+            return Match::None;
+        }
+        for (position, rule) in (0..).zip(rules) {
+            probe.rule();
+            if rule.allows(wanted, &self.symbols) {
+                return Match::Rule(slot, position);
+            }
+        }
+        Match::None
+    }
+}
+
+/// The names by which bindings can know a user, those that no binding uses left out.
+fn subject_keys<'a>(index: &'a Index, user: &'a UserInfo) -> impl Iterator<Item = SubjectKey> + 'a {
+    let user_name = SubjectKey::user(index.symbols.find(&user.name));
+    let groups = user.groups.iter();
+    std::iter::once(user_name)
+        .chain(groups.map(|group| SubjectKey::group(index.symbols.find(group))))
+        .filter(|&key| key != SubjectKey::NOBODY)
+}
+
+/// The whole cluster, and the namespace where there is one that has bindings.
+fn scopes(namespace: Symbol) -> impl Iterator<Item = Symbol> {
+    let own = match namespace {
+        Symbol::EMPTY | Symbol::UNKNOWN => None,
+        namespace => Some(namespace),
+    };
+    std::iter::once(Symbol::EMPTY).chain(own)
+}
+
+/// Positions of the subjects of a binding that apply to the user.
+fn applying<'a>(
+    index: &'a Index,
+    binding: &'a BindingSlot,
+    user: &'a UserInfo,
+) -> impl Iterator<Item = u32> + 'a {
+    let applies = |key: SubjectKey| {
+        let name = index.symbols.text(key.name());
+        match key {
+            SubjectKey::NOBODY => false,
+            _ if key.is_group() => user.groups.iter().any(|group| group == name),
+            _ => user.name == name,
+        }
+    };
+    (0..)
+        .zip(binding.subjects())
+        .filter(move |&(_, &key)| applies(key))
+        .map(|(position, _)| position)
+}
+
+/// The subject that upstream names: the first of the binding that applies.
+fn first_applying(index: &Index, binding: &BindingSlot, user: &UserInfo) -> u32 {
+    applying(index, binding, user).next().unwrap_or_default()
+}

@@ -1,0 +1,149 @@
+use bailiwick_core::{Grant, Kind, ObjectRef, Subject};
+use bailiwick_model::{Binding, BindingSubject, PolicyRule, Role};
+
+use crate::engine::Engine;
+use crate::index::{BindingId, BindingSlot, RoleSlot};
+
+/// Why RBAC allows something: a rule of a role that a binding gives to a subject. Borrowed from the engine; costs
+/// nothing to make and copy.
+#[derive(Clone, Copy)]
+pub struct GrantRef<'a> {
+    engine: &'a Engine,
+    binding: &'a BindingSlot,
+    role: &'a RoleSlot,
+    rule: u32,
+    subject: u32,
+}
+
+impl<'a> GrantRef<'a> {
+    pub(crate) fn new(
+        engine: &'a Engine,
+        binding: BindingId,
+        rule: u32,
+        subject: u32,
+    ) -> Option<Self> {
+        let binding = engine.index.binding(binding)?;
+        let role = engine.index.role(binding.role)?;
+        Some(Self {
+            engine,
+            binding,
+            role,
+            rule,
+            subject,
+        })
+    }
+
+    /// `RoleBinding` or `ClusterRoleBinding`.
+    pub fn binding_kind(&self) -> Kind {
+        self.binding.kind()
+    }
+
+    /// Name of the binding.
+    pub fn binding_name(&self) -> &'a str {
+        &self.binding.name
+    }
+
+    /// Namespace of the binding; empty for a ClusterRoleBinding.
+    pub fn namespace(&self) -> &'a str {
+        self.engine.index.symbols.text(self.binding.namespace)
+    }
+
+    /// `Role` or `ClusterRole`.
+    pub fn role_kind(&self) -> Kind {
+        self.role.kind()
+    }
+
+    /// Name of the role.
+    pub fn role_name(&self) -> &'a str {
+        self.engine.index.symbols.text(self.role.name)
+    }
+
+    /// Position of the rule in the role's `rules`.
+    pub fn rule(&self) -> usize {
+        self.rule as usize
+    }
+
+    /// Position of the subject in the binding's `subjects`.
+    pub fn subject(&self) -> usize {
+        self.subject as usize
+    }
+
+    /// The name by which the subject matched: a group, or a user name (of a service account, the one that it makes
+    /// requests with).
+    pub fn subject_name(&self) -> &'a str {
+        match self.binding.subjects().get(self.subject()) {
+            Some(subject) => self.engine.index.symbols.text(subject.name()),
+            None => "",
+        }
+    }
+
+    /// The reference to the binding.
+    pub fn binding_ref(&self) -> ObjectRef {
+        ObjectRef {
+            kind: self.binding_kind(),
+            namespace: self.engine.index.symbols.shared(self.binding.namespace),
+            name: self.binding.name.clone(),
+        }
+    }
+
+    /// The reference to the role.
+    pub fn role_ref(&self) -> ObjectRef {
+        ObjectRef {
+            kind: self.role_kind(),
+            namespace: self.engine.index.symbols.shared(self.role.namespace),
+            name: self.engine.index.symbols.shared(self.role.name),
+        }
+    }
+
+    /// The binding in the snapshot.
+    pub fn binding(&self) -> Option<&'a Binding> {
+        let store = &self.engine.snapshot().bindings;
+        store.get(self.namespace(), self.binding_name())
+    }
+
+    /// The role in the snapshot.
+    pub fn role(&self) -> Option<&'a Role> {
+        let namespace = self.engine.index.symbols.text(self.role.namespace);
+        self.engine
+            .snapshot()
+            .roles
+            .get(namespace, self.role_name())
+    }
+
+    /// The rule in the snapshot.
+    pub fn policy_rule(&self) -> Option<&'a PolicyRule> {
+        self.role()?.rules.get(self.rule())
+    }
+
+    /// The subject as the binding spells it.
+    pub fn binding_subject(&self) -> Option<&'a BindingSubject> {
+        self.binding()?.subjects.get(self.subject())
+    }
+
+    /// The same with strings of its own.
+    pub fn to_grant(&self) -> Grant {
+        let subject = self
+            .binding_subject()
+            .and_then(|subject| subject.subject(self.namespace()));
+        Grant {
+            binding: self.binding_ref(),
+            role: self.role_ref(),
+            rule: self.rule(),
+            // The index holds what the snapshot holds, so that the first always is there.
+            subject: subject.unwrap_or_else(|| Subject::from_user_name(self.subject_name())),
+        }
+    }
+}
+
+impl std::fmt::Debug for GrantRef<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} → {} rule {} subject {}",
+            self.binding_ref(),
+            self.role_ref(),
+            self.rule,
+            self.subject
+        )
+    }
+}

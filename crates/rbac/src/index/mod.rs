@@ -1,0 +1,472 @@
+//! What answers questions in constant time: strings as symbols, the bindings of each subject in each namespace, roles
+//! as compiled rules, and the bindings of each role.
+//!
+//! A role has a slot when it is defined *or* referred to, so that a role which appears later comes alive without a
+//! touch of the bindings that wait for it. Every list is in the order of the bindings' namespaces and names: answers
+//! do not depend on the order in which the objects arrived.
+
+mod postings;
+mod rule;
+mod symbols;
+
+use std::cmp::Ordering;
+
+use bailiwick_core::{Kind, Str};
+use bailiwick_model::{Binding, BindingSubject, Role, Snapshot};
+use hashbrown::HashTable;
+
+pub(crate) use postings::{BindingId, SubjectKey};
+use postings::{Postings, insert_sorted, remove_sorted};
+pub(crate) use rule::{Mask, Rule, Wanted};
+pub(crate) use symbols::{Symbol, Symbols};
+
+/// Position of a role in the index.
+pub(crate) type RoleId = u32;
+
+/// The index of the roles and bindings of a snapshot.
+#[derive(Clone, Debug)]
+pub(crate) struct Index {
+    pub(crate) symbols: Symbols,
+    pub(crate) postings: Postings,
+    bindings: Vec<BindingSlot>,
+    free_bindings: Vec<BindingId>,
+    binding_by_name: HashTable<BindingId>,
+    roles: Vec<RoleSlot>,
+    free_roles: Vec<RoleId>,
+    role_by_name: HashTable<RoleId>,
+    /// Bindings whose `roleRef` can name no role.
+    without_role: Vec<BindingId>,
+}
+
+/// A binding.
+#[derive(Clone, Debug)]
+pub(crate) struct BindingSlot {
+    pub(crate) namespace: Symbol,
+    /// [`NO_ROLE`] where its `roleRef` can name none.
+    pub(crate) role: RoleId,
+    subjects: Subjects,
+    pub(crate) name: Str,
+}
+
+/// The `roleRef` names no role that could exist.
+pub(crate) const NO_ROLE: RoleId = u32::MAX;
+
+/// The subjects of a binding, each in its place.
+#[derive(Clone, Debug)]
+enum Subjects {
+    One(SubjectKey),
+    Many(Box<[SubjectKey]>),
+}
+
+/// A role that is defined, referred to, or both.
+#[derive(Clone, Debug)]
+pub(crate) struct RoleSlot {
+    /// [`Symbol::EMPTY`] for a ClusterRole.
+    pub(crate) namespace: Symbol,
+    pub(crate) name: Symbol,
+    mask: Mask,
+    /// `None` where nobody defines it.
+    rules: Option<Box<[Rule]>>,
+    /// The bindings that refer to it.
+    bindings: Vec<BindingId>,
+}
+
+impl Index {
+    pub(crate) fn new(snapshot: &Snapshot) -> Self {
+        let mut index = Self {
+            symbols: Symbols::new(),
+            postings: Postings::default(),
+            bindings: Vec::with_capacity(snapshot.bindings.len()),
+            free_bindings: Vec::new(),
+            binding_by_name: HashTable::with_capacity(snapshot.bindings.len()),
+            roles: Vec::with_capacity(snapshot.roles.len()),
+            free_roles: Vec::new(),
+            role_by_name: HashTable::with_capacity(snapshot.roles.len()),
+            without_role: Vec::new(),
+        };
+        snapshot.roles.iter().for_each(|role| index.put_role(role));
+        snapshot
+            .bindings
+            .iter()
+            .for_each(|binding| index.put_binding(binding));
+        index
+    }
+
+    pub(crate) fn binding(&self, id: BindingId) -> Option<&BindingSlot> {
+        self.bindings.get(id as usize)
+    }
+
+    pub(crate) fn role(&self, id: RoleId) -> Option<&RoleSlot> {
+        self.roles.get(id as usize)
+    }
+
+    /// Every role, freed slots included: those have neither rules nor bindings.
+    pub(crate) fn roles(&self) -> &[RoleSlot] {
+        &self.roles
+    }
+
+    /// The bindings whose role nobody defines, or that can name none.
+    pub(crate) fn dangling_bindings(&self) -> impl Iterator<Item = &BindingSlot> {
+        let undefined = self.roles.iter().filter(|role| role.rules.is_none());
+        let waiting = undefined.flat_map(|role| &role.bindings);
+        waiting
+            .chain(&self.without_role)
+            .filter_map(|&id| self.binding(id))
+    }
+
+    pub(crate) fn size(&self) -> crate::engine::Size {
+        let (string_table_bytes, string_bytes) = self.symbols.bytes();
+        let (subjects, postings) = self.postings.count();
+        let many = |slot: &BindingSlot| match &slot.subjects {
+            Subjects::One(_) => 0,
+            Subjects::Many(subjects) => size_of_val(&**subjects),
+        };
+        let rules = |slot: &RoleSlot| -> usize {
+            slot.rules()
+                .unwrap_or_default()
+                .iter()
+                .map(Rule::bytes)
+                .sum()
+        };
+        let waiting = |slot: &RoleSlot| slot.bindings.capacity() * size_of::<BindingId>();
+        crate::engine::Size {
+            bindings: self.binding_by_name.len(),
+            roles: self.role_by_name.len(),
+            strings: self.symbols.len(),
+            subjects,
+            postings,
+            binding_bytes: self.bindings.capacity() * size_of::<BindingSlot>()
+                + self.bindings.iter().map(many).sum::<usize>()
+                + self.binding_by_name.allocation_size()
+                + (self.free_bindings.capacity() + self.without_role.capacity())
+                    * size_of::<BindingId>()
+                + self.postings.bytes()
+                + self.roles.iter().map(waiting).sum::<usize>(),
+            role_bytes: self.roles.capacity() * size_of::<RoleSlot>()
+                + self.role_by_name.allocation_size()
+                + self.roles.iter().map(rules).sum::<usize>(),
+            string_table_bytes,
+            string_bytes,
+        }
+    }
+
+    /// The order of all lists: cluster-wide first, then by namespace and name.
+    pub(crate) fn order(&self, a: BindingId, b: BindingId) -> Ordering {
+        order(&self.bindings, &self.symbols, a, b)
+    }
+
+    /// The bindings of a role in one namespace; the cluster-wide ones for [`Symbol::EMPTY`].
+    pub(crate) fn bindings_in<'a>(&self, role: &'a RoleSlot, namespace: Symbol) -> &'a [BindingId] {
+        let wanted = self.symbols.text(namespace);
+        let text = |&id: &BindingId| {
+            self.binding(id)
+                .map_or("", |slot| self.symbols.text(slot.namespace))
+        };
+        let start = role.bindings.partition_point(|id| text(id) < wanted);
+        let end = role.bindings.partition_point(|id| text(id) <= wanted);
+        role.bindings.get(start..end).unwrap_or_default()
+    }
+
+    /// Adds a role, or puts it in the place of the one with its name.
+    pub(crate) fn put_role(&mut self, role: &Role) {
+        let rules: Box<[Rule]> = role
+            .rules
+            .iter()
+            .map(|rule| Rule::new(rule, &mut self.symbols))
+            .collect();
+        let mask = rules
+            .iter()
+            .fold(Mask::default(), |mask, rule| mask.or(rule.mask()));
+        let id = self.role_slot(&role.metadata.namespace, &role.metadata.name);
+        let Some(slot) = self.roles.get_mut(id as usize) else {
+            return;
+        };
+        slot.mask = mask;
+        if let Some(old) = slot.rules.replace(rules) {
+            old.iter().for_each(|rule| rule.release(&mut self.symbols));
+        }
+    }
+
+    /// Takes a role's rules away.
+    pub(crate) fn remove_role(&mut self, namespace: &str, name: &str) {
+        let Some(id) = self.find_role(namespace, name) else {
+            return;
+        };
+        let Some(slot) = self.roles.get_mut(id as usize) else {
+            return;
+        };
+        slot.mask = Mask::default();
+        if let Some(old) = slot.rules.take() {
+            old.iter().for_each(|rule| rule.release(&mut self.symbols));
+        }
+        self.drop_role_if_unused(id);
+    }
+
+    /// Adds a binding, or puts it in the place of the one with its name.
+    pub(crate) fn put_binding(&mut self, binding: &Binding) {
+        let metadata = &binding.metadata;
+        self.remove_binding(&metadata.namespace, &metadata.name);
+        let role = match binding.role() {
+            Some(role) => self.role_slot(&role.namespace, &role.name),
+            None => NO_ROLE,
+        };
+        let namespace = self.symbols.intern_shared(&metadata.namespace);
+        let subjects = match &*binding.subjects {
+            [one] => Subjects::One(self.subject_key(one, &metadata.namespace)),
+            many => Subjects::Many(
+                many.iter()
+                    .map(|subject| self.subject_key(subject, &metadata.namespace))
+                    .collect(),
+            ),
+        };
+        let id = self.add_binding(BindingSlot {
+            namespace,
+            role,
+            subjects,
+            name: metadata.name.clone(),
+        });
+        let Self {
+            bindings,
+            symbols,
+            postings,
+            roles,
+            without_role,
+            ..
+        } = self;
+        let order = |a, b| order(bindings, symbols, a, b);
+        if let Some(slot) = bindings.get(id as usize) {
+            for &subject in slot.usable_subjects() {
+                postings.insert(subject, namespace, id, order);
+            }
+        }
+        let of_role = match roles.get_mut(role as usize) {
+            Some(slot) => &mut slot.bindings,
+            None => without_role,
+        };
+        insert_sorted(of_role, id, order);
+    }
+
+    /// Takes a binding away.
+    pub(crate) fn remove_binding(&mut self, namespace: &str, name: &str) {
+        let Some(id) = self.find_binding(namespace, name) else {
+            return;
+        };
+        let Self {
+            bindings,
+            symbols,
+            postings,
+            roles,
+            without_role,
+            ..
+        } = self;
+        let order = |a, b| order(bindings, symbols, a, b);
+        let Some(slot) = bindings.get(id as usize) else {
+            return;
+        };
+        for &subject in slot.usable_subjects() {
+            postings.remove(subject, slot.namespace, id, order);
+        }
+        let of_role = match roles.get_mut(slot.role as usize) {
+            Some(role) => &mut role.bindings,
+            None => without_role,
+        };
+        remove_sorted(of_role, id, order);
+        let role = slot.role;
+        self.free_binding(id);
+        self.drop_role_if_unused(role);
+    }
+
+    /// Whom a subject of a binding in `namespace` applies to, with a use of its name.
+    fn subject_key(&mut self, subject: &BindingSubject, namespace: &str) -> SubjectKey {
+        match subject.subject(namespace) {
+            None => SubjectKey::NOBODY,
+            Some(bailiwick_core::Subject::Group { .. }) => {
+                SubjectKey::group(self.symbols.intern_shared(&subject.name))
+            }
+            Some(bailiwick_core::Subject::User { .. }) => {
+                SubjectKey::user(self.symbols.intern_shared(&subject.name))
+            }
+            Some(account) => {
+                let name = account.user_name().unwrap_or_default();
+                SubjectKey::user(self.symbols.intern(&name))
+            }
+        }
+    }
+}
+
+/// Slots: found by name, freed when unused, freed ones used again.
+impl Index {
+    fn find_binding(&self, namespace: &str, name: &str) -> Option<BindingId> {
+        let namespace = self.symbols.find(namespace);
+        self.binding_by_name
+            .find(hash_binding(&self.symbols, namespace, name), |&id| {
+                self.binding(id)
+                    .is_some_and(|slot| slot.namespace == namespace && *slot.name == *name)
+            })
+            .copied()
+    }
+
+    fn add_binding(&mut self, slot: BindingSlot) -> BindingId {
+        let hash = hash_binding(&self.symbols, slot.namespace, &slot.name);
+        let id = put(&mut self.bindings, &mut self.free_bindings, slot);
+        let Self {
+            bindings, symbols, ..
+        } = self;
+        self.binding_by_name.insert_unique(hash, id, |&id| {
+            bindings
+                .get(id as usize)
+                .map_or(0, |slot| hash_binding(symbols, slot.namespace, &slot.name))
+        });
+        id
+    }
+
+    fn free_binding(&mut self, id: BindingId) {
+        let Some(slot) = self.bindings.get_mut(id as usize) else {
+            return;
+        };
+        let hash = hash_binding(&self.symbols, slot.namespace, &slot.name);
+        let subjects = std::mem::replace(&mut slot.subjects, Subjects::Many(Box::default()));
+        for &subject in subjects.as_slice() {
+            self.symbols.release(subject.name());
+        }
+        self.symbols.release(slot.namespace);
+        slot.name = Str::default();
+        if let Ok(found) = self.binding_by_name.find_entry(hash, |&other| other == id) {
+            found.remove();
+        }
+        self.free_bindings.push(id);
+    }
+
+    fn find_role(&self, namespace: &str, name: &str) -> Option<RoleId> {
+        let (namespace, name) = (self.symbols.find(namespace), self.symbols.find(name));
+        self.role_by_name
+            .find(hash_role(namespace, name), |&id| {
+                self.role(id)
+                    .is_some_and(|slot| slot.namespace == namespace && slot.name == name)
+            })
+            .copied()
+    }
+
+    /// The slot of a role, made where it is missing.
+    fn role_slot(&mut self, namespace: &Str, name: &Str) -> RoleId {
+        if let Some(id) = self.find_role(namespace, name) {
+            return id;
+        }
+        let slot = RoleSlot {
+            namespace: self.symbols.intern_shared(namespace),
+            name: self.symbols.intern_shared(name),
+            mask: Mask::default(),
+            rules: None,
+            bindings: Vec::new(),
+        };
+        let hash = hash_role(slot.namespace, slot.name);
+        let id = put(&mut self.roles, &mut self.free_roles, slot);
+        let roles = &self.roles;
+        self.role_by_name.insert_unique(hash, id, |&id| {
+            roles
+                .get(id as usize)
+                .map_or(0, |slot| hash_role(slot.namespace, slot.name))
+        });
+        id
+    }
+
+    fn drop_role_if_unused(&mut self, id: RoleId) {
+        let Some(slot) = self.roles.get(id as usize) else {
+            return;
+        };
+        if slot.rules.is_some() || !slot.bindings.is_empty() {
+            return;
+        }
+        let hash = hash_role(slot.namespace, slot.name);
+        self.symbols.release(slot.namespace);
+        self.symbols.release(slot.name);
+        if let Ok(found) = self.role_by_name.find_entry(hash, |&other| other == id) {
+            found.remove();
+        }
+        self.free_roles.push(id);
+    }
+}
+
+impl BindingSlot {
+    /// Every subject, in its place.
+    pub(crate) fn subjects(&self) -> &[SubjectKey] {
+        self.subjects.as_slice()
+    }
+
+    fn usable_subjects(&self) -> impl Iterator<Item = &SubjectKey> {
+        self.subjects()
+            .iter()
+            .filter(|&&key| key != SubjectKey::NOBODY)
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        match self.namespace {
+            Symbol::EMPTY => Kind::ClusterRoleBinding,
+            _ => Kind::RoleBinding,
+        }
+    }
+}
+
+impl Subjects {
+    fn as_slice(&self) -> &[SubjectKey] {
+        match self {
+            Self::One(subject) => std::slice::from_ref(subject),
+            Self::Many(subjects) => subjects,
+        }
+    }
+}
+
+impl RoleSlot {
+    /// Its rules; `None` where nobody defines it.
+    pub(crate) fn rules(&self) -> Option<&[Rule]> {
+        self.rules.as_deref()
+    }
+
+    /// Whether any of its rules might allow what is wanted.
+    pub(crate) fn meets(&self, wanted: &Wanted<'_>) -> bool {
+        self.mask.meets(wanted)
+    }
+
+    /// The bindings that refer to it.
+    pub(crate) fn bindings(&self) -> &[BindingId] {
+        &self.bindings
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        match self.namespace {
+            Symbol::EMPTY => Kind::ClusterRole,
+            _ => Kind::Role,
+        }
+    }
+}
+
+fn put<T>(slots: &mut Vec<T>, free: &mut Vec<u32>, value: T) -> u32 {
+    match free.pop() {
+        Some(id) => {
+            if let Some(slot) = slots.get_mut(id as usize) {
+                *slot = value;
+            }
+            id
+        }
+        None => {
+            slots.push(value);
+            slots.len() as u32 - 1
+        }
+    }
+}
+
+fn order(bindings: &[BindingSlot], symbols: &Symbols, a: BindingId, b: BindingId) -> Ordering {
+    match (bindings.get(a as usize), bindings.get(b as usize)) {
+        (Some(a), Some(b)) if a.namespace == b.namespace => a.name.cmp(&b.name),
+        (Some(a), Some(b)) => symbols.text(a.namespace).cmp(symbols.text(b.namespace)),
+        _ => a.cmp(&b),
+    }
+}
+
+fn hash_binding(symbols: &Symbols, namespace: Symbol, name: &str) -> u64 {
+    symbols.hash(name) ^ hash_role(namespace, Symbol::EMPTY)
+}
+
+fn hash_role(namespace: Symbol, name: Symbol) -> u64 {
+    postings::hash_pair(namespace.0, name.0)
+}

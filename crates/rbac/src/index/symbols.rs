@@ -1,0 +1,212 @@
+use std::hash::BuildHasher;
+
+use bailiwick_core::Str;
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+/// An interned string. Equal strings have equal symbols as long as either is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Symbol(pub(crate) u32);
+
+impl Symbol {
+    /// `*`, wherever it means "all".
+    pub(crate) const STAR: Self = Self(0);
+    /// The empty string: the core group, no namespace, no name.
+    pub(crate) const EMPTY: Self = Self(1);
+    /// A string that nobody has interned. It equals no symbol in the index.
+    pub(crate) const UNKNOWN: Self = Self(u32::MAX);
+
+    /// One of 64 bits. Two symbols with different bits differ; two with the same bit may.
+    pub(crate) fn bit(self) -> u64 {
+        1 << (self.0 % 64)
+    }
+}
+
+/// Strings by symbol and symbols by string, with a count of uses, so that the table holds exactly the strings that
+/// the index refers to, however long deltas come and go.
+#[derive(Clone, Debug)]
+pub(crate) struct Symbols {
+    entries: Vec<Entry>,
+    by_text: HashTable<Symbol>,
+    free: Vec<Symbol>,
+    hasher: DefaultHashBuilder,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Entry {
+    text: Str,
+    uses: u32,
+}
+
+/// Interned first and for good, so that these have bits of their own in every mask.
+const WELL_KNOWN: [&str; 12] = [
+    "*",
+    "",
+    "get",
+    "list",
+    "watch",
+    "create",
+    "update",
+    "patch",
+    "delete",
+    "deletecollection",
+    "apps",
+    "batch",
+];
+
+impl Symbols {
+    pub(crate) fn new() -> Self {
+        let mut symbols = Self {
+            entries: Vec::new(),
+            by_text: HashTable::new(),
+            free: Vec::new(),
+            hasher: DefaultHashBuilder::default(),
+        };
+        for text in WELL_KNOWN {
+            symbols.intern(text);
+        }
+        symbols
+    }
+
+    /// The symbol of `text`, with one more use.
+    pub(crate) fn intern(&mut self, text: &str) -> Symbol {
+        self.intern_with(text, || text.into())
+    }
+
+    /// The same, sharing the allocation of `text`.
+    pub(crate) fn intern_shared(&mut self, text: &Str) -> Symbol {
+        self.intern_with(text, || text.clone())
+    }
+
+    fn intern_with(&mut self, text: &str, own: impl FnOnce() -> Str) -> Symbol {
+        let found = self.find(text);
+        if let Some(entry) = self.entries.get_mut(found.0 as usize) {
+            entry.uses += 1;
+            return found;
+        }
+        let entry = Entry {
+            text: own(),
+            uses: 1,
+        };
+        let symbol = match self.free.pop() {
+            Some(symbol) => {
+                if let Some(slot) = self.entries.get_mut(symbol.0 as usize) {
+                    *slot = entry;
+                }
+                symbol
+            }
+            None => {
+                self.entries.push(entry);
+                Symbol(self.entries.len() as u32 - 1)
+            }
+        };
+        let Self {
+            entries, hasher, ..
+        } = self;
+        self.by_text
+            .insert_unique(hasher.hash_one(text), symbol, |&other| {
+                hasher.hash_one(text_of(entries, other))
+            });
+        symbol
+    }
+
+    /// Takes one use back; the last one frees the symbol.
+    pub(crate) fn release(&mut self, symbol: Symbol) {
+        let Some(entry) = self.entries.get_mut(symbol.0 as usize) else {
+            return;
+        };
+        entry.uses -= 1;
+        if entry.uses > 0 {
+            return;
+        }
+        let text = std::mem::take(&mut entry.text);
+        if let Ok(found) = self
+            .by_text
+            .find_entry(self.hasher.hash_one(&*text), |&other| other == symbol)
+        {
+            found.remove();
+        }
+        self.free.push(symbol);
+    }
+
+    /// The symbol of `text`; [`Symbol::UNKNOWN`] where nobody uses it.
+    pub(crate) fn find(&self, text: &str) -> Symbol {
+        self.by_text
+            .find(self.hasher.hash_one(text), |&other| {
+                text_of(&self.entries, other) == text
+            })
+            .copied()
+            .unwrap_or(Symbol::UNKNOWN)
+    }
+
+    /// The hash that the table uses.
+    pub(crate) fn hash(&self, text: &str) -> u64 {
+        self.hasher.hash_one(text)
+    }
+
+    /// The string of a symbol in use.
+    pub(crate) fn text(&self, symbol: Symbol) -> &str {
+        text_of(&self.entries, symbol)
+    }
+
+    /// The string of a symbol in use, shared.
+    pub(crate) fn shared(&self, symbol: Symbol) -> Str {
+        self.entries
+            .get(symbol.0 as usize)
+            .map(|entry| entry.text.clone())
+            .unwrap_or_default()
+    }
+
+    /// Number of strings in use.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len() - self.free.len()
+    }
+
+    /// Bytes of the table itself, and bytes of the strings (which are shared with the snapshot where they stand
+    /// there as such).
+    pub(crate) fn bytes(&self) -> (usize, usize) {
+        let table = self.entries.capacity() * size_of::<Entry>()
+            + self.by_text.allocation_size()
+            + self.free.capacity() * size_of::<Symbol>();
+        // Two reference counts stand before the text of a shared string.
+        let text = |entry: &Entry| 2 * size_of::<usize>() + entry.text.len();
+        (table, self.entries.iter().map(text).sum())
+    }
+}
+
+fn text_of(entries: &[Entry], symbol: Symbol) -> &str {
+    entries
+        .get(symbol.0 as usize)
+        .map_or("", |entry| &entry.text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_string_lives_as_long_as_it_is_used() {
+        let mut symbols = Symbols::new();
+        let before = symbols.len();
+        let first = symbols.intern("pods");
+        assert_eq!(symbols.intern_shared(&"pods".into()), first);
+        symbols.release(first);
+        assert_eq!(symbols.find("pods"), first);
+        assert_eq!(symbols.text(first), "pods");
+        symbols.release(first);
+        assert_eq!(symbols.find("pods"), Symbol::UNKNOWN);
+        assert_eq!(symbols.len(), before);
+        assert_eq!(
+            symbols.intern("secrets"),
+            first,
+            "the freed symbol is used again"
+        );
+        assert_eq!(symbols.find("secrets"), first);
+    }
+
+    #[test]
+    fn constants_are_what_they_say() {
+        let symbols = Symbols::new();
+        assert_eq!(symbols.find("*"), Symbol::STAR);
+        assert_eq!(symbols.find(""), Symbol::EMPTY);
+    }
+}
