@@ -1,0 +1,20 @@
+//! A live cluster: the connection that kubectl would make, and what Bailiwick reads over it.
+//!
+//! The only crate that names kube-rs. Everything blocks: connections run on threads of a [`Cluster`]'s own, so that
+//! the program above stays synchronous. Values of Secrets never cross the wire.
+
+mod cluster;
+mod credential;
+mod environment;
+mod error;
+mod kubeconfig;
+mod options;
+mod plugin;
+mod proxy;
+mod transport;
+mod whoami;
+
+pub use cluster::Cluster;
+pub use credential::Credential;
+pub use error::{ConnectError, PluginError, RequestError};
+pub use options::{ConnectOptions, Token};
