@@ -47,7 +47,7 @@ pub struct FileOrigin {
 }
 
 /// Something that could not be read. Every answer that it touches has to say so.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// The kinds that may be missing; empty where nobody can tell which.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -55,6 +55,10 @@ pub struct Gap {
     /// The namespace that they may be missing from; empty means anywhere.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub namespace: Str,
+    /// The one namespace that nothing is missing from although the rest of the cluster could not be read; empty means
+    /// none.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub except: Str,
     /// What happened and what to do, in a sentence.
     pub message: String,
 }
@@ -63,8 +67,36 @@ impl Gap {
     /// Whether an answer about `kinds` in `namespace` (empty for the whole cluster) may be wrong because of this gap.
     pub fn touches(&self, kinds: &[Kind], namespace: &str) -> bool {
         let kind = self.kinds.is_empty() || self.kinds.iter().any(|kind| kinds.contains(kind));
-        let place =
-            self.namespace.is_empty() || namespace.is_empty() || *self.namespace == *namespace;
+        let place = namespace.is_empty()
+            || (self.namespace.is_empty() && *self.except != *namespace)
+            || *self.namespace == *namespace;
         kind && place
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_touches_what_it_may_hide() {
+        let check = |gap: (&str, &str), asked: (Kind, &str), expected: bool| {
+            let gap = Gap {
+                kinds: vec![Kind::Role],
+                namespace: gap.0.into(),
+                except: gap.1.into(),
+                message: String::new(),
+            };
+            assert_eq!(gap.touches(&[asked.0], asked.1), expected, "{gap:?} {asked:?}");
+        };
+        check(("", ""), (Kind::Role, ""), true);
+        check(("", ""), (Kind::Role, "shop"), true);
+        check(("", ""), (Kind::Secret, "shop"), false);
+        check(("shop", ""), (Kind::Role, ""), true);
+        check(("shop", ""), (Kind::Role, "shop"), true);
+        check(("shop", ""), (Kind::Role, "bank"), false);
+        check(("", "shop"), (Kind::Role, ""), true);
+        check(("", "shop"), (Kind::Role, "shop"), false);
+        check(("", "shop"), (Kind::Role, "bank"), true);
     }
 }
