@@ -66,6 +66,7 @@ impl Sample {
             gaps: vec![Gap {
                 kinds: vec![Kind::Secret],
                 namespace: "".into(),
+                except: Default::default(),
                 message: "secrets: forbidden\u{7}".into(),
             }],
         }
