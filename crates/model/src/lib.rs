@@ -12,10 +12,11 @@ mod object;
 mod origin;
 mod rbac;
 mod snapshot;
+mod spelling;
 mod value;
 mod workload;
 
-pub use api::ApiTable;
+pub use api::{ApiResource, ApiTable};
 pub use decode::{Decoded, DecodedKind, Issue, decode, decode_in};
 pub use defaults::defaults;
 pub use interner::Interner;

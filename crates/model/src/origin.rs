@@ -87,7 +87,11 @@ mod tests {
                 except: gap.1.into(),
                 message: String::new(),
             };
-            assert_eq!(gap.touches(&[asked.0], asked.1), expected, "{gap:?} {asked:?}");
+            assert_eq!(
+                gap.touches(&[asked.0], asked.1),
+                expected,
+                "{gap:?} {asked:?}"
+            );
         };
         check(("", ""), (Kind::Role, ""), true);
         check(("", ""), (Kind::Role, "shop"), true);

@@ -98,6 +98,21 @@ impl<T> Store<T> {
             .map(|(_, entry)| &entry.object)
     }
 
+    /// The namespaces that hold objects, sorted; the empty one first where there are cluster-scoped objects.
+    pub fn namespaces(&self) -> impl Iterator<Item = &Str> {
+        let mut last: Option<&Str> = None;
+        std::iter::from_fn(move || {
+            let from: Str = match last {
+                None => Str::default(),
+                // No string lies between a namespace and itself with a NUL.
+                Some(namespace) => format!("{namespace}\0").into(),
+            };
+            let next = self.0.range((from, Str::default())..).next();
+            last = next.map(|((namespace, _), _)| namespace);
+            last
+        })
+    }
+
     /// Number of objects.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -4,9 +4,21 @@
 //! wrong types everywhere, and for the RBAC kinds everything that upstream's validation asks. Of a pod spec only the
 //! fields that say something about identity are looked at; an unknown image or port is not noticed here.
 
+mod bindings;
+mod core;
+mod custom;
+mod identify;
+mod meta;
+mod names;
+mod pods;
+mod reader;
+mod roles;
+
 use bailiwick_core::{Kind, ObjectRef, Str};
 use bailiwick_diag::Severity;
 
+use self::identify::identify;
+use self::reader::{Context, Node};
 use crate::interner::Interner;
 use crate::object::Object;
 use crate::value::Value;
@@ -65,12 +77,54 @@ pub fn decode(value: Value, names: &mut Interner) -> Decoded {
 }
 
 /// Reads one object. A namespaced one that names no namespace lands in `namespace`.
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "the value, which may hold a Secret, must not outlive the reading"
+)]
 pub fn decode_in(value: Value, namespace: &str, names: &mut Interner) -> Decoded {
-    let _ = (value, namespace, names);
+    let (kind, issue) = identify(&value);
+    if let (DecodedKind::Read(read), None) = (&kind, &issue) {
+        return read_object(*read, &value, namespace, names);
+    }
     Decoded {
         object: None,
-        kind: DecodedKind::Unknown,
         about: None,
-        issues: Vec::new(),
+        kind,
+        issues: issue.into_iter().collect(),
+    }
+}
+
+fn read_object(kind: Kind, value: &Value, namespace: &str, names: &mut Interner) -> Decoded {
+    let mut context = Context::new(kind, names);
+    let cx = &mut context;
+    let root = &Node::root(value);
+    let metadata = meta::metadata(cx, root, namespace);
+    let object = match kind {
+        Kind::Role | Kind::ClusterRole => Object::Role(roles::role(cx, root, metadata)),
+        Kind::RoleBinding | Kind::ClusterRoleBinding => {
+            Object::Binding(bindings::binding(cx, root, metadata))
+        }
+        Kind::Namespace => Object::Namespace(core::namespace(cx, root, metadata)),
+        Kind::ServiceAccount => Object::ServiceAccount(core::service_account(cx, root, metadata)),
+        Kind::Secret => Object::Secret(core::secret(cx, root, metadata)),
+        Kind::Node => Object::Node(core::node(cx, root, metadata)),
+        Kind::CustomResourceDefinition => {
+            Object::CustomResource(custom::definition(cx, root, metadata))
+        }
+        // Every other kind has pods.
+        _ => Object::Workload(pods::workload(cx, root, metadata)),
+    };
+    let (issues, refused) = context.finish();
+    let metadata = object.metadata();
+    let about = (!metadata.name.is_empty()).then(|| ObjectRef {
+        kind,
+        namespace: metadata.namespace.clone(),
+        name: metadata.name.clone(),
+    });
+    Decoded {
+        about,
+        object: (!refused).then_some(object),
+        kind: DecodedKind::Read(kind),
+        issues,
     }
 }

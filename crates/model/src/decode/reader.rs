@@ -1,0 +1,436 @@
+use bailiwick_core::{Kind, Str};
+use bailiwick_diag::Severity;
+
+use super::Issue;
+use crate::interner::Interner;
+use crate::spelling;
+use crate::value::{Map, Value};
+
+/// More issues than this in one object are counted, not listed.
+const MOST_ISSUES: usize = 50;
+/// Longer keys and texts are cut in messages.
+const LONGEST_ECHO: usize = 60;
+
+/// A value and the way to it. The way is a list on the stack: nothing is allocated before something is wrong.
+#[derive(Clone, Copy)]
+pub(super) struct Node<'n> {
+    pub(super) value: &'n Value,
+    step: Step<'n>,
+    parent: Option<&'n Node<'n>>,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'n> {
+    Root,
+    Key(&'n str),
+    Index(usize),
+}
+
+/// The fields of one type of the API, and what becomes of the object where one of them is misspelt.
+pub(super) struct Shape {
+    /// Such as `a rule`.
+    pub(super) what: &'static str,
+    /// Names, each with what follows where the field is missing (may be empty).
+    pub(super) fields: &'static [(&'static str, &'static str)],
+    /// Whether these are all fields of the type. Otherwise only near misses are noticed.
+    pub(super) complete: bool,
+}
+
+/// What decoding one object gathers.
+pub(super) struct Context<'c> {
+    names: &'c mut Interner,
+    pub(super) kind: Kind,
+    issues: Vec<Issue>,
+    unlisted: usize,
+    refused: bool,
+}
+
+impl<'n> Node<'n> {
+    pub(super) fn root(value: &'n Value) -> Self {
+        Self {
+            value,
+            step: Step::Root,
+            parent: None,
+        }
+    }
+
+    /// The field `key`; `None` where it is not there or null, which mean the same to the API server.
+    pub(super) fn field<'s>(&'s self, key: &'s str) -> Option<Node<'s>> {
+        match self.value.get(key)? {
+            Value::Null => None,
+            value => Some(self.child(value, Step::Key(key))),
+        }
+    }
+
+    fn child<'s>(&'s self, value: &'s Value, step: Step<'s>) -> Node<'s> {
+        Node {
+            value,
+            step,
+            parent: Some(self),
+        }
+    }
+
+    fn entries<'s>(&'s self) -> impl Iterator<Item = (&'s str, Node<'s>)> {
+        let entries = self.value.as_object().into_iter().flat_map(Map::iter);
+        entries.map(|(key, value)| (key, self.child(value, Step::Key(key))))
+    }
+
+    fn elements<'s>(&'s self) -> impl Iterator<Item = Node<'s>> {
+        let items = self.value.as_array().unwrap_or_default().iter().enumerate();
+        items.map(|(index, value)| self.child(value, Step::Index(index)))
+    }
+
+    fn steps(&self) -> Vec<Step<'_>> {
+        let mut steps = Vec::new();
+        let mut node = Some(self);
+        while let Some(Node { step, parent, .. }) = node {
+            steps.push(*step);
+            node = *parent;
+        }
+        steps.reverse();
+        steps
+    }
+
+    /// JSON pointer (RFC 6901).
+    pub(super) fn pointer(&self) -> String {
+        let mut pointer = String::new();
+        for step in self.steps() {
+            match step {
+                Step::Root => {}
+                Step::Key(key) => {
+                    pointer.push('/');
+                    pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+                }
+                Step::Index(index) => pointer.push_str(&format!("/{index}")),
+            }
+        }
+        pointer
+    }
+
+    /// As people write it: `rules[0].verbs`.
+    pub(super) fn path(&self) -> String {
+        let mut path = String::new();
+        for step in self.steps() {
+            match step {
+                Step::Root => {}
+                Step::Key(key) if key.chars().all(char::is_alphanumeric) && !key.is_empty() => {
+                    if !path.is_empty() {
+                        path.push('.');
+                    }
+                    path.push_str(&cut(key));
+                }
+                Step::Key(key) => path.push_str(&format!("[{:?}]", cut(key))),
+                Step::Index(index) => path.push_str(&format!("[{index}]")),
+            }
+        }
+        path
+    }
+}
+
+/// The text, or its beginning.
+pub(super) fn cut(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_ECHO) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+impl<'c> Context<'c> {
+    pub(super) fn new(kind: Kind, names: &'c mut Interner) -> Self {
+        Self {
+            names,
+            kind,
+            issues: Vec::new(),
+            unlisted: 0,
+            refused: false,
+        }
+    }
+
+    /// Everything that was noticed, and whether the object is refused.
+    pub(super) fn finish(mut self) -> (Vec<Issue>, bool) {
+        if self.unlisted > 0 {
+            self.issues.push(Issue {
+                id: "more-issues",
+                severity: self.weight(),
+                pointer: String::new(),
+                message: format!(
+                    "{} further issues of this object are not listed",
+                    self.unlisted
+                ),
+                help: None,
+                lost: self.refused,
+            });
+        }
+        (self.issues, self.refused)
+    }
+
+    pub(super) fn intern(&mut self, text: &str) -> Str {
+        self.names.intern(text)
+    }
+
+    fn weight(&self) -> Severity {
+        if Kind::RBAC.contains(&self.kind) {
+            Severity::High
+        } else {
+            Severity::Medium
+        }
+    }
+
+    fn note(&mut self, issue: Issue) {
+        self.refused |= issue.lost;
+        if self.issues.len() < MOST_ISSUES {
+            self.issues.push(issue);
+        } else {
+            self.unlisted += 1;
+        }
+    }
+
+    /// Notes that the API server's validation refuses the object.
+    pub(super) fn refuse(&mut self, node: &Node<'_>, reason: &str, help: &str) {
+        let (path, pointer) = (node.path(), node.pointer());
+        self.refuse_at(pointer, &path, reason, help);
+    }
+
+    /// Notes that the API server's validation refuses the object for a field `key` that is missing in `node`.
+    pub(super) fn refuse_missing(&mut self, node: &Node<'_>, key: &str, help: &str) {
+        let missing = node.child(&Value::Null, Step::Key(key));
+        let path = missing.path();
+        self.refuse_at(node.pointer(), &path, "is missing or empty", help);
+    }
+
+    fn refuse_at(&mut self, pointer: String, path: &str, reason: &str, help: &str) {
+        self.note(Issue {
+            id: "refused-by-api-server",
+            severity: self.weight(),
+            pointer,
+            message: format!(
+                "the API server refuses this {}: `{path}` {reason}",
+                self.kind
+            ),
+            help: (!help.is_empty()).then(|| help.to_owned()),
+            lost: true,
+        });
+    }
+
+    fn wrong_type(&mut self, node: &Node<'_>, expected: &str) {
+        let found = match node.value {
+            _ if self.kind == Kind::Secret => node.value.kind().to_owned(),
+            Value::Bool(value) => format!("the boolean {value}"),
+            Value::Int(_) | Value::UInt(_) | Value::Float(_) => {
+                format!("the number {}", node.value)
+            }
+            Value::String(text) => format!("the text {:?}", cut(text)),
+            other => other.kind().to_owned(),
+        };
+        let help = match (expected, node.value) {
+            ("a text", Value::Bool(true)) => {
+                "put quotes around it: kubectl reads an unquoted `yes`, `y`, `on` or `true` as true"
+            }
+            ("a text", Value::Bool(false)) => {
+                "put quotes around it: kubectl reads an unquoted `no`, `n`, `off` or `false` as false"
+            }
+            ("a text", Value::Int(_) | Value::UInt(_) | Value::Float(_)) => {
+                "put quotes around it: unquoted it is a number to kubectl, `010` is 8 and `1e3` is 1000"
+            }
+            ("a list", Value::String(_) | Value::Object(_)) => {
+                "write it as a list, each item on a line of its own after `- `"
+            }
+            ("true or false" | "a whole number", Value::String(_)) => "remove the quotes",
+            _ => "",
+        };
+        let message = format!(
+            "the API server refuses this {}: `{}` must be {expected}, but it is {found}",
+            self.kind,
+            node.path()
+        );
+        self.note(Issue {
+            id: "wrong-type",
+            severity: self.weight(),
+            pointer: node.pointer(),
+            message,
+            help: (!help.is_empty()).then(|| help.to_owned()),
+            lost: true,
+        });
+    }
+
+    /// Whether `node` is a mapping (or null, which is an empty one). Notes fields that `shape` does not have.
+    pub(super) fn mapping(&mut self, node: &Node<'_>, shape: &Shape) -> bool {
+        match node.value {
+            Value::Null => true,
+            Value::Object(_) => {
+                for (key, field) in node.entries() {
+                    if !shape.fields.iter().any(|(known, _)| *known == key) {
+                        self.unknown_field(&field, key, shape);
+                    }
+                }
+                true
+            }
+            _ => {
+                self.wrong_type(node, "a mapping");
+                false
+            }
+        }
+    }
+
+    fn unknown_field(&mut self, field: &Node<'_>, key: &str, shape: &Shape) {
+        let known = shape.fields.iter().map(|(known, _)| *known);
+        let meant = spelling::nearest(key, known);
+        if meant.is_none() && !shape.complete {
+            return;
+        }
+        let follows = shape
+            .fields
+            .iter()
+            .find(|(known, follows)| Some(*known) == meant && !follows.is_empty())
+            .map_or("the field has no effect", |(_, follows)| follows);
+        let help = match meant {
+            Some(meant) if meant.eq_ignore_ascii_case(key) => {
+                format!("write `{meant}`: upper and lower case matter in field names")
+            }
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => "remove it, or check where it belongs and how far it is indented".to_owned(),
+        };
+        let message = format!(
+            "`{}` is not a field of {}: kubectl refuses the object, other clients drop the field, and then {follows}",
+            field.path(),
+            shape.what,
+        );
+        self.note(Issue {
+            id: "unknown-field",
+            severity: if follows.starts_with("the field") {
+                Severity::Medium
+            } else {
+                Severity::High
+            },
+            pointer: field.pointer(),
+            message,
+            help: Some(help),
+            lost: false,
+        });
+    }
+
+    /// The text, where there is one; null counts as none.
+    pub(super) fn plain_text<'v>(&mut self, node: &Node<'v>) -> Option<&'v str> {
+        match node.value {
+            Value::String(text) => Some(text),
+            Value::Null => None,
+            _ => {
+                self.wrong_type(node, "a text");
+                None
+            }
+        }
+    }
+
+    /// A text field; empty where it is missing.
+    pub(super) fn text(&mut self, node: &Node<'_>, key: &str) -> Str {
+        let text = node.field(key).and_then(|field| self.plain_text(&field));
+        // The borrow of `self` for the text ends before interning, because the text lives in the value.
+        self.names.intern(text.unwrap_or_default())
+    }
+
+    pub(super) fn flag(&mut self, node: &Node<'_>, key: &str) -> Option<bool> {
+        let field = node.field(key)?;
+        match field.value {
+            Value::Bool(flag) => Some(*flag),
+            _ => {
+                self.wrong_type(&field, "true or false");
+                None
+            }
+        }
+    }
+
+    /// A whole number of 64 bits. `1e3` and `2.0` are whole to kubectl.
+    pub(super) fn integer(&mut self, node: &Node<'_>, key: &str) -> Option<i64> {
+        const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+        let field = node.field(key)?;
+        let number = match field.value {
+            Value::Int(number) => Some(*number),
+            Value::UInt(number) => i64::try_from(*number).ok(),
+            Value::Float(number) if number.fract() == 0.0 && (-LIMIT..LIMIT).contains(number) =>
+            {
+                #[allow(
+                    clippy::cast_possible_truncation,
+                    reason = "it is whole and within the range of i64"
+                )]
+                Some(*number as i64)
+            }
+            _ => None,
+        };
+        if number.is_none() {
+            self.wrong_type(&field, "a whole number");
+        }
+        number
+    }
+
+    /// Calls `each` with every item of the list `key`.
+    pub(super) fn each(
+        &mut self,
+        node: &Node<'_>,
+        key: &str,
+        mut each: impl FnMut(&mut Self, &Node<'_>),
+    ) {
+        let Some(list) = node.field(key) else { return };
+        if list.value.as_array().is_none() {
+            return self.wrong_type(&list, "a list");
+        }
+        for item in list.elements() {
+            each(self, &item);
+        }
+    }
+
+    /// A list of what `read` makes of each item.
+    pub(super) fn list<T>(
+        &mut self,
+        node: &Node<'_>,
+        key: &str,
+        mut read: impl FnMut(&mut Self, &Node<'_>) -> T,
+    ) -> Box<[T]> {
+        let mut items = Vec::new();
+        self.each(node, key, |cx, item| items.push(read(cx, item)));
+        items.into()
+    }
+
+    /// A list of texts; a null among them is an empty text, as it is to the API server.
+    pub(super) fn texts(&mut self, node: &Node<'_>, key: &str) -> Box<[Str]> {
+        self.list(node, key, |cx, item| {
+            let text = cx.plain_text(item);
+            cx.names.intern(text.unwrap_or_default())
+        })
+    }
+
+    /// A mapping from text to text, sorted by key, of those entries that `keep` wants.
+    pub(super) fn text_map(
+        &mut self,
+        node: &Node<'_>,
+        key: &str,
+        mut keep: impl FnMut(&mut Self, &Node<'_>, &str, &str) -> bool,
+    ) -> Box<[(Str, Str)]> {
+        let Some(field) = node.field(key) else {
+            return Box::default();
+        };
+        if field.value.as_object().is_none() {
+            self.wrong_type(&field, "a mapping");
+            return Box::default();
+        }
+        let mut pairs = Vec::new();
+        for (key, entry) in field.entries() {
+            let value = self.plain_text(&entry).unwrap_or_default();
+            if keep(self, &entry, key, value) {
+                pairs.push((self.names.intern(key), self.names.intern(value)));
+            }
+        }
+        pairs.sort_unstable();
+        pairs.into()
+    }
+
+    /// Notes where the field `key` is there and no mapping; gives it where it is one.
+    pub(super) fn inner<'s>(
+        &mut self,
+        node: &'s Node<'_>,
+        key: &'s str,
+        shape: &Shape,
+    ) -> Option<Node<'s>> {
+        let field = node.field(key)?;
+        self.mapping(&field, shape).then_some(field)
+    }
+}
