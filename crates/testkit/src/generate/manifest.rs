@@ -4,6 +4,8 @@ use bailiwick_core::{Kind, Request, UserInfo};
 use bailiwick_model::{Binding, PolicyRule, Role, Snapshot};
 use serde_json::{Value, json};
 
+use crate::oracle::{Objects, Person, ReviewSpec};
+
 /// A Role or ClusterRole.
 pub fn role(role: &Role) -> Value {
     let metadata = &role.metadata;
@@ -76,33 +78,31 @@ fn object(kind: Kind, namespace: &str, name: &str) -> Value {
     })
 }
 
-/// The four lists that upstream's code is loaded with.
-pub fn cluster(snapshot: &Snapshot) -> Value {
-    let roles = |kind: Kind| -> Value {
-        let of_kind = snapshot.roles.iter().filter(|role| role.kind() == kind);
-        of_kind.map(role).collect()
-    };
-    let bindings = |kind: Kind| -> Value {
-        let of_kind = snapshot.bindings.iter().filter(|b| b.kind() == kind);
-        of_kind.map(binding).collect()
-    };
-    json!({
-        "roles": roles(Kind::Role),
-        "clusterroles": roles(Kind::ClusterRole),
-        "rolebindings": bindings(Kind::RoleBinding),
-        "clusterrolebindings": bindings(Kind::ClusterRoleBinding),
-    })
+/// All roles and bindings, for upstream's code.
+pub fn objects(snapshot: &Snapshot) -> Objects {
+    let roles = snapshot.roles.iter().map(role);
+    Objects::by_kind(roles.chain(snapshot.bindings.iter().map(binding)))
 }
 
 /// The spec of a SubjectAccessReview.
-pub fn review_spec(user: &UserInfo, request: &Request) -> Value {
-    let mut spec = json!({"user": user.name, "groups": user.groups});
-    let (key, attributes) = match request {
-        Request::Resource(request) => ("resourceAttributes", json!(request)),
-        Request::NonResource(request) => ("nonResourceAttributes", json!(request)),
+pub fn review_spec(user: &UserInfo, request: &Request) -> ReviewSpec {
+    let mut spec = ReviewSpec {
+        user: user.name.clone(),
+        groups: user.groups.clone(),
+        ..ReviewSpec::default()
     };
-    if let Some(fields) = spec.as_object_mut() {
-        fields.insert(key.to_owned(), attributes);
+    match request {
+        Request::Resource(request) => spec.resource_attributes = Some(json!(request)),
+        Request::NonResource(request) => spec.non_resource_attributes = Some(json!(request)),
     }
     spec
+}
+
+/// The user, for upstream's code.
+pub fn person(user: &UserInfo) -> Person {
+    Person {
+        name: user.name.clone(),
+        groups: user.groups.clone(),
+        ..Person::default()
+    }
 }

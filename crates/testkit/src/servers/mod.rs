@@ -1,0 +1,287 @@
+//! Real Kubernetes servers on loopback ports: etcd, kube-apiserver and kube-controller-manager.
+//!
+//! ```no_run
+//! use bailiwick_testkit::servers::Cluster;
+//!
+//! let cluster = Cluster::builder().user("anna", &["dev"]).start()?;
+//! cluster.admin().apply("{apiVersion: v1, kind: Namespace, metadata: {name: shop}}")?;
+//! let output = cluster.user("anna")?.kubectl(&["auth", "can-i", "get", "pods", "-n", "shop"])?;
+//! assert_eq!(output.stdout, "no\n");
+//! # Ok::<(), bailiwick_testkit::servers::ServersError>(())
+//! ```
+//!
+//! A cluster is stopped when it is dropped, and also when the test process ends or is killed. Its
+//! directory with logs and data goes with it, unless a test panics meanwhile: then it is kept and
+//! its path printed.
+
+mod builder;
+mod error;
+mod identity;
+mod janitor;
+mod pki;
+
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use serde_json::{Value, json};
+
+pub use self::builder::{AUDIT_METADATA, Builder};
+pub use self::error::ServersError;
+pub use self::identity::{Identity, Output, Reply};
+
+use self::identity::{Credential, Endpoint};
+use self::janitor::Janitor;
+use self::pki::Pki;
+
+/// How long the controllers may take for their first round on a busy machine.
+const CONTROLLER_LIMIT: Duration = Duration::from_secs(60);
+
+/// A running cluster.
+pub struct Cluster {
+    janitor: Janitor,
+    pki: Pki,
+    server: String,
+    admin: Identity,
+    users: Vec<Identity>,
+}
+
+/// The cluster that all tests of a process share. See [`Cluster::shared`].
+pub struct Shared(&'static Cluster);
+
+impl Cluster {
+    /// A cluster of one's own: Node and RBAC authorization, controller-manager on, no audit log.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// One cluster for all tests of this process, as [`Cluster::builder`] makes it by default.
+    ///
+    /// Tests run at the same time: use a namespace and names of your own, and never ask what the
+    /// whole cluster holds.
+    ///
+    /// # Errors
+    /// As [`Builder::start`]; the same error for everybody who asks.
+    pub fn shared() -> Result<Shared, &'static ServersError> {
+        static SHARED: OnceLock<Result<Cluster, ServersError>> = OnceLock::new();
+        SHARED
+            .get_or_init(|| Self::builder().start())
+            .as_ref()
+            .map(Shared)
+    }
+
+    /// The administrator: a client certificate in `system:masters`.
+    #[must_use]
+    pub fn admin(&self) -> &Identity {
+        &self.admin
+    }
+
+    /// A user that [`Builder::user`] declared.
+    ///
+    /// # Errors
+    /// When none of this name was.
+    pub fn user(&self, name: &str) -> Result<&Identity, ServersError> {
+        let found = self.users.iter().find(|user| user.name() == name);
+        found.ok_or_else(|| ServersError::NoUser(name.to_owned()))
+    }
+
+    /// Any user by client certificate, in one group at most beside `system:authenticated`.
+    ///
+    /// # Errors
+    /// When the certificate cannot be made.
+    pub fn certificate_user(
+        &self,
+        name: &str,
+        group: Option<&str>,
+    ) -> Result<Identity, ServersError> {
+        self.identity(
+            name,
+            &Credential::Certificate(self.pki.client(name, group)?),
+        )
+    }
+
+    /// A service account that exists, with a fresh token of the API server.
+    ///
+    /// # Errors
+    /// When the API server gives no token.
+    pub fn service_account(&self, namespace: &str, name: &str) -> Result<Identity, ServersError> {
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
+        let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"});
+        let reply = self.admin.post(&path, &body)?;
+        let answer = reply.json()?;
+        match answer.pointer("/status/token").and_then(Value::as_str) {
+            Some(token) => {
+                let user = format!("system:serviceaccount:{namespace}:{name}");
+                self.identity(&user, &Credential::Token(token.to_owned()))
+            }
+            None => Err(ServersError::Refused {
+                request: format!("POST {path}"),
+                status: reply.status,
+                body: reply.body,
+            }),
+        }
+    }
+
+    fn identity(&self, name: &str, credential: &Credential) -> Result<Identity, ServersError> {
+        let ca = self.pki.ca();
+        let endpoint = Endpoint {
+            dir: self.dir(),
+            server: &self.server,
+            ca: &ca,
+        };
+        Identity::create(name, &endpoint, credential)
+    }
+
+    /// Where the API server listens, as `https://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// The certificate of the authority that signed the API server's, as a PEM file.
+    #[must_use]
+    pub fn ca(&self) -> PathBuf {
+        self.pki.ca()
+    }
+
+    /// The directory with logs, keys, data and the files of [`Builder::file`].
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.janitor.dir()
+    }
+
+    /// Process ids of the servers in the order of their start: etcd, kube-apiserver,
+    /// kube-controller-manager.
+    #[must_use]
+    pub fn pids(&self) -> Vec<u32> {
+        self.janitor.pids()
+    }
+
+    /// The log of a server, by the name of its binary.
+    #[must_use]
+    pub fn log(&self, binary: &str) -> PathBuf {
+        self.dir().join(format!("{binary}.log"))
+    }
+
+    /// What the audit policy recorded so far, oldest first; empty without [`Builder::audit_policy`].
+    ///
+    /// # Errors
+    /// When the log cannot be read or holds something else.
+    pub fn audit_events(&self) -> Result<Vec<Value>, ServersError> {
+        let path = self.log("audit");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(ServersError::file(&path, error)),
+        };
+        // A line that is being written has no end yet.
+        let whole = text
+            .rfind('\n')
+            .and_then(|end| text.get(..end))
+            .unwrap_or_default();
+        let parse = |line: &str| {
+            serde_json::from_str(line).map_err(|source| ServersError::Json {
+                body: line.to_owned(),
+                source,
+            })
+        };
+        whole.lines().map(parse).collect()
+    }
+
+    /// Waits until the controller-manager has filled the ClusterRoles admin, edit and view, which
+    /// are empty until then.
+    ///
+    /// # Errors
+    /// When that takes longer than a minute.
+    pub fn wait_for_aggregation(&self) -> Result<(), ServersError> {
+        let start = Instant::now();
+        while !self.aggregated()? {
+            if start.elapsed() > CONTROLLER_LIMIT {
+                return Err(ServersError::Timeout {
+                    what: "aggregation of the ClusterRoles admin, edit and view",
+                    seconds: CONTROLLER_LIMIT.as_secs(),
+                });
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    /// Whether edit has what view has, and admin what edit has; the last rule to arrive in each
+    /// comes from the role below it.
+    fn aggregated(&self) -> Result<bool, ServersError> {
+        let mut below = Vec::new();
+        for name in ["view", "edit", "admin"] {
+            let path = format!("/apis/rbac.authorization.k8s.io/v1/clusterroles/{name}");
+            let role = self.admin.get(&path)?.json()?;
+            let rules = role
+                .get("rules")
+                .and_then(Value::as_array)
+                .cloned()
+                .unwrap_or_default();
+            if rules.len() <= below.len() || !below.iter().all(|rule| rules.contains(rule)) {
+                return Ok(false);
+            }
+            below = rules;
+        }
+        Ok(true)
+    }
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster")
+            .field("server", &self.server)
+            .field("dir", &self.dir())
+            .finish()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        keep_if_panicking(&self.janitor);
+    }
+}
+
+impl Deref for Shared {
+    type Target = Cluster;
+
+    fn deref(&self) -> &Cluster {
+        self.0
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        keep_if_panicking(&self.0.janitor);
+    }
+}
+
+#[allow(
+    clippy::print_stderr,
+    reason = "the only way to tell where the logs of a failed test are"
+)]
+fn keep_if_panicking(janitor: &Janitor) {
+    if thread::panicking() {
+        janitor.keep();
+        eprintln!(
+            "logs of the test cluster are kept in {}",
+            janitor.dir().display()
+        );
+    }
+}
+
+/// A name as part of a file name: everything but letters, digits, `-` and `.` is escaped.
+fn file_name(name: &str) -> String {
+    let mut escaped = String::new();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-.".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped += &format!("_{byte:02x}");
+        }
+    }
+    escaped
+}
