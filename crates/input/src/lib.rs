@@ -6,10 +6,14 @@
 
 pub mod snapshot;
 
+mod file;
 mod held;
+mod limits;
 mod load;
 mod locate;
+mod read;
 mod source;
+mod walk;
 
 pub use held::Held;
 pub use load::load;

@@ -1,0 +1,264 @@
+use std::ops::Range;
+
+use bailiwick_core::{Kind, Str};
+use bailiwick_diag::{Excerpt, Finding, Place, Severity, Span};
+use bailiwick_model::{Decoded, DecodedKind, Gap, Value};
+
+use super::secrecy::{Quote, is_harmless, is_plain_field, quote_for};
+use super::staging::Staged;
+use super::{File, FileRead, Syntax};
+use crate::limits::MAX_FINDINGS;
+use crate::read::{Duplicate, Problem, position};
+use crate::walk::{find_in_json, find_in_yaml};
+
+/// Longest line that is shown, in bytes, and most lines of one excerpt.
+const MAX_LINE: usize = 300;
+const MAX_LINES: usize = 3;
+
+/// The lines that `range` of `text` stands on, where they may be shown and are short enough to be.
+pub(crate) fn excerpt(
+    text: &[u8],
+    range: &Range<usize>,
+    line: u32,
+    quote: Quote,
+) -> Option<Excerpt> {
+    if quote == Quote::Nothing {
+        return None;
+    }
+    let start = text
+        .get(..range.start)?
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |newline| newline + 1);
+    let behind = text.get(range.end.max(range.start)..)?;
+    let end = behind
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .map_or(text.len(), |newline| {
+            range.end.max(range.start) + newline + 1
+        });
+    let lines = std::str::from_utf8(text.get(start..end)?).ok()?;
+    let lines = lines.strip_prefix('\u{feff}').unwrap_or(lines);
+    let shown = lines.lines().count() <= MAX_LINES && lines.lines().all(|l| l.len() <= MAX_LINE);
+    let allowed = match quote {
+        Quote::Lines => !lines.contains("last-applied"),
+        Quote::Field => lines.lines().count() == 1 && is_plain_field(lines),
+        Quote::Nothing => false,
+    };
+    (shown && allowed).then(|| Excerpt {
+        text: lines.into(),
+        offset: (end - lines.len()) as u64,
+        line,
+    })
+}
+
+impl File<'_> {
+    /// Everything that has been said, with what is said once for the whole file.
+    pub(super) fn finish(mut self) -> FileRead {
+        if let Some(first) = self.foreign.first().copied() {
+            let what = match (self.foreign.len(), self.documents) {
+                (all, documents) if all == documents => {
+                    "the file holds no Kubernetes object".into()
+                }
+                (1, _) => "a document holds no Kubernetes object".into(),
+                (many, _) => format!("{many} documents hold no Kubernetes object"),
+            };
+            let message = format!("{}: {what} and is left aside", self.name);
+            let span = self.span(&(first..first), Quote::Nothing);
+            let note = Finding::new("not-kubernetes", Severity::Info, message)
+                .at(Place::span(span).label("neither `kind` nor `apiVersion`"));
+            self.read.findings.push(note);
+        }
+        if self.unspoken > 0 {
+            let message = format!(
+                "{}: {} more findings about this file are not spelt out",
+                self.name, self.unspoken
+            );
+            let finding = Finding::new("too-many-findings", Severity::Medium, message)
+                .help("mend the file, then read it again");
+            self.read.findings.push(finding);
+        }
+        self.read
+    }
+
+    /// A document that cannot be read. The problem's place is counted from byte `base`.
+    pub(super) fn broken(&mut self, problem: &Problem, base: usize, document: Range<usize>) {
+        let text = self.text.get(document.clone()).unwrap_or_default();
+        let quote = if is_harmless(text) {
+            Quote::Lines
+        } else {
+            Quote::Nothing
+        };
+        let at = base + problem.at.start..base + problem.at.end;
+        let span = self.span(&at, quote);
+        let line = position(self.text, document.start).line;
+        let templated = text.windows(2).any(|pair| pair == b"{{") && problem.id == "broken-yaml";
+        let (id, help) = if templated {
+            (
+                "template",
+                "this looks like a template: render it first, as with `helm template NAME CHART`, and read the result",
+            )
+        } else {
+            (problem.id, problem.help)
+        };
+        let message = format!(
+            "{}: the document at line {line} cannot be read: {}",
+            self.name, problem.message
+        );
+        self.read.gaps.push(Gap {
+            kinds: Vec::new(),
+            except: Str::default(),
+            namespace: Str::default(),
+            message: message.clone(),
+        });
+        let finding = Finding::new(id, Severity::High, message)
+            .at(Place::span(span))
+            .help(help)
+            .losing_input();
+        self.say(finding);
+    }
+
+    /// What decoding has to say about the object at `range`.
+    pub(super) fn say_issues(&mut self, decoded: &Decoded, range: &Range<usize>, syntax: Syntax) {
+        let kind = match decoded.kind {
+            DecodedKind::Read(kind) => Some(kind),
+            _ => None,
+        };
+        for issue in &decoded.issues {
+            let mut place = match &decoded.about {
+                Some(object) => Place::field(object.clone(), issue.pointer.clone()),
+                None => Place {
+                    pointer: issue.pointer.clone(),
+                    ..Place::default()
+                },
+            };
+            if self.read.findings.len() < MAX_FINDINGS {
+                let at = self.underline(range, &issue.pointer, syntax);
+                place.span = Some(self.span(&at, quote_for(kind)));
+            }
+            let mut finding =
+                Finding::new(issue.id, issue.severity, issue.message.clone()).at(place);
+            finding.help.clone_from(&issue.help);
+            if issue.lost {
+                finding = finding.losing_input();
+                self.read.gaps.push(Gap {
+                    kinds: kind.into_iter().collect(),
+                    except: Str::default(),
+                    namespace: decoded
+                        .about
+                        .as_ref()
+                        .map(|object| object.namespace.clone())
+                        .unwrap_or_default(),
+                    message: format!("{}: {}", self.name, issue.message),
+                });
+            }
+            self.say(finding);
+        }
+    }
+
+    /// Where `pointer` leads in the object at `range`.
+    fn underline(&self, range: &Range<usize>, pointer: &str, syntax: Syntax) -> Range<usize> {
+        let text = self.text.get(range.clone()).unwrap_or_default();
+        let found = match syntax {
+            Syntax::Json => find_in_json(text, 0..text.len(), pointer),
+            Syntax::Yaml => {
+                let column = position(self.text, range.start).column as usize - 1;
+                std::str::from_utf8(text)
+                    .ok()
+                    .and_then(|text| find_in_yaml(text, column, pointer))
+            }
+        };
+        let at = found.map_or(0..0, |found| found.underline(text));
+        range.start + at.start..range.start + at.end
+    }
+
+    /// Equal keys in one mapping.
+    pub(super) fn say_duplicates(
+        &mut self,
+        duplicates: &[Duplicate],
+        staged: &Staged,
+        root: &Value,
+        syntax: Syntax,
+    ) {
+        let root_kind = root
+            .get("kind")
+            .and_then(Value::as_str)
+            .and_then(|kind| kind.parse::<Kind>().ok());
+        for duplicate in duplicates {
+            let item = staged
+                .objects
+                .iter()
+                .find(|item| item.range.contains(&duplicate.kept.start));
+            let kind = item.map_or(root_kind, |item| item.kind());
+            let quote = quote_for(kind);
+            let key = match quote {
+                Quote::Nothing => "a key".to_owned(),
+                _ => format!("`{}`", duplicate.key),
+            };
+            let place = |range: &Range<usize>, label: &str| {
+                Place::span(self.span(range, quote)).label(label)
+            };
+            let finding = Finding::new(
+                "duplicate-key",
+                Severity::Medium,
+                format!("{}: {key} is there twice in one mapping", self.name),
+            )
+            .at(place(&duplicate.kept, "this one counts"))
+            .at(place(&duplicate.lost, "this one is lost"))
+            .help(match syntax {
+                Syntax::Yaml => "delete one of them; kubectl takes the last without a word",
+                Syntax::Json => "delete one of them; the API server takes the last without a word",
+            });
+            self.say(finding);
+        }
+    }
+
+    pub(super) fn say_ignored(&mut self, at: usize) {
+        let message = format!(
+            "{}: kubectl does not read on from here to the next `---`",
+            self.name
+        );
+        let finding = Finding::new("text-ignored", Severity::Medium, message)
+            .at(Place::span(self.span(&(at..at), Quote::Nothing)))
+            .help("separate documents with `---`");
+        self.say(finding);
+    }
+
+    pub(super) fn list_without_kind(&mut self, range: Range<usize>) {
+        let problem = Problem::new(
+            "list-without-kind",
+            "it has `items` but no `kind`, and kubectl refuses it",
+            "write `kind: List` and `apiVersion: v1` at its top",
+            range.start..range.start,
+        );
+        self.broken(&problem, 0, range);
+    }
+
+    pub(super) fn list_of_no_items(&mut self, range: Range<usize>) {
+        let problem = Problem::new(
+            "list-of-no-items",
+            "its `items` is no list, and kubectl refuses it",
+            "make `items` a list of objects",
+            range.start..range.start,
+        );
+        self.broken(&problem, 0, range);
+    }
+
+    fn span(&self, range: &Range<usize>, quote: Quote) -> Span {
+        let start = position(self.text, range.start);
+        Span {
+            file: self.name.clone(),
+            start,
+            end: position(self.text, range.end),
+            excerpt: excerpt(self.text, range, start.line, quote),
+        }
+    }
+
+    fn say(&mut self, finding: Finding) {
+        if self.read.findings.len() < MAX_FINDINGS {
+            self.read.findings.push(finding);
+        } else {
+            self.unspoken += 1;
+        }
+    }
+}

@@ -1,0 +1,525 @@
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::ops::Range;
+
+use bailiwick_model::{MAX_DEPTH, Map, Value};
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
+
+use super::entries::Entries;
+use super::problem::{Duplicate, Problem};
+use super::scalar::{Scalar, ScalarError, Tag, resolve};
+use super::{Items, Root};
+use crate::limits::MAX_NODES;
+
+/// Reads one YAML document as kubectl does (sigs.k8s.io/yaml over go-yaml v2): scalars, keys, tags, merge keys and
+/// what an alias may multiply.
+pub(crate) fn read_yaml(text: &str, items: &mut dyn Items) -> Result<Root, Problem> {
+    refuse_characters(text)?;
+    let mut reader = Reader::new(text, items);
+    let value = reader.document()?;
+    let ignored = reader.ignored();
+    Ok(Root {
+        value,
+        range: reader.first..reader.last,
+        duplicates: reader.duplicates,
+        ignored,
+    })
+}
+
+const MEND: &str = "mend the YAML here; kubectl refuses this document as well";
+const WRITE_OUT: &str = "write the value out in place of the alias";
+
+/// Control characters, which go-yaml refuses, and the three characters that it takes for line ends and YAML 1.2 does
+/// not: text behind one of them could mean one thing here and another to kubectl.
+fn refuse_characters(text: &str) -> Result<(), Problem> {
+    let found = text.char_indices().find_map(|(at, character)| {
+        let message = match character {
+            '\t' | '\n' | '\r' | ' '..='~' => return None,
+            '\u{85}' | '\u{2028}' | '\u{2029}' => {
+                "kubectl takes this invisible character for a line end, others do not"
+            }
+            '\0'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => {
+                "control characters are not allowed in YAML"
+            }
+            '\u{feff}' if at > 0 => "a byte order mark stands inside the document",
+            _ => return None,
+        };
+        Some((message, at..at + character.len_utf8()))
+    });
+    match found {
+        None => Ok(()),
+        Some((message, at)) => Err(Problem::new(
+            "broken-yaml",
+            message,
+            "delete the character, or write it as an escape in a text in double quotes",
+            at,
+        )),
+    }
+}
+
+struct Reader<'t, 'i> {
+    events: Parser<'t, StrInput<'t>>,
+    items: &'i mut dyn Items,
+    anchors: HashMap<usize, Anchored>,
+    duplicates: Vec<Duplicate>,
+    text: &'t str,
+    /// Where the first node starts.
+    first: usize,
+    /// Where the last scalar or bracket ended.
+    last: usize,
+    /// Values that upstream would have decoded so far, aliases expanded, and how many of them came from aliases.
+    decoded: u64,
+    expanded: u64,
+    /// [`Reader::decoded`] when the object that is being built began.
+    object_began: u64,
+}
+
+/// What an alias stands for.
+struct Anchored {
+    value: Value,
+    nodes: u64,
+}
+
+/// A node as the parser announces it.
+type Node<'t> = (Event<'t>, Range<usize>);
+
+impl<'t, 'i> Reader<'t, 'i> {
+    fn new(text: &'t str, items: &'i mut dyn Items) -> Self {
+        let mut options = granit_parser::options! {
+            disallow_directives: true,
+            flow_nesting_limit: MAX_DEPTH,
+            block_nesting_limit: MAX_DEPTH,
+        };
+        options.set_emit_comments(false);
+        Self {
+            events: Parser::new_from_str_with_options(text, options),
+            items,
+            anchors: HashMap::new(),
+            duplicates: Vec::new(),
+            text,
+            first: 0,
+            last: 0,
+            decoded: 1,
+            expanded: 0,
+            object_began: 0,
+        }
+    }
+
+    fn next(&mut self) -> Result<Node<'t>, Problem> {
+        match self.events.next_event() {
+            None => Ok((Event::StreamEnd, self.text.len()..self.text.len())),
+            Some(Ok((event, span))) => {
+                let range = self.range(&span);
+                let ends = matches!(
+                    event,
+                    Event::Scalar(..) | Event::Alias(_) | Event::SequenceEnd | Event::MappingEnd
+                );
+                // The end of a block collection is an empty span further down.
+                if ends && !range.is_empty() {
+                    self.last = range.end;
+                }
+                Ok((event, range))
+            }
+            Some(Err(error)) => Err(self.scan_problem(&error)),
+        }
+    }
+
+    fn range(&self, span: &Span) -> Range<usize> {
+        let start = span.start.byte_offset().unwrap_or(self.last);
+        start..span.end.byte_offset().unwrap_or(start).max(start)
+    }
+
+    fn scan_problem(&self, error: &ScanError) -> Problem {
+        let at = error
+            .marker()
+            .byte_offset()
+            .unwrap_or(self.last)
+            .min(self.text.len());
+        let rest = self.text.get(at..).unwrap_or_default();
+        let end = at + rest.chars().next().map_or(0, char::len_utf8);
+        let help = if rest.starts_with('%') {
+            "delete the line: kubectl refuses directives such as %YAML"
+        } else {
+            MEND
+        };
+        Problem::new(
+            "broken-yaml",
+            format!("this is no valid YAML: {}", error.info()),
+            help,
+            at..end,
+        )
+    }
+
+    /// The first document; go-yaml looks at no other.
+    fn document(&mut self) -> Result<Value, Problem> {
+        loop {
+            let node = self.next()?;
+            match &node.0 {
+                Event::StreamStart | Event::DocumentStart(..) => {}
+                Event::StreamEnd | Event::DocumentEnd => return Ok(Value::Null),
+                Event::MappingStart(_, 0, _) => {
+                    self.first = node.1.start;
+                    self.decoded += 1;
+                    let map = self.mapping(0, true)?;
+                    self.end_document()?;
+                    return Ok(Value::Object(map));
+                }
+                _ => {
+                    self.first = node.1.start;
+                    let value = self.node(node, 0)?;
+                    self.end_document()?;
+                    return Ok(value);
+                }
+            }
+        }
+    }
+
+    fn end_document(&mut self) -> Result<(), Problem> {
+        let last = self.last;
+        match self.next()? {
+            (Event::DocumentEnd | Event::StreamEnd, _) => {
+                self.last = last;
+                Ok(())
+            }
+            (_, at) => Err(Problem::new(
+                "broken-yaml",
+                "something stands behind the end of the document",
+                MEND,
+                at,
+            )),
+        }
+    }
+
+    /// Where the text starts that nobody looks at.
+    fn ignored(&mut self) -> Option<usize> {
+        let rest = self.text.get(self.last..).unwrap_or_default();
+        let mut at = self.last;
+        for line in rest.split_inclusive('\n') {
+            let text = line.trim();
+            let code = !(text.is_empty() || text.starts_with('#') || text == "...");
+            // What is left of the last line of a block scalar, or of a comment behind a value.
+            if code && at > self.last {
+                return self.more_events().then_some(at);
+            }
+            at += line.len();
+        }
+        None
+    }
+
+    fn more_events(&mut self) -> bool {
+        !matches!(self.next(), Ok((Event::StreamEnd, _)))
+    }
+
+    fn node(&mut self, (event, at): Node<'t>, depth: usize) -> Result<Value, Problem> {
+        let before = self.decoded;
+        self.count(&at)?;
+        let (value, anchor) = match event {
+            Event::Alias(id) => return self.alias(id, &at),
+            Event::Scalar(text, style, anchor, tag) => {
+                let scalar = scalar(text, style, tag.as_deref(), &at)?;
+                let value = scalar
+                    .into_value()
+                    .map_err(|error| scalar_problem(error, &at))?;
+                (value, anchor)
+            }
+            Event::SequenceStart(_, anchor, _) => {
+                (Value::Array(self.sequence(depth, &at)?), anchor)
+            }
+            Event::MappingStart(_, anchor, _) => {
+                if depth >= MAX_DEPTH {
+                    return Err(too_deep(&at));
+                }
+                (Value::Object(self.mapping(depth + 1, false)?), anchor)
+            }
+            _ => return Err(unexpected(&at)),
+        };
+        if anchor != 0 {
+            let anchored = Anchored {
+                value: value.clone(),
+                nodes: self.decoded - before,
+            };
+            self.anchors.insert(anchor, anchored);
+        }
+        Ok(value)
+    }
+
+    fn sequence(&mut self, depth: usize, at: &Range<usize>) -> Result<Vec<Value>, Problem> {
+        if depth >= MAX_DEPTH {
+            return Err(too_deep(at));
+        }
+        let mut items = Vec::new();
+        loop {
+            let node = self.next()?;
+            if matches!(node.0, Event::SequenceEnd) {
+                return Ok(items);
+            }
+            items.push(self.node(node, depth + 1)?);
+        }
+    }
+
+    /// A mapping whose start has been read. Of the document's own mapping the `items` are handed on.
+    fn mapping(&mut self, depth: usize, is_root: bool) -> Result<Map, Problem> {
+        let mut entries = Entries::default();
+        let mut streamed: Option<Range<usize>> = None;
+        loop {
+            let (event, at) = self.next()?;
+            if matches!(event, Event::MappingEnd) {
+                return Ok(entries.into_map());
+            }
+            if is_merge(&event) {
+                let node = self.next()?;
+                self.merge(node, depth, &mut entries)?;
+                continue;
+            }
+            let key = self.key(event, &at, depth)?;
+            let node = self.next()?;
+            if is_root && key == "items" {
+                if let Some(lost) = streamed.take() {
+                    self.duplicate(key.clone(), lost, at.clone());
+                }
+                self.items.begin();
+                if matches!(node.0, Event::SequenceStart(_, 0, _)) {
+                    // An earlier `items` that was no list is lost.
+                    if let Some(duplicate) = entries.set(key.clone(), Value::Null, at.clone()) {
+                        self.duplicates.push(duplicate);
+                    }
+                    entries.remove(&key);
+                    streamed = Some(at);
+                    self.stream_items(&node.1)?;
+                    continue;
+                }
+            }
+            let value = self.node(node, depth)?;
+            self.duplicates.extend(entries.set(key, value, at));
+        }
+    }
+
+    fn duplicate(&mut self, key: String, lost: Range<usize>, kept: Range<usize>) {
+        self.duplicates.push(Duplicate { key, lost, kept });
+    }
+
+    fn stream_items(&mut self, at: &Range<usize>) -> Result<(), Problem> {
+        self.count(at)?;
+        loop {
+            let node = self.next()?;
+            if matches!(node.0, Event::SequenceEnd) {
+                return Ok(());
+            }
+            self.object_began = self.decoded;
+            let start = node.1.start;
+            let value = self.node(node, 1)?;
+            self.items.item(value, start..self.last.max(start));
+        }
+    }
+
+    fn key(
+        &mut self,
+        event: Event<'t>,
+        at: &Range<usize>,
+        depth: usize,
+    ) -> Result<String, Problem> {
+        match event {
+            Event::Scalar(text, style, 0, tag) => {
+                self.count(at)?;
+                scalar(text, style, tag.as_deref(), at)?
+                    .into_key()
+                    .map_err(|error| scalar_problem(error, at))
+            }
+            event => match self.node((event, at.clone()), depth)? {
+                Value::String(text) => Ok(text),
+                Value::Bool(value) => Ok(value.to_string()),
+                Value::Null => Err(scalar_problem(ScalarError::NullKey, at)),
+                Value::Int(_) | Value::UInt(_) | Value::Float(_) => Err(Problem::new(
+                    "broken-yaml",
+                    "a number with an anchor is used as a key",
+                    WRITE_OUT,
+                    at.clone(),
+                )),
+                Value::Array(_) | Value::Object(_) => Err(Problem::new(
+                    "broken-yaml",
+                    "a list or a mapping is used as a key",
+                    "quote it if it is a template such as {{ .Values.name }}, and render templates first",
+                    at.clone(),
+                )),
+            },
+        }
+    }
+
+    /// `<<`: entries come in where it stands, and what comes later wins, also over what stood there before.
+    fn merge(
+        &mut self,
+        node: Node<'t>,
+        depth: usize,
+        entries: &mut Entries,
+    ) -> Result<(), Problem> {
+        let at = node.1.clone();
+        let sources = match &node.0 {
+            Event::SequenceStart(..) => {
+                let mut sources = self.sequence(depth, &at)?;
+                // Earlier ones win over later ones.
+                sources.reverse();
+                sources
+            }
+            _ => vec![self.node(node, depth)?],
+        };
+        for source in sources {
+            let Value::Object(map) = source else {
+                return Err(Problem::new(
+                    "broken-yaml",
+                    "the merge key `<<` needs a mapping or a list of mappings",
+                    MEND,
+                    at,
+                ));
+            };
+            for (key, value) in map {
+                // Not reported: overriding is what merge keys are for.
+                entries.set(key, value, at.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn alias(&mut self, id: usize, at: &Range<usize>) -> Result<Value, Problem> {
+        let Some(nodes) = self.anchors.get(&id).map(|anchored| anchored.nodes) else {
+            return Err(Problem::new(
+                "broken-yaml",
+                "an anchor contains itself",
+                WRITE_OUT,
+                at.clone(),
+            ));
+        };
+        self.decoded = self.decoded.saturating_add(nodes);
+        self.expanded = self.expanded.saturating_add(nodes);
+        self.check_counts(at)?;
+        let value = self.anchors.get(&id).map(|anchored| anchored.value.clone());
+        Ok(value.unwrap_or_default())
+    }
+
+    fn count(&mut self, at: &Range<usize>) -> Result<(), Problem> {
+        self.decoded += 1;
+        self.check_counts(at)
+    }
+
+    fn check_counts(&self, at: &Range<usize>) -> Result<(), Problem> {
+        if self.expanded > 100 && self.decoded > 1000 {
+            #[allow(
+                clippy::cast_precision_loss,
+                reason = "a ratio of counts far below 2^52"
+            )]
+            let ratio = self.expanded as f64 / self.decoded as f64;
+            if ratio > allowed_ratio(self.decoded) {
+                return Err(Problem::new(
+                    "alias-bomb",
+                    "aliases multiply the document beyond what kubectl accepts",
+                    WRITE_OUT,
+                    at.clone(),
+                ));
+            }
+        }
+        if self.decoded - self.object_began > MAX_NODES {
+            return Err(Problem::new(
+                "document-too-large",
+                format!("one object holds more than {MAX_NODES} values"),
+                "split the document",
+                at.clone(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Which share of the decoded values may come from aliases (`allowedAliasRatio` of go-yaml's `decode.go`).
+#[allow(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+fn allowed_ratio(decoded: u64) -> f64 {
+    match decoded {
+        0..=400_000 => 0.99,
+        4_000_000.. => 0.10,
+        decoded => 0.99 - 0.89 * ((decoded - 400_000) as f64 / 3_600_000.0),
+    }
+}
+
+/// Whether a key is a merge key (`isMerge` of go-yaml's `decode.go`).
+pub(crate) fn is_merge(event: &Event<'_>) -> bool {
+    match event {
+        Event::Scalar(text, style, _, tag) if text == "<<" => match tag {
+            None => *style == ScalarStyle::Plain,
+            Some(tag) => tag.core_suffix() == Some("merge") || is_non_specific(tag),
+        },
+        _ => false,
+    }
+}
+
+/// The text of a scalar key; `None` where it has no text or is no scalar.
+pub(crate) fn key_text(event: &Event<'_>) -> Option<String> {
+    match event {
+        Event::Scalar(text, style, _, tag) => scalar(text.clone(), *style, tag.as_deref(), &(0..0))
+            .ok()?
+            .into_key()
+            .ok(),
+        _ => None,
+    }
+}
+
+fn is_non_specific(tag: &granit_parser::Tag) -> bool {
+    let (handle, suffix) = tag.parts();
+    matches!((handle, suffix), ("!", "") | ("", "!"))
+}
+
+fn scalar<'t>(
+    text: Cow<'t, str>,
+    style: ScalarStyle,
+    tag: Option<&granit_parser::Tag>,
+    at: &Range<usize>,
+) -> Result<Scalar<'t>, Problem> {
+    let tag = match tag {
+        None if style == ScalarStyle::Plain => None,
+        None => return Ok(Scalar::Text(text)),
+        Some(tag) if is_non_specific(tag) => None,
+        Some(tag) => match tag.core_suffix() {
+            Some("str") => Some(Tag::Str),
+            Some("bool") => Some(Tag::Bool),
+            Some("int") => Some(Tag::Int),
+            Some("float") => Some(Tag::Float),
+            Some("null") => Some(Tag::Null),
+            Some("binary") => Some(Tag::Binary),
+            Some("timestamp") => {
+                return Err(Problem::new(
+                    "broken-yaml",
+                    "the tag !!timestamp is not supported",
+                    "delete the tag and quote the text: kubectl makes it a text too",
+                    at.clone(),
+                ));
+            }
+            // Any other tag leaves the text as it is.
+            _ => return Ok(Scalar::Text(text)),
+        },
+    };
+    resolve(text, tag).map_err(|error| scalar_problem(error, at))
+}
+
+fn scalar_problem(error: ScalarError, at: &Range<usize>) -> Problem {
+    let (message, help) = match error {
+        ScalarError::Tag => ("the text is not of the type that its tag names", MEND),
+        ScalarError::Base64 => ("the tag !!binary needs base64", MEND),
+        ScalarError::NotFinite => (
+            "infinity and NaN have no place in a Kubernetes object",
+            "quote it if it is a text",
+        ),
+        ScalarError::NullKey => ("null is used as a key", "quote the key"),
+        ScalarError::HugeKey => ("a number this large cannot be a key", "quote the key"),
+    };
+    Problem::new("broken-yaml", message, help, at.clone())
+}
+
+fn too_deep(at: &Range<usize>) -> Problem {
+    Problem::new(
+        "broken-yaml",
+        format!("lists and mappings nest deeper than {MAX_DEPTH} levels"),
+        "no Kubernetes object nests so deeply; look for a missing line end or bracket",
+        at.clone(),
+    )
+}
+
+fn unexpected(at: &Range<usize>) -> Problem {
+    Problem::new("broken-yaml", "a value is missing here", MEND, at.clone())
+}
