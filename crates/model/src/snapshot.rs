@@ -111,6 +111,7 @@ impl<T> Store<T> {
             last = next.map(|((namespace, _), _)| namespace);
             last
         })
+        .fuse()
     }
 
     /// Number of objects.

@@ -11,8 +11,11 @@ pub mod aggregation;
 mod covers;
 mod decide;
 mod engine;
+mod escalation;
 mod evidence;
+mod impersonation;
 mod index;
+mod nearest;
 mod problem;
 mod request_info;
 mod rules;
@@ -21,7 +24,12 @@ mod who_can;
 pub use covers::{Compact, Coverage, covers};
 pub use decide::{Outcome, Touched, Verdict};
 pub use engine::{Engine, Size};
+pub use escalation::{Change, Escalation, EscalationOutcome};
 pub use evidence::GrantRef;
+pub use impersonation::{
+    Attempt, Impersonated, Impersonation, ImpersonationOutcome, Leg, Mode, Stop,
+};
+pub use nearest::{Lack, NearMiss, Nearest, NewRole, RoleOffer};
 pub use problem::Problem;
 pub use request_info::{RequestInfoError, request_info};
 pub use rules::{ResolvedRule, ResolvedRules};
