@@ -109,7 +109,7 @@ async fn transport(
             .unwrap_or(ConnectOptions::PLUGIN_TIMEOUT);
         plugin::run(&plugin, options.stdin_in_use, limit, &mut access.auth).await?;
         let command = plugin.command.unwrap_or_default();
-        credential = Credential::of(&access.auth, false).from_plugin(&command);
+        credential = Credential::of(&access.auth, false).given_by_plugin(&command);
     }
     let timeout = options
         .request_timeout

@@ -82,7 +82,7 @@ impl Credential {
     }
 
     /// The same, as credentials that a plugin gave.
-    pub(crate) fn from_plugin(self, command: &str) -> Self {
+    pub(crate) fn given_by_plugin(self, command: &str) -> Self {
         Self {
             kind: CredentialKind::Plugin(command.to_owned()),
             ..self

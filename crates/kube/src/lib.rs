@@ -5,16 +5,22 @@
 
 mod cluster;
 mod credential;
+mod discovery;
 mod environment;
 mod error;
 mod kubeconfig;
+mod load;
 mod options;
 mod plugin;
 mod proxy;
+mod role;
 mod transport;
 mod whoami;
 
 pub use cluster::Cluster;
 pub use credential::Credential;
+pub use discovery::Discovered;
 pub use error::{ConnectError, PluginError, RequestError};
+pub use load::{LoadKinds, LoadOptions, Loaded, Progress};
 pub use options::{ConnectOptions, Token};
+pub use role::smallest_cluster_role;

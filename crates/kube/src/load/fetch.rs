@@ -1,0 +1,133 @@
+//! Reads the pages of one kind, one after the other, and hands them over while the next one is under way.
+
+use bailiwick_core::Kind;
+use tokio::sync::mpsc::Sender;
+
+use super::kinds::{list_path, page_size};
+use super::page::{Form, Page};
+use crate::error::RequestError;
+use crate::transport::Transport;
+
+/// How often a list is started again because the server has forgotten its continuation.
+const RESTARTS: usize = 3;
+
+/// What a reader reports.
+pub(crate) enum Event {
+    /// A page, in the order of the list.
+    Page(Kind, Page),
+    /// Forget all pages of this kind: it is read once more from the start.
+    Restart(Kind),
+    /// Nothing more comes of this kind.
+    End(Kind, Coverage),
+}
+
+/// How far a kind was read.
+pub(crate) enum Coverage {
+    /// In the whole cluster.
+    Whole,
+    /// In the one namespace only, because the rest is refused.
+    Namespace(RequestError),
+    /// Not, or not to the end.
+    Failed(RequestError),
+}
+
+/// One kind to read.
+#[derive(Clone)]
+pub(crate) struct Reader {
+    pub(crate) kind: Kind,
+    /// The namespace to be content with where the whole cluster is refused; empty for none.
+    pub(crate) namespace: String,
+    /// Objects a page, instead of what suits the kind.
+    pub(crate) page_size: Option<u32>,
+}
+
+impl Reader {
+    /// Reads until the end. Stops early when nobody listens any more.
+    pub(crate) async fn run(self, transport: &Transport, events: &Sender<Event>) {
+        let kind = self.kind;
+        let coverage = match self.list(transport, "", events).await {
+            Ok(()) => Coverage::Whole,
+            Err(refused @ RequestError::Forbidden { .. })
+                if kind.is_namespaced() && !self.namespace.is_empty() =>
+            {
+                match self.list(transport, &self.namespace, events).await {
+                    Ok(()) => Coverage::Namespace(refused),
+                    Err(RequestError::Forbidden { .. }) => Coverage::Failed(refused),
+                    Err(error) => Coverage::Failed(error),
+                }
+            }
+            Err(error) => Coverage::Failed(error),
+        };
+        let _ = events.send(Event::End(kind, coverage)).await;
+    }
+
+    async fn list(
+        &self,
+        transport: &Transport,
+        namespace: &str,
+        events: &Sender<Event>,
+    ) -> Result<(), RequestError> {
+        let mut restarts = 0;
+        loop {
+            match self.pages(transport, namespace, events).await {
+                Err(RequestError::Expired) if restarts < RESTARTS => {
+                    restarts += 1;
+                    if events.send(Event::Restart(self.kind)).await.is_err() {
+                        return Ok(());
+                    }
+                }
+                end => return end,
+            }
+        }
+    }
+
+    async fn pages(
+        &self,
+        transport: &Transport,
+        namespace: &str,
+        events: &Sender<Event>,
+    ) -> Result<(), RequestError> {
+        let form = Form::of(self.kind);
+        let path = list_path(self.kind, namespace);
+        let limit = self.page_size.unwrap_or_else(|| page_size(self.kind));
+        let mut uri = format!("{path}?limit={limit}");
+        loop {
+            let body = transport.get(&uri, form.accept()).await?;
+            let page = Page::parse(&body, form).map_err(|reason| transport.malformed(reason))?;
+            drop(body);
+            let next = page.next.clone();
+            if events.send(Event::Page(self.kind, page)).await.is_err() {
+                return Ok(());
+            }
+            match next {
+                Some(token) => uri = format!("{path}?limit={limit}&continue={}", query(&token)),
+                None => return Ok(()),
+            }
+        }
+    }
+}
+
+/// A value for a query (RFC 3986 section 2.3: everything but unreserved characters is escaped).
+fn query(text: &str) -> String {
+    text.bytes()
+        .fold(String::with_capacity(text.len()), |mut query, byte| {
+            match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                    query.push(char::from(byte));
+                }
+                _ => query.push_str(&format!("%{byte:02X}")),
+            }
+            query
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_continuation_survives_the_query() {
+        assert_eq!(query("eyJ2Ijoi_-.~"), "eyJ2Ijoi_-.~");
+        assert_eq!(query("a+b/c=&ü"), "a%2Bb%2Fc%3D%26%C3%BC");
+    }
+}

@@ -1,0 +1,114 @@
+use bailiwick_core::Kind;
+
+/// The version under which every kind that Bailiwick reads is served since Kubernetes 1.21.
+const VERSION: &str = "v1";
+
+/// The kinds to read from a cluster. What is asked of the API server, and the role that allows it
+/// ([`smallest_cluster_role`](crate::smallest_cluster_role)), both follow from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadKinds(Vec<Kind>);
+
+impl LoadKinds {
+    /// Roles and bindings: enough to decide requests.
+    pub fn rbac() -> Self {
+        Self(Kind::RBAC.to_vec())
+    }
+
+    /// Everything that Bailiwick reads.
+    pub fn all() -> Self {
+        Self(Kind::ALL.to_vec())
+    }
+
+    /// These kinds, each once.
+    pub fn of(kinds: &[Kind]) -> Self {
+        let mut kinds = kinds.to_vec();
+        kinds.sort();
+        kinds.dedup();
+        Self(kinds)
+    }
+
+    /// The same without Secrets, whose `list` right shows values to whoever has it, though Bailiwick does not ask for
+    /// them.
+    #[must_use]
+    pub fn without_secrets(mut self) -> Self {
+        self.0.retain(|kind| *kind != Kind::Secret);
+        self
+    }
+
+    /// The kinds.
+    pub fn iter(&self) -> impl Iterator<Item = Kind> {
+        self.0.iter().copied()
+    }
+}
+
+/// Path of the list of a kind, in one namespace or (empty) in the whole cluster.
+pub(crate) fn list_path(kind: Kind, namespace: &str) -> String {
+    let root = match kind.group() {
+        "" => format!("/api/{VERSION}"),
+        group => format!("/apis/{group}/{VERSION}"),
+    };
+    match namespace {
+        "" => format!("{root}/{}", kind.resource()),
+        namespace => format!("{root}/namespaces/{namespace}/{}", kind.resource()),
+    }
+}
+
+/// `apiVersion` of a kind's objects; lists leave it out of their items.
+pub(crate) fn api_version(kind: Kind) -> String {
+    match kind.group() {
+        "" => VERSION.to_owned(),
+        group => format!("{group}/{VERSION}"),
+    }
+}
+
+/// How many objects to ask for at once, so that a page stays at a few megabytes.
+pub(crate) fn page_size(kind: Kind) -> u32 {
+    match kind {
+        // Schemas make them hundreds of kilobytes each.
+        Kind::CustomResourceDefinition => 20,
+        // Up to ten kilobytes each.
+        Kind::Pod
+        | Kind::Deployment
+        | Kind::ReplicaSet
+        | Kind::StatefulSet
+        | Kind::DaemonSet
+        | Kind::Job
+        | Kind::CronJob
+        | Kind::ReplicationController
+        | Kind::Node => 500,
+        // Below one kilobyte each.
+        _ => 2_000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths() {
+        let check = |kind, namespace, expected| assert_eq!(list_path(kind, namespace), expected);
+        check(Kind::Pod, "", "/api/v1/pods");
+        check(Kind::Pod, "shop", "/api/v1/namespaces/shop/pods");
+        check(
+            Kind::ClusterRole,
+            "",
+            "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+        );
+        check(
+            Kind::CronJob,
+            "shop",
+            "/apis/batch/v1/namespaces/shop/cronjobs",
+        );
+    }
+
+    #[test]
+    fn a_list_of_kinds_holds_each_once() {
+        let kinds = LoadKinds::of(&[Kind::Secret, Kind::Role, Kind::Secret]);
+        assert_eq!(kinds.iter().collect::<Vec<_>>(), [Kind::Role, Kind::Secret]);
+        assert_eq!(
+            kinds.without_secrets().iter().collect::<Vec<_>>(),
+            [Kind::Role]
+        );
+    }
+}

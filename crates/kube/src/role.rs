@@ -1,0 +1,82 @@
+use std::collections::BTreeMap;
+
+use bailiwick_core::Kind;
+
+use crate::load::LoadKinds;
+
+/// The paths that say which version and which resources a server has.
+const DISCOVERY: [&str; 5] = ["/api", "/api/*", "/apis", "/apis/*", "/version"];
+
+/// The smallest ClusterRole that allows to read these kinds, and nothing else, as a manifest. It follows from the same
+/// table as what is asked of the API server.
+pub fn smallest_cluster_role(kinds: &LoadKinds) -> String {
+    let mut groups: BTreeMap<&str, Vec<Kind>> = BTreeMap::new();
+    for kind in kinds.iter().filter(|kind| *kind != Kind::Secret) {
+        groups.entry(kind.group()).or_default().push(kind);
+    }
+    let mut text = String::from(
+        "# What `bailiwick` needs to read a cluster, and nothing else. Bind it with\n\
+         #   kubectl create clusterrolebinding bailiwick-reader --clusterrole=bailiwick-reader --serviceaccount=NAMESPACE:NAME\n\
+         apiVersion: rbac.authorization.k8s.io/v1\n\
+         kind: ClusterRole\n\
+         metadata:\n  name: bailiwick-reader\nrules:\n",
+    );
+    for (group, kinds) in groups {
+        let resources: Vec<_> = kinds.iter().map(|kind| kind.resource()).collect();
+        text.push_str(&rule(group, &resources.join(", "), "list"));
+    }
+    if kinds.iter().any(|kind| kind == Kind::Secret) {
+        text.push_str(
+            "# Bailiwick asks for names and types of Secrets only, but RBAC cannot say that: this rule shows their values\n\
+             # to whoever else uses this role. Leave it out with `--without-secrets`; findings about Secrets are missing then.\n",
+        );
+        text.push_str(&rule("", "secrets", "list"));
+    }
+    text.push_str("# Who the API server takes us for: the subject `me`. `system:basic-user` gives it to everybody by default.\n");
+    text.push_str(&rule(
+        "authentication.k8s.io",
+        "selfsubjectreviews",
+        "create",
+    ));
+    text.push_str("# Version and resources of the server. `system:discovery` gives them to everybody by default.\n");
+    text.push_str(&format!(
+        "- nonResourceURLs: [{}]\n  verbs: [get]\n",
+        DISCOVERY.map(|path| format!("{path:?}")).join(", ")
+    ));
+    text
+}
+
+fn rule(group: &str, resources: &str, verb: &str) -> String {
+    format!("- apiGroups: [{group:?}]\n  resources: [{resources}]\n  verbs: [{verb}]\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_role_names_every_kind_and_only_reads() {
+        let role = smallest_cluster_role(&LoadKinds::all());
+        for kind in Kind::ALL {
+            assert!(role.contains(kind.resource()), "{kind} is missing:\n{role}");
+        }
+        for verbs in role.lines().filter(|line| line.contains("verbs:")) {
+            let verbs = verbs.trim();
+            assert!(
+                ["verbs: [list]", "verbs: [create]", "verbs: [get]"].contains(&verbs),
+                "{verbs}"
+            );
+        }
+    }
+
+    #[test]
+    fn secrets_can_be_left_out() {
+        let role = smallest_cluster_role(&LoadKinds::all().without_secrets());
+        assert!(!role.contains("secrets"), "{role}");
+        let rbac = smallest_cluster_role(&LoadKinds::rbac());
+        assert!(
+            !rbac.contains("pods") && rbac.contains("rolebindings"),
+            "{rbac}"
+        );
+    }
+}
