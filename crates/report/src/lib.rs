@@ -28,4 +28,5 @@ pub use report::{Report, Rule, json_findings, yaml_findings};
 pub use sarif::findings as sarif_findings;
 pub use style::{Look, Tone};
 pub use table::{Cell, Column, Table};
-pub use text::{Detail, findings as text_findings};
+pub use text::{Detail, evidence as text_evidence, findings as text_findings};
+pub use yaml::to_yaml;

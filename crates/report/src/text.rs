@@ -50,6 +50,11 @@ pub fn findings(report: &Report<'_>, look: &Look, detail: Detail) -> String {
     out + &closing(report, look)
 }
 
+/// Findings that support an answer: each in full, and nothing counted.
+pub fn evidence(findings: &[Finding], look: &Look) -> String {
+    findings.iter().map(|finding| one(finding, look)).collect()
+}
+
 fn closing(report: &Report<'_>, look: &Look) -> String {
     let mut out = String::new();
     for gap in report.gaps {

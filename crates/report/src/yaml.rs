@@ -11,7 +11,10 @@ use serde_json::Value;
 use crate::inert::acts;
 
 /// The value as a YAML document, keys sorted, lists as deep as their key, as kubectl prints them.
-pub(crate) fn to_yaml<T: Serialize>(value: &T) -> Result<String, serde_json::Error> {
+///
+/// # Errors
+/// Where `value` has keys that are no texts.
+pub fn to_yaml<T: Serialize>(value: &T) -> Result<String, serde_json::Error> {
     let value = serde_json::to_value(value)?;
     let mut out = String::new();
     match &value {

@@ -1,0 +1,298 @@
+//! What a question is asked about: manifests behind `-f`, or the cluster that kubectl would talk to.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, bail};
+use bailiwick_core::{Kind, UserInfo};
+use bailiwick_diag::{Finding, Severity};
+use bailiwick_input::{Held, LoadOptions, Locator, Source};
+use bailiwick_kube::{Cluster, ConnectOptions, LoadKinds};
+use bailiwick_model::{ApiTable, Snapshot};
+use bailiwick_rbac::Engine;
+
+use crate::cli::{Defaults, Global};
+use crate::console::Console;
+use crate::members::Members;
+use crate::progress::Progress;
+use crate::target::Scope;
+
+/// How much of a cluster a command needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Roles and bindings.
+    Rbac,
+    /// Everything that Bailiwick reads.
+    Everything,
+}
+
+/// The cluster that a question is asked about, read and indexed.
+pub(crate) struct Opened {
+    pub(crate) engine: Engine,
+    pub(crate) api: ApiTable,
+    /// What there is to say about the input.
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) members: Members,
+    held: Held,
+    namespace: String,
+    live: Option<Cluster>,
+}
+
+impl Opened {
+    /// Reads what the options name. Fails where nothing at all could be read.
+    pub(crate) fn open(global: &Global, need: Need, console: &Console) -> Result<Self> {
+        let members = match &global.groups_file {
+            Some(path) => Members::read(path)?,
+            None => Members::default(),
+        };
+        let mut opened = if global.filename.is_empty() {
+            Self::live(global, need, console)?
+        } else {
+            Self::files(global)?
+        };
+        opened.members = members;
+        Ok(opened)
+    }
+
+    fn files(global: &Global) -> Result<Self> {
+        let sources: Vec<Source> = global
+            .filename
+            .iter()
+            .map(|path| match path.to_str() {
+                Some("-") => Source::Stdin,
+                _ => Source::Path(path.clone()),
+            })
+            .collect();
+        if sources
+            .iter()
+            .filter(|source| **source == Source::Stdin)
+            .count()
+            > 1
+        {
+            bail!("`-f -` is given more than once, but standard input can be read only once");
+        }
+        let namespace = global
+            .namespace
+            .clone()
+            .unwrap_or_else(|| "default".to_owned());
+        let options = LoadOptions {
+            namespace: namespace.clone(),
+            defaults: match global.defaults {
+                Defaults::Auto => bailiwick_input::Defaults::Auto,
+                Defaults::None => bailiwick_input::Defaults::None,
+                Defaults::Minor(minor) => bailiwick_input::Defaults::Minor(known_minor(minor)?),
+            },
+        };
+        let loaded = bailiwick_input::load(&sources, &options);
+        if loaded.snapshot.files.is_empty() && loaded.findings.iter().any(|f| f.input_lost) {
+            let first = loaded.findings.iter().find(|finding| finding.input_lost);
+            let message = first.map_or("nothing could be read", |finding| &finding.message);
+            bail!("{message}");
+        }
+        let api = api_table(&loaded.snapshot)?;
+        Ok(Self {
+            engine: Engine::new(loaded.snapshot),
+            api,
+            findings: loaded.findings,
+            members: Members::default(),
+            held: loaded.held,
+            namespace,
+            live: None,
+        })
+    }
+
+    fn live(global: &Global, need: Need, console: &Console) -> Result<Self> {
+        let cluster = Cluster::connect(&connect_options(global))?;
+        let kinds = match need {
+            Need::Rbac => LoadKinds::rbac(),
+            Need::Everything => LoadKinds::all(),
+        };
+        let namespace = cluster.default_namespace().to_owned();
+        let mut options = bailiwick_kube::LoadOptions::new(kinds);
+        if !global.all_namespaces {
+            options = options.or_namespace(&namespace);
+        }
+        let mut progress = Progress::new(console);
+        // Discovery is the slower of the two on an empty cluster and the faster on a full one.
+        let (loaded, discovered) = std::thread::scope(|scope| {
+            let discovery = scope.spawn(|| cluster.api_table());
+            let loaded = cluster.load(&options, &mut |page| progress.show(&page));
+            (loaded, discovery.join())
+        });
+        progress.done();
+        let mut findings = loaded.findings;
+        let snapshot = loaded.snapshot;
+        if snapshot.objects().next().is_none() && !snapshot.gaps.is_empty() {
+            let messages: Vec<&str> = snapshot
+                .gaps
+                .iter()
+                .map(|gap| gap.message.as_str())
+                .collect();
+            bail!("nothing could be read: {}", messages.join("; "));
+        }
+        let api = match discovered {
+            Ok(Ok(discovered)) => {
+                findings.extend(discovered.findings);
+                discovered.table
+            }
+            Ok(Err(error)) => {
+                console.warn(format_args!(
+                    "{error}; names of resources are read as Kubernetes 1.{} has them",
+                    snapshot.cluster.minor.unwrap_or_default()
+                ));
+                api_table(&snapshot)?
+            }
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        Ok(Self {
+            engine: Engine::new(snapshot),
+            api,
+            findings,
+            members: Members::default(),
+            held: Held::default(),
+            namespace,
+            live: Some(cluster),
+        })
+    }
+
+    /// The identity that the kubeconfig gives us.
+    pub(crate) fn who_am_i(&self) -> Result<UserInfo> {
+        match &self.live {
+            Some(cluster) => Ok(cluster.whoami()?),
+            None => bail!(
+                "`me` is known to a live cluster only; with -f write user:NAME, sa:NAMESPACE/NAME or group:NAME"
+            ),
+        }
+    }
+
+    /// Where requests happen.
+    pub(crate) fn scope<'a>(&'a self, global: &'a Global) -> Scope<'a> {
+        Scope {
+            given: global.namespace.as_deref(),
+            default: &self.namespace,
+            all: global.all_namespaces,
+        }
+    }
+
+    /// The namespace that is asked about.
+    pub(crate) fn namespace(&self, global: &Global) -> String {
+        global
+            .namespace
+            .clone()
+            .unwrap_or_else(|| self.namespace.clone())
+    }
+
+    /// The cluster.
+    pub(crate) fn snapshot(&self) -> &Snapshot {
+        self.engine.snapshot()
+    }
+
+    /// Fills in file, line and column of every place.
+    pub(crate) fn locate(&self, findings: &mut [Finding]) {
+        let mut locator = Locator::new(self.snapshot()).with_held(&self.held);
+        for finding in findings {
+            locator.locate(finding);
+        }
+    }
+
+    /// Whether an answer about `kinds` in `namespace` (empty for the whole cluster) may miss something. Says what.
+    pub(crate) fn partial(&self, kinds: &[Kind], namespace: &str, console: &Console) -> bool {
+        let messages: BTreeSet<&str> = self
+            .snapshot()
+            .gaps_touching(kinds, namespace)
+            .map(|gap| gap.message.as_str())
+            .collect();
+        for message in messages.iter().take(GAPS_SHOWN) {
+            console.warn(format_args!("the answer is from partial input: {message}"));
+        }
+        if let Some(more) = messages.len().checked_sub(GAPS_SHOWN + 1) {
+            console.warn(format_args!("{} more things could not be read", more + 1));
+        }
+        !messages.is_empty()
+    }
+
+    /// Says in a few lines what is odd about the input, for commands whose subject is something else.
+    pub(crate) fn mention_problems(&self, console: &Console) {
+        for finding in self
+            .findings
+            .iter()
+            .filter(|f| f.severity == Severity::Info)
+            .take(GAPS_SHOWN)
+        {
+            console.note(&finding.message);
+        }
+        let problems: Vec<_> = self
+            .findings
+            .iter()
+            .filter(|f| f.severity > Severity::Info)
+            .collect();
+        for problem in problems.iter().take(GAPS_SHOWN) {
+            match problem.places.first() {
+                Some(place) => console.warn(format_args!("{place}: {}", problem.message)),
+                None => console.warn(&problem.message),
+            }
+        }
+        if problems.len() > GAPS_SHOWN {
+            console.warn(format_args!(
+                "{} more problems of the input; `bailiwick scan` with the same -f shows them",
+                problems.len() - GAPS_SHOWN
+            ));
+        }
+    }
+}
+
+/// Lines of one sort on standard error beside an answer.
+const GAPS_SHOWN: usize = 5;
+
+fn known_minor(minor: u16) -> Result<u16> {
+    if ApiTable::MINORS.contains(&minor) {
+        return Ok(minor);
+    }
+    let known: Vec<String> = ApiTable::MINORS
+        .iter()
+        .map(|minor| format!("1.{minor}"))
+        .collect();
+    bail!(
+        "the defaults of Kubernetes 1.{minor} are not known; known are {}",
+        known.join(", ")
+    )
+}
+
+/// The resources of the version that the snapshot is of, or of the newest known one, with those that its
+/// CustomResourceDefinitions add.
+fn api_table(snapshot: &Snapshot) -> Result<ApiTable> {
+    let newest = ApiTable::MINORS.iter().max().copied();
+    let minor = snapshot
+        .cluster
+        .minor
+        .filter(|minor| ApiTable::MINORS.contains(minor))
+        .or(newest);
+    let mut api = minor
+        .and_then(ApiTable::embedded)
+        .context("no table of API resources is built in")?;
+    for custom in snapshot.custom_resources.iter() {
+        api.add_custom(custom);
+    }
+    Ok(api)
+}
+
+/// How the connection flags reach the client.
+pub(crate) fn connect_options(global: &Global) -> ConnectOptions {
+    ConnectOptions {
+        kubeconfig: global.kubeconfig.clone(),
+        context: global.context.clone(),
+        cluster: global.cluster.clone(),
+        user: global.user.clone(),
+        server: global.server.clone(),
+        tls_server_name: global.tls_server_name.clone(),
+        certificate_authority: global.certificate_authority.clone(),
+        insecure_skip_tls_verify: global.insecure_skip_tls_verify,
+        token: global.token.clone().map(|token| token.0.into()),
+        impersonate: global.as_user.clone(),
+        impersonate_groups: global.as_group.clone(),
+        impersonate_uid: global.as_uid.clone(),
+        namespace: global.namespace.clone(),
+        request_timeout: global.request_timeout.map(|timeout| timeout.0),
+        plugin_timeout: None,
+        stdin_in_use: false,
+    }
+}

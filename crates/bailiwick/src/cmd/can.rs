@@ -1,0 +1,180 @@
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use bailiwick_core::{Decision, Effect, Grant, Kind, Reason, Request, Subject, UserInfo};
+use bailiwick_report::{Format, Look, Tone};
+use serde::Serialize;
+
+use crate::cli::Global;
+use crate::cluster::{Need, Opened};
+use crate::cmd::reviews;
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::subject::SubjectOptions;
+use crate::target::{self, Target, TargetOptions};
+
+const EXAMPLES: &str = "\
+Examples:
+  bailiwick can me create pods                           may I create pods in my namespace
+  bailiwick can alice delete deploy/web -n shop          may alice delete this one deployment
+  bailiwick can sa:ci/runner get pods --subresource log  may the runner read logs
+  bailiwick can group:dev list secrets -A                may the group list secrets everywhere at once
+  bailiwick can alice get /metrics                       may alice read this path
+  bailiwick can alice GET '/api/v1/pods?watch=1'         may alice send this request
+  bailiwick can --reviews expected.yaml -f manifests/    answer SubjectAccessReviews; as a test where they have a status
+
+`pods/log` is the pod named log: subresources are asked for with --subresource, as with kubectl auth can-i.";
+
+/// Arguments of `bailiwick can`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct CanArgs {
+    /// `me`, `user:NAME`, `group:NAME`, `sa:NAMESPACE/NAME` or a bare user name
+    #[arg(required_unless_present = "reviews")]
+    subject: Option<String>,
+    /// Verb, such as get, list, create, bind or `*`; an HTTP method in capitals goes with a request URL
+    #[arg(required_unless_present = "reviews")]
+    verb: Option<String>,
+    /// `RESOURCE[.GROUP][/NAME]` or a URL that starts with `/`
+    #[arg(required_unless_present = "reviews")]
+    resource: Option<String>,
+    #[command(flatten)]
+    who: SubjectOptions,
+    #[command(flatten)]
+    target: TargetOptions,
+    /// Answer the SubjectAccessReviews of this YAML, JSON or JSON-lines file (`-` is standard input); exit code 1
+    /// where one that has a status expects another answer
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["subject", "verb", "resource"])]
+    reviews: Option<PathBuf>,
+    /// Output: table, json or yaml
+    #[arg(short, long, value_name = "FORMAT")]
+    output: Option<Format>,
+}
+
+pub(crate) fn run(args: &CanArgs, global: &Global, console: &mut Console) -> Result<Exit> {
+    if let Some(path) = &args.reviews {
+        return reviews::run(path, args.output, global, console);
+    }
+    let (Some(subject), Some(verb), Some(resource)) = (&args.subject, &args.verb, &args.resource)
+    else {
+        bail!("write SUBJECT VERB RESOURCE");
+    };
+    let format = args.output.unwrap_or_default().among(FORMATS)?;
+    let opened = Opened::open(global, Need::Rbac, console)?;
+    opened.mention_problems(console);
+    let who = args.who.resolve(subject, &opened)?;
+    let target = target::read(
+        &opened.api,
+        verb,
+        resource,
+        &args.target,
+        opened.scope(global),
+    )?;
+    let answer = Answer::of(&opened, who.subject, &who.user, &target, console);
+    match format {
+        Format::Json => console.answer(bailiwick_report::json("Decision", &answer)?)?,
+        Format::Yaml => console.answer(bailiwick_report::yaml("Decision", &answer)?)?,
+        _ => console.answer(answer.text(&console.look()))?,
+    }
+    Ok(Exit::answer(answer.allowed, answer.partial))
+}
+
+/// Formats of a single decision.
+pub(crate) const FORMATS: &[Format] = &[Format::Table, Format::Json, Format::Yaml];
+
+/// A decision for people and machines.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Answer {
+    subject: Subject,
+    user: UserInfo,
+    request: Request,
+    /// Whether it is allowed.
+    pub(crate) allowed: bool,
+    effect: Effect,
+    reason: String,
+    /// Every grant that allows it.
+    pub(crate) grants: Vec<Grant>,
+    problems: Vec<String>,
+    hints: Vec<String>,
+    /// Whether part of what the answer rests on could not be read.
+    pub(crate) partial: bool,
+}
+
+impl Answer {
+    /// Decides, and says on standard error what the reader has to know besides.
+    pub(crate) fn of(
+        opened: &Opened,
+        subject: Subject,
+        user: &UserInfo,
+        target: &Target,
+        console: &Console,
+    ) -> Self {
+        let verdict = opened.engine.decide(user, &target.request);
+        let decision = verdict.to_decision();
+        let grants = opened.engine.grants(user, &target.request);
+        let partial = opened.partial(&Kind::RBAC, target.request.namespace(), console);
+        for hint in &target.hints {
+            console.note(hint);
+        }
+        Self {
+            subject,
+            user: user.clone(),
+            request: target.request.clone(),
+            allowed: verdict.is_allowed(),
+            effect: decision.effect,
+            reason: reason(&decision),
+            grants: grants
+                .iter()
+                .map(bailiwick_rbac::GrantRef::to_grant)
+                .collect(),
+            problems: decision.problems,
+            hints: target.hints.clone(),
+            partial,
+        }
+    }
+
+    /// `yes` or `no` on the first line, as kubectl has it, and below it why.
+    pub(crate) fn text(&self, look: &Look) -> String {
+        let (word, tone) = if self.allowed {
+            ("yes", Tone::Good)
+        } else {
+            ("no", Tone::Bad)
+        };
+        let mut out = look.paint(tone, word) + "\n";
+        for grant in &self.grants {
+            out += &format!("  {}\n", grant_line(grant));
+        }
+        if self.allowed && self.grants.is_empty() {
+            out += "  group system:masters: the API server allows it everything\n";
+        }
+        for problem in &self.problems {
+            out += &format!(
+                "  {} {}\n",
+                look.paint(Tone::Warn, "note:"),
+                bailiwick_report::inert(problem)
+            );
+        }
+        out
+    }
+}
+
+/// One grant on one line: who gets what through which binding.
+pub(crate) fn grant_line(grant: &Grant) -> String {
+    let line = format!(
+        "{} gives {}, rule {}, to {}",
+        grant.binding,
+        grant.role,
+        grant.rule + 1,
+        grant.subject
+    );
+    bailiwick_report::inert(&line).into_owned()
+}
+
+/// A decision's reason as the API server words it.
+pub(crate) fn reason(decision: &Decision) -> String {
+    match &decision.reason {
+        Reason::Rbac(grant) => grant.to_string(),
+        _ => String::new(),
+    }
+}

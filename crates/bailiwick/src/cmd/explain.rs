@@ -1,0 +1,196 @@
+use anyhow::{Result, bail};
+use bailiwick_core::{Grant, Request, UserInfo};
+use bailiwick_diag::{Finding, Place, Severity};
+use bailiwick_model::BindingSubject;
+use bailiwick_report::{Format, Look, Tone};
+
+use crate::cli::Global;
+use crate::cluster::{Need, Opened};
+use crate::cmd::can::{Answer, FORMATS, grant_line};
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::subject::SubjectOptions;
+use crate::target::{self, TargetOptions};
+
+const EXAMPLES: &str = "\
+Examples:
+  bailiwick explain alice delete pods -n shop    why, or why not and the nearest grants that would allow it
+  bailiwick explain sa:ci/runner create pods/exec -n shop
+  bailiwick explain wildcard-grant               the page of a check
+  bailiwick explain                              all checks";
+
+/// Arguments of `bailiwick explain`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ExplainArgs {
+    /// The id of a check, or SUBJECT of a decision
+    #[arg(value_name = "CHECK|SUBJECT")]
+    first: Option<String>,
+    /// Verb
+    #[arg(requires = "resource")]
+    verb: Option<String>,
+    /// `RESOURCE[.GROUP][/NAME]` or a URL
+    resource: Option<String>,
+    #[command(flatten)]
+    who: SubjectOptions,
+    #[command(flatten)]
+    target: TargetOptions,
+    /// Output: table, json or yaml
+    #[arg(short, long, value_name = "FORMAT")]
+    output: Option<Format>,
+}
+
+pub(crate) fn run(args: &ExplainArgs, global: &Global, console: &mut Console) -> Result<Exit> {
+    match (&args.first, &args.verb, &args.resource) {
+        (None, ..) => list(console),
+        (Some(id), None, _) => page(id, console),
+        (Some(subject), Some(verb), Some(resource)) => {
+            decision(args, subject, verb, resource, global, console)
+        }
+        _ => bail!("write CHECK, or SUBJECT VERB RESOURCE"),
+    }
+}
+
+fn list(console: &mut Console) -> Result<Exit> {
+    let mut table = bailiwick_report::Table::new(["CHECK", "SEVERITY", "FINDS"]);
+    for check in bailiwick_posture::CHECKS {
+        table.row([check.id, check.severity.as_str(), check.title]);
+    }
+    console.answer(table.text(&console.look(), false))?;
+    Ok(Exit::Yes)
+}
+
+fn page(id: &str, console: &mut Console) -> Result<Exit> {
+    let check = known_check(id)?;
+    console.answer(bailiwick_report::page(&check.page(), &console.look()))?;
+    Ok(Exit::Yes)
+}
+
+/// The check with this id. One that does not exist is a mistake worth a suggestion.
+pub(crate) fn known_check(id: &str) -> Result<&'static bailiwick_posture::Check> {
+    match bailiwick_posture::CHECKS
+        .iter()
+        .find(|check| check.id == id)
+    {
+        Some(check) => Ok(check),
+        None => bail!(
+            "no check is called `{id}`; `bailiwick explain` lists them \
+             (for a decision write SUBJECT VERB RESOURCE)"
+        ),
+    }
+}
+
+fn decision(
+    args: &ExplainArgs,
+    subject: &str,
+    verb: &str,
+    resource: &str,
+    global: &Global,
+    console: &mut Console,
+) -> Result<Exit> {
+    let format = args.output.unwrap_or_default().among(FORMATS)?;
+    let opened = Opened::open(global, Need::Rbac, console)?;
+    opened.mention_problems(console);
+    let who = args.who.resolve(subject, &opened)?;
+    let target = target::read(
+        &opened.api,
+        verb,
+        resource,
+        &args.target,
+        opened.scope(global),
+    )?;
+    let answer = Answer::of(&opened, who.subject, &who.user, &target, console);
+    match format {
+        Format::Json => console.answer(bailiwick_report::json("Explanation", &answer)?)?,
+        Format::Yaml => console.answer(bailiwick_report::yaml("Explanation", &answer)?)?,
+        _ => {
+            console.answer(answer.text(&console.look()))?;
+            if answer.allowed {
+                console.answer(why(&opened, &answer, &console.look()))?;
+            } else {
+                console.answer(why_not(
+                    &opened,
+                    &who.user,
+                    &target.request,
+                    &console.look(),
+                ))?;
+            }
+        }
+    }
+    Ok(Exit::answer(answer.allowed, answer.partial))
+}
+
+/// Where each grant stands: the subject's line in the binding and the rule's in the role.
+fn why(opened: &Opened, answer: &Answer, look: &Look) -> String {
+    let mut evidence: Vec<Finding> = answer
+        .grants
+        .iter()
+        .map(|grant| {
+            let subject = subject_pointer(opened, grant);
+            Finding::new("grant", Severity::Info, grant_line(grant))
+                .at(Place::field(grant.binding.clone(), subject).label("the subject"))
+                .at(
+                    Place::field(grant.role.clone(), format!("/rules/{}", grant.rule))
+                        .label("the rule"),
+                )
+        })
+        .collect();
+    opened.locate(&mut evidence);
+    bailiwick_report::text_evidence(&evidence, look)
+}
+
+fn subject_pointer(opened: &Opened, grant: &Grant) -> String {
+    let binding = opened
+        .snapshot()
+        .bindings
+        .get(&grant.binding.namespace, &grant.binding.name);
+    let position = binding.and_then(|binding| {
+        let namespace = &binding.metadata.namespace;
+        let is_it =
+            |subject: &BindingSubject| subject.subject(namespace).as_ref() == Some(&grant.subject);
+        binding.subjects.iter().position(is_it)
+    });
+    position.map_or_else(String::new, |position| format!("/subjects/{position}"))
+}
+
+/// What comes close, and what would allow it.
+fn why_not(opened: &Opened, user: &UserInfo, request: &Request, look: &Look) -> String {
+    let nearest = opened.engine.nearest(user, request);
+    let mut out = String::new();
+    let mut section = |title: &str, lines: Vec<String>| {
+        if lines.is_empty() {
+            return;
+        }
+        out += &format!("\n{}\n", look.paint(Tone::Strong, title));
+        for line in lines {
+            out += &format!("  {}\n", bailiwick_report::inert(&line));
+        }
+    };
+    section(
+        "Close, but not it:",
+        nearest.misses.iter().map(ToString::to_string).collect(),
+    );
+    let elsewhere = nearest
+        .elsewhere
+        .iter()
+        .map(|grant| grant_line(&grant.to_grant()));
+    let title = format!("Allowed in {} other namespaces:", nearest.namespaces);
+    section(&title, elsewhere.collect());
+    let roles = nearest
+        .roles
+        .iter()
+        .map(|offer| offer.role.object_ref().to_string());
+    section(
+        "Roles that would allow it, the narrowest first:",
+        roles.collect(),
+    );
+    let manifest = match nearest.roles.first() {
+        Some(offer) if offer.surplus == 0 => offer.manifest(),
+        _ => nearest.new_role.manifest(),
+    };
+    section(
+        "The least that would allow it:",
+        manifest.lines().map(str::to_owned).collect(),
+    );
+    out
+}

@@ -1,0 +1,32 @@
+pub(crate) mod access;
+pub(crate) mod can;
+pub(crate) mod completions;
+pub(crate) mod explain;
+pub(crate) mod man;
+pub(crate) mod print_role;
+pub(crate) mod reviews;
+pub(crate) mod scan;
+pub(crate) mod snapshot;
+pub(crate) mod who_can;
+
+use anyhow::Result;
+
+use crate::cli::{Cli, Command};
+use crate::console::Console;
+use crate::exit::Exit;
+
+/// Runs one command.
+pub(crate) fn run(cli: Cli, console: &mut Console) -> Result<Exit> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Can(args) => can::run(&args, global, console),
+        Command::WhoCan(args) => who_can::run(&args, global, console),
+        Command::Access(args) => access::run(&args, global, console),
+        Command::Explain(args) => explain::run(&args, global, console),
+        Command::Scan(args) => scan::run(&args, global, console),
+        Command::Snapshot(args) => snapshot::run(&args, global, console),
+        Command::PrintRole(args) => print_role::run(&args, console),
+        Command::Completions(args) => completions::run(&args, console),
+        Command::Man(args) => man::run(&args, console),
+    }
+}

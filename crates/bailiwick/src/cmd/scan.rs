@@ -1,0 +1,128 @@
+use std::borrow::Cow;
+
+use anyhow::Result;
+use bailiwick_core::Kind;
+use bailiwick_diag::{Finding, Severity};
+use bailiwick_report::{Detail, Format, Report, Rule};
+
+use crate::cli::Global;
+use crate::cluster::{Need, Opened};
+use crate::console::Console;
+use crate::exit::Exit;
+
+const EXAMPLES: &str = "\
+Examples:
+  bailiwick scan -f examples/acme            manifests of a directory
+  bailiwick scan                             the live cluster
+  bailiwick scan -f dump.yaml -o sarif       for code scanning
+  bailiwick scan --min-severity high         what matters most
+  bailiwick scan --check wildcard-grant      one check
+  bailiwick explain wildcard-grant           what a check looks for";
+
+/// Arguments of `bailiwick scan`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ScanArgs {
+    /// Report only findings of this severity or above: info, low, medium, high or critical
+    #[arg(long, value_name = "SEVERITY", default_value = "low")]
+    min_severity: Severity,
+    /// Report only this check. May be repeated
+    #[arg(long = "check", value_name = "ID")]
+    checks: Vec<String>,
+    /// Output: table, wide (every finding in full), json, yaml, sarif, markdown or name
+    #[arg(short, long, value_name = "FORMAT")]
+    output: Option<Format>,
+}
+
+pub(crate) fn run(args: &ScanArgs, global: &Global, console: &mut Console) -> Result<Exit> {
+    let format = args.output.unwrap_or_default().among(Format::FINDINGS)?;
+    for id in &args.checks {
+        crate::cmd::explain::known_check(id)?;
+    }
+    let opened = Opened::open(global, Need::Everything, console)?;
+    let mut findings = opened.findings.clone();
+    findings.extend(bailiwick_posture::scan(&opened.engine, &opened.api));
+    let quieter = findings
+        .iter()
+        .filter(|finding| finding.severity < args.min_severity)
+        .count();
+    findings.retain(|finding| wanted(finding, args, global, &opened));
+    findings.sort_by(|a, b| b.severity.cmp(&a.severity));
+    opened.locate(&mut findings);
+    let rules = rules();
+    let report = Report {
+        findings: &findings,
+        rules: &rules,
+        gaps: &opened.snapshot().gaps,
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    print(&report, format, console)?;
+    if quieter > 0 && matches!(format, Format::Table | Format::Wide) {
+        console.note(format_args!(
+            "{quieter} findings below severity {} are not shown; --min-severity info shows all",
+            args.min_severity
+        ));
+    }
+    let partial = opened
+        .snapshot()
+        .gaps_touching(&Kind::ALL, "")
+        .next()
+        .is_some();
+    Ok(Exit::answer(findings.is_empty(), partial))
+}
+
+fn wanted(finding: &Finding, args: &ScanArgs, global: &Global, opened: &Opened) -> bool {
+    let of_check = args.checks.is_empty() || args.checks.iter().any(|id| *id == finding.id);
+    let here = match &global.namespace {
+        Some(_) => {
+            let namespace = opened.namespace(global);
+            finding
+                .places
+                .iter()
+                .filter_map(|place| place.object.as_ref())
+                .any(|object| object.namespace.is_empty() || *object.namespace == *namespace)
+        }
+        None => true,
+    };
+    finding.severity >= args.min_severity && of_check && here
+}
+
+/// What is known of every id that a finding can have.
+fn rules() -> Vec<Rule<'static>> {
+    bailiwick_posture::CHECKS
+        .iter()
+        .map(|check| Rule {
+            id: check.id,
+            title: check.title,
+            severity: check.severity,
+            page: Cow::Owned(check.page()),
+        })
+        .collect()
+}
+
+fn print(report: &Report<'_>, format: Format, console: &mut Console) -> Result<()> {
+    let text = match format {
+        Format::Json => bailiwick_report::json_findings(report)?,
+        Format::Yaml => bailiwick_report::yaml_findings(report)?,
+        Format::Sarif => bailiwick_report::sarif_findings(report)?,
+        Format::Markdown => bailiwick_report::markdown_findings(report, COMMENT),
+        Format::Name => {
+            let mut ids: Vec<&str> = report.findings.iter().map(|finding| &*finding.id).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            ids.into_iter().map(|id| format!("{id}\n")).collect()
+        }
+        format => {
+            let detail = if format == Format::Wide {
+                Detail::Full
+            } else {
+                Detail::Grouped
+            };
+            bailiwick_report::text_findings(report, &console.look(), detail)
+        }
+    };
+    console.answer(text)
+}
+
+/// Bytes of a comment on a pull request; GitHub takes 65,536 characters, and other text may stand beside ours.
+const COMMENT: usize = 60_000;

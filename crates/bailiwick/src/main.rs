@@ -1,0 +1,44 @@
+//! The program: arguments, wiring and exit codes. Everything else lives in the crates below.
+
+mod cli;
+mod cluster;
+mod cmd;
+mod console;
+mod exit;
+mod members;
+mod progress;
+mod subject;
+mod target;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::console::Console;
+use crate::exit::Exit;
+
+fn main() -> ExitCode {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // `--help` and `--version` arrive here too; they go to standard output and are no failure. A closed
+            // pipe behind them is nobody's problem.
+            let _ = error.print();
+            return if error.use_stderr() {
+                Exit::Unusable
+            } else {
+                Exit::Yes
+            }
+            .into();
+        }
+    };
+    let mut console = Console::new(cli.global.color, cli.global.quiet);
+    match cmd::run(cli, &mut console) {
+        Ok(exit) => exit.into(),
+        Err(error) if console::is_closed_pipe(&error) => Exit::Yes.into(),
+        Err(error) => {
+            console.error(&error);
+            Exit::Unusable.into()
+        }
+    }
+}
