@@ -1,4 +1,4 @@
-use bailiwick_core::names::AUTHENTICATED;
+use bailiwick_core::names::{AUTHENTICATED, MASTERS};
 use bailiwick_core::{NonResourceRequest, Request, ResourceRequest, Str, Subject, UserInfo};
 use bailiwick_model::{Binding, PolicyRule, Snapshot};
 
@@ -37,7 +37,9 @@ impl<'a> Requests<'a> {
     pub fn new(snapshot: &'a Snapshot, seed: u64) -> Self {
         let subjects = snapshot.bindings.iter().flat_map(|b| &b.subjects);
         let of_groups = subjects.filter(|subject| &*subject.kind == "Group");
-        let mut groups: Vec<&str> = of_groups.map(|subject| &*subject.name).collect();
+        let names = of_groups.map(|subject| &*subject.name);
+        // Whoever is in it is allowed everything, which would say little about the rules.
+        let mut groups: Vec<&str> = names.filter(|&name| name != MASTERS).collect();
         groups.push(AUTHENTICATED);
         groups.sort_unstable();
         groups.dedup();
