@@ -311,41 +311,9 @@ impl fmt::Display for Compact<'_> {
 
 #[cfg(test)]
 mod tests {
+    use bailiwick_testkit::notation::rules;
+
     use super::*;
-
-    fn words(text: &str) -> Box<[Str]> {
-        // `''` is the empty word.
-        text.split(',')
-            .filter(|word| !word.is_empty())
-            .map(|word| word.trim_matches('\'').into())
-            .collect()
-    }
-
-    /// `VERBS on RESOURCES of GROUPS named NAMES`, or `VERBS at URLS`; rules are separated by `;`.
-    fn rules(text: &str) -> Vec<PolicyRule> {
-        text.split(';')
-            .filter(|rule| !rule.trim().is_empty())
-            .map(rule)
-            .collect()
-    }
-
-    fn rule(text: &str) -> PolicyRule {
-        let mut parts = text.split_whitespace();
-        let mut rule = PolicyRule {
-            verbs: words(parts.next().unwrap()),
-            ..PolicyRule::default()
-        };
-        while let (Some(key), Some(value)) = (parts.next(), parts.next()) {
-            *match key {
-                "on" => &mut rule.resources,
-                "of" => &mut rule.api_groups,
-                "named" => &mut rule.resource_names,
-                "at" => &mut rule.non_resource_urls,
-                other => panic!("unknown word {other:?} in {text:?}"),
-            } = words(value);
-        }
-        rule
-    }
 
     fn check(owner: &str, servant: &str, missing: &[&str]) {
         let coverage = covers(&rules(owner), &rules(servant));

@@ -1,6 +1,6 @@
 //! What the tests of every crate lean on: real Kubernetes servers ([`servers`]), upstream's own
-//! code as the judge ([`oracle`]), where their binaries are ([`binaries`]), and clusters made up from a
-//! seed ([`generate`]).
+//! code as the judge ([`oracle`]), where their binaries are ([`binaries`]), clusters made up from a
+//! seed ([`generate`]), and clusters in few words ([`notation`]).
 //!
 //! Nothing here skips a test. A binary that is missing is an error whose message is the command
 //! that installs it; the error types print that message as their `Debug` form too, so that a plain
@@ -8,5 +8,6 @@
 
 pub mod binaries;
 pub mod generate;
+pub mod notation;
 pub mod oracle;
 pub mod servers;

@@ -1,100 +1,27 @@
-use bailiwick_core::{NonResourceRequest, ResourceRequest};
-use bailiwick_model::{Delta, Object, Origin, Snapshot};
+use bailiwick_core::NonResourceRequest;
+use bailiwick_model::{Delta, Object, Origin};
+use bailiwick_testkit::notation::{request, snapshot};
 
 use super::*;
 
-/// `verbs on resources of group [named names]`, or `verbs at urls`.
-fn rule(text: &str) -> PolicyRule {
-    let words = |text: &str| -> Box<[Str]> {
-        text.split(',')
-            .map(|word| word.trim_matches('\'').into())
-            .collect()
-    };
-    let mut parts = text.split_whitespace();
-    let mut rule = PolicyRule {
-        verbs: words(parts.next().unwrap()),
-        ..PolicyRule::default()
-    };
-    while let (Some(key), Some(value)) = (parts.next(), parts.next()) {
-        match key {
-            "on" => rule.resources = words(value),
-            "of" => rule.api_groups = words(value),
-            "named" => rule.resource_names = words(value),
-            "at" => rule.non_resource_urls = words(value),
-            other => panic!("unknown word {other:?} in {text:?}"),
-        }
-    }
-    rule
-}
-
-/// Roles as (namespace, name, rules), bindings as (namespace, name, role, user).
-fn engine(roles: &[(&str, &str, &[&str])], bindings: &[(&str, &str, &str, &str)]) -> Engine {
-    let mut snapshot = Snapshot::default();
-    let mut put = |object| snapshot.apply(Delta::Upsert(Box::new(object), Origin::Live));
-    for (namespace, name, rules) in roles {
-        let rules = rules.iter().map(|text| rule(text)).collect();
-        let metadata = ObjectMeta::named(namespace, name);
-        put(Object::Role(Role {
-            metadata,
-            rules,
-            aggregation: None,
-        }));
-    }
-    for (namespace, name, role, user) in bindings {
-        let own = roles
-            .iter()
-            .any(|(in_namespace, own, _)| own == role && !in_namespace.is_empty());
-        put(Object::Binding(Binding {
-            metadata: ObjectMeta::named(namespace, name),
-            role_ref: RoleRef {
-                api_group: RBAC_GROUP.into(),
-                kind: if own { "Role" } else { "ClusterRole" }.into(),
-                name: (*role).into(),
-            },
-            subjects: [binding_subject(&UserInfo::exactly(user, &[]))].into(),
-        }));
-    }
-    Engine::new(snapshot)
-}
-
-/// A cluster with a little of everything; `ann` is bound in shop and, to view, in blog.
+/// A cluster with a little of everything; `ann` is bound in shop and, to view, in blog and web.
 fn acme() -> Engine {
-    engine(
-        &[
-            (
-                "shop",
-                "reader",
-                &[
-                    "get,list on pods of ''",
-                    "get on secrets of '' named tls",
-                    "get on deployments of extensions",
-                ],
-            ),
-            (
-                "",
-                "view",
-                &["get,list,watch on pods,pods/log,secrets of ''"],
-            ),
-            ("", "all", &["* on * of *", "* at *"]),
-            ("", "probe", &["get at /healthz*"]),
-        ],
-        &[
-            ("shop", "ann-reads", "reader", "ann"),
-            ("blog", "ann-views", "view", "ann"),
-            ("web", "ann-views", "view", "ann"),
-        ],
-    )
-}
-
-fn resource(text: &str) -> Request {
-    let mut words = text.split_whitespace();
-    let mut word = || words.next().unwrap_or_default();
-    let (verb, resource) = (word(), word());
-    let (resource, group) = resource.split_once('.').unwrap_or((resource, ""));
-    ResourceRequest::new(verb, group, resource)
-        .in_namespace(word())
-        .named(word())
-        .into()
+    Engine::new(snapshot(
+        "Role shop/reader
+           get,list on pods of ''
+           get on secrets of '' named tls
+           get on deployments of extensions
+         ClusterRole view
+           get,list,watch on pods,pods/log,secrets of ''
+         ClusterRole all
+           * on * of *
+           * at *
+         ClusterRole probe
+           get at /healthz*
+         RoleBinding shop/ann-reads gives Role/reader to user:ann
+         RoleBinding blog/ann-views gives ClusterRole/view to user:ann
+         RoleBinding web/ann-views gives ClusterRole/view to user:ann",
+    ))
 }
 
 fn near(engine: &Engine, user: &str, request: &Request, expected: &[&str]) {
@@ -115,7 +42,7 @@ fn names_the_one_thing_that_a_rule_lacks() {
     near(
         &engine,
         "ann",
-        &resource("delete pods shop web"),
+        &request("delete pods web -n shop"),
         &[&format!(
             "{reads} 1 allows get, list on pods, but not delete"
         )],
@@ -123,7 +50,7 @@ fn names_the_one_thing_that_a_rule_lacks() {
     near(
         &engine,
         "ann",
-        &resource("get pods/log shop web"),
+        &request("get pods/log web -n shop"),
         &[&format!(
             "{reads} 1 allows get, list on pods, but not pods/log"
         )],
@@ -131,7 +58,7 @@ fn names_the_one_thing_that_a_rule_lacks() {
     near(
         &engine,
         "ann",
-        &resource("get secrets shop db"),
+        &request("get secrets db -n shop"),
         &[
             &format!("{reads} 2 allows get on secrets named tls, but not db"),
             &format!("{reads} 1 allows get, list on pods, but not secrets"),
@@ -140,35 +67,32 @@ fn names_the_one_thing_that_a_rule_lacks() {
     near(
         &engine,
         "ann",
-        &resource("get deployments.apps shop web"),
+        &request("get deployments.apps web -n shop"),
         &[&format!(
             "{reads} 3 allows get on deployments of API group extensions, but not apps"
         )],
     );
-    near(&engine, "bob", &resource("get pods shop web"), &[]);
-    let named = engine_with_named_list();
+    near(&engine, "bob", &request("get pods web -n shop"), &[]);
+    let named = Engine::new(snapshot(
+        "Role shop/r
+           list on secrets of '' named tls
+         RoleBinding shop/b gives Role/r to user:ann",
+    ));
     near(
         &named,
         "ann",
-        &resource("list secrets shop"),
+        &request("list secrets -n shop"),
         &[
             "RoleBinding shop/b gives Role shop/r, whose rule 1 allows list on secrets named tls, but the request names no object",
         ],
     );
 }
 
-fn engine_with_named_list() -> Engine {
-    engine(
-        &[("shop", "r", &["list on secrets of '' named tls"])],
-        &[("shop", "b", "r", "ann")],
-    )
-}
-
 #[test]
 fn the_same_elsewhere() {
     let engine = acme();
     let user = UserInfo::exactly("ann", &[]);
-    let request = resource("list secrets shop");
+    let request = request("list secrets -n shop");
     let nearest = engine.nearest(&user, &request);
     let places: Vec<&str> = nearest.elsewhere.iter().map(GrantRef::namespace).collect();
     assert_eq!(
@@ -196,14 +120,14 @@ fn the_smallest_role_comes_first() {
             .collect()
     };
     assert_eq!(
-        offers(&resource("get pods shop web")),
+        offers(&request("get pods web -n shop")),
         ["Role shop/reader", "ClusterRole view", "ClusterRole all"]
     );
     assert_eq!(
-        offers(&resource("get pods other web")),
+        offers(&request("get pods web -n other")),
         ["ClusterRole view", "ClusterRole all"]
     );
-    assert_eq!(offers(&resource("get nodes")), ["ClusterRole all"]);
+    assert_eq!(offers(&request("get nodes")), ["ClusterRole all"]);
     let path = NonResourceRequest {
         verb: "get".into(),
         path: "/healthz/etcd".into(),
@@ -220,11 +144,11 @@ fn offers_allow_what_was_asked() {
     for user in ["bob", "system:serviceaccount:ci:runner", ""] {
         let user = UserInfo::exactly(user, &["dev"]);
         for request in [
-            resource("get pods shop web"),
-            resource("create pods/exec shop web"),
-            resource("list secrets"),
-            resource("impersonate users.x shop y"),
-            resource("impersonate-on:user-info:get pods"),
+            request("get pods web -n shop"),
+            request("create pods/exec web -n shop"),
+            request("list secrets"),
+            request("impersonate users.x y -n shop"),
+            request("impersonate-on:user-info:get pods"),
             NonResourceRequest {
                 verb: "get".into(),
                 path: "/a b/\"c\"".into(),
@@ -261,7 +185,7 @@ fn offers_allow_what_was_asked() {
 fn manifests() {
     let engine = acme();
     let user = UserInfo::exactly("system:serviceaccount:ci:on", &[]);
-    let request = resource("get secrets shop tls");
+    let request = request("get secrets tls -n shop");
     let nearest = engine.nearest(&user, &request);
     assert_eq!(
         nearest.new_role.manifest(),
