@@ -120,7 +120,7 @@ fn wrong_version(kind: Kind, group: &str, version: &str) -> Option<Issue> {
     let mistaken = kind.group() == group
         || api::is_group(group)
         || spelling::nearest(group, [kind.group()]).is_some_and(|near| !near.is_empty());
-    let taken = api::is_kind(group, kind.as_str());
+    let taken = kind.group() != group && api::is_kind(group, kind.as_str());
     (mistaken && !taken).then(|| {
         lost(
             "wrong-api-version",

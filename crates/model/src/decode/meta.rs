@@ -2,6 +2,7 @@ use bailiwick_core::{Kind, Str};
 
 use super::names;
 use super::reader::{Context, Node, Shape};
+use super::time::is_time;
 use crate::meta::ObjectMeta;
 
 /// Annotations that say something about access. All others are dropped while reading: among them is what
@@ -168,6 +169,10 @@ fn controller(cx: &mut Context<'_>, node: &Node<'_>) -> Option<(Str, Str)> {
             }
         }
         cx.flag(owner, "blockOwnerDeletion");
+        if let Some(problem) = owner_problem(&cx.text(owner, "apiVersion"), &cx.text(owner, "kind"))
+        {
+            cx.refuse(owner, problem, "");
+        }
         if cx.flag(owner, "controller") == Some(true) {
             if controller.is_some() {
                 cx.refuse(owner, "is a second controller", "keep one of them");
@@ -176,6 +181,18 @@ fn controller(cx: &mut Context<'_>, node: &Node<'_>) -> Option<(Str, Str)> {
         }
     });
     controller
+}
+
+fn owner_problem(api_version: &str, kind: &str) -> Option<&'static str> {
+    let version = match api_version.split_once('/') {
+        Some((_, version)) if version.contains('/') => "",
+        Some((_, version)) => version,
+        None => api_version,
+    };
+    if version.is_empty() && !api_version.is_empty() {
+        return Some("has an `apiVersion` that is neither VERSION nor GROUP/VERSION");
+    }
+    ((api_version, kind) == ("v1", "Event")).then_some("is an Event, which cannot own anything")
 }
 
 /// Fields that nobody reads further, but that the API server reads and can refuse.
@@ -200,101 +217,30 @@ fn unread_fields(cx: &mut Context<'_>, node: &Node<'_>) {
             );
         }
     }
-    cx.each(node, "finalizers", |cx, item| {
-        let finalizer = cx.plain_text(item).unwrap_or_default();
-        if let Some(problem) = names::qualified_name(finalizer) {
-            cx.refuse(item, problem, "");
-        }
-    });
+    finalizers(cx, node);
     cx.each(node, "managedFields", |_, _| {});
 }
 
-/// Whether this is a time of RFC 3339.
-fn is_time(text: &str) -> bool {
-    let number = |range: std::ops::Range<usize>| -> Option<u32> {
-        let digits = text.get(range)?;
-        digits
-            .bytes()
-            .all(|b| b.is_ascii_digit())
-            .then(|| digits.parse().ok())?
-    };
-    let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
-    let bytes = text.as_bytes();
-    let date = || -> Option<bool> {
-        let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
-        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-        let days = match month {
-            4 | 6 | 9 | 11 => 30,
-            2 => 28 + u32::from(leap),
-            1..=12 => 31,
-            _ => 0,
-        };
-        let time = number(11..13)? < 24 && number(14..16)? < 60 && number(17..19)? < 60;
-        Some((1..=days).contains(&day) && time)
-    };
-    let fraction = |rest: &str| -> bool {
-        rest.is_empty()
-            || (rest.len() > 1
-                && rest.starts_with('.')
-                && rest.bytes().skip(1).all(|b| b.is_ascii_digit()))
-    };
-    let zone = |rest: &str| -> bool {
-        if let Some(rest) = rest.strip_suffix('Z') {
-            return fraction(rest);
+fn finalizers(cx: &mut Context<'_>, node: &Node<'_>) {
+    const STANDARD: [&str; 3] = ["foregroundDeletion", "kubernetes", "orphan"];
+    let (mut orphan, mut foreground) = (false, false);
+    cx.each(node, "finalizers", |cx, item| {
+        let finalizer = cx.plain_text(item).unwrap_or_default();
+        orphan |= finalizer == "orphan";
+        foreground |= finalizer == "foregroundDeletion";
+        // Definitions of custom resources are judged by another server library, which knows no standard finalizers.
+        let free = finalizer.contains('/') || cx.kind == Kind::CustomResourceDefinition;
+        if let Some(problem) = names::qualified_name(finalizer) {
+            cx.refuse(item, problem, "");
+        } else if !free && !STANDARD.contains(&finalizer) {
+            cx.refuse(item, "needs a domain and `/` before its name", "");
         }
-        let Some((rest, offset)) = rest
-            .len()
-            .checked_sub(6)
-            .and_then(|at| rest.split_at_checked(at))
-        else {
-            return false;
-        };
-        let digits = |range: std::ops::Range<usize>, most: u32| {
-            offset
-                .get(range)
-                .filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
-                .and_then(|digits| digits.parse::<u32>().ok())
-                .is_some_and(|number| number <= most)
-        };
-        fraction(rest)
-            && offset.starts_with(['+', '-'])
-            && offset.get(3..4) == Some(":")
-            && digits(1..3, 24)
-            && digits(4..6, 60)
-    };
-    marks.iter().all(|(at, mark)| bytes.get(*at) == Some(mark))
-        && date() == Some(true)
-        && text.get(19..).is_some_and(zone)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_of_rfc_3339() {
-        for good in [
-            "2026-01-31T12:00:00Z",
-            "2024-02-29T23:59:59.123456789Z",
-            "2026-01-31T12:00:00+02:00",
-            "2026-01-31T12:00:00.5-11:30",
-        ] {
-            assert!(is_time(good), "{good}");
-        }
-        for bad in [
-            "",
-            "2026-01-31",
-            "2026-01-31T12:00:00",
-            "2026-02-29T12:00:00Z",
-            "2026-13-01T12:00:00Z",
-            "2026-01-31T24:00:00Z",
-            "2026-01-31 12:00:00Z",
-            "2026-01-31T12:00:00.Z",
-            "2026-01-31T12:00:00+0200",
-            "2026-01-31T12:00:00ä",
-            "+026-01-31T12:00:00Z",
-        ] {
-            assert!(!is_time(bad), "{bad}");
-        }
+    });
+    if let Some(at) = node.field("finalizers").filter(|_| orphan && foreground) {
+        cx.refuse(
+            &at,
+            "holds both `orphan` and `foregroundDeletion`",
+            "keep one of them",
+        );
     }
 }

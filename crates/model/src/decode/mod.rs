@@ -13,6 +13,7 @@ mod names;
 mod pods;
 mod reader;
 mod roles;
+mod time;
 
 use bailiwick_core::{Kind, ObjectRef, Str};
 use bailiwick_diag::Severity;

@@ -204,7 +204,11 @@ fn volume(
         return;
     }
     if let Some(secret) = cx.inner(node, "secret", &SECRET_VOLUME) {
-        secrets.insert(cx.text(&secret, "secretName"));
+        let name = cx.text(&secret, "secretName");
+        if name.is_empty() {
+            cx.refuse_missing(&secret, "secretName", "name the Secret");
+        }
+        secrets.insert(name);
     }
     if let Some(share) = cx.inner(node, "azureFile", &MAPPING) {
         secrets.insert(cx.text(&share, "secretName"));

@@ -219,7 +219,10 @@ impl<'c> Context<'c> {
             Value::Int(_) | Value::UInt(_) | Value::Float(_) => {
                 format!("the number {}", node.value)
             }
-            Value::String(text) => format!("the text {:?}", cut(text)),
+            // Where a list or mapping belongs, a text may be anything, a password of an environment included.
+            Value::String(text) if !matches!(expected, "a list" | "a mapping") => {
+                format!("the text {:?}", cut(text))
+            }
             other => other.kind().to_owned(),
         };
         let help = match (expected, node.value) {

@@ -1,0 +1,378 @@
+//! What decoding keeps, and how it words what is wrong.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+use bailiwick_core::Kind;
+use bailiwick_model::{Decoded, DecodedKind, Interner, Object, Value, decode};
+use proptest::prelude::*;
+
+fn read(json: &str) -> Decoded {
+    decode(
+        serde_json::from_str(json).unwrap(),
+        &mut Interner::default(),
+    )
+}
+
+/// Compares `severity id pointer: message (help)` of every issue.
+fn check(json: &str, expected: &[&str]) {
+    let issues: Vec<String> = read(json)
+        .issues
+        .iter()
+        .map(|issue| {
+            let help = issue
+                .help
+                .as_ref()
+                .map(|help| format!(" ({help})"))
+                .unwrap_or_default();
+            format!(
+                "{} {} {}: {}{help}",
+                issue.severity, issue.id, issue.pointer, issue.message
+            )
+        })
+        .collect();
+    assert_eq!(issues, expected, "{json}");
+}
+
+fn rule(rule: &str) -> String {
+    format!(
+        r#"{{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{{"name":"x"}},"rules":[{rule}]}}"#
+    )
+}
+
+#[test]
+fn what_yaml_turned_into_something_else_is_explained() {
+    check(
+        &rule(r#"{"verbs":[false],"apiGroups":[""],"resources":["pods"]}"#),
+        &[
+            "high wrong-type /rules/0/verbs/0: the API server refuses this ClusterRole: `rules[0].verbs[0]` must be a text, \
+           but it is the boolean false (put quotes around it: kubectl reads an unquoted `no`, `n`, `off` or `false` as false)",
+        ],
+    );
+    check(
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":8}}"#,
+        &[
+            "medium wrong-type /metadata/name: the API server refuses this Namespace: `metadata.name` must be a text, but it \
+             is the number 8 (put quotes around it: unquoted it is a number to kubectl, `010` is 8 and `1e3` is 1000)",
+            "medium refused-by-api-server /metadata: the API server refuses this Namespace: `metadata.name` is missing or \
+             empty (give the object a name)",
+        ],
+    );
+    check(
+        &rule(r#"{"verbs":"get","apiGroups":[""],"resources":["pods"]}"#),
+        &[
+            "high wrong-type /rules/0/verbs: the API server refuses this ClusterRole: `rules[0].verbs` must be a list, but \
+             it is a text (write it as a list, each item on a line of its own after `- `)",
+            "high refused-by-api-server /rules/0: the API server refuses this ClusterRole: `rules[0].verbs` is missing or \
+             empty (name at least one verb, or `\"*\"` for all)",
+        ],
+    );
+}
+
+#[test]
+fn a_misspelt_field_says_what_it_widens() {
+    check(
+        &rule(
+            r#"{"verbs":["get"],"apiGroups":[""],"resources":["secrets"],"resourcenames":["a"]}"#,
+        ),
+        &[
+            "high unknown-field /rules/0/resourcenames: `rules[0].resourcenames` is not a field of a rule: kubectl refuses \
+           the object, other clients drop the field, and then the rule applies to all objects instead of the named ones \
+           (write `resourceNames`: upper and lower case matter in field names)",
+        ],
+    );
+    check(
+        r#"{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"a","lables":{}},"automountServiceAccounttoken":false}"#,
+        &[
+            "high unknown-field /metadata/lables: `metadata.lables` is not a field of metadata: kubectl refuses the object, \
+             other clients drop the field, and then it has no labels, and selectors pass it by (did you mean `labels`?)",
+            "high unknown-field /automountServiceAccounttoken: `automountServiceAccounttoken` is not a field of a \
+             ServiceAccount: kubectl refuses the object, other clients drop the field, and then pods mount its token \
+             unless they say otherwise (write `automountServiceAccountToken`: upper and lower case matter in field names)",
+        ],
+    );
+}
+
+#[test]
+fn kinds_and_versions_that_no_server_knows() {
+    check(
+        r#"{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"Rolebinding"}"#,
+        &[
+            "high unknown-kind /kind: no API server knows the kind `Rolebinding` in `rbac.authorization.k8s.io` \
+           (write `RoleBinding`: upper and lower case matter in kinds)",
+        ],
+    );
+    check(
+        r#"{"apiVersion":"v1","kind":"Role"}"#,
+        &[
+            "high wrong-api-version /apiVersion: no API server knows a Role in `v1` \
+           (write `apiVersion: rbac.authorization.k8s.io/v1`)",
+        ],
+    );
+    check(
+        r#"{"apiVersion":"rbac.authorization.k8s.io/v1beta1","kind":"Role"}"#,
+        &[
+            "high removed-api-version /apiVersion: `rbac.authorization.k8s.io/v1beta1` of Role is gone since Kubernetes 1.22: \
+           API servers refuse this object (write `apiVersion: rbac.authorization.k8s.io/v1`)",
+        ],
+    );
+    check(
+        r#"{"apiVersion":"acme.example/v1","kind":"Role","spec":1}"#,
+        &[
+            "info custom-resource /kind: `Role` of `acme.example/v1` is no kind of Kubernetes itself and is not read",
+        ],
+    );
+    check(
+        r#"{"apiVersion":"v1","kind":"configMap"}"#,
+        &[
+            "low unknown-kind /kind: no API server knows the kind `configMap` in the core API \
+           (write `ConfigMap`: upper and lower case matter in kinds)",
+        ],
+    );
+    check(
+        r#"{"apiVersion":"v1","kind":"List","items":[]}"#,
+        &[
+            "high unknown-kind /kind: no API server knows the kind `List` in the core API \
+           (lists are read only as whole documents, not inside of other lists)",
+        ],
+    );
+    check(
+        r#"{"kind":"Role"}"#,
+        &[
+            "high not-an-object : `apiVersion` is missing, so nobody can tell what this is \
+           (say of which API it is, such as `apiVersion: v1`)",
+        ],
+    );
+    check(
+        "[]",
+        &[
+            "high not-an-object : a Kubernetes object must be a mapping, but this is a list \
+           (start with `apiVersion:` and `kind:`)",
+        ],
+    );
+}
+
+#[test]
+fn kinds_that_say_nothing_about_access_are_passed_by_quietly() {
+    for (version, kind) in [
+        ("v1", "ConfigMap"),
+        ("v1", "Service"),
+        ("networking.k8s.io/v1", "Ingress"),
+        ("autoscaling/v2", "HorizontalPodAutoscaler"),
+        ("autoscaling/v1", "HorizontalPodAutoscaler"),
+        (
+            "admissionregistration.k8s.io/v1",
+            "ValidatingWebhookConfiguration",
+        ),
+    ] {
+        let decoded = read(&format!(r#"{{"apiVersion":"{version}","kind":"{kind}"}}"#));
+        assert_eq!(decoded.issues, [], "{kind}");
+        assert!(
+            matches!(decoded.kind, DecodedKind::NotKept { .. }),
+            "{kind}"
+        );
+    }
+}
+
+#[test]
+fn issues_of_one_object_are_counted_after_fifty() {
+    let verbs = vec!["1"; 1000].join(",");
+    let decoded = read(&rule(&format!(
+        r#"{{"verbs":[{verbs}],"apiGroups":[""],"resources":["pods"]}}"#
+    )));
+    assert_eq!(decoded.issues.len(), 51);
+    let last = decoded.issues.last().unwrap();
+    assert_eq!(
+        last.message,
+        "950 further issues of this object are not listed"
+    );
+    assert!(last.lost && decoded.object.is_none());
+}
+
+#[test]
+fn a_float_that_is_whole_passes_for_an_integer_as_with_kubectl() {
+    let generation = |number: &str| {
+        read(&format!(
+            r#"{{"apiVersion":"v1","kind":"Node","metadata":{{"name":"n","generation":{number}}}}}"#
+        ))
+        .object
+        .is_some()
+    };
+    assert!(generation("1000.0") && generation("1e3"));
+    assert!(!generation("0.5") && !generation("1e300") && !generation("9223372036854775808"));
+}
+
+#[test]
+fn a_refused_object_is_still_named() {
+    let about = |json: &str| read(json).about.map(|object| object.to_string());
+    let binding = r#"{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"RoleBinding","metadata":{"name":"b","namespace":"n"}}"#;
+    assert_eq!(about(binding).as_deref(), Some("RoleBinding n/b"));
+    assert!(read(binding).object.is_none());
+    let nowhere = r#"{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"a"}}"#;
+    assert_eq!(about(nowhere).as_deref(), Some("ServiceAccount default/a"));
+    let cluster = r#"{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"a","namespace":"n"}}"#;
+    assert_eq!(about(cluster).as_deref(), Some("ClusterRole a"));
+}
+
+#[test]
+fn what_is_kept() {
+    let check = |json: &str, expected: &str| {
+        let object = read(json).object.unwrap();
+        let kept: Value = serde_json::from_str(&serde_json::to_string(&object).unwrap()).unwrap();
+        assert_eq!(kept.get("object").unwrap().to_string(), expected);
+    };
+    check(
+        r#"{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRoleBinding",
+            "metadata":{"name":"b","uid":"u","labels":{"z":"1","a":null},
+              "annotations":{"kubectl.kubernetes.io/last-applied-configuration":"x","bailiwick.dev/owner":"team"},
+              "ownerReferences":[{"apiVersion":"v1","kind":"A","name":"a","uid":"1"},
+                {"apiVersion":"v1","kind":"B","name":"b","uid":"2","controller":true}]},
+            "roleRef":{"kind":"ClusterRole","name":"r"},"subjects":[{"kind":"User","name":"alice"},
+              {"kind":"ServiceAccount","name":"s","namespace":"n"}]}"#,
+        r#"{"metadata":{"name":"b","uid":"u","labels":[["a",""],["z","1"]],"annotations":[["bailiwick.dev/owner","team"]],"controller":["B","b"]},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"r"},"subjects":[{"kind":"User","apiGroup":"rbac.authorization.k8s.io","name":"alice"},{"kind":"ServiceAccount","name":"s","namespace":"n"}]}"#,
+    );
+    check(
+        r#"{"apiVersion":"batch/v1","kind":"CronJob","metadata":{"name":"c"},"spec":{"jobTemplate":{"spec":{"template":{"spec":{
+            "serviceAccount":"old","automountServiceAccountToken":true,"imagePullSecrets":[{"name":"pull"}],
+            "containers":[{"env":[{"name":"A","value":"b"},{"valueFrom":{"secretKeyRef":{"name":"env","key":"k"}}}]}],
+            "initContainers":[{"envFrom":[{"secretRef":{"name":"from"}},{"configMapRef":{"name":"no"}}]}],
+            "volumes":[{"secret":{"secretName":"vol"}},{"csi":{"nodePublishSecretRef":{"name":"csi"}}},
+              {"cephfs":{"secretRef":{"name":"env"}}},{"azureFile":{"secretName":"azure"}},{"configMap":{"name":"no"}},
+              {"projected":{"sources":[{"secret":{"name":"proj"}},
+                {"serviceAccountToken":{"path":"t","audience":"vault","expirationSeconds":900}}]}}]}}}}}}"#,
+        r#"{"kind":"CronJob","metadata":{"name":"c","namespace":"default"},"pod":{"serviceAccountName":"old","automountServiceAccountToken":true,"tokens":[{"audience":"vault","expirationSeconds":900}],"secrets":["azure","csi","env","from","proj","pull","vol"]}}"#,
+    );
+    check(
+        r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"nodeName":"n","serviceAccount":"old",
+            "serviceAccountName":"new","containers":[{"name":"c"}]}}"#,
+        r#"{"kind":"Pod","metadata":{"name":"p","namespace":"default"},"pod":{"serviceAccountName":"new","nodeName":"n"}}"#,
+    );
+    check(
+        r#"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"s","annotations":{"kubernetes.io/service-account.name":"a",
+            "kubectl.kubernetes.io/last-applied-configuration":"{\"data\":{}}"}},
+            "type":"kubernetes.io/service-account-token","data":{"token":"aGlkZGVu"}}"#,
+        r#"{"metadata":{"name":"s","namespace":"default","annotations":[["kubernetes.io/service-account.name","a"]]},"type":"kubernetes.io/service-account-token"}"#,
+    );
+    check(
+        r#"{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"gadgets.acme.example"},
+            "spec":{"group":"acme.example","scope":"Cluster","names":{"plural":"gadgets","kind":"Gadget","shortNames":["gd"]},
+              "versions":[{"name":"v1","served":true,"storage":true,"subresources":{"status":{}}},
+                {"name":"v0","served":false,"storage":false,"subresources":{"scale":{}}}]}}"#,
+        r#"{"metadata":{"name":"gadgets.acme.example"},"group":"acme.example","plural":"gadgets","kind":"Gadget","shortNames":["gd"],"namespaced":false,"versions":["v1"],"subresources":["status"]}"#,
+    );
+}
+
+/// A text that no message may hold.
+const HIDDEN: &str = "hunter2";
+
+fn anything() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::Bool),
+        any::<u64>().prop_map(Value::UInt),
+        (i64::MIN..0).prop_map(Value::Int),
+        (-1e300_f64..1e300).prop_map(Value::Float),
+        Just(Value::String(HIDDEN.to_owned())),
+        "\\PC{0,8}".prop_map(Value::String),
+    ];
+    leaf.prop_recursive(4, 48, 5, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
+            mapping(inner),
+        ]
+    })
+}
+
+/// A mapping whose keys are mostly ones that decoding looks for.
+fn mapping(values: impl Strategy<Value = Value> + 'static) -> impl Strategy<Value = Value> {
+    let key = prop_oneof![
+        8 => prop::sample::select(vec![
+            "apiVersion", "kind", "metadata", "name", "namespace", "labels", "annotations", "ownerReferences",
+            "controller", "uid", "finalizers", "creationTimestamp", "generation", "rules", "verbs", "apiGroups",
+            "resources", "resourceNames", "nonResourceURLs", "aggregationRule", "clusterRoleSelectors", "matchLabels",
+            "matchExpressions", "key", "operator", "values", "roleRef", "subjects", "data", "stringData", "type",
+            "spec", "template", "jobTemplate", "containers", "env", "envFrom", "volumes", "projected", "sources",
+            "serviceAccountToken", "serviceAccountName", "secret", "secretName", "imagePullSecrets", "secrets",
+            "automountServiceAccountToken", "group", "names", "plural", "scope", "versions", "served", "subresources",
+        ]).prop_map(str::to_owned),
+        1 => "\\PC{0,6}",
+    ];
+    prop::collection::vec((key, values), 0..6)
+        .prop_map(|entries| Value::Object(bailiwick_model::Map::last_wins(entries)))
+}
+
+fn api_version(kind: Kind) -> String {
+    match kind.group() {
+        "" => "v1".to_owned(),
+        group => format!("{group}/v1"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn no_value_breaks_decoding(value in anything(), kind in prop::sample::select(Kind::ALL.to_vec())) {
+        decode(value.clone(), &mut Interner::default());
+        let Value::Object(mut map) = value else { return Ok(()) };
+        map.insert("apiVersion".to_owned(), Value::String(api_version(kind)));
+        map.insert("kind".to_owned(), Value::String(kind.to_string()));
+        let decoded = decode(Value::Object(map), &mut Interner::default());
+        prop_assert_eq!(decoded.kind, DecodedKind::Read(kind));
+        prop_assert_eq!(decoded.object.is_none(), decoded.issues.iter().any(|issue| issue.lost));
+        if let Some(object) = &decoded.object {
+            prop_assert_eq!(object.kind(), kind);
+            prop_assert_eq!(Some(object.object_ref()), decoded.about);
+        }
+    }
+
+    #[test]
+    fn contents_of_a_secret_are_in_no_message_and_in_no_object(
+        fields in prop::collection::vec((prop::sample::select(vec!["data", "stringData", "immutable", "x"]), anything()), 0..5),
+        labels in anything(),
+        named in any::<bool>(),
+    ) {
+        let mut map = bailiwick_model::Map::default();
+        map.insert("apiVersion".to_owned(), Value::String("v1".to_owned()));
+        map.insert("kind".to_owned(), Value::String("Secret".to_owned()));
+        let mut metadata = bailiwick_model::Map::default();
+        if named {
+            metadata.insert("name".to_owned(), Value::String("s".to_owned()));
+        }
+        metadata.insert("annotations".to_owned(), labels);
+        map.insert("metadata".to_owned(), Value::Object(metadata));
+        for (key, value) in fields {
+            map.insert(key.to_owned(), value);
+        }
+        let mut names = Interner::default();
+        let decoded = decode(Value::Object(map), &mut names);
+        for issue in &decoded.issues {
+            prop_assert!(!issue.message.contains(HIDDEN), "{}", issue.message);
+            prop_assert!(!issue.help.as_deref().unwrap_or_default().contains(HIDDEN));
+        }
+        let kept = format!("{:?} {:?}", decoded.object, names);
+        prop_assert!(!kept.contains(HIDDEN), "{}", kept);
+    }
+}
+
+#[test]
+fn equal_names_are_shared() {
+    let mut names = Interner::default();
+    let mut role = |name: &str| {
+        let json = rule(r#"{"verbs":["get"],"apiGroups":[""],"resources":["pods"]}"#)
+            .replace("\"x\"", name);
+        match decode(serde_json::from_str(&json).unwrap(), &mut names).object {
+            Some(Object::Role(role)) => role,
+            other => panic!("{other:?}"),
+        }
+    };
+    let (a, b) = (role("\"a\""), role("\"b\""));
+    assert!(std::sync::Arc::ptr_eq(
+        &a.rules[0].verbs[0],
+        &b.rules[0].verbs[0]
+    ));
+}
