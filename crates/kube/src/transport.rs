@@ -205,13 +205,13 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> Vec<&'a (dyn StdError + 's
         .collect()
 }
 
-/// The TLS error that an I/O error carries.
+/// The TLS error that an I/O error carries, perhaps in a further one: `source` passes over what is carried.
 fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
-    let inner = match error.downcast_ref::<std::io::Error>() {
-        Some(io) => io.get_ref()? as &(dyn StdError + 'static),
-        None => error,
-    };
-    inner.downcast_ref()
+    let mut error = error;
+    while let Some(io) = error.downcast_ref::<std::io::Error>() {
+        error = io.get_ref()?;
+    }
+    error.downcast_ref()
 }
 
 fn untrusted(reason: &CertificateError) -> String {
