@@ -1,6 +1,7 @@
 //! `cargo xtask`: the chores of the workspace that are not part of the product.
 
 mod deny;
+mod generate;
 mod test;
 mod testenv;
 mod tidy;
@@ -24,6 +25,8 @@ enum Chore {
     Testenv(testenv::Arguments),
     /// Check licences, banned crates, sources and advisories of the dependencies
     Deny(deny::Arguments),
+    /// Generate the committed tables from real API servers; takes minutes per release
+    Generate(generate::Arguments),
     /// Run every check and every test
     Test,
     /// Check the rules of the house that no compiler knows
@@ -36,6 +39,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().chore {
         Chore::Testenv(arguments) => testenv::run(&arguments),
         Chore::Deny(arguments) => deny::run(&arguments),
+        Chore::Generate(arguments) => generate::run(&arguments),
         Chore::Test => test::run(),
         Chore::Tidy => tidy::run(),
         Chore::Up(arguments) => up::run(&arguments),

@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 /// Leaves the servers and the oracle ready and returns the directory of the servers.
 pub(crate) fn ready() -> Result<PathBuf> {
-    let oracle = build(Set::Oracle);
+    build(Set::Oracle)?;
     let servers = match binaries::ready_dir() {
         Some(ready) => {
             for binary in ["etcd", "kube-apiserver", "kubectl"] {
@@ -49,7 +49,6 @@ pub(crate) fn ready() -> Result<PathBuf> {
         }
         None => build(Set::Servers)?,
     };
-    oracle?;
     Ok(servers)
 }
 
