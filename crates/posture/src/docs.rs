@@ -1,0 +1,41 @@
+use std::fmt::Write as _;
+
+use crate::CHECKS;
+
+/// A page of the documentation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Name of the file, below `docs/checks/`.
+    pub file: String,
+    /// Its text, in Markdown.
+    pub text: String,
+}
+
+/// The page of every check, and an index of them.
+pub fn pages() -> Vec<Page> {
+    let mut index = "# Checks\n\n\
+        What `bailiwick scan` looks for. `bailiwick explain ID` prints a page.\n\n\
+        | Check | Severity at most | Finds |\n| --- | --- | --- |\n"
+        .to_owned();
+    for check in CHECKS {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            index,
+            "| [`{id}`]({id}.md) | {} | {} |",
+            check.severity,
+            check.title,
+            id = check.id
+        );
+    }
+    let page = |check: &crate::Check| Page {
+        file: format!("{}.md", check.id),
+        text: check.page(),
+    };
+    let index = Page {
+        file: "README.md".to_owned(),
+        text: index,
+    };
+    std::iter::once(index)
+        .chain(CHECKS.iter().map(page))
+        .collect()
+}

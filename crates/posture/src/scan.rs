@@ -1,0 +1,223 @@
+use std::collections::HashMap;
+
+use bailiwick_core::{Kind, Subject, UserInfo, names};
+use bailiwick_model::{
+    ApiTable, Binding, BindingSubject, Delta, Origin, PolicyRule, Role, Snapshot, defaults,
+};
+use bailiwick_rbac::{Engine, aggregation, covers};
+
+use crate::rights::{ESCALATE, Right, WRITE_ROLES, is_everything};
+
+/// A cluster with what every check wants to know of it.
+pub(crate) struct Scan<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) api: &'a ApiTable,
+    pub(crate) snapshot: &'a Snapshot,
+    /// What the API server creates for itself, aggregated roles filled.
+    defaults: Snapshot,
+    /// Bindings by the namespace and name of their role.
+    bindings: HashMap<(&'a str, &'a str), Vec<&'a Binding>>,
+    /// Bindings by whom they name.
+    held: HashMap<Subject, Vec<&'a Binding>>,
+    /// A service account with full control of the cluster, by its namespace.
+    sovereigns: HashMap<String, Sovereign<'a>>,
+}
+
+/// A service account with full control of the cluster.
+pub(crate) struct Sovereign<'a> {
+    pub(crate) subject: Subject,
+    pub(crate) binding: &'a Binding,
+}
+
+impl<'a> Scan<'a> {
+    pub(crate) fn new(engine: &'a Engine, api: &'a ApiTable) -> Self {
+        let snapshot = engine.snapshot();
+        let mut bindings: HashMap<_, Vec<&Binding>> = HashMap::new();
+        let mut held: HashMap<_, Vec<&Binding>> = HashMap::new();
+        for binding in snapshot.bindings.iter() {
+            for subject in binding.subjects.iter() {
+                if let Some(subject) = effective(subject, binding) {
+                    held.entry(subject).or_default().push(binding);
+                }
+            }
+            if let Some(key) = role_key(binding) {
+                bindings.entry(key).or_default().push(binding);
+            }
+        }
+        let mut scan = Self {
+            engine,
+            api,
+            snapshot,
+            defaults: default_objects(snapshot.cluster.minor),
+            bindings,
+            held,
+            sovereigns: HashMap::new(),
+        };
+        scan.sovereigns = scan.find_sovereigns();
+        scan
+    }
+
+    /// The bindings that give a role, in order of namespace and name.
+    pub(crate) fn bindings_of(&self, role: &'a Role) -> &[&'a Binding] {
+        let key = (&*role.metadata.namespace, &*role.metadata.name);
+        self.bindings.get(&key).map_or(&[], Vec::as_slice)
+    }
+
+    /// The role that a binding gives, where it is there.
+    pub(crate) fn role_of(&self, binding: &Binding) -> Option<&'a Role> {
+        let (namespace, name) = role_key(binding)?;
+        self.snapshot.roles.get(namespace, name)
+    }
+
+    /// The role of the same name that the API server creates for itself.
+    pub(crate) fn default_role(&self, role: &Role) -> Option<&Role> {
+        let metadata = &role.metadata;
+        self.defaults.roles.get(&metadata.namespace, &metadata.name)
+    }
+
+    /// Whether the API server gives what this rule allows to this role by default.
+    pub(crate) fn is_default_rule(&self, role: &Role, rule: &PolicyRule) -> bool {
+        self.is_default(role.object_ref())
+            || self.default_role(role).is_some_and(|default| {
+                default.rules.contains(rule)
+                    || covers(&default.rules, std::slice::from_ref(rule)).covered
+            })
+    }
+
+    /// Whether the API server gives this role to this subject by this binding by default.
+    pub(crate) fn is_default_subject(&self, binding: &Binding, subject: &BindingSubject) -> bool {
+        self.is_default(binding.object_ref())
+            || self.default_binding(binding).is_some_and(|default| {
+                default.role_ref.name == binding.role_ref.name
+                    && default.role_ref.kind == binding.role_ref.kind
+                    && default.subjects.iter().any(|own| {
+                        (&own.kind, &own.namespace, &own.name)
+                            == (&subject.kind, &subject.namespace, &subject.name)
+                    })
+            })
+    }
+
+    /// The binding of the same name that the API server creates for itself.
+    pub(crate) fn default_binding(&self, binding: &Binding) -> Option<&Binding> {
+        let metadata = &binding.metadata;
+        let defaults = &self.defaults.bindings;
+        defaults.get(&metadata.namespace, &metadata.name)
+    }
+
+    /// Whether this object was not in the input, but added as one that every API server has.
+    fn is_default(&self, object: bailiwick_core::ObjectRef) -> bool {
+        matches!(self.snapshot.origin(&object), Some(Origin::Default { .. }))
+    }
+
+    /// Whether everything of these kinds in this namespace (empty: in the cluster) could be read, so that absence says
+    /// something.
+    pub(crate) fn is_complete(&self, kinds: &[Kind], namespace: &str) -> bool {
+        self.snapshot
+            .gaps_touching(kinds, namespace)
+            .next()
+            .is_none()
+    }
+
+    /// Whether a rule that reaches the subject in the namespace (empty: in the whole cluster) gives one of the rights,
+    /// if only on some names.
+    pub(crate) fn holds(&self, subject: &Subject, namespace: &str, rights: &[Right]) -> bool {
+        let user = UserInfo::of(subject, &[]);
+        let resolved = self.engine.rules_for(&user, namespace);
+        resolved
+            .rules
+            .iter()
+            .any(|own| rights.iter().any(|right| right.of(own.rule)))
+    }
+
+    /// Whether a rule that reaches the subject anywhere gives one of the rights, if only on some names.
+    pub(crate) fn holds_anywhere(&self, subject: &Subject, rights: &[Right]) -> bool {
+        let user = UserInfo::of(subject, &[]);
+        let groups = user
+            .groups
+            .iter()
+            .map(|name| Subject::Group { name: name.clone() });
+        std::iter::once(subject.clone())
+            .chain(groups)
+            .flat_map(|subject| self.bindings_naming(&subject))
+            .filter_map(|binding| self.role_of(binding))
+            .flat_map(|role| &role.rules)
+            .any(|rule| rights.iter().any(|right| right.of(rule)))
+    }
+
+    /// The bindings that name this very subject.
+    pub(crate) fn bindings_naming(&self, subject: &Subject) -> &[&'a Binding] {
+        self.held.get(subject).map_or(&[], Vec::as_slice)
+    }
+
+    /// A service account of this namespace that has full control of the cluster.
+    pub(crate) fn sovereign(&self, namespace: &str) -> Option<&Sovereign<'a>> {
+        self.sovereigns.get(namespace)
+    }
+
+    fn find_sovereigns(&self) -> HashMap<String, Sovereign<'a>> {
+        let mut sovereigns = HashMap::new();
+        for binding in self.snapshot.bindings.in_namespace("") {
+            if !self.role_of(binding).is_some_and(is_sovereign) {
+                continue;
+            }
+            for subject in binding
+                .subjects
+                .iter()
+                .filter_map(|s| effective(s, binding))
+            {
+                if let Subject::ServiceAccount { namespace, .. } = &subject {
+                    sovereigns
+                        .entry(namespace.clone())
+                        .or_insert(Sovereign { subject, binding });
+                }
+            }
+        }
+        sovereigns
+    }
+}
+
+/// Whom a subject of a binding stands for; `None` for nobody, and for `system:masters`, who need no binding.
+pub(crate) fn effective(subject: &BindingSubject, binding: &Binding) -> Option<Subject> {
+    match subject.subject(&binding.metadata.namespace)? {
+        Subject::Group { name } if name == names::MASTERS => None,
+        Subject::User { name } => Some(Subject::from_user_name(&name)),
+        other => Some(other),
+    }
+}
+
+/// Whether a role bound in the whole cluster is full control of it, at once or in one step.
+pub(crate) fn is_sovereign(role: &Role) -> bool {
+    let has = |rights: &[Right]| {
+        role.rules
+            .iter()
+            .any(|rule| rights.iter().any(|right| right.of(rule)))
+    };
+    let [escalate, _] = ESCALATE;
+    let [write, _] = WRITE_ROLES;
+    role.rules.iter().any(is_everything) || (has(&[escalate]) && has(&[write]))
+}
+
+fn role_key(binding: &Binding) -> Option<(&str, &str)> {
+    let name = &*binding.role_ref.name;
+    match &*binding.role_ref.kind {
+        "ClusterRole" => Some(("", name)),
+        "Role" if !binding.metadata.namespace.is_empty() => {
+            Some((&binding.metadata.namespace, name))
+        }
+        _ => None,
+    }
+}
+
+/// The default objects of a minor, or of the newest known one.
+fn default_objects(minor: Option<u16>) -> Snapshot {
+    let newest = || ApiTable::MINORS.last().copied().and_then(defaults);
+    let objects = minor.and_then(defaults).or_else(newest);
+    let mut snapshot = Snapshot::default();
+    for object in objects.unwrap_or_default() {
+        snapshot.apply(Delta::Upsert(Box::new(object), Origin::Live));
+    }
+    for delta in aggregation::aggregate(&snapshot).deltas(&snapshot) {
+        snapshot.apply(delta);
+    }
+    snapshot
+}
