@@ -13,12 +13,12 @@ Questions are answered about the cluster that kubectl would talk to, or with -f 
 
 const EXAMPLES: &str = "\
 Examples:
-  bailiwick scan -f manifests/                     what is wrong with the access that these manifests grant
-  bailiwick can alice delete pods -n shop          may alice do this
-  bailiwick explain alice delete pods -n shop      why, or why not and what would allow it
-  bailiwick who-can get secrets -A                 who can read secrets, and through which binding
-  bailiwick access sa:ci/runner                    everything that a service account can do
-  bailiwick snapshot -o cluster.bwk                take the live cluster home, without any secret value";
+  bailiwick scan -f manifests/                  what is wrong with the access they grant
+  bailiwick can alice delete pods -n shop       may alice do this
+  bailiwick explain alice delete pods -n shop   why, or why not and what would allow it
+  bailiwick who-can get secrets -A              who can, and through which binding
+  bailiwick access sa:ci/runner                 everything that a service account can do
+  bailiwick snapshot -o cluster.bwk             take the cluster home, without secret values";
 
 /// The command line.
 #[derive(Parser, Debug)]
@@ -32,7 +32,7 @@ Examples:
     subcommand_required = true,
     arg_required_else_help = true,
     disable_help_subcommand = true,
-    max_term_width = 110
+    max_term_width = 100
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -86,43 +86,43 @@ pub(crate) struct Global {
     pub(crate) all_namespaces: bool,
 
     /// Path of the kubeconfig file
-    #[arg(long, value_name = "FILE", global = true, help_heading = CONNECTION)]
+    #[arg(long, value_name = "FILE", global = true, hide_short_help = true, help_heading = CONNECTION)]
     pub(crate) kubeconfig: Option<PathBuf>,
     /// Context of the kubeconfig to use
-    #[arg(long, value_name = "NAME", global = true, help_heading = CONNECTION)]
+    #[arg(long, value_name = "NAME", global = true, hide_short_help = true, help_heading = CONNECTION)]
     pub(crate) context: Option<String>,
     /// Cluster of the kubeconfig to use
-    #[arg(long, value_name = "NAME", global = true, help_heading = CONNECTION)]
+    #[arg(long, value_name = "NAME", global = true, hide_short_help = true, help_heading = CONNECTION)]
     pub(crate) cluster: Option<String>,
     /// User of the kubeconfig to use
-    #[arg(long, value_name = "NAME", global = true, help_heading = CONNECTION)]
+    #[arg(long, value_name = "NAME", global = true, hide_short_help = true, help_heading = CONNECTION)]
     pub(crate) user: Option<String>,
     /// Address of the API server
-    #[arg(short, long, value_name = "URL", global = true, help_heading = CONNECTION)]
+    #[arg(short, long, value_name = "URL", global = true, hide_short_help = true, help_heading = CONNECTION)]
     pub(crate) server: Option<String>,
     /// Bearer token for the API server
-    #[arg(long, global = true, help_heading = CONNECTION, hide_env_values = true)]
+    #[arg(long, global = true, hide_short_help = true, help_heading = CONNECTION, hide_env_values = true)]
     pub(crate) token: Option<Token>,
     /// User to impersonate while reading the cluster
-    #[arg(long = "as", value_name = "USER", global = true, help_heading = CONNECTION)]
+    #[arg(long = "as", value_name = "USER", global = true, hide_short_help = true, help_heading = CONNECTION)]
     pub(crate) as_user: Option<String>,
     /// Group to impersonate while reading the cluster. May be repeated
-    #[arg(long, value_name = "GROUP", global = true, help_heading = CONNECTION)]
+    #[arg(long, value_name = "GROUP", global = true, hide_short_help = true, help_heading = CONNECTION)]
     pub(crate) as_group: Vec<String>,
     /// UID to impersonate while reading the cluster
-    #[arg(long, value_name = "UID", global = true, help_heading = CONNECTION)]
+    #[arg(long, value_name = "UID", global = true, hide_short_help = true, help_heading = CONNECTION)]
     pub(crate) as_uid: Option<String>,
     /// File of the certificate authority that the server's certificate is checked against
-    #[arg(long, value_name = "FILE", global = true, help_heading = CONNECTION)]
+    #[arg(long, value_name = "FILE", global = true, hide_short_help = true, help_heading = CONNECTION)]
     pub(crate) certificate_authority: Option<PathBuf>,
     /// Name that the server's certificate has to carry, where it is not the host of the address
-    #[arg(long, value_name = "NAME", global = true, help_heading = CONNECTION)]
+    #[arg(long, value_name = "NAME", global = true, hide_short_help = true, help_heading = CONNECTION)]
     pub(crate) tls_server_name: Option<String>,
     /// Do not check the server's certificate
-    #[arg(long, global = true, help_heading = CONNECTION)]
+    #[arg(long, global = true, hide_short_help = true, help_heading = CONNECTION)]
     pub(crate) insecure_skip_tls_verify: bool,
     /// Longest time for one request, such as `30s` or `2m`; `0` sets no limit
-    #[arg(long, value_name = "TIME", global = true, help_heading = CONNECTION)]
+    #[arg(long, value_name = "TIME", global = true, hide_short_help = true, help_heading = CONNECTION)]
     pub(crate) request_timeout: Option<Timeout>,
 
     /// When to colour

@@ -88,11 +88,6 @@ impl Members {
         self.groups.get(group).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether nothing is known.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.groups.is_empty()
-    }
-
     /// The identity that requests of `subject` arrive with, memberships and `--group` included.
     pub(crate) fn identity(&self, subject: &Subject, more: &[String]) -> UserInfo {
         let mut groups = more.to_vec();

@@ -11,10 +11,6 @@ pub(crate) struct SubjectOptions {
     pub(crate) groups: Vec<String>,
 }
 
-/// Help text on how a subject is written.
-pub(crate) const SUBJECT_HELP: &str =
-    "`me`, `user:NAME`, `group:NAME`, `sa:NAMESPACE/NAME` or a bare user name";
-
 /// Who is asked about.
 pub(crate) struct Who {
     /// How to name them in an answer.

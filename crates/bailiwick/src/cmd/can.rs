@@ -15,19 +15,23 @@ use crate::target::{self, Target, TargetOptions};
 
 const EXAMPLES: &str = "\
 Examples:
-  bailiwick can me create pods                           may I create pods in my namespace
-  bailiwick can alice delete deploy/web -n shop          may alice delete this one deployment
-  bailiwick can sa:ci/runner get pods --subresource log  may the runner read logs
-  bailiwick can group:dev list secrets -A                may the group list secrets everywhere at once
-  bailiwick can alice get /metrics                       may alice read this path
-  bailiwick can alice GET '/api/v1/pods?watch=1'         may alice send this request
-  bailiwick can --reviews expected.yaml -f manifests/    answer SubjectAccessReviews; as a test where they have a status
+  bailiwick can me create pods                       may I create pods in my namespace
+  bailiwick can alice delete deploy/web -n shop      may alice delete this one deployment
+  bailiwick can sa:ci/runner get pods --subresource log
+  bailiwick can group:dev list secrets -A            everywhere at once
+  bailiwick can alice get /metrics                   may alice read this path
+  bailiwick can alice GET '/api/v1/pods?watch=1'     may alice send this request
+  bailiwick can --reviews reviews.yaml -f manifests/
 
-`pods/log` is the pod named log: subresources are asked for with --subresource, as with kubectl auth can-i.";
+`pods/log` is the pod named log: subresources are asked for with --subresource, as with
+kubectl auth can-i.";
 
 /// Arguments of `bailiwick can`.
 #[derive(clap::Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(
+    after_help = EXAMPLES,
+    override_usage = "bailiwick can [OPTIONS] SUBJECT VERB RESOURCE\n       bailiwick can [OPTIONS] --reviews FILE"
+)]
 pub(crate) struct CanArgs {
     /// `me`, `user:NAME`, `group:NAME`, `sa:NAMESPACE/NAME` or a bare user name
     #[arg(required_unless_present = "reviews")]

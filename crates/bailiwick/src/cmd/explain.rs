@@ -21,7 +21,10 @@ Examples:
 
 /// Arguments of `bailiwick explain`.
 #[derive(clap::Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(
+    after_help = EXAMPLES,
+    override_usage = "bailiwick explain [OPTIONS] SUBJECT VERB RESOURCE\n       bailiwick explain [CHECK]"
+)]
 pub(crate) struct ExplainArgs {
     /// The id of a check, or SUBJECT of a decision
     #[arg(value_name = "CHECK|SUBJECT")]

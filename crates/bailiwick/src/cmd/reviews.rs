@@ -209,7 +209,7 @@ impl Review {
         ) {
             bail!("apiVersion `{version}` is not `authorization.k8s.io/v1`");
         }
-        let spec = mapping(&document, "spec")?.unwrap_or_else(|| &EMPTY);
+        let spec = mapping(&document, "spec")?.unwrap_or(&EMPTY);
         let user = match kind {
             "SelfSubjectAccessReview" => None,
             "SubjectAccessReview" | "LocalSubjectAccessReview" => Some(user(spec, version)?),

@@ -47,7 +47,7 @@ pub(crate) fn run(args: &ScanArgs, global: &Global, console: &mut Console) -> Re
         .filter(|finding| finding.severity < args.min_severity)
         .count();
     findings.retain(|finding| wanted(finding, args, global, &opened));
-    findings.sort_by(|a, b| b.severity.cmp(&a.severity));
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     opened.locate(&mut findings);
     let rules = rules();
     let report = Report {

@@ -86,7 +86,7 @@ pub(crate) fn run(args: &WhoCanArgs, global: &Global, console: &mut Console) -> 
                 .map(|entry| entry.subject.to_string())
                 .collect();
             for name in names {
-                console.answer(bailiwick_report::inert(&format!("{name}\n")))?;
+                console.answer(format_args!("{}\n", bailiwick_report::inert(&name)))?;
             }
         }
         format => {
