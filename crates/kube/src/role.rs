@@ -5,7 +5,7 @@ use bailiwick_core::Kind;
 use crate::load::LoadKinds;
 
 /// The paths that say which version and which resources a server has.
-const DISCOVERY: [&str; 5] = ["/api", "/api/*", "/apis", "/apis/*", "/version"];
+const DISCOVERY: [&str; 3] = ["/api", "/apis", "/version"];
 
 /// The smallest ClusterRole that allows to read these kinds, and nothing else, as a manifest. It follows from the same
 /// table as what is asked of the API server.

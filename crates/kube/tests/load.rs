@@ -1,0 +1,576 @@
+//! What is read from a real API server, and what is said of what cannot be.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper of a test fails the test"
+)]
+
+#[allow(dead_code, reason = "the other tests use the rest of it")]
+mod support;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use bailiwick_core::Kind;
+use bailiwick_kube::{
+    Cluster, ConnectOptions, LoadKinds, LoadOptions, Loaded, smallest_cluster_role,
+};
+use bailiwick_testkit::servers::{self, Identity};
+
+use support::{Fake, version};
+
+fn connect(identity: &Identity) -> Cluster {
+    let kubeconfig = Some(identity.kubeconfig().to_owned());
+    Cluster::connect(&ConnectOptions {
+        kubeconfig,
+        ..ConnectOptions::default()
+    })
+    .unwrap()
+}
+
+fn load(cluster: &Cluster, options: &LoadOptions) -> Loaded {
+    cluster.load(options, &mut |_| {})
+}
+
+/// A cluster of one's own that holds something of every kind, with values that must not be read.
+fn filled() -> servers::Cluster {
+    let server = servers::Cluster::builder().start().unwrap();
+    server.wait_for_aggregation().unwrap();
+    let mut manifests = String::from(include_str!("filled.yaml"));
+    for number in 0..25 {
+        manifests += &format!(
+            "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {{name: reader-{number}, namespace: shop}}\n\
+             roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}}\n\
+             subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: user-{number}}}]\n"
+        );
+    }
+    server.admin().apply(&manifests).unwrap();
+    // The controllers answer with objects of their own: wait until they have.
+    let admin = server.admin();
+    let start = Instant::now();
+    for path in [
+        "/apis/apps/v1/namespaces/shop/replicasets",
+        "/apis/batch/v1/namespaces/shop/jobs",
+    ] {
+        while admin.get(path).unwrap().json().unwrap()["items"][0].is_null() {
+            assert!(
+                start.elapsed() < Duration::from_secs(60),
+                "{path} stays empty"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    server
+}
+
+#[test]
+fn everything_is_read_and_no_value_of_a_secret() {
+    let server = filled();
+    let cluster = connect(server.admin());
+    let all = LoadOptions::new(LoadKinds::all());
+    let Loaded { snapshot, findings } = load(&cluster, &all);
+    assert_eq!(findings, []);
+    assert_eq!(snapshot.gaps, []);
+    assert_eq!(
+        (snapshot.cluster.minor, snapshot.cluster.stored),
+        (Some(37), true)
+    );
+
+    let kinds: BTreeSet<Kind> = snapshot
+        .objects()
+        .map(|(object, _)| object.kind())
+        .collect();
+    let missing: Vec<_> = Kind::ALL
+        .into_iter()
+        .filter(|kind| !kinds.contains(kind))
+        .collect();
+    assert_eq!(missing, [], "kinds that were not read");
+
+    let secret_type = |name: &str| {
+        snapshot
+            .secrets
+            .get("shop", name)
+            .map(|secret| secret.secret_type.to_string())
+    };
+    assert_eq!(secret_type("plain").as_deref(), Some("Opaque"));
+    assert_eq!(
+        secret_type("login").as_deref(),
+        Some("kubernetes.io/basic-auth")
+    );
+    assert_eq!(
+        secret_type("token").as_deref(),
+        Some("kubernetes.io/service-account-token")
+    );
+    assert_eq!(secret_type("custom").as_deref(), Some("example.com/own"));
+    let token = snapshot.secrets.get("shop", "token").unwrap();
+    assert_eq!(
+        token
+            .metadata
+            .annotation("kubernetes.io/service-account.name"),
+        Some("worker")
+    );
+
+    let text = format!("{snapshot:?}");
+    // "planted" in clear and in base64.
+    for planted in ["planted", "cGxhbnRlZ", "last-applied", "managedFields"] {
+        assert!(!text.contains(planted), "`{planted}` was kept");
+    }
+
+    pages_do_not_matter(&cluster, &all, &snapshot);
+    resources_are_discovered(&server, &cluster);
+}
+
+/// Small pages read what large ones read.
+fn pages_do_not_matter(cluster: &Cluster, all: &LoadOptions, expected: &bailiwick_model::Snapshot) {
+    for page_size in [1, 7] {
+        let mut steps = Vec::new();
+        let small = LoadOptions {
+            page_size: Some(page_size),
+            ..all.clone()
+        };
+        let loaded = cluster.load(&small, &mut |step| steps.push(step));
+        assert!(
+            loaded.snapshot == *expected,
+            "pages of {page_size} read something else"
+        );
+        let bindings: Vec<_> = steps
+            .iter()
+            .filter(|step| step.kind == Kind::RoleBinding)
+            .collect();
+        let count = expected
+            .bindings
+            .iter()
+            .filter(|b| !b.metadata.namespace.is_empty())
+            .count();
+        assert_eq!(bindings.len(), count.div_ceil(page_size as usize));
+        for step in bindings {
+            assert_eq!(
+                step.read as u64 + step.remaining.unwrap_or(0),
+                count as u64,
+                "{step:?}"
+            );
+        }
+    }
+}
+
+/// Discovery knows custom resources, says which extension server is down, and reads the classic documents alike.
+fn resources_are_discovered(server: &servers::Cluster, cluster: &Cluster) {
+    let discovered = cluster.api_table().unwrap();
+    assert_eq!(discovered.findings, []);
+    let gadgets = discovered
+        .table
+        .resource("example.com", "gadgets")
+        .expect("the custom resource");
+    assert!(
+        gadgets.namespaced && gadgets.verbs.contains(&"deletecollection".into()),
+        "{gadgets:?}"
+    );
+    assert_eq!(discovered.table.resolve("gad").unwrap().resource, gadgets);
+
+    let documents = classic_documents(server.admin());
+    let fake = Fake::start(move |path| {
+        version(path).or_else(|| documents.get(path).map(|text| (200, text.clone())))
+    });
+    let classic = Cluster::connect(&fake.options())
+        .unwrap()
+        .api_table()
+        .unwrap();
+    assert_eq!(classic.findings, []);
+    let mut expected = discovered.table.resources().to_vec();
+    let mut read = classic.table.resources().to_vec();
+    for resources in [&mut expected, &mut read] {
+        resources.sort_by(|a, b| (&a.group, &a.resource).cmp(&(&b.group, &b.resource)));
+    }
+    let names = |resources: &[bailiwick_model::api::ApiResource]| -> Vec<String> {
+        resources
+            .iter()
+            .map(|r| format!("{} {} {:?}", r.group, r.resource, r.verbs))
+            .collect()
+    };
+    assert_eq!(names(&read), names(&expected));
+
+    server
+        .admin()
+        .apply(
+            "apiVersion: apiregistration.k8s.io/v1\nkind: APIService\nmetadata: {name: v1.down.example.com}\n\
+             spec: {group: down.example.com, version: v1, groupPriorityMinimum: 100, versionPriority: 100, \
+             insecureSkipTLSVerify: true, service: {name: nobody, namespace: shop}}\n",
+        )
+        .unwrap();
+    let start = Instant::now();
+    loop {
+        let discovered = cluster.api_table().unwrap();
+        assert!(discovered.table.resource("", "pods").is_some());
+        if let Some(finding) = discovered.findings.first() {
+            assert!(
+                finding.message.contains("down.example.com/v1"),
+                "{finding:?}"
+            );
+            return;
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "no finding");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// The discovery documents of a server as they were before there was one for all groups, by path.
+fn classic_documents(admin: &Identity) -> HashMap<String, String> {
+    let mut documents = HashMap::new();
+    let mut paths = vec!["/api".to_owned(), "/apis".to_owned()];
+    while let Some(path) = paths.pop() {
+        let reply = admin.get(&path).unwrap();
+        let json = reply.json().unwrap();
+        let texts = |value: &serde_json::Value, key: &str| -> Vec<serde_json::Value> {
+            value[key].as_array().cloned().unwrap_or_default()
+        };
+        paths.extend(
+            texts(&json, "versions")
+                .iter()
+                .map(|v| format!("{path}/{}", v.as_str().unwrap())),
+        );
+        for group in texts(&json, "groups") {
+            let versions = texts(&group, "versions");
+            paths.extend(
+                versions
+                    .iter()
+                    .map(|v| format!("{path}/{}", v["groupVersion"].as_str().unwrap())),
+            );
+        }
+        documents.insert(path, reply.body);
+    }
+    documents
+}
+
+#[test]
+fn what_is_forbidden_is_a_gap() {
+    let server = servers::Cluster::builder()
+        .user("anna", &["dev"])
+        .start()
+        .unwrap();
+    let admin = server.admin();
+    admin
+        .apply(
+            "apiVersion: v1\nkind: Namespace\nmetadata: {name: team}\n---\n\
+             apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: anna, namespace: team}\n\
+             roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: admin}\n\
+             subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: anna}]\n",
+        )
+        .unwrap();
+    server.wait_for_aggregation().unwrap();
+    let cluster = connect(server.user("anna").unwrap());
+
+    let nothing = load(&cluster, &LoadOptions::new(LoadKinds::rbac()));
+    assert_eq!(nothing.snapshot.objects().count(), 0);
+    let kinds: Vec<_> = nothing
+        .snapshot
+        .gaps
+        .iter()
+        .map(|gap| gap.kinds.clone())
+        .collect();
+    assert_eq!(kinds, Kind::RBAC.map(|kind| vec![kind]));
+    for (gap, finding) in nothing.snapshot.gaps.iter().zip(&nothing.findings) {
+        assert!(
+            gap.message.contains("User \"anna\" cannot list resource"),
+            "{gap:?}"
+        );
+        assert!(
+            finding.input_lost
+                && finding
+                    .help
+                    .as_ref()
+                    .unwrap()
+                    .contains("bailiwick print-role")
+        );
+    }
+
+    // Of her namespace she may read all that lives there.
+    let own = load(
+        &cluster,
+        &LoadOptions::new(LoadKinds::rbac()).or_namespace("team"),
+    );
+    let bindings: Vec<_> = own
+        .snapshot
+        .bindings
+        .iter()
+        .map(|b| b.object_ref().to_string())
+        .collect();
+    assert_eq!(bindings, ["RoleBinding team/anna"]);
+    let gap = |kind| {
+        own.snapshot
+            .gaps
+            .iter()
+            .find(|gap| gap.kinds == [kind])
+            .unwrap()
+    };
+    assert_eq!(&*gap(Kind::RoleBinding).except, "team");
+    assert!(
+        gap(Kind::RoleBinding)
+            .message
+            .contains("namespace `team` only")
+    );
+    assert_eq!(
+        own.snapshot
+            .gaps_touching(&[Kind::RoleBinding], "team")
+            .count(),
+        0
+    );
+    assert_eq!(
+        own.snapshot.gaps_touching(&[Kind::RoleBinding], "").count(),
+        1
+    );
+    assert_eq!(
+        own.snapshot
+            .gaps_touching(&[Kind::ClusterRole], "team")
+            .count(),
+        1
+    );
+
+    let elsewhere = load(
+        &cluster,
+        &LoadOptions::new(LoadKinds::rbac()).or_namespace("default"),
+    );
+    assert_eq!(
+        elsewhere
+            .snapshot
+            .gaps_touching(&[Kind::RoleBinding], "default")
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn the_printed_role_is_enough_and_no_rule_too_many() {
+    let server = servers::Cluster::builder().start().unwrap();
+    server.wait_for_aggregation().unwrap();
+    let admin = server.admin();
+    // What everybody has by default would hide that a rule is missing.
+    for binding in [
+        "system:basic-user",
+        "system:discovery",
+        "system:public-info-viewer",
+    ] {
+        admin
+            .kubectl(&["delete", "clusterrolebinding", binding])
+            .unwrap()
+            .success()
+            .unwrap();
+    }
+    admin
+        .apply(
+            "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: reader, namespace: default}\n---\n\
+             apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: reader}\n\
+             roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: bailiwick-reader}\n\
+             subjects: [{kind: ServiceAccount, name: reader, namespace: default}]\n",
+        )
+        .unwrap();
+    let role = smallest_cluster_role(&LoadKinds::all());
+    admin.apply(&role).unwrap();
+    let identity = server.service_account("default", "reader").unwrap();
+
+    settled(&identity, &BTreeSet::new());
+    let path = "/apis/rbac.authorization.k8s.io/v1/clusterroles/bailiwick-reader";
+    let stored = admin.get(path).unwrap().json().unwrap();
+    let rules = stored["rules"].as_array().unwrap();
+    assert!(rules.len() >= 6, "{rules:?}");
+    for (index, rule) in rules.iter().enumerate() {
+        // Each resource, and each path, by itself: none may be left out.
+        let list = if rule["resources"].is_array() {
+            "resources"
+        } else {
+            "nonResourceURLs"
+        };
+        for word in rule[list].as_array().unwrap() {
+            let mut less = stored.clone();
+            less["metadata"]
+                .as_object_mut()
+                .unwrap()
+                .remove("resourceVersion");
+            less["rules"][index][list]
+                .as_array_mut()
+                .unwrap()
+                .retain(|other| other != word);
+            if less["rules"][index][list].as_array().unwrap().is_empty() {
+                less["rules"].as_array_mut().unwrap().remove(index);
+            }
+            let headers = [("content-type", "application/json")];
+            let reply = admin
+                .request("PUT", path, &headers, Some(&less.to_string()))
+                .unwrap();
+            assert_eq!(reply.status, 200, "{}", reply.body);
+            settled(
+                &identity,
+                &BTreeSet::from([word.as_str().unwrap().to_owned()]),
+            );
+        }
+    }
+}
+
+/// What a session with every request that there is cannot read.
+fn unreadable(identity: &Identity) -> BTreeSet<String> {
+    let cluster = connect(identity);
+    let loaded = load(&cluster, &LoadOptions::new(LoadKinds::all()));
+    let gaps = loaded.snapshot.gaps.iter().flat_map(|gap| &gap.kinds);
+    let mut missing: BTreeSet<String> = gaps.map(|kind| kind.resource().to_owned()).collect();
+    if cluster.minor().is_none() {
+        missing.insert("/version".to_owned());
+    }
+    if cluster.whoami().is_err() {
+        missing.insert("selfsubjectreviews".to_owned());
+    }
+    if let Err(error) = cluster.api_table() {
+        let text = error.to_string();
+        let path = ["/apis", "/api"]
+            .into_iter()
+            .find(|path| text.contains(&format!("path \"{path}\"")));
+        missing.insert(path.unwrap_or(&text).to_owned());
+    }
+    missing
+}
+
+/// Waits until the authorizer has seen the role: exactly this must be missing.
+fn settled(identity: &Identity, expected: &BTreeSet<String>) {
+    let start = Instant::now();
+    loop {
+        let missing = unreadable(identity);
+        if missing == *expected {
+            return;
+        }
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "{missing:?} instead of {expected:?}"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The names of the Roles that a scripted list gives, and the messages of the gaps.
+fn scripted(
+    answer: impl Fn(&str) -> Option<(u16, String)> + Send + Sync + 'static,
+) -> (Vec<String>, Vec<String>) {
+    let fake = Fake::start(move |path| version(path).or_else(|| answer(path)));
+    let options = ConnectOptions {
+        request_timeout: Some(Duration::from_secs(2)),
+        ..fake.options()
+    };
+    let cluster = Cluster::connect(&options).unwrap();
+    let loaded = load(&cluster, &LoadOptions::new(LoadKinds::of(&[Kind::Role])));
+    let names = loaded
+        .snapshot
+        .roles
+        .iter()
+        .map(|role| role.metadata.name.to_string())
+        .collect();
+    (
+        names,
+        loaded
+            .snapshot
+            .gaps
+            .into_iter()
+            .map(|gap| gap.message)
+            .collect(),
+    )
+}
+
+fn page(names: &[&str], next: &str) -> String {
+    let items: Vec<_> = names
+        .iter()
+        .map(|name| serde_json::json!({"metadata": {"name": name, "namespace": "shop"}, "rules": []}))
+        .collect();
+    serde_json::json!({"kind": "RoleList", "metadata": {"continue": next}, "items": items})
+        .to_string()
+}
+
+#[test]
+fn a_list_that_expires_is_read_again_from_the_start() {
+    let asked = AtomicUsize::new(0);
+    let (names, gaps) = scripted(move |path| {
+        let first = !path.contains("continue=");
+        Some(match (asked.fetch_add(1, Ordering::SeqCst), first) {
+            (0, true) => (200, page(&["deleted-meanwhile", "a"], "t/1")),
+            (1, false) => (
+                410,
+                r#"{"kind":"Status","code":410,"message":"too old"}"#.to_owned(),
+            ),
+            (2, true) => (200, page(&["a", "b"], "t/2")),
+            (3, false) if path.ends_with("continue=t%2F2") => (200, page(&["c"], "")),
+            other => panic!("{path} {other:?}"),
+        })
+    });
+    assert_eq!(
+        (names.as_slice(), gaps.as_slice()),
+        (&["a", "b", "c"].map(str::to_owned)[..], &[][..])
+    );
+}
+
+#[test]
+fn lists_that_cannot_be_read_to_the_end() {
+    let check = |answer: fn(&str) -> Option<(u16, String)>, expected: &[&str], reason: &str| {
+        let (names, gaps) = scripted(answer);
+        assert_eq!(names, expected);
+        assert!(gaps.len() == 1 && gaps[0].contains(reason), "{gaps:?}");
+    };
+    let forever = |path: &str| {
+        Some(if path.contains("continue=") {
+            (410, String::new())
+        } else {
+            (200, page(&["a"], "t"))
+        })
+    };
+    check(forever, &["a"], "410");
+    check(
+        |_| Some((200, "{".to_owned())),
+        &[],
+        "does not answer like a Kubernetes API server",
+    );
+    check(
+        |_| Some((200, r#"{"kind":"RoleList","items":{}}"#.to_owned())),
+        &[],
+        "a page of roles cannot be read",
+    );
+    check(
+        |_| Some((500, r#"{"message":"etcd is down"}"#.to_owned())),
+        &[],
+        "etcd is down",
+    );
+    check(
+        |_| Some((404, String::new())),
+        &[],
+        "does not serve /apis/rbac.authorization.k8s.io/v1/roles",
+    );
+    check(|_| None, &[], "no answer");
+}
+
+#[test]
+fn a_busy_server_is_asked_again() {
+    let asked = AtomicUsize::new(0);
+    let (names, gaps) = scripted(move |_| {
+        Some(match asked.fetch_add(1, Ordering::SeqCst) {
+            0 | 1 => (429, r#"{"kind":"Status","code":429}"#.to_owned()),
+            _ => (200, page(&["a"], "")),
+        })
+    });
+    assert_eq!((names, gaps), (vec!["a".to_owned()], Vec::new()));
+}
+
+#[test]
+fn reading_ends_at_its_time_limit() {
+    // Everything but the version stays without an answer.
+    let fake = Fake::start(version);
+    let cluster = Cluster::connect(&fake.options()).unwrap();
+    let options = LoadOptions {
+        time_limit: Duration::from_millis(300),
+        ..LoadOptions::new(LoadKinds::rbac())
+    };
+    let start = Instant::now();
+    let loaded = load(&cluster, &options);
+    assert!(
+        start.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        start.elapsed()
+    );
+    assert_eq!(loaded.snapshot.gaps.len(), 4);
+}
