@@ -57,7 +57,7 @@ pub fn objects(text: &str) -> Vec<Object> {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
             ["Role" | "ClusterRole", name, more @ ..] => {
-                objects.push(Object::Role(role(name, more)))
+                objects.push(Object::Role(role(name, more)));
             }
             [
                 "RoleBinding" | "ClusterRoleBinding",

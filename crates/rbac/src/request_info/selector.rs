@@ -161,10 +161,9 @@ impl<'a> Parser<'a> {
             return Err(Invalid);
         };
         valid(is_label_key(key))?;
-        if matches!(self.next, Token::End | Token::Comma) {
+        if absent || matches!(self.next, Token::End | Token::Comma) {
             return Ok(());
         }
-        // Upstream takes `!KEY = VALUE` too and drops the `!`.
         match self.take() {
             Token::Equal | Token::NotEqual => valid(is_label_value(self.value()?)),
             Token::Order => {
