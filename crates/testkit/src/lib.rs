@@ -7,6 +7,7 @@
 //! `unwrap` in a test shows it.
 
 pub mod binaries;
+pub mod directory;
 pub mod generate;
 pub mod notation;
 pub mod oracle;

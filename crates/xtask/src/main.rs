@@ -1,7 +1,10 @@
 //! `cargo xtask`: the chores of the workspace that are not part of the product.
 
+mod bench;
 mod deny;
+mod docs;
 mod generate;
+mod soak;
 mod test;
 mod testenv;
 mod tidy;
@@ -27,10 +30,16 @@ enum Chore {
     Deny(deny::Arguments),
     /// Generate the committed tables from real API servers; takes minutes per release
     Generate(generate::Arguments),
+    /// Write the pages of the documentation that the program holds
+    Docs,
     /// Run every check and every test
     Test,
     /// Check the rules of the house that no compiler knows
     Tidy,
+    /// Measure the product, beside what it has to beat
+    Bench(bench::Arguments),
+    /// Compare with real parts on many more cases than the tests do
+    Soak(soak::Arguments),
     /// Start a real cluster on this machine that holds the example company
     Up(up::Arguments),
 }
@@ -40,8 +49,11 @@ fn main() -> anyhow::Result<()> {
         Chore::Testenv(arguments) => testenv::run(&arguments),
         Chore::Deny(arguments) => deny::run(&arguments),
         Chore::Generate(arguments) => generate::run(&arguments),
+        Chore::Docs => docs::run(),
         Chore::Test => test::run(),
         Chore::Tidy => tidy::run(),
+        Chore::Bench(arguments) => bench::run(&arguments),
+        Chore::Soak(arguments) => soak::run(&arguments),
         Chore::Up(arguments) => up::run(&arguments),
     }
 }

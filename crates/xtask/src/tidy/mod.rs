@@ -3,6 +3,7 @@
 //! A rule is a function from the [`Tree`] to what is wrong with it. Each has tests with small
 //! made-up trees that it must refuse: a rule that cannot fail protects nothing.
 
+mod generated;
 mod layers;
 mod links;
 mod lists;
@@ -25,6 +26,7 @@ const RULES: &[fn(&Tree) -> Vec<Complaint>] = &[
     purity::check,
     lists::check,
     links::check,
+    generated::check,
     sizes::check,
     places::check,
 ];
