@@ -112,14 +112,8 @@ fn contexts_are_chosen_by_name() {
 
     // A user entry that is missing is nobody, as with kubectl.
     let nobody = Cluster::connect(&choose("other")).unwrap();
-    assert_eq!(
-        nobody
-            .whoami()
-            .unwrap_err()
-            .to_string()
-            .contains("system:anonymous"),
-        true
-    );
+    let refused = nobody.whoami().unwrap_err().to_string();
+    assert!(refused.contains("system:anonymous"), "{refused}");
 
     let kubeconfig = fs::read_to_string(server.admin().kubeconfig()).unwrap();
     fs::write(
