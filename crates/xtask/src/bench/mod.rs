@@ -1,0 +1,51 @@
+//! `cargo xtask bench`: measures the product, beside what it has to beat, in one run.
+
+mod engine;
+mod figures;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+/// What to measure.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    part: Part,
+    /// Where the figures go as JSON
+    #[arg(long, global = true, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(clap::Subcommand)]
+enum Part {
+    /// Decisions, who-can, changes and memory of the RBAC engine, beside upstream's authorizer
+    Engine,
+}
+
+/// Measures with optimisation: a debug build runs its release sibling.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if cfg!(debug_assertions) {
+        return release();
+    }
+    let (name, figures) = match arguments.part {
+        Part::Engine => ("engine", engine::run()?),
+    };
+    let path = arguments
+        .json
+        .clone()
+        .unwrap_or_else(|| crate::root().join(format!("target/bench/{name}.json")));
+    figures.write(&path)
+}
+
+fn release() -> Result<()> {
+    let status = Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--release", "--package", "xtask", "--"])
+        .args(std::env::args_os().skip(1))
+        .current_dir(crate::root())
+        .status()
+        .context("cannot run cargo")?;
+    ensure!(status.success(), "the measurement ended with {status}");
+    Ok(())
+}
