@@ -41,6 +41,7 @@ const KINDS: [(&str, &str); 4] = [
 /// What to generate.
 #[derive(Args)]
 pub(crate) struct Arguments {
+    #[arg(default_value = "api")]
     what: What,
     /// Only this minor, as `1.36`; repeat for more
     #[arg(long)]
