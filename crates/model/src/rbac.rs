@@ -104,6 +104,38 @@ pub struct BindingSubject {
     pub namespace: Str,
 }
 
+impl LabelSelector {
+    /// Whether an object has what is asked for; a selector that asks for nothing matches everything
+    /// (upstream `apimachinery/pkg/labels/selector.go`).
+    ///
+    /// `None` where the selector makes no sense, as with an unknown operator: the API server stores none like that.
+    pub fn matches(&self, metadata: &ObjectMeta) -> Option<bool> {
+        let mut all = self
+            .match_labels
+            .iter()
+            .all(|(key, value)| metadata.label(key) == Some(value));
+        for requirement in &self.match_expressions {
+            all &= requirement.matches(metadata)?;
+        }
+        Some(all)
+    }
+}
+
+impl Requirement {
+    fn matches(&self, metadata: &ObjectMeta) -> Option<bool> {
+        let own = metadata.label(&self.key);
+        let listed = || own.is_some_and(|own| self.values.iter().any(|value| **value == *own));
+        match (&*self.operator, self.values.is_empty()) {
+            ("In", false) => Some(listed()),
+            // What has no such label is not in any list.
+            ("NotIn", false) => Some(!listed()),
+            ("Exists", true) => Some(own.is_some()),
+            ("DoesNotExist", true) => Some(own.is_none()),
+            _ => None,
+        }
+    }
+}
+
 impl Role {
     /// `Role` or `ClusterRole`.
     pub fn kind(&self) -> Kind {

@@ -49,6 +49,8 @@ func aggregate(_ *cluster, line []byte) (any, error) {
 // controller applies is in the store at once.
 type aggregation struct {
 	store cache.Indexer
+	// The roles whose rules the controller has written.
+	owned map[string]bool
 
 	mutex   sync.Mutex
 	visited map[string]bool
@@ -57,7 +59,7 @@ type aggregation struct {
 
 func newAggregation(roles []*rbacv1.ClusterRole) (*aggregation, error) {
 	store, err := indexed(roles)
-	return &aggregation{store: store}, err
+	return &aggregation{store: store, owned: map[string]bool{}}, err
 }
 
 // round lets a fresh controller look at every aggregated role once, and tells whether one changed.
@@ -122,12 +124,17 @@ type applyClient struct {
 	state *aggregation
 }
 
-// Apply replaces the rules as a whole: for the API server they are one atomic list.
+// Apply replaces the rules as a whole: for the API server they are one atomic list. An apply that
+// holds no rules takes away the ones that this manager applied before and leaves anybody else's.
 func (c applyClient) Apply(_ context.Context, change *rbacv1apply.ClusterRoleApplyConfiguration, _ metav1.ApplyOptions) (*rbacv1.ClusterRole, error) {
 	object, exists, err := c.state.store.GetByKey(*change.Name)
 	if err != nil || !exists {
 		return nil, errors.Join(err, fmt.Errorf("no ClusterRole %q", *change.Name))
 	}
+	if len(change.Rules) == 0 && !c.state.owned[*change.Name] {
+		return object.(*rbacv1.ClusterRole), nil
+	}
+	c.state.owned[*change.Name] = len(change.Rules) > 0
 	role := object.(*rbacv1.ClusterRole).DeepCopy()
 	role.Rules = make([]rbacv1.PolicyRule, 0, len(change.Rules))
 	for _, rule := range change.Rules {
