@@ -10,13 +10,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use bailiwick_testkit::binaries;
 use bailiwick_testkit::servers::{Cluster, Identity};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use self::table::{GroupVersion, Row};
 
-/// Each minor with the release that stands for it. Where it is not the last one of its minor, the
+/// Each minor with the release that stands for it; the first is that of the test environment. Where it is not the last one of its minor, the
 /// checksum database does not know all modules of the later ones.
 const RELEASES: [(&str, &str); 9] = [
     ("1.37", "37.1"),
@@ -79,6 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let scratch = tempfile::tempdir()?;
         let binary = match &arguments.api_server {
             Some(binary) => binary.clone(),
+            None if (minor, release) == RELEASES[0] => binaries::server("kube-apiserver")?,
             None => build::api_server(release, scratch.path())?,
         };
         let tables =
@@ -188,8 +190,6 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use bailiwick_testkit::binaries;
-
     use super::*;
 
     /// A newer test environment brings newer tables: this fails until they are generated.
