@@ -2,6 +2,12 @@
 //!
 //! `BLESS=1 cargo test -p bailiwick --test specs` writes what the program answers into the files; read the diff.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test, also where it is no test function"
+)]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
