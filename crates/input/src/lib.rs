@@ -6,6 +6,7 @@
 
 pub mod snapshot;
 
+mod documents;
 mod file;
 mod held;
 mod limits;
@@ -15,6 +16,7 @@ mod read;
 mod source;
 mod walk;
 
+pub use documents::{Document, documents};
 pub use held::Held;
 pub use load::load;
 pub use locate::Locator;

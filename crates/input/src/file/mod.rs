@@ -11,9 +11,8 @@ use bailiwick_diag::Finding;
 use bailiwick_model::{FileId, FileOrigin, Gap, Interner, Object, Value};
 use sha2::{Digest, Sha256};
 
-use crate::limits::MAX_DOCUMENTS;
-use crate::read::{JsonError, Piece, Problem, Root, Splitter, read_json, read_yaml};
-use staging::{Staged, Staging};
+use crate::read::{Documents, Items, Problem, Root, Syntax, read_documents};
+use staging::{Content, Item, Staged};
 
 pub(crate) use report::excerpt;
 pub(crate) use secrecy::{Quote, quote_for};
@@ -27,13 +26,6 @@ pub(crate) struct FileRead {
     pub(crate) findings: Vec<Finding>,
     /// What is missing.
     pub(crate) gaps: Vec<Gap>,
-}
-
-/// How a document is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Syntax {
-    Yaml,
-    Json,
 }
 
 /// Reads the documents of `text` from byte `start` on. Namespaced objects without a namespace land in `namespace`.
@@ -50,12 +42,13 @@ pub(crate) fn read_file(
         namespace,
         names,
         read: FileRead::default(),
-        documents: 0,
+        base: 0,
+        staged: Staged::default(),
         foreign: Vec::new(),
         unspoken: 0,
     };
-    file.read_all(start);
-    file.finish()
+    let documents = read_documents(text, start, &mut file);
+    file.finish(documents)
 }
 
 /// The first bytes of the SHA-256 of an object's text.
@@ -73,169 +66,43 @@ struct File<'a> {
     namespace: &'a str,
     names: &'a mut Interner,
     read: FileRead,
-    documents: usize,
+    /// What the ranges of items are counted from.
+    base: usize,
+    /// The items of the document that is being read.
+    staged: Staged,
     /// Where the documents start that hold no Kubernetes object.
     foreign: Vec<usize>,
     /// Findings beyond the number that is spelt out.
     unspoken: usize,
 }
 
-impl File<'_> {
-    /// JSON as long as it lasts, then YAML, as apimachinery's `YAMLOrJSONDecoder` does it.
-    fn read_all(&mut self, start: usize) {
-        let head = self.text.get(start..).unwrap_or_default();
-        let head = head.get(..4096).unwrap_or(head);
-        if head.trim_ascii_start().starts_with(b"{") {
-            self.read_json_stream(start);
-        } else {
-            self.read_yaml_stream(start, None);
-        }
-    }
-
-    fn read_json_stream(&mut self, start: usize) {
-        let mut at = start;
-        let mut values = 0_usize;
-        loop {
-            let rest = self.text.get(at..).unwrap_or_default();
-            let space = rest.len() - rest.trim_ascii_start().len();
-            let value = at + space;
-            if space == rest.len() || !self.another_document(value) {
-                return;
-            }
-            let mut staging = Staging::new(self.names, self.namespace, 0);
-            match read_json(self.text, value, &mut staging) {
-                Ok(root) => {
-                    let staged = staging.finish();
-                    at = root.range.end;
-                    self.document(root, staged, value, Syntax::Json);
-                }
-                Err(JsonError::Refused(problem, end)) => {
-                    drop(staging);
-                    self.broken(&problem, 0, value..end);
-                    at = end;
-                }
-                // Up to here the stream could as well be YAML: kubectl tries that.
-                Err(JsonError::Syntax(problem)) if values <= 1 => {
-                    drop(staging);
-                    let resume = if values == 0 {
-                        at
-                    } else {
-                        self.behind_line_end(at)
-                    };
-                    self.read_yaml_stream(resume, Some(problem));
-                    return;
-                }
-                Err(JsonError::Syntax(problem)) => {
-                    drop(staging);
-                    let end = self.next_json_start(value);
-                    self.broken(&problem, 0, value..end);
-                    at = end;
-                }
-            }
-            values += 1;
-        }
-    }
-
-    /// Behind the white space up to the end of the line.
-    fn behind_line_end(&self, at: usize) -> usize {
-        let rest = self.text.get(at..).unwrap_or_default();
-        let space = rest.len() - rest.trim_ascii_start().len();
-        let newline = rest.get(..space).unwrap_or_default();
-        at + newline
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .map_or(space, |newline| newline + 1)
-    }
-
-    /// Where the next JSON value may start: at the next line that opens with a brace.
-    fn next_json_start(&self, at: usize) -> usize {
-        let rest = self.text.get(at + 1..).unwrap_or_default();
-        rest.windows(2)
-            .position(|pair| pair == b"\n{")
-            .map_or(self.text.len(), |newline| at + 1 + newline + 1)
-    }
-
-    /// Reads YAML documents from byte `start` on. `json` is why the first of them is no JSON, though it looks like it.
-    fn read_yaml_stream(&mut self, start: usize, mut json: Option<Problem>) {
-        for piece in Splitter::new(self.text, start) {
-            let (Piece::Yaml(range) | Piece::BadSeparator(range, _)) = &piece;
-            if !self.another_document(range.start) {
-                return;
-            }
-            let json = json.take();
-            match piece {
-                Piece::Yaml(range) => self.read_yaml_document(range, json),
-                Piece::BadSeparator(range, separator) => {
-                    let problem = Problem::new(
-                        "broken-yaml",
-                        "behind `---` only a comment may stand; kubectl refuses this line",
-                        "move what stands there to the next line",
-                        separator.clone(),
-                    );
-                    self.broken(&problem, 0, separator.start..range.end);
-                }
-            }
-        }
-    }
-
-    fn read_yaml_document(&mut self, range: Range<usize>, json: Option<Problem>) {
-        let bytes = self.text.get(range.clone()).unwrap_or_default();
-        let text = match std::str::from_utf8(bytes) {
-            Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),
-            Err(error) => {
-                let at = error.valid_up_to();
-                let problem = Problem::new(
-                    "invalid-utf8",
-                    "this byte is no UTF-8",
-                    "save the file as UTF-8",
-                    at..at + error.error_len().unwrap_or(1),
-                );
-                self.broken(&problem, range.start, range);
-                return;
-            }
+impl Items for File<'_> {
+    fn begin(&mut self) {
+        self.staged = Staged {
+            is_list: true,
+            items: Vec::new(),
         };
-        let base = range.end - text.len();
-        let mut staging = Staging::new(self.names, self.namespace, base);
-        match read_yaml(text, &mut staging) {
-            Ok(mut root) => {
-                let staged = staging.finish();
-                root.range = base + root.range.start..base + root.range.end;
-                root.ignored = root.ignored.map(|at| base + at);
-                for duplicate in &mut root.duplicates {
-                    for range in [&mut duplicate.lost, &mut duplicate.kept] {
-                        *range = base + range.start..base + range.end;
-                    }
-                }
-                self.document(root, staged, range.start, Syntax::Yaml);
-            }
-            Err(problem) => {
-                drop(staging);
-                match json {
-                    // It opens like JSON: say what is wrong with it as JSON.
-                    Some(json) if range.contains(&json.at.start) => self.broken(&json, 0, range),
-                    _ => self.broken(&problem, base, range),
-                }
-            }
-        }
     }
 
-    fn another_document(&mut self, at: usize) -> bool {
-        self.documents += 1;
-        if self.documents <= MAX_DOCUMENTS {
-            return true;
-        }
-        let problem = Problem::new(
-            "too-many-documents",
-            format!("the file holds more than {MAX_DOCUMENTS} documents; the rest is not read"),
-            "split the file",
-            at..at,
-        );
-        self.broken(&problem, 0, at..self.text.len());
-        false
+    fn item(&mut self, value: Value, range: Range<usize>) {
+        let content = Content::of(value, self.namespace, self.names);
+        let range = self.base + range.start..self.base + range.end;
+        self.staged.items.push(Item { range, content });
+    }
+}
+
+impl Documents for File<'_> {
+    fn begin_document(&mut self, base: usize) {
+        self.base = base;
+        self.staged = Staged::default();
     }
 
-    /// Takes in a document that could be read.
-    fn document(&mut self, root: Root, staged: Staged, start: usize, syntax: Syntax) {
+    fn broken(&mut self, problem: &Problem, base: usize, document: Range<usize>) {
+        self.say_broken(problem, base, document);
+    }
+
+    fn document(&mut self, root: Root, start: usize, syntax: Syntax) {
+        let staged = std::mem::take(&mut self.staged);
         let Root {
             value,
             range,
@@ -255,10 +122,7 @@ impl File<'_> {
         let text_of = |key: &str| map.get(key).and_then(Value::as_str).unwrap_or_default();
         let (kind, api_version) = (text_of("kind").to_owned(), text_of("apiVersion").to_owned());
         let is_list = staged.is_list || map.get("items").is_some();
-        if kind.is_empty()
-            && api_version.is_empty()
-            && staged.objects.iter().all(|o| o.is_foreign())
-        {
+        if kind.is_empty() && api_version.is_empty() && staged.items.iter().all(Item::is_foreign) {
             self.foreign.push(range.start);
         } else if !is_list {
             let decoded =
@@ -279,7 +143,9 @@ impl File<'_> {
             }
         }
     }
+}
 
+impl File<'_> {
     /// Takes in the items of a list.
     fn list(
         &mut self,
@@ -290,19 +156,19 @@ impl File<'_> {
         syntax: Syntax,
     ) {
         let mut inner_lists = Vec::new();
-        for (position, staged) in staged.objects.into_iter().enumerate() {
+        for (position, staged) in staged.items.into_iter().enumerate() {
             let item = u32::try_from(position).ok();
             let range = staged.range;
             match staged.content {
-                staging::Content::Decoded(decoded) => {
+                Content::Decoded(decoded) => {
                     self.object(*decoded, start, range, item, syntax);
                 }
-                staging::Content::Untyped(value) => {
+                Content::Untyped(value) => {
                     let value = typed(value, kind, api_version);
                     let decoded = bailiwick_model::decode_in(value, self.namespace, self.names);
                     self.object(decoded, start, range, item, syntax);
                 }
-                staging::Content::List(items) => inner_lists.push((items, range)),
+                Content::List(items) => inner_lists.push((items, range)),
             }
         }
         // kubectl flattens level by level, so these come last. It gives no kind to items of inner lists.

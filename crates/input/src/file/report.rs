@@ -6,9 +6,9 @@ use bailiwick_model::{Decoded, DecodedKind, Gap, Value};
 
 use super::secrecy::{Quote, is_harmless, is_plain_field, quote_for};
 use super::staging::Staged;
-use super::{File, FileRead, Syntax};
+use super::{File, FileRead};
 use crate::limits::MAX_FINDINGS;
-use crate::read::{Duplicate, Problem, position};
+use crate::read::{Duplicate, Problem, Syntax, position};
 use crate::walk::{find_in_json, find_in_yaml};
 
 /// Longest line that is shown, in bytes, and most lines of one excerpt.
@@ -54,12 +54,10 @@ pub(crate) fn excerpt(
 
 impl File<'_> {
     /// Everything that has been said, with what is said once for the whole file.
-    pub(super) fn finish(mut self) -> FileRead {
+    pub(super) fn finish(mut self, documents: usize) -> FileRead {
         if let Some(first) = self.foreign.first().copied() {
-            let what = match (self.foreign.len(), self.documents) {
-                (all, documents) if all == documents => {
-                    "the file holds no Kubernetes object".into()
-                }
+            let what = match (self.foreign.len(), documents) {
+                (all, _) if all == documents => "the file holds no Kubernetes object".into(),
                 (1, _) => "a document holds no Kubernetes object".into(),
                 (many, _) => format!("{many} documents hold no Kubernetes object"),
             };
@@ -82,7 +80,7 @@ impl File<'_> {
     }
 
     /// A document that cannot be read. The problem's place is counted from byte `base`.
-    pub(super) fn broken(&mut self, problem: &Problem, base: usize, document: Range<usize>) {
+    pub(super) fn say_broken(&mut self, problem: &Problem, base: usize, document: Range<usize>) {
         let text = self.text.get(document.clone()).unwrap_or_default();
         let quote = if is_harmless(text) {
             Quote::Lines
@@ -186,7 +184,7 @@ impl File<'_> {
             .and_then(|kind| kind.parse::<Kind>().ok());
         for duplicate in duplicates {
             let item = staged
-                .objects
+                .items
                 .iter()
                 .find(|item| item.range.contains(&duplicate.kept.start));
             let kind = item.map_or(root_kind, |item| item.kind());
@@ -231,7 +229,7 @@ impl File<'_> {
             "write `kind: List` and `apiVersion: v1` at its top",
             range.start..range.start,
         );
-        self.broken(&problem, 0, range);
+        self.say_broken(&problem, 0, range);
     }
 
     pub(super) fn list_of_no_items(&mut self, range: Range<usize>) {
@@ -241,7 +239,7 @@ impl File<'_> {
             "make `items` a list of objects",
             range.start..range.start,
         );
-        self.broken(&problem, 0, range);
+        self.say_broken(&problem, 0, range);
     }
 
     fn span(&self, range: &Range<usize>, quote: Quote) -> Span {

@@ -3,24 +3,14 @@ use std::ops::Range;
 use bailiwick_core::Kind;
 use bailiwick_model::{Decoded, DecodedKind, Interner, Value, decode_in};
 
-use crate::read::Items;
-
-/// Decodes the items of a list while its document is still being read, so that no more than one of them is held as a
-/// plain value. They count only once the whole document has turned out to be sound.
-pub(super) struct Staging<'a> {
-    names: &'a mut Interner,
-    namespace: &'a str,
-    base: usize,
-    staged: Staged,
-}
-
-/// The items of a document.
+/// The items of a document, decoded while it was still being read, so that no more than one of them is held as a plain
+/// value. They count only once the whole document has turned out to be sound.
 #[derive(Default)]
 pub(super) struct Staged {
     /// Whether the document has a list `items`.
     pub(super) is_list: bool,
     /// Its items.
-    pub(super) objects: Vec<Item>,
+    pub(super) items: Vec<Item>,
 }
 
 /// An item of a list.
@@ -39,29 +29,9 @@ pub(super) enum Content {
     List(Vec<Value>),
 }
 
-impl<'a> Staging<'a> {
-    /// Ranges of items are counted from byte `base` of the file.
-    pub(super) fn new(names: &'a mut Interner, namespace: &'a str, base: usize) -> Self {
-        Self {
-            names,
-            namespace,
-            base,
-            staged: Staged::default(),
-        }
-    }
-
-    pub(super) fn finish(self) -> Staged {
-        self.staged
-    }
-}
-
-impl Items for Staging<'_> {
-    fn begin(&mut self) {
-        self.staged.objects.clear();
-        self.staged.is_list = true;
-    }
-
-    fn item(&mut self, mut value: Value, range: Range<usize>) {
+impl Content {
+    /// The content of an item.
+    pub(super) fn of(mut value: Value, namespace: &str, names: &mut Interner) -> Self {
         let says = |value: &Value, key: &str| {
             value.get(key).and_then(Value::as_str).unwrap_or_default() != ""
         };
@@ -71,17 +41,13 @@ impl Items for Staging<'_> {
             }
             _ => None,
         };
-        let content = match inner {
-            Some(Value::Array(items)) => Content::List(items),
+        match inner {
+            Some(Value::Array(items)) => Self::List(items),
             _ if says(&value, "kind") || says(&value, "apiVersion") => {
-                Content::Decoded(Box::new(decode_in(value, self.namespace, self.names)))
+                Self::Decoded(Box::new(decode_in(value, namespace, names)))
             }
-            _ => Content::Untyped(value),
-        };
-        self.staged.objects.push(Item {
-            range: self.base + range.start..self.base + range.end,
-            content,
-        });
+            _ => Self::Untyped(value),
+        }
     }
 }
 

@@ -3,8 +3,10 @@
 mod entries;
 mod json;
 mod problem;
+mod refuse;
 mod scalar;
 mod split;
+mod stream;
 mod text;
 mod yaml;
 
@@ -15,6 +17,7 @@ use bailiwick_model::Value;
 pub(crate) use json::{JsonError, read_json};
 pub(crate) use problem::{Duplicate, Problem};
 pub(crate) use split::{Piece, Splitter};
+pub(crate) use stream::{Documents, Syntax, read_documents};
 pub(crate) use text::{position, to_utf8};
 pub(crate) use yaml::{is_merge, key_text, read_yaml};
 

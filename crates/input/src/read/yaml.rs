@@ -8,16 +8,17 @@ use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 use super::entries::Entries;
 use super::problem::{Duplicate, Problem};
 use super::scalar::{Scalar, ScalarError, Tag, resolve};
-use super::{Items, Root};
+use super::{Items, Root, refuse};
 use crate::limits::MAX_NODES;
+use refuse::Refusals;
 
 /// Reads one YAML document as kubectl does (sigs.k8s.io/yaml over go-yaml v2): scalars, keys, tags, merge keys and
 /// what an alias may multiply.
 pub(crate) fn read_yaml(text: &str, items: &mut dyn Items) -> Result<Root, Problem> {
-    refuse_characters(text)?;
+    refuse::characters(text)?;
     let mut reader = Reader::new(text, items);
     let value = reader.document()?;
-    let ignored = reader.ignored();
+    let ignored = reader.ignored()?;
     Ok(Root {
         value,
         range: reader.first..reader.last,
@@ -26,40 +27,13 @@ pub(crate) fn read_yaml(text: &str, items: &mut dyn Items) -> Result<Root, Probl
     })
 }
 
-const MEND: &str = "mend the YAML here; kubectl refuses this document as well";
+pub(super) const MEND: &str = "mend the YAML here; kubectl refuses this document as well";
 const WRITE_OUT: &str = "write the value out in place of the alias";
-
-/// Control characters, which go-yaml refuses, and the three characters that it takes for line ends and YAML 1.2 does
-/// not: text behind one of them could mean one thing here and another to kubectl.
-fn refuse_characters(text: &str) -> Result<(), Problem> {
-    let found = text.char_indices().find_map(|(at, character)| {
-        let message = match character {
-            '\t' | '\n' | '\r' | ' '..='~' => return None,
-            '\u{85}' | '\u{2028}' | '\u{2029}' => {
-                "kubectl takes this invisible character for a line end, others do not"
-            }
-            '\0'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => {
-                "control characters are not allowed in YAML"
-            }
-            '\u{feff}' if at > 0 => "a byte order mark stands inside the document",
-            _ => return None,
-        };
-        Some((message, at..at + character.len_utf8()))
-    });
-    match found {
-        None => Ok(()),
-        Some((message, at)) => Err(Problem::new(
-            "broken-yaml",
-            message,
-            "delete the character, or write it as an escape in a text in double quotes",
-            at,
-        )),
-    }
-}
 
 struct Reader<'t, 'i> {
     events: Parser<'t, StrInput<'t>>,
     items: &'i mut dyn Items,
+    refusals: Refusals<'t>,
     anchors: HashMap<usize, Anchored>,
     duplicates: Vec<Duplicate>,
     text: &'t str,
@@ -87,6 +61,7 @@ impl<'t, 'i> Reader<'t, 'i> {
     fn new(text: &'t str, items: &'i mut dyn Items) -> Self {
         let mut options = granit_parser::options! {
             disallow_directives: true,
+            emit_anchor_events: true,
             flow_nesting_limit: MAX_DEPTH,
             block_nesting_limit: MAX_DEPTH,
         };
@@ -94,6 +69,7 @@ impl<'t, 'i> Reader<'t, 'i> {
         Self {
             events: Parser::new_from_str_with_options(text, options),
             items,
+            refusals: Refusals::new(text),
             anchors: HashMap::new(),
             duplicates: Vec::new(),
             text,
@@ -110,6 +86,10 @@ impl<'t, 'i> Reader<'t, 'i> {
             None => Ok((Event::StreamEnd, self.text.len()..self.text.len())),
             Some(Ok((event, span))) => {
                 let range = self.range(&span);
+                self.refusals.check(&event, &range, &span)?;
+                if matches!(event, Event::Anchor(..)) {
+                    return self.next();
+                }
                 let ends = matches!(
                     event,
                     Event::Scalar(..) | Event::Alias(_) | Event::SequenceEnd | Event::MappingEnd
@@ -156,7 +136,10 @@ impl<'t, 'i> Reader<'t, 'i> {
             let node = self.next()?;
             match &node.0 {
                 Event::StreamStart | Event::DocumentStart(..) => {}
-                Event::StreamEnd | Event::DocumentEnd => return Ok(Value::Null),
+                Event::StreamEnd | Event::DocumentEnd => {
+                    self.refusals.nothing()?;
+                    return Ok(Value::Null);
+                }
                 Event::MappingStart(_, 0, _) => {
                     self.first = node.1.start;
                     self.decoded += 1;
@@ -181,33 +164,35 @@ impl<'t, 'i> Reader<'t, 'i> {
                 self.last = last;
                 Ok(())
             }
-            (_, at) => Err(Problem::new(
-                "broken-yaml",
-                "something stands behind the end of the document",
-                MEND,
-                at,
-            )),
+            (_, at) => Err(behind_document(&at)),
         }
     }
 
-    /// Where the text starts that nobody looks at.
-    fn ignored(&mut self) -> Option<usize> {
+    /// Where the text behind `...` starts, which go-yaml does not look at.
+    fn ignored(&mut self) -> Result<Option<usize>, Problem> {
         let rest = self.text.get(self.last..).unwrap_or_default();
         let mut at = self.last;
-        for line in rest.split_inclusive('\n') {
-            let text = line.trim();
-            let code = !(text.is_empty() || text.starts_with('#') || text == "...");
-            // What is left of the last line of a block scalar, or of a comment behind a value.
-            if code && at > self.last {
-                return self.more_events().then_some(at);
+        let mut ended = false;
+        for (position, line) in rest.split_inclusive('\n').enumerate() {
+            let code = line.trim();
+            if position > 0 && line.starts_with("...") {
+                ended = true;
+            } else if !(code.is_empty() || code.starts_with('#')) {
+                return self.behind_end(at, ended);
             }
             at += line.len();
         }
-        None
+        self.refusals.tail()?;
+        Ok(None)
     }
 
-    fn more_events(&mut self) -> bool {
-        !matches!(self.next(), Ok((Event::StreamEnd, _)))
+    fn behind_end(&mut self, at: usize, ended: bool) -> Result<Option<usize>, Problem> {
+        match self.next() {
+            // What is left of a block scalar.
+            Ok((Event::StreamEnd, _)) => Ok(None),
+            _ if ended => Ok(Some(at)),
+            _ => Err(behind_document(&(at..at))),
+        }
     }
 
     fn node(&mut self, (event, at): Node<'t>, depth: usize) -> Result<Value, Problem> {
@@ -443,7 +428,7 @@ pub(crate) fn is_merge(event: &Event<'_>) -> bool {
     match event {
         Event::Scalar(text, style, _, tag) if text == "<<" => match tag {
             None => *style == ScalarStyle::Plain,
-            Some(tag) => tag.core_suffix() == Some("merge") || is_non_specific(tag),
+            Some(tag) => tag.suffix_in_namespace(CORE).as_deref() == Some("merge"),
         },
         _ => false,
     }
@@ -460,10 +445,8 @@ pub(crate) fn key_text(event: &Event<'_>) -> Option<String> {
     }
 }
 
-fn is_non_specific(tag: &granit_parser::Tag) -> bool {
-    let (handle, suffix) = tag.parts();
-    matches!((handle, suffix), ("!", "") | ("", "!"))
-}
+/// What the tags of YAML itself start with, `!!` for short.
+const CORE: &str = "tag:yaml.org,2002:";
 
 fn scalar<'t>(
     text: Cow<'t, str>,
@@ -474,8 +457,7 @@ fn scalar<'t>(
     let tag = match tag {
         None if style == ScalarStyle::Plain => None,
         None => return Ok(Scalar::Text(text)),
-        Some(tag) if is_non_specific(tag) => None,
-        Some(tag) => match tag.core_suffix() {
+        Some(tag) => match tag.suffix_in_namespace(CORE).as_deref() {
             Some("str") => Some(Tag::Str),
             Some("bool") => Some(Tag::Bool),
             Some("int") => Some(Tag::Int),
@@ -516,6 +498,15 @@ fn too_deep(at: &Range<usize>) -> Problem {
         "broken-yaml",
         format!("lists and mappings nest deeper than {MAX_DEPTH} levels"),
         "no Kubernetes object nests so deeply; look for a missing line end or bracket",
+        at.clone(),
+    )
+}
+
+fn behind_document(at: &Range<usize>) -> Problem {
+    Problem::new(
+        "broken-yaml",
+        "something stands behind the end of the document",
+        MEND,
         at.clone(),
     )
 }

@@ -1,0 +1,104 @@
+use std::ops::Range;
+
+use bailiwick_diag::{Finding, Place, Position, Severity, Span};
+use bailiwick_model::Value;
+
+use crate::read::{Documents, Items, Problem, Root, Syntax, position, read_documents, to_utf8};
+
+/// A document of a file that holds no cluster objects, such as a list of access reviews.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    /// What it says.
+    pub value: Value,
+    /// Where it starts.
+    pub start: Position,
+    /// Where it ends, exclusive.
+    pub end: Position,
+}
+
+/// The documents of a file, YAML or JSON, one or many, read as kubectl reads them. Empty ones are left out. `name` is
+/// for the findings about documents that cannot be read, which lose nothing of the others.
+pub fn documents(name: &str, bytes: Vec<u8>) -> (Vec<Document>, Vec<Finding>) {
+    let (text, start) = to_utf8(bytes);
+    let mut taker = Taker {
+        name,
+        text: &text,
+        items: None,
+        documents: Vec::new(),
+        findings: Vec::new(),
+    };
+    read_documents(&text, start, &mut taker);
+    (taker.documents, taker.findings)
+}
+
+struct Taker<'a> {
+    name: &'a str,
+    text: &'a [u8],
+    items: Option<Vec<Value>>,
+    documents: Vec<Document>,
+    findings: Vec<Finding>,
+}
+
+impl Items for Taker<'_> {
+    fn begin(&mut self) {
+        self.items = Some(Vec::new());
+    }
+
+    fn item(&mut self, value: Value, _: Range<usize>) {
+        self.items.get_or_insert_default().push(value);
+    }
+}
+
+impl Taker<'_> {
+    fn span(&self, range: &Range<usize>) -> Span {
+        Span {
+            file: self.name.into(),
+            start: position(self.text, range.start),
+            end: position(self.text, range.end),
+            excerpt: None,
+        }
+    }
+}
+
+impl Documents for Taker<'_> {
+    fn begin_document(&mut self, _: usize) {
+        self.items = None;
+    }
+
+    fn document(&mut self, root: Root, _: usize, _: Syntax) {
+        let mut value = root.value;
+        if let (Some(items), Value::Object(map)) = (self.items.take(), &mut value)
+            && map.get("items").is_none()
+        {
+            map.insert("items".into(), Value::Array(items));
+        }
+        for duplicate in &root.duplicates {
+            let finding = Finding::new(
+                "duplicate-key",
+                Severity::Medium,
+                format!("{}: a key is there twice in one mapping", self.name),
+            )
+            .at(Place::span(self.span(&duplicate.kept)).label("this one counts"))
+            .at(Place::span(self.span(&duplicate.lost)).label("this one is lost"))
+            .help("delete one of them");
+            self.findings.push(finding);
+        }
+        if value != Value::Null {
+            self.documents.push(Document {
+                value,
+                start: position(self.text, root.range.start),
+                end: position(self.text, root.range.end),
+            });
+        }
+    }
+
+    fn broken(&mut self, problem: &Problem, base: usize, _: Range<usize>) {
+        let at = base + problem.at.start..base + problem.at.end;
+        let message = format!("{}: {}", self.name, problem.message);
+        let finding = Finding::new(problem.id, Severity::High, message)
+            .at(Place::span(self.span(&at)))
+            .help(problem.help)
+            .losing_input();
+        self.findings.push(finding);
+    }
+}
