@@ -4,7 +4,7 @@ use bailiwick_core::UserInfo;
 use serde::Deserialize;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::credential::Credential;
+use crate::credential::{self, Credential};
 use crate::environment::Environment;
 use crate::error::{ConnectError, RequestError};
 use crate::kubeconfig::{self, Access};
@@ -111,6 +111,7 @@ async fn transport(
         let command = plugin.command.unwrap_or_default();
         credential = Credential::of(&access.auth, false).given_by_plugin(&command);
     }
+    credential::read_token(&mut access.auth)?;
     let timeout = options
         .request_timeout
         .unwrap_or(ConnectOptions::REQUEST_TIMEOUT);

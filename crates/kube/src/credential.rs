@@ -9,6 +9,8 @@ use rustls::pki_types::pem::PemObject;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 
+use crate::error::ConnectError;
+
 /// What is shown to the API server, for messages: where it comes from and how long it is good, never what it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credential {
@@ -112,6 +114,49 @@ impl Credential {
             _ => format!("{what} may be revoked, or meant for another cluster; log in again"),
         }
     }
+}
+
+/// Puts the bearer token into the form in which it travels, read from its file where it has one
+/// (`client-go/transport/token_source.go` cuts off the line end as well).
+///
+/// # Errors
+/// When the file cannot be read, or holds no token.
+pub(crate) fn read_token(auth: &mut AuthInfo) -> Result<(), ConnectError> {
+    if let Some(token) = auth
+        .auth_provider
+        .as_ref()
+        .and_then(|p| p.config.get("id-token"))
+    {
+        sendable(token)?;
+    }
+    let text = match (&auth.token, auth.token_file.take()) {
+        (Some(token), _) => token.expose_secret().to_owned(),
+        (None, None) => return Ok(()),
+        (None, Some(path)) => {
+            let wrong = |reason: String| ConnectError::File {
+                what: "the token file",
+                path: path.clone().into(),
+                reason,
+            };
+            let text = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
+            if text.trim().is_empty() {
+                return Err(wrong("it is empty".to_owned()));
+            }
+            text
+        }
+    };
+    auth.token = Some(sendable(text.trim())?.to_owned().into());
+    Ok(())
+}
+
+/// A token that can stand in a header.
+fn sendable(token: &str) -> Result<&str, ConnectError> {
+    if token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(token);
+    }
+    let message =
+        "the token holds spaces or other characters that no token has; check where it comes from";
+    Err(ConnectError::Invalid(message.to_owned()))
 }
 
 /// A duration in its largest unit.

@@ -257,11 +257,26 @@ fn credentials_that_are_not_accepted() {
     );
 
     let file = dir.path().join("token");
-    fs::write(&file, "planted").unwrap();
+    fs::write(&file, "planted\n").unwrap();
     check(
         &of(&json!({"tokenFile": file})),
         &["401", "the token in", "token"],
     );
+
+    fs::write(&file, "\n").unwrap();
+    check(
+        &of(&json!({"tokenFile": file})),
+        &["token file", "is empty"],
+    );
+    check(
+        &of(&json!({"tokenFile": "/nowhere/token"})),
+        &["/nowhere/token", "No such file"],
+    );
+    let two = ConnectOptions {
+        token: Some(Token::from("planted one\ntwo".to_owned())),
+        ..of(&json!({}))
+    };
+    check(&two, &["the token holds spaces"]);
 
     let mut params = rcgen::CertificateParams::default();
     params.not_after = rcgen::date_time_ymd(2020, 1, 1);
@@ -277,6 +292,15 @@ fn credentials_that_are_not_accepted() {
 
     let user = json!({"client-certificate": "/nowhere/a.crt", "client-key": "/nowhere/a.key"});
     check(&of(&user), &["/nowhere/a.crt"]);
+    let user = json!({"auth-provider": {"name": "oidc", "config": {"id-token": "planted one"}}});
+    check(&of(&user), &["the token holds spaces"]);
+    let user = json!({"auth-provider": {"name": "oidc", "config": {"id-token": expired}}});
+    check(&of(&user), &["401", "auth-provider `oidc`", "expired"]);
+    let user = json!({"auth-provider": {"name": "oidc", "config": {}}});
+    check(
+        &of(&user),
+        &["the credentials of the kubeconfig cannot be used"],
+    );
     let user = json!({"auth-provider": {"name": "gcp", "config": {"cmd-path": "planted"}}});
     check(&of(&user), &["auth-provider `gcp` is not supported"]);
 }
