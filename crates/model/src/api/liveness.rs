@@ -87,6 +87,19 @@ const ASKED: &[Asked] = &[
         &["approve", "attest", "sign"],
         false,
     ),
+    // kubernetes/pkg/controller/certificates/approver: whose requests are approved without a person.
+    asked(
+        CERTIFICATES,
+        "certificatesigningrequests/nodeclient",
+        &["create"],
+        false,
+    ),
+    asked(
+        CERTIFICATES,
+        "certificatesigningrequests/selfnodeclient",
+        &["create"],
+        false,
+    ),
     // kubernetes/pkg/registry/core/serviceaccount/storage/token.go
     asked(
         AUTHENTICATION,
@@ -121,7 +134,14 @@ const ASKED: &[Asked] = &[
         ],
         true,
     ),
-    // Admission of pods in OpenShift.
+    // Admission in OpenShift of endpoints that point into the pod network, and of pods.
+    asked("", "endpoints/restricted", &["create"], true),
+    asked(
+        "discovery.k8s.io",
+        "endpointslices/restricted",
+        &["create"],
+        true,
+    ),
     asked(
         "security.openshift.io",
         "securitycontextconstraints",

@@ -51,9 +51,7 @@ impl ApiTable {
     fn with_version(&self, name: &str) -> Option<Resolved<'_>> {
         let (short, rest) = name.split_once('.')?;
         let (version, group) = rest.split_once('.')?;
-        let mut resolved = self.named(short, group, version)?;
-        resolved.version = Some(version.into());
-        Some(resolved)
+        self.named(short, group, version)
     }
 
     fn named(&self, name: &str, group: &str, version: &str) -> Option<Resolved<'_>> {
@@ -66,19 +64,20 @@ impl ApiTable {
             |resource: &ApiResource| *resource.resource == *name || *resource.singular == *name;
         let short = |resource: &ApiResource| resource.short_names.iter().any(|s| **s == *name);
         let kind = |resource: &ApiResource| resource.kind.eq_ignore_ascii_case(name);
-        let find = |which: &dyn Fn(&ApiResource) -> bool| -> Option<Resolved<'_>> {
-            let mut found = self.resources().iter().filter(|r| served(r) && which(r));
+        let find = |version: &str, which: &dyn Fn(&ApiResource) -> bool| -> Option<Resolved<'_>> {
+            let mut found = self.resources().iter().filter(|r| which(r));
             Some(Resolved {
                 resource: found.next()?,
-                version: None,
+                version: (!version.is_empty()).then(|| version.into()),
                 others: found.collect(),
             })
         };
-        find(&|r| of_group(r) && long(r))
-            .or_else(|| find(&|r| of_group(r) && short(r)))
-            .or_else(|| find(&|r| below(r) && long(r)))
-            .or_else(|| find(&|r| below(r) && short(r)))
-            .or_else(|| find(&|r| of_group(r) && kind(r)))
+        // kubectl replaces a short name before it looks at the version, which gets lost on the way.
+        find(version, &|r| of_group(r) && served(r) && long(r))
+            .or_else(|| find("", &|r| of_group(r) && short(r)))
+            .or_else(|| find("", &|r| version.is_empty() && below(r) && long(r)))
+            .or_else(|| find("", &|r| below(r) && short(r)))
+            .or_else(|| find(version, &|r| of_group(r) && served(r) && kind(r)))
     }
 
     fn unknown(&self, name: &str) -> UnknownResource {
@@ -220,11 +219,11 @@ mod tests {
         check(&table, "pods", "pods, not pods.acme.example");
         check(&table, "pod.acme", "pods.acme.example");
         check(&table, "ap", "pods.acme.example");
-        check(&table, "ap.v2.acme.example", "pods.acme.example v2");
+        check(&table, "pod.v2.acme.example", "pods.acme.example v2");
         check(
             &table,
-            "ap.v3.acme.example",
-            "the server has no resource `ap.v3.acme.example`; did you mean `pods.acme.example`?",
+            "pod.v3.acme.example",
+            "the server has no resource `pod.v3.acme.example`; did you mean `pods` or `pods.acme.example`?",
         );
     }
 }
