@@ -10,7 +10,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 /// Parts of the messages with which we refuse what kubectl reads.
-const STRICTER: [&str; 7] = [
+const STRICTER: [&str; 8] = [
+    "this is no valid JSON: key must be a string",
     "something stands behind the end of the document",
     "invisible character",
     "!!timestamp",

@@ -143,6 +143,9 @@ impl<'t> Refusals<'t> {
             .and_then(|before| before.rfind('\n'))
             .map_or(0, |newline| newline + 1);
         let first = self.text.get(line_start..self.last).unwrap_or_default();
+        let behind = self.text.get(self.last..).unwrap_or_default();
+        let is_key = behind.trim_start_matches([' ', '\t']).starts_with(':');
+        let after_plain = self.after_plain && !is_key;
         let is_lead = |c: char| matches!(c, ' ' | '\t' | '-' | '?' | ':');
         // The line of the last value counts only as long as nothing but indicators stood on it.
         let mut start = if first.chars().all(is_lead) {
@@ -161,7 +164,7 @@ impl<'t> Refusals<'t> {
             let lead = lead.filter(|_| is_line_start).unwrap_or_default();
             if let Some(tab) = lead.find('\t') {
                 let blank = lead.trim_start_matches([' ', '\t']).is_empty();
-                if !(blank && self.after_plain && tab > self.plain_indent) {
+                if !(blank && after_plain && tab > self.plain_indent) {
                     return refused(
                         "a tab stands where kubectl takes spaces only",
                         start + tab..start + tab + 1,
@@ -207,16 +210,14 @@ impl<'t> Refusals<'t> {
         Ok(())
     }
 
-    /// go-yaml takes a comma or a bracket right behind a tag for a part of it.
+    /// go-yaml takes a comma or a bracket right behind a tag for a part of it, and refuses `#` there.
     fn tag(&self, span: &Span) -> Result<(), Problem> {
         let Some(end) = span.tag_span().and_then(|tag| tag.end.byte_offset()) else {
             return Ok(());
         };
         match self.text.as_bytes().get(end) {
-            Some(b',' | b'[' | b']' | b'{' | b'}') => {
-                refused("a space is missing behind the tag", end..end + 1)
-            }
-            _ => Ok(()),
+            None | Some(b' ' | b'\t' | b'\r' | b'\n') => Ok(()),
+            Some(_) => refused("a space is missing behind the tag", end..end + 1),
         }
     }
 

@@ -61,6 +61,11 @@ impl Stream<'_> {
             if space == rest.len() || !self.another_document(value) {
                 return;
             }
+            if values > 0 && self.text.get(value).is_some_and(u8::is_ascii_digit) {
+                at = self.refuse_number(value);
+                values += 1;
+                continue;
+            }
             self.taker.begin_document(0);
             match read_json(self.text, value, self.taker) {
                 Ok(root) => {
@@ -73,12 +78,10 @@ impl Stream<'_> {
                 }
                 // Up to here the stream could as well be YAML: kubectl tries that.
                 Err(JsonError::Syntax(problem)) if values <= 1 => {
-                    let resume = if values == 0 {
-                        at
-                    } else {
-                        self.behind_line_end(at)
-                    };
-                    self.read_yaml_stream(resume, Some(problem));
+                    match self.yaml_start(at) {
+                        Some(resume) => self.read_yaml_stream(resume, Some(problem)),
+                        None => self.taker.broken(&problem, 0, at..self.text.len()),
+                    }
                     return;
                 }
                 Err(JsonError::Syntax(problem)) => {
@@ -91,15 +94,35 @@ impl Stream<'_> {
         }
     }
 
-    /// Behind the white space up to the end of the line.
-    fn behind_line_end(&self, at: usize) -> usize {
+    /// A number between documents is no object. Go reads `010` as two numbers, so it is stepped over as a whole.
+    fn refuse_number(&mut self, at: usize) -> usize {
         let rest = self.text.get(at..).unwrap_or_default();
-        let space = rest.len() - rest.trim_ascii_start().len();
-        let newline = rest.get(..space).unwrap_or_default();
-        at + newline
+        let length = rest
             .iter()
-            .position(|byte| *byte == b'\n')
-            .map_or(space, |newline| newline + 1)
+            .position(|byte| byte.is_ascii_whitespace() || *byte == b'{')
+            .unwrap_or(rest.len());
+        let range = at..at + length;
+        let problem = Problem::new(
+            "broken-json",
+            "a number stands between the documents",
+            "delete it",
+            range.clone(),
+        );
+        self.taker.broken(&problem, 0, range.clone());
+        range.end
+    }
+
+    /// Where YAML starts in what is no JSON: behind the white space up to the end of the line. As in upstream's
+    /// `consumeWhitespace` a rest of fewer than four bytes is none.
+    fn yaml_start(&self, mut at: usize) -> Option<usize> {
+        loop {
+            let rest = self.text.get(at..).filter(|rest| rest.len() > 4)?;
+            match rest.first()? {
+                b'\n' => return Some(at + 1),
+                byte if byte.is_ascii_whitespace() => at += 1,
+                _ => return Some(at),
+            }
+        }
     }
 
     /// Where the next JSON value may start: at the next line that opens with a brace.

@@ -188,8 +188,8 @@ impl<'t, 'i> Reader<'t, 'i> {
 
     fn behind_end(&mut self, at: usize, ended: bool) -> Result<Option<usize>, Problem> {
         match self.next() {
-            // What is left of a block scalar.
-            Ok((Event::StreamEnd, _)) => Ok(None),
+            // What is left of an entry without a value.
+            Ok((Event::StreamEnd, _)) => self.refusals.tail().map(|()| None),
             _ if ended => Ok(Some(at)),
             _ => Err(behind_document(&(at..at))),
         }
