@@ -222,6 +222,25 @@ fn a_server_that_refuses_its_flags_says_why() {
     fs::remove_dir_all(dir).unwrap();
 }
 
+/// A lost race for a port is tried again with other ports, which cannot help here.
+#[test]
+fn a_taken_port_is_recognised() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let error = Cluster::builder()
+        .flag("secure-port", &port)
+        .start()
+        .unwrap_err();
+    let ServersError::NotReady {
+        dir, log, ended, ..
+    } = error
+    else {
+        panic!("{error:?}")
+    };
+    assert!(ended && log.contains("address already in use"), "{log}");
+    fs::remove_dir_all(dir).unwrap();
+}
+
 /// A process that is there and not merely waiting for its parent to notice its end.
 fn alive(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

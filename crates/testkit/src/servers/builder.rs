@@ -333,6 +333,9 @@ fn controller_manager_flags(pki: &Pki, identity: &Identity) -> Vec<String> {
         flag("root-ca-file", &pki.ca().display().to_string()),
         flag("leader-elect", "false"),
         flag("secure-port", "0"),
+        // The default of 20 requests a second makes the first round of the controllers take 6 s.
+        flag("kube-api-qps", "1000"),
+        flag("kube-api-burst", "1000"),
     ]
 }
 

@@ -37,7 +37,7 @@ use self::janitor::Janitor;
 use self::pki::Pki;
 
 /// How long the controllers may take for their first round on a busy machine.
-const CONTROLLER_LIMIT: Duration = Duration::from_secs(60);
+const CONTROLLER_LIMIT: Duration = Duration::from_secs(120);
 
 /// A running cluster.
 pub struct Cluster {
@@ -194,7 +194,7 @@ impl Cluster {
     /// are empty until then.
     ///
     /// # Errors
-    /// When that takes longer than a minute.
+    /// When that takes longer than two minutes.
     pub fn wait_for_aggregation(&self) -> Result<(), ServersError> {
         let start = Instant::now();
         while !self.aggregated()? {
