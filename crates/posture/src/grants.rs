@@ -251,3 +251,8 @@ pub(crate) fn holders_of(binding: &Binding) -> impl Iterator<Item = Holder<'_>> 
         .map(move |position| Holder { binding, position })
         .filter(|holder| holder.subject().is_some())
 }
+
+/// Who gets something through what, one a line.
+pub(crate) fn facts(holders: &[Holder<'_>]) -> Vec<String> {
+    bounded(holders.iter().map(Holder::fact))
+}

@@ -7,6 +7,7 @@
 mod check;
 mod checks;
 mod docs;
+mod exposure;
 mod grants;
 mod rights;
 mod scan;

@@ -1,8 +1,9 @@
 use std::collections::HashMap;
 
-use bailiwick_core::{Kind, Subject, UserInfo, names};
+use bailiwick_core::{Kind, ObjectRef, Subject, UserInfo, names};
 use bailiwick_model::{
-    ApiTable, Binding, BindingSubject, Delta, Origin, PolicyRule, Role, Snapshot, defaults,
+    ApiTable, Binding, BindingSubject, Delta, LabelSelector, Origin, PolicyRule, Role, Snapshot,
+    defaults,
 };
 use bailiwick_rbac::{Engine, aggregation, covers};
 
@@ -77,7 +78,7 @@ impl<'a> Scan<'a> {
 
     /// Whether the API server gives what this rule allows to this role by default.
     pub(crate) fn is_default_rule(&self, role: &Role, rule: &PolicyRule) -> bool {
-        self.is_default(role.object_ref())
+        self.is_default(&role.object_ref())
             || self.default_role(role).is_some_and(|default| {
                 default.rules.contains(rule)
                     || covers(&default.rules, std::slice::from_ref(rule)).covered
@@ -86,7 +87,7 @@ impl<'a> Scan<'a> {
 
     /// Whether the API server gives this role to this subject by this binding by default.
     pub(crate) fn is_default_subject(&self, binding: &Binding, subject: &BindingSubject) -> bool {
-        self.is_default(binding.object_ref())
+        self.is_default(&binding.object_ref())
             || self.default_binding(binding).is_some_and(|default| {
                 default.role_ref.name == binding.role_ref.name
                     && default.role_ref.kind == binding.role_ref.kind
@@ -105,8 +106,8 @@ impl<'a> Scan<'a> {
     }
 
     /// Whether this object was not in the input, but added as one that every API server has.
-    fn is_default(&self, object: bailiwick_core::ObjectRef) -> bool {
-        matches!(self.snapshot.origin(&object), Some(Origin::Default { .. }))
+    fn is_default(&self, object: &ObjectRef) -> bool {
+        matches!(self.snapshot.origin(object), Some(Origin::Default { .. }))
     }
 
     /// Whether everything of these kinds in this namespace (empty: in the cluster) could be read, so that absence says
@@ -142,6 +143,19 @@ impl<'a> Scan<'a> {
             .filter_map(|binding| self.role_of(binding))
             .flat_map(|role| &role.rules)
             .any(|rule| rights.iter().any(|right| right.of(rule)))
+    }
+
+    /// The ClusterRoles that gather rules of others, with their selectors.
+    pub(crate) fn aggregated(&self) -> impl Iterator<Item = (&'a Role, &'a [LabelSelector])> {
+        let roles = self.snapshot.roles.in_namespace("");
+        roles.filter_map(|role| Some((role, role.aggregation.as_deref()?)))
+    }
+
+    /// Whether an aggregated ClusterRole with these selectors gathers the rules of this one.
+    pub(crate) fn gathers(&self, selectors: &[LabelSelector], role: &Role) -> bool {
+        selectors
+            .iter()
+            .any(|selector| selector.matches(&role.metadata) == Some(true))
     }
 
     /// The bindings that name this very subject.

@@ -37,6 +37,14 @@ pub(crate) fn few<T: ToString>(items: &[T]) -> String {
     }
 }
 
+/// The words in backticks, as [`few`] lists them.
+pub(crate) fn ticked<T: ToString>(words: impl IntoIterator<Item = T>) -> String {
+    let words = words
+        .into_iter()
+        .map(|word| format!("`{}`", word.to_string()));
+    few(&words.collect::<Vec<_>>())
+}
+
 /// `1 binding`, `2 bindings`.
 pub(crate) fn count(number: usize, thing: &str) -> String {
     match number {

@@ -4,7 +4,7 @@ use crate::check::check;
 use crate::grants::{Cause, Live};
 use crate::rights::{BIND, WRITE_BINDINGS};
 use crate::scan::Scan;
-use crate::words::{few, lower};
+use crate::words::{lower, ticked};
 
 check! {
     /// The API server lets nobody bind a role whose rights they do not have themselves. The verb `bind` on roles or
@@ -58,10 +58,7 @@ fn finding(scan: &Scan<'_>, cause: &Cause<'_>) -> Finding {
     let names = &cause.rule.resource_names;
     let what = match names.is_empty() {
         true => "any role".to_owned(),
-        false => few(&names
-            .iter()
-            .map(|name| format!("`{name}`"))
-            .collect::<Vec<_>>()),
+        false => ticked(&**names),
     };
     let mut severity = cause.by_reach(CHECK.severity);
     if !names.is_empty() {

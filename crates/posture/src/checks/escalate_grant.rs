@@ -1,7 +1,7 @@
 use bailiwick_diag::{Finding, Severity};
 
 use crate::check::check;
-use crate::grants::Live;
+use crate::grants::{Holder, Live};
 use crate::rights::{ESCALATE, WRITE_ROLES};
 use crate::scan::Scan;
 use crate::words::lower;
@@ -64,7 +64,7 @@ fn run(scan: &Scan<'_>) -> Vec<Finding> {
             }
             let does = format!("escalate {kind}");
             let finding = cause.finding(&CHECK, severity, &does);
-            findings.push(match writer.and_then(|holder| holder.subject()) {
+            findings.push(match writer.and_then(Holder::subject) {
                 Some(subject) => finding
                     .because(format!("{subject} can also write {kind}"))
                     .help("take `escalate` away; give the rights that are to be handed on instead"),

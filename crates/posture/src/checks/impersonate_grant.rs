@@ -6,7 +6,7 @@ use crate::check::check;
 use crate::grants::{Cause, Live};
 use crate::rights::{IMPERSONATE_GROUP, IMPERSONATE_SUBJECT};
 use crate::scan::Scan;
-use crate::words::{few, lower};
+use crate::words::{few, lower, ticked};
 
 check! {
     /// `impersonate` lets its holder send requests as somebody else. On `users` that is a user with no group but
@@ -68,8 +68,7 @@ fn finding(scan: &Scan<'_>, cause: &Cause<'_>) -> Finding {
     let who = match names.is_empty() {
         true => format!("any of {}", few(&kinds)),
         false => {
-            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-            format!("{} (of {})", few(&names), few(&kinds))
+            format!("{} (of {})", ticked(&**names), few(&kinds))
         }
     };
     let mut severity = cause.by_reach(CHECK.severity);

@@ -3,11 +3,26 @@
 use crate::check::Check;
 
 mod admission_write;
+mod aggregation_drift;
+mod aggregation_escalation;
+mod anonymous_access;
 mod bind_grant;
 mod csr_approve;
+mod dangling_role;
+mod dangling_service_account;
+mod dead_grant;
+mod dead_name;
+mod dead_scope;
+mod default_changed;
+mod default_service_account;
+mod duplicate_binding;
 mod escalate_grant;
+mod everyone_access;
 mod full_control;
+mod glob_in_rule;
 mod impersonate_grant;
+mod legacy_token;
+mod masters_binding;
 mod namespace_takeover;
 mod namespace_write;
 mod nodes_proxy;
@@ -16,6 +31,8 @@ mod pod_exec;
 mod secrets_echo;
 mod secrets_read;
 mod token_create;
+mod unused_role;
+mod unused_token;
 mod wildcard_groups;
 mod wildcard_resources;
 mod wildcard_verbs;
@@ -41,4 +58,70 @@ pub const CHECKS: &[Check] = &[
     admission_write::CHECK,
     persistent_volume_create::CHECK,
     namespace_write::CHECK,
+    anonymous_access::CHECK,
+    everyone_access::CHECK,
+    masters_binding::CHECK,
+    default_service_account::CHECK,
+    default_changed::CHECK,
+    aggregation_escalation::CHECK,
+    aggregation_drift::CHECK,
+    legacy_token::CHECK,
+    unused_token::CHECK,
+    dangling_role::CHECK,
+    dangling_service_account::CHECK,
+    unused_role::CHECK,
+    duplicate_binding::CHECK,
+    dead_grant::CHECK,
+    dead_scope::CHECK,
+    dead_name::CHECK,
+    glob_in_rule::CHECK,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::CHECKS;
+    use crate::testing::{found, snapshot};
+
+    #[test]
+    fn every_check_is_listed_once() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/checks");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter_map(|name| Some(name.strip_suffix(".rs")?.replace('_', "-")))
+            .filter(|name| name != "mod")
+            .collect();
+        files.sort();
+        let mut ids: Vec<&str> = CHECKS.iter().map(|check| check.id).collect();
+        ids.sort_unstable();
+        assert_eq!(ids, files);
+    }
+
+    #[test]
+    fn every_page_says_what_why_and_what_to_do() {
+        for check in CHECKS {
+            let page = check.page();
+            for heading in ["\n## Example\n", "\n## Fix\n"] {
+                assert!(page.contains(heading), "{} has no {heading:?}", check.id);
+            }
+            assert_eq!(
+                page.matches("```").count() % 2,
+                0,
+                "{} leaves a block open",
+                check.id
+            );
+            assert!(
+                page.lines().all(|line| line.chars().count() <= 120),
+                "{} is too wide",
+                check.id
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_is_wrong_with_what_every_cluster_has() {
+        for check in CHECKS {
+            assert_eq!(found(*check, snapshot("")), [], "{}", check.id);
+        }
+    }
+}

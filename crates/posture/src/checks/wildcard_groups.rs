@@ -4,7 +4,7 @@ use bailiwick_model::PolicyRule;
 use crate::check::check;
 use crate::grants::{Cause, Live};
 use crate::scan::Scan;
-use crate::words::few;
+use crate::words::ticked;
 
 check! {
     /// The API group `*` makes a rule on `pods` also one on a resource named `pods` of any other group, installed now or
@@ -37,13 +37,7 @@ fn run(scan: &Scan<'_>) -> Vec<Finding> {
         listed.then(|| format!("apiGroups/{position}"))
     };
     let finding = |cause: &Cause<'_>| {
-        let resources: Vec<String> = cause
-            .rule
-            .resources
-            .iter()
-            .map(|resource| format!("`{resource}`"))
-            .collect();
-        let does = format!("reach {} of any API group", few(&resources));
+        let does = format!("reach {} of any API group", ticked(&*cause.rule.resources));
         cause
             .finding(&CHECK, cause.by_reach(CHECK.severity), &does)
             .help("name the groups")

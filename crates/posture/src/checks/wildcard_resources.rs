@@ -5,7 +5,7 @@ use crate::check::check;
 use crate::grants::{Cause, Live};
 use crate::rights::{dangers, is_everything};
 use crate::scan::Scan;
-use crate::words::few;
+use crate::words::{few, ticked};
 
 check! {
     /// The resource `*` is every resource and subresource of the groups of the rule, also of those that are installed
@@ -42,14 +42,10 @@ fn run(scan: &Scan<'_>) -> Vec<Finding> {
 }
 
 fn finding(cause: &Cause<'_>) -> Finding {
-    let quoted = |words: &[bailiwick_core::Str]| {
-        let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-        few(&words)
-    };
     let rule = cause.rule;
     let does = format!(
         "use {} on every resource of {}",
-        quoted(&rule.verbs),
+        ticked(&*rule.verbs),
         group_words(rule)
     );
     let dangers = dangers(rule);

@@ -4,7 +4,7 @@ use bailiwick_model::PolicyRule;
 use crate::check::check;
 use crate::grants::Live;
 use crate::scan::Scan;
-use crate::words::few;
+use crate::words::ticked;
 
 check! {
     /// The verb `*` on a resource is every verb: also `deletecollection`, also verbs that later versions add, and also
@@ -38,13 +38,7 @@ fn run(scan: &Scan<'_>) -> Vec<Finding> {
         (listed && rule.resource_names.is_empty()).then(|| format!("verbs/{position}"))
     };
     let finding = |cause: &crate::grants::Cause<'_>| {
-        let resources: Vec<String> = cause
-            .rule
-            .resources
-            .iter()
-            .map(|resource| format!("`{resource}`"))
-            .collect();
-        let does = format!("use every verb on {}", few(&resources));
+        let does = format!("use every verb on {}", ticked(&*cause.rule.resources));
         cause
             .finding(&CHECK, cause.by_reach(CHECK.severity), &does)
             .help("list the verbs that are used")
