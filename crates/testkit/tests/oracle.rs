@@ -379,6 +379,12 @@ fn aggregation_settles() {
         assert_eq!(role["rules"], leaf["rules"], "{role}");
     }
     assert_eq!(settled.len(), 3);
+    let misnamed = selecting("a/b/c", "edit", json!({}));
+    let refused = Oracle::start().unwrap().aggregate(&[misnamed]);
+    assert!(
+        matches!(refused, Err(OracleError::Refused { .. })),
+        "{refused:?}"
+    );
 }
 
 #[test]

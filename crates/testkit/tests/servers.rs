@@ -222,6 +222,38 @@ fn a_server_that_refuses_its_flags_says_why() {
     fs::remove_dir_all(dir).unwrap();
 }
 
+#[test]
+fn settings_reach_the_server() {
+    let cluster = Cluster::builder()
+        .without_controller_manager()
+        .emulated_version("1.36")
+        .runtime_config("api/beta=true")
+        .feature_gates("AllAlpha=false")
+        .disable_admission_plugins("ServiceAccount")
+        .enable_admission_plugins("AlwaysPullImages")
+        .authentication_config(
+            "apiVersion: apiserver.config.k8s.io/v1
+kind: AuthenticationConfiguration
+anonymous: {enabled: true, conditions: [{path: /readyz}]}
+",
+        )
+        .authorization_modes("AlwaysDeny,RBAC")
+        .start()
+        .unwrap();
+    let version = cluster.admin().get("/version").unwrap().json().unwrap();
+    assert_eq!(version["emulationMinor"], "36", "{version}");
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: i}]}}";
+    cluster.admin().apply(pod).unwrap();
+    let pod = cluster
+        .admin()
+        .get("/api/v1/namespaces/default/pods/p")
+        .unwrap();
+    assert_eq!(
+        pod.json().unwrap()["spec"]["containers"][0]["imagePullPolicy"],
+        "Always"
+    );
+}
+
 /// A lost race for a port is tried again with other ports, which cannot help here.
 #[test]
 fn a_taken_port_is_recognised() {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -32,6 +33,12 @@ func aggregate(_ *cluster, line []byte) (any, error) {
 	roles, err := decodeAll[rbacv1.ClusterRole](question.ClusterRoles, nil)
 	if err != nil {
 		return nil, err
+	}
+	for _, role := range roles {
+		// The controller would take the part before the slash for a namespace and never look further.
+		if strings.Contains(role.Name, "/") {
+			return nil, fmt.Errorf("%q is not the name of a ClusterRole", role.Name)
+		}
 	}
 	state, err := newAggregation(roles)
 	if err != nil {
