@@ -98,6 +98,36 @@ fn a_misspelt_field_says_what_it_widens() {
 }
 
 #[test]
+fn what_a_server_has_stored_counts() {
+    let binding = |metadata: &str| {
+        format!(
+            r#"{{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"RoleBinding","metadata":{{{metadata}}},
+                "roleRef":{{"kind":"Role","name":"r"}},"subjects":[{{"kind":"User","apiGroup":"v1","name":"alice"}}]}}"#
+        )
+    };
+    let stored = binding(r#""name":"b","namespace":"n","uid":"u","resourceVersion":"7""#);
+    check(
+        &stored,
+        &[
+            "low stored-but-invalid /subjects/0: this RoleBinding is stored and counts, but the API server would not take it \
+           today: `subjects[0]` has an `apiGroup` that does not belong to its kind (write `apiGroup: rbac.authorization.k8s.io`)",
+        ],
+    );
+    assert!(read(&stored).object.is_some());
+    let manifest = read(&binding(r#""name":"b","namespace":"n","uid":"u""#));
+    assert_eq!(
+        (manifest.object, manifest.issues[0].id),
+        (None, "refused-by-api-server")
+    );
+    assert!(
+        read(&binding(r#""uid":"u","resourceVersion":"7""#))
+            .object
+            .is_none(),
+        "nothing can be kept without a name"
+    );
+}
+
+#[test]
 fn kinds_and_versions_that_no_server_knows() {
     check(
         r#"{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"Rolebinding"}"#,
@@ -296,7 +326,7 @@ fn mapping(values: impl Strategy<Value = Value> + 'static) -> impl Strategy<Valu
             "resources", "resourceNames", "nonResourceURLs", "aggregationRule", "clusterRoleSelectors", "matchLabels",
             "matchExpressions", "key", "operator", "values", "roleRef", "subjects", "data", "stringData", "type",
             "spec", "template", "jobTemplate", "containers", "env", "envFrom", "volumes", "projected", "sources",
-            "serviceAccountToken", "serviceAccountName", "secret", "secretName", "imagePullSecrets", "secrets",
+            "serviceAccountToken", "serviceAccountName", "secret", "secretName", "imagePullSecrets", "secrets", "resourceVersion",
             "automountServiceAccountToken", "group", "names", "plural", "scope", "versions", "served", "subresources",
         ]).prop_map(str::to_owned),
         1 => "\\PC{0,6}",

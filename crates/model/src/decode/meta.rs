@@ -4,6 +4,7 @@ use super::names;
 use super::reader::{Context, Node, Shape};
 use super::time::is_time;
 use crate::meta::ObjectMeta;
+use crate::value::Value;
 
 /// Annotations that say something about access. All others are dropped while reading: among them is what
 /// `kubectl apply` last applied, which for a Secret is its contents.
@@ -66,10 +67,22 @@ const OWNER: Shape = Shape {
     ],
 };
 
+/// Whether an API server wrote this object. Only it gives both a `uid` and a `resourceVersion`; a create with a
+/// `resourceVersion` is refused.
+pub(super) fn is_stored(root: &Value) -> bool {
+    let text = |key| {
+        let metadata = root.get("metadata")?;
+        metadata.get(key)?.as_str().filter(|text| !text.is_empty())
+    };
+    ["name", "uid", "resourceVersion"]
+        .into_iter()
+        .all(|key| text(key).is_some())
+}
+
 /// Reads `metadata` as upstream's `ValidateObjectMeta` judges it. A namespaced object without a namespace gets
 /// `namespace`; one of the cluster loses whatever namespace it claims, as it does in the API server.
 pub(super) fn metadata(cx: &mut Context<'_>, root: &Node<'_>, namespace: &str) -> ObjectMeta {
-    let empty = Node::root(&crate::value::Value::Null);
+    let empty = Node::root(&Value::Null);
     let metadata = cx.inner(root, "metadata", &METADATA);
     let node = metadata.as_ref().unwrap_or(&empty);
     let meta = ObjectMeta {

@@ -3,6 +3,9 @@
 //! An object is refused exactly where the API server would refuse it, as far as the fields that Bailiwick reads go:
 //! wrong types everywhere, and for the RBAC kinds everything that upstream's validation asks. Of a pod spec only the
 //! fields that say something about identity are looked at; an unknown image or port is not noticed here.
+//!
+//! What a server has stored counts, also where it would be refused today: older servers took more, and the authorizer
+//! reads all of it. Such an object, known by its `uid` and `resourceVersion`, is kept with an issue.
 
 mod bindings;
 mod core;
@@ -96,7 +99,7 @@ pub fn decode_in(value: Value, namespace: &str, names: &mut Interner) -> Decoded
 }
 
 fn read_object(kind: Kind, value: &Value, namespace: &str, names: &mut Interner) -> Decoded {
-    let mut context = Context::new(kind, names);
+    let mut context = Context::new(kind, meta::is_stored(value), names);
     let cx = &mut context;
     let root = &Node::root(value);
     let metadata = meta::metadata(cx, root, namespace);
@@ -123,8 +126,8 @@ fn read_object(kind: Kind, value: &Value, namespace: &str, names: &mut Interner)
         name: metadata.name.clone(),
     });
     Decoded {
-        about,
         object: (!refused).then_some(object),
+        about,
         kind: DecodedKind::Read(kind),
         issues,
     }

@@ -40,6 +40,8 @@ pub(super) struct Shape {
 pub(super) struct Context<'c> {
     names: &'c mut Interner,
     pub(super) kind: Kind,
+    /// Whether an API server wrote the object: what it stores counts, however it would judge it today.
+    stored: bool,
     issues: Vec<Issue>,
     unlisted: usize,
     refused: bool,
@@ -136,10 +138,11 @@ pub(super) fn cut(text: &str) -> String {
 }
 
 impl<'c> Context<'c> {
-    pub(super) fn new(kind: Kind, names: &'c mut Interner) -> Self {
+    pub(super) fn new(kind: Kind, stored: bool, names: &'c mut Interner) -> Self {
         Self {
             names,
             kind,
+            stored,
             issues: Vec::new(),
             unlisted: 0,
             refused: false,
@@ -199,16 +202,29 @@ impl<'c> Context<'c> {
     }
 
     fn refuse_at(&mut self, pointer: String, path: &str, reason: &str, help: &str) {
+        let kind = self.kind;
+        let (id, severity, message) = if self.stored {
+            (
+                "stored-but-invalid",
+                Severity::Low,
+                format!(
+                    "this {kind} is stored and counts, but the API server would not take it today: `{path}` {reason}"
+                ),
+            )
+        } else {
+            (
+                "refused-by-api-server",
+                self.weight(),
+                format!("the API server refuses this {kind}: `{path}` {reason}"),
+            )
+        };
         self.note(Issue {
-            id: "refused-by-api-server",
-            severity: self.weight(),
+            id,
+            severity,
             pointer,
-            message: format!(
-                "the API server refuses this {}: `{path}` {reason}",
-                self.kind
-            ),
+            message,
             help: (!help.is_empty()).then(|| help.to_owned()),
-            lost: true,
+            lost: !self.stored,
         });
     }
 
