@@ -39,3 +39,22 @@ pub fn pages() -> Vec<Page> {
         .chain(CHECKS.iter().map(page))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::pages;
+
+    #[test]
+    fn the_documentation_holds_these_pages() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/checks");
+        for page in pages() {
+            let committed = std::fs::read_to_string(format!("{folder}/{}", page.file));
+            let same = committed.is_ok_and(|text| text == page.text);
+            assert!(
+                same,
+                "docs/checks/{} is out of date; run `cargo xtask docs`",
+                page.file
+            );
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! Runs one check over manifests.
 
+use std::sync::LazyLock;
+
 use bailiwick_diag::Finding;
 use bailiwick_model::{ApiTable, Snapshot};
 use bailiwick_rbac::Engine;
@@ -23,8 +25,8 @@ pub(crate) fn check_stored(check: Check, manifests: &str, expected: &[&str]) {
 
 /// What a check finds.
 pub(crate) fn found(check: Check, snapshot: Snapshot) -> Vec<Finding> {
-    let api = ApiTable::embedded(37).unwrap();
-    crate::scan_with(&[check], &Engine::new(snapshot), &api)
+    static API: LazyLock<ApiTable> = LazyLock::new(|| ApiTable::embedded(37).unwrap());
+    crate::scan_with(&[check], &Engine::new(snapshot), &API)
 }
 
 /// TEMP

@@ -4,6 +4,7 @@ use bailiwick_model::api::{ApiTable, Liveness};
 use bailiwick_model::{PolicyRule, Role};
 
 use crate::check::check;
+use crate::rights::{MOST_COMBINATIONS, combinations};
 use crate::scan::Scan;
 use crate::words::{quoted, ticked};
 
@@ -13,7 +14,8 @@ check! {
     /// core group, `pod` for `pods`, `read` for `get`. Some name what a version of Kubernetes took away.
     ///
     /// The finding is exact for the API of this cluster. Groups that it does not have may come with an extension and are
-    /// not reported.
+    /// not reported, unless they have no dot, as `core`: groups of custom resources have one. The core group is written
+    /// `""`.
     ///
     /// ## Example
     ///
@@ -49,61 +51,102 @@ fn run(scan: &Scan<'_>) -> Vec<Finding> {
     findings
 }
 
-fn finding(scan: &Scan<'_>, role: &Role, position: usize, rule: &PolicyRule) -> Option<Finding> {
-    let resources = dead(&rule.resources, |word| {
-        let mut liveness = crossed(&rule.api_groups, &rule.verbs, |group, verb| {
-            scan.api.liveness(group, word, verb)
+/// Words of a rule that match nothing, with their positions.
+struct Dead<'a> {
+    groups: Vec<(usize, &'a Str)>,
+    resources: Vec<(usize, &'a Str)>,
+    verbs: Vec<(usize, &'a Str)>,
+    /// The resources that are there.
+    live: Vec<Str>,
+}
+
+impl<'a> Dead<'a> {
+    fn of(rule: &'a PolicyRule, api: &ApiTable) -> Self {
+        let ask = |group: &str, resource: &str, verb: &str| api.liveness(group, resource, verb);
+        let resources = dead(&rule.resources, |word| {
+            let found = crossed(&rule.api_groups, &rule.verbs, |group, verb| {
+                ask(group, word, verb)
+            });
+            only(Liveness::UnknownResource, found)
         });
-        liveness.all(|liveness| liveness == Liveness::UnknownResource)
-    });
-    let live: Vec<Str> = rule
+        let is_live = |word: &&Str| !resources.iter().any(|(_, dead)| dead == word);
+        let live: Vec<Str> = rule.resources.iter().filter(is_live).cloned().collect();
+        let verbs = dead(&rule.verbs, |word| {
+            let found = crossed(&rule.api_groups, &live, |group, resource| {
+                ask(group, resource, word)
+            });
+            !live.is_empty() && only(Liveness::UnknownVerb, found)
+        });
+        let groups = dead(&rule.api_groups, |word| {
+            let found = crossed(&rule.resources, &rule.verbs, |resource, verb| {
+                ask(word, resource, verb)
+            });
+            !word.is_empty() && !word.contains('.') && only(Liveness::UnknownGroup, found)
+        });
+        Self {
+            groups,
+            resources,
+            verbs,
+            live,
+        }
+    }
+
+    /// The field of the first of them.
+    fn field(&self) -> Option<String> {
+        let lists = [
+            ("apiGroups", &self.groups),
+            ("resources", &self.resources),
+            ("verbs", &self.verbs),
+        ];
+        lists
+            .iter()
+            .find_map(|(field, words)| words.first().map(|(first, _)| format!("{field}/{first}")))
+    }
+
+    fn words(&self, rule: &PolicyRule) -> String {
+        let words = |list: &[(usize, &Str)]| ticked(list.iter().map(|(_, word)| word));
+        let mut parts = Vec::new();
+        if !self.groups.is_empty() {
+            parts.push(format!("no group {}", words(&self.groups)));
+        }
+        if !self.resources.is_empty() {
+            let groups = ticked(rule.api_groups.iter().map(|group| group_word(group)));
+            parts.push(format!(
+                "no resource {} in {groups}",
+                words(&self.resources)
+            ));
+        }
+        if !self.verbs.is_empty() {
+            parts.push(format!(
+                "no verb {} on {}",
+                words(&self.verbs),
+                ticked(&self.live)
+            ));
+        }
+        parts.join(", and ")
+    }
+}
+
+fn finding(scan: &Scan<'_>, role: &Role, position: usize, rule: &PolicyRule) -> Option<Finding> {
+    let lists = [&rule.api_groups, &rule.resources, &rule.verbs];
+    if lists.iter().any(|list| list.is_empty()) || combinations(rule) > MOST_COMBINATIONS {
+        return None;
+    }
+    let dead = Dead::of(rule, scan.api);
+    let field = dead.field()?;
+    let object = role.object_ref();
+    let message = format!("{}: there is {}", quoted(&object), dead.words(rule));
+    let mut finding = Finding::new(CHECK.id, CHECK.severity, message)
+        .at(Place::field(object, format!("/rules/{position}/{field}")))
+        .help("correct the word or take it out");
+    if dead.groups.iter().any(|(_, word)| &***word == "core") {
+        finding = finding.because("the core group is written `\"\"`");
+    }
+    let hints = dead
         .resources
         .iter()
-        .filter(|word| !resources.iter().any(|(_, dead)| dead == word))
-        .cloned()
-        .collect();
-    let verbs = dead(&rule.verbs, |word| {
-        let mut liveness = crossed(&rule.api_groups, &live, |group, resource| {
-            scan.api.liveness(group, resource, word)
-        });
-        !live.is_empty() && liveness.all(|liveness| liveness == Liveness::UnknownVerb)
-    });
-    let (field, first) = match (resources.first(), verbs.first()) {
-        (Some((first, _)), _) => ("resources", first),
-        (None, Some((first, _))) => ("verbs", first),
-        (None, None) => return None,
-    };
-    let mut parts = Vec::new();
-    if !resources.is_empty() {
-        let groups = ticked(rule.api_groups.iter().map(|group| group_word(group)));
-        parts.push(format!(
-            "no resource {} in {groups}",
-            ticked(resources.iter().map(|(_, word)| word))
-        ));
-    }
-    if !verbs.is_empty() {
-        parts.push(format!(
-            "no verb {} on {}",
-            ticked(verbs.iter().map(|(_, word)| word)),
-            ticked(&live)
-        ));
-    }
-    let message = format!(
-        "{}: there is {}",
-        quoted(&role.object_ref()),
-        parts.join(", and ")
-    );
-    let place = Place::field(
-        role.object_ref(),
-        format!("/rules/{position}/{field}/{first}"),
-    );
-    let mut finding = Finding::new(CHECK.id, CHECK.severity, message)
-        .at(place)
-        .help("correct the word or take it out");
-    finding.evidence = resources
-        .iter()
-        .filter_map(|(_, word)| hint(scan.api, word))
-        .collect();
+        .filter_map(|(_, word)| hint(scan.api, word));
+    finding.evidence.extend(hints);
     Some(finding)
 }
 
@@ -113,6 +156,10 @@ fn dead(words: &[Str], is_dead: impl Fn(&str) -> bool) -> Vec<(usize, &Str)> {
     words
         .filter(|(_, word)| !word.contains('*') && is_dead(word))
         .collect()
+}
+
+fn only(expected: Liveness, mut found: impl Iterator<Item = Liveness>) -> bool {
+    found.all(|liveness| liveness == expected)
 }
 
 fn crossed<'a>(
@@ -199,6 +246,31 @@ mod tests {
                 "`pod` may mean `pods` of the group `core`"
             ]
         );
+    }
+
+    #[test]
+    fn groups_without_a_dot_are_built_in_or_not_there() {
+        check(
+            CHECK,
+            &bound("{apiGroups: [core, apps], resources: [pods, deployments], verbs: [get]}"),
+            &["low /rules/0/apiGroups/0: ClusterRole `r`: there is no group `core`"],
+        );
+    }
+
+    #[test]
+    fn a_rule_of_a_million_combinations_is_left_alone() {
+        let words = |start: char| {
+            (0..100)
+                .map(|n| format!("{start}{n}, "))
+                .collect::<String>()
+        };
+        let rule = format!(
+            "{{apiGroups: [{}], resources: [{}], verbs: [{}]}}",
+            words('g'),
+            words('r'),
+            words('v')
+        );
+        check(CHECK, &bound(&rule), &[]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use bailiwick_model::{PolicyRule, Role};
 
 use crate::check::check;
 use crate::grants::{facts, holders_of};
+use crate::rights::{MOST_COMBINATIONS, combinations};
 use crate::scan::Scan;
 use crate::words::{quoted, ticked};
 
@@ -56,6 +57,9 @@ fn run(scan: &Scan<'_>) -> Vec<Finding> {
 }
 
 fn finding(scan: &Scan<'_>, role: &Role, position: usize, rule: &PolicyRule) -> Option<Finding> {
+    if combinations(rule) > MOST_COMBINATIONS {
+        return None;
+    }
     let dead = |resource: &Str| {
         let mut needs = rule.api_groups.iter().flat_map(|group| {
             let ask = move |verb: &Str| scan.api.needs_cluster_binding(group, resource, verb);

@@ -16,6 +16,7 @@ mod dead_scope;
 mod default_changed;
 mod default_service_account;
 mod duplicate_binding;
+mod empty_binding;
 mod escalate_grant;
 mod everyone_access;
 mod full_control;
@@ -67,6 +68,7 @@ pub const CHECKS: &[Check] = &[
     aggregation_drift::CHECK,
     legacy_token::CHECK,
     unused_token::CHECK,
+    empty_binding::CHECK,
     dangling_role::CHECK,
     dangling_service_account::CHECK,
     unused_role::CHECK,
