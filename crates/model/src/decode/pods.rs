@@ -46,13 +46,8 @@ const LOCAL_REFERENCE: Shape = Shape {
 
 const SECRET_VOLUME: Shape = Shape {
     what: "a secret volume",
-    complete: true,
-    fields: &[
-        ("secretName", ""),
-        ("items", ""),
-        ("defaultMode", ""),
-        ("optional", ""),
-    ],
+    complete: false,
+    fields: &[("secretName", "")],
 };
 
 const TOKEN: Shape = Shape {
