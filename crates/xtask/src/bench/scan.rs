@@ -1,0 +1,49 @@
+//! Every posture check on made-up clusters.
+
+use anyhow::{Context, Result};
+use bailiwick_model::ApiTable;
+use bailiwick_rbac::Engine;
+use bailiwick_testkit::generate::Shape;
+
+use super::figures::Bar::AtMost;
+use super::figures::{Figures, Times};
+
+const SEED: u64 = 0x2026_1121;
+const ROUNDS: usize = 5;
+
+pub(super) fn run() -> Result<Figures> {
+    let newest = ApiTable::MINORS
+        .last()
+        .copied()
+        .and_then(ApiTable::embedded);
+    let api = newest.context("no API table is embedded")?;
+    let mut figures = Figures::default();
+    let mut each_at_1_000 = None;
+    for bindings in [1_000, 10_000, 100_000] {
+        let engine = Engine::new(Shape::mixed(bindings).cluster(SEED));
+        let mut times = Times::default();
+        let mut findings = 0;
+        for _ in 0..ROUNDS {
+            findings = times.measure(|| bailiwick_posture::scan(&engine, &api).len());
+        }
+        let median = times.percentile(50.0);
+        let each = median / bindings as f64;
+        let first = *each_at_1_000.get_or_insert(each);
+        let name = |what: &str| format!("{bindings} bindings: {what}");
+        figures.add(&name("findings"), findings as f64, "", None);
+        figures.add(
+            &name("scan"),
+            median / 1e6,
+            "ms",
+            (bindings == 10_000).then_some(AtMost(1000.0)),
+        );
+        figures.add(&name("scan, a binding"), each, "ns", None);
+        figures.add(
+            &name("scan, a binding, times that at 1,000"),
+            each / first,
+            "",
+            Some(AtMost(3.0)),
+        );
+    }
+    Ok(figures)
+}
