@@ -209,6 +209,39 @@ fn kinds_that_say_nothing_about_access_are_passed_by_quietly() {
 }
 
 #[test]
+fn a_generated_name_is_none() {
+    check(
+        r#"{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"generateName":"a-"}}"#,
+        &[
+            "medium generated-name /metadata: this ServiceAccount gets a name only when it is created, so it is not counted \
+           (give it a `name`; `kubectl apply` does not take `generateName` either)",
+        ],
+    );
+}
+
+#[test]
+fn a_million_unknown_fields_cost_no_time() {
+    let fields = |indent: &str| -> String {
+        (0..200_000)
+            .map(|n| format!(",\"{indent}field-number-{n}\":0"))
+            .collect()
+    };
+    let start = std::time::Instant::now();
+    let decoded = read(&format!(
+        r#"{{"apiVersion":"apps/v1","kind":"Deployment","metadata":{{"name":"d"{}}},
+            "spec":{{"template":{{"spec":{{"containers":[{{}}]{}}}}}}}}}"#,
+        fields("x"),
+        fields("y"),
+    ));
+    assert!(decoded.object.is_some() && decoded.issues.len() == 51);
+    assert!(
+        start.elapsed() < std::time::Duration::from_secs(30),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
+#[test]
 fn issues_of_one_object_are_counted_after_fifty() {
     let verbs = vec!["1"; 1000].join(",");
     let decoded = read(&rule(&format!(

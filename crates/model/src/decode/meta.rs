@@ -113,14 +113,17 @@ pub(super) fn metadata(cx: &mut Context<'_>, root: &Node<'_>, namespace: &str) -
 fn name(cx: &mut Context<'_>, root: &Node<'_>, node: &Node<'_>) -> Str {
     let name = cx.text(node, "name");
     if name.is_empty() {
-        let generated = !cx.text(node, "generateName").is_empty();
-        let help = if generated {
-            "`kubectl apply` does not take `generateName`: give the object a name"
-        } else {
-            "give the object a name"
-        };
         let at = root.field("metadata").map_or(*root, |_| *node);
-        cx.refuse_missing(&at, "name", help);
+        if cx.text(node, "generateName").is_empty() {
+            cx.refuse_missing(&at, "name", "give the object a name");
+        } else {
+            let message = format!(
+                "this {} gets a name only when it is created, so it is not counted",
+                cx.kind
+            );
+            let help = "give it a `name`; `kubectl apply` does not take `generateName` either";
+            cx.lose(&at, "generated-name", message, help);
+        }
     } else if let (Some(problem), Some(at)) = (name_problem(cx.kind, &name), node.field("name")) {
         cx.refuse(&at, problem, "");
     }

@@ -8,6 +8,9 @@ use crate::value::{Map, Value};
 
 /// More issues than this in one object are counted, not listed.
 const MOST_ISSUES: usize = 50;
+/// More unknown fields than this in one object are not compared with known ones, so that a hostile object of a
+/// million fields costs no time.
+const MOST_COMPARED: usize = 1000;
 /// Longer keys and texts are cut in messages.
 const LONGEST_ECHO: usize = 60;
 
@@ -44,6 +47,7 @@ pub(super) struct Context<'c> {
     stored: bool,
     issues: Vec<Issue>,
     unlisted: usize,
+    compared: usize,
     refused: bool,
 }
 
@@ -145,6 +149,7 @@ impl<'c> Context<'c> {
             stored,
             issues: Vec::new(),
             unlisted: 0,
+            compared: 0,
             refused: false,
         }
     }
@@ -199,6 +204,18 @@ impl<'c> Context<'c> {
         let missing = node.child(&Value::Null, Step::Key(key));
         let path = missing.path();
         self.refuse_at(node.pointer(), &path, "is missing or empty", help);
+    }
+
+    /// Notes that the object cannot be read for a reason that is Bailiwick's own.
+    pub(super) fn lose(&mut self, node: &Node<'_>, id: &'static str, message: String, help: &str) {
+        self.note(Issue {
+            id,
+            severity: self.weight(),
+            pointer: node.pointer(),
+            message,
+            help: Some(help.to_owned()),
+            lost: true,
+        });
     }
 
     fn refuse_at(&mut self, pointer: String, path: &str, reason: &str, help: &str) {
@@ -292,8 +309,9 @@ impl<'c> Context<'c> {
     }
 
     fn unknown_field(&mut self, field: &Node<'_>, key: &str, shape: &Shape) {
+        self.compared += 1;
         let known = shape.fields.iter().map(|(known, _)| *known);
-        let meant = spelling::nearest(key, known);
+        let meant = spelling::nearest(key, known.filter(|_| self.compared <= MOST_COMPARED));
         if meant.is_none() && !shape.complete {
             return;
         }
