@@ -137,6 +137,12 @@ fn kinds_and_versions_that_no_server_knows() {
         ],
     );
     check(
+        r#"{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"Permission"}"#,
+        &[
+            "high unknown-kind /kind: no API server knows the kind `Permission` in `rbac.authorization.k8s.io`",
+        ],
+    );
+    check(
         r#"{"apiVersion":"v1","kind":"Role"}"#,
         &[
             "high wrong-api-version /apiVersion: no API server knows a Role in `v1` \

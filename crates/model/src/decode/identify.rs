@@ -154,17 +154,15 @@ fn unknown(group: &str, version: &str, kind: &str) -> Issue {
             .is_ok_and(|kind| kind.group() == group)
     });
     let list = kind.ends_with("List");
+    // Whatever somebody meant in the group of roles and bindings, it was about access.
+    let lost = read || list || group == bailiwick_core::names::RBAC_GROUP;
     let place = match group {
         "" => "the core API".to_owned(),
         group => format!("`{group}`"),
     };
     Issue {
         id: "unknown-kind",
-        severity: if read || list {
-            Severity::High
-        } else {
-            Severity::Low
-        },
+        severity: if lost { Severity::High } else { Severity::Low },
         pointer: "/kind".to_owned(),
         message: format!("no API server knows the kind `{said}` in {place}"),
         help: match meant {
@@ -177,6 +175,6 @@ fn unknown(group: &str, version: &str, kind: &str) -> Issue {
             Some(meant) => Some(format!("did you mean `{meant}`?")),
             None => None,
         },
-        lost: read || list,
+        lost,
     }
 }
