@@ -173,7 +173,7 @@ fn kinds_and_versions_that_no_server_knows() {
         r#"{"apiVersion":"v1","kind":"List","items":[]}"#,
         &[
             "high unknown-kind /kind: no API server knows the kind `List` in the core API \
-           (lists are read only as whole documents, not inside of other lists)",
+           (a list holds its objects under `items`)",
         ],
     );
     check(

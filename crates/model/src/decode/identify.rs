@@ -166,9 +166,7 @@ fn unknown(group: &str, version: &str, kind: &str) -> Issue {
         pointer: "/kind".to_owned(),
         message: format!("no API server knows the kind `{said}` in {place}"),
         help: match meant {
-            _ if list => {
-                Some("lists are read only as whole documents, not inside of other lists".to_owned())
-            }
+            _ if list => Some("a list holds its objects under `items`".to_owned()),
             Some(meant) if meant.eq_ignore_ascii_case(kind) => Some(format!(
                 "write `{meant}`: upper and lower case matter in kinds"
             )),
