@@ -4,6 +4,7 @@
 //! the program above stays synchronous. Values of Secrets never cross the wire.
 
 mod cluster;
+mod config;
 mod credential;
 mod discovery;
 mod environment;

@@ -1,4 +1,7 @@
-//! A server that answers as a test says, for what a real API server cannot be made to do.
+//! What the tests of this crate share: options, and a server that answers as a test says, for what a real API server
+//! cannot be made to do.
+
+pub(crate) mod connect;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -2,6 +2,8 @@
 
 mod engine;
 mod figures;
+mod live;
+mod scan;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -22,6 +24,10 @@ pub(crate) struct Arguments {
 enum Part {
     /// Decisions, who-can, changes and memory of the RBAC engine, beside upstream's authorizer
     Engine,
+    /// who-can on a real API server with 10,000 bindings, beside kubectl and kubectl-who-can
+    Live,
+    /// Every posture check on made-up clusters
+    Scan,
 }
 
 /// Measures with optimisation: a debug build runs its release sibling.
@@ -31,6 +37,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     let (name, figures) = match arguments.part {
         Part::Engine => ("engine", engine::run()?),
+        Part::Scan => ("scan", scan::run()?),
+        Part::Live => ("live", live::run()?),
     };
     let path = arguments
         .json
