@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use bailiwick_model::PolicyRule;
 use bailiwick_rbac::covers;
 use bailiwick_testkit::generate::{Rng, Wild, manifest, seed};
+use bailiwick_testkit::notation::rules;
 use bailiwick_testkit::oracle::Oracle;
 use serde_json::{Value, json};
 
@@ -45,6 +46,39 @@ fn every_pair_is_compared_as_upstream_compares_it() {
         (20..=80).contains(&share),
         "{share} % of the pairs are covered"
     );
+}
+
+/// What the owner has, what he wants to give, and whether he may.
+const TABLE: &str = "
+    get,list on pods of '' | get on pods of '' | yes
+    get on pods of ''; list on pods of '' | get,list on pods of '' | yes
+    get on pods of ''; get on secrets of apps | get on pods,secrets of '',apps | no
+    get,list,watch,create,update,patch,delete,deletecollection on pods of '' | * on pods of '' | no
+    * on * of * | * on pods/*,*/* of x | yes
+    * on * of * | get at /healthz | no
+    get on */log of '' | get on pods/log of '' | yes
+    get on */log of '' | get on */log of '' | yes
+    get on pods/* of '' | get on pods/log of '' | no
+    get on pods of '' named a | get on pods of '' | no
+    get on pods of '' | get on pods of '' named a | yes
+    get on pods of '' named a,b | get on pods of '' named b | yes
+    get on pods of '' named * | get on pods of '' named a | no
+    get at /foo/* | get at /foo/bar,/foo/ | yes
+    get at /foo/* | get at /foo | no
+    get at /foo** | get at /foo* | yes
+    get on pods of '' | get on pods | yes";
+
+#[test]
+fn p17_covers_compares_words_one_combination_at_a_time() {
+    let mut oracle = Oracle::start().unwrap();
+    for row in TABLE.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let [owner, servant, expected] =
+            row.split(" | ").collect::<Vec<_>>().try_into().expect(row);
+        let (owner, servant) = (rules(owner), rules(servant));
+        assert_eq!(covers(&owner, &servant).covered, expected == "yes", "{row}");
+        let theirs = oracle.covers(&json(&owner), &json(&servant)).unwrap();
+        assert_eq!(theirs.covered, expected == "yes", "upstream: {row}");
+    }
 }
 
 /// An owner with some rules, now and then with more than one word of bits; a servant with rules that resemble his.

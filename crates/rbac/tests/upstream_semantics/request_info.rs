@@ -1,9 +1,10 @@
 //! What an HTTP request asks for, against upstream's parser, on made-up methods, paths and queries.
 
-use bailiwick_core::Request;
 use bailiwick_rbac::{RequestInfoError, request_info};
 use bailiwick_testkit::generate::{Rng, seed};
-use bailiwick_testkit::oracle::{Oracle, OracleError, RequestInfo};
+use bailiwick_testkit::oracle::{Oracle, OracleError};
+
+use crate::support::expected_request;
 
 const REQUESTS: usize = 100_000;
 
@@ -202,9 +203,9 @@ fn every_request_is_read_as_upstream_reads_it() {
         let theirs = oracle.request_info(method, &format!("http://h{url}"));
         match (request_info(method, &url), theirs) {
             (Ok(ours), Ok(theirs)) => {
-                assert_eq!(ours, expected(&theirs, &ours), "{context}");
                 resources += usize::from(theirs.resource_request);
                 named += usize::from(theirs.verb == "list" && !theirs.name.is_empty());
+                assert_eq!(ours, expected_request(theirs), "{context}");
             }
             (Err(RequestInfoError::NotUtf8), Ok(_))
             | (Err(_), Err(OracleError::Refused { .. })) => refused += 1,
@@ -215,28 +216,6 @@ fn every_request_is_read_as_upstream_reads_it() {
         "{REQUESTS} requests, {resources} on resources, {named} named lists, {refused} refused, 0 differences"
     );
     assert!(resources > REQUESTS / 4 && named > REQUESTS / 20 && refused > REQUESTS / 100);
-}
-
-fn expected(theirs: &RequestInfo, ours: &Request) -> Request {
-    let theirs = theirs.clone();
-    if !theirs.resource_request {
-        return bailiwick_core::NonResourceRequest {
-            verb: theirs.verb,
-            path: theirs.path,
-        }
-        .into();
-    }
-    assert_eq!(ours.namespace(), theirs.namespace);
-    bailiwick_core::ResourceRequest {
-        verb: theirs.verb,
-        group: theirs.api_group,
-        version: theirs.api_version,
-        resource: theirs.resource,
-        subresource: theirs.subresource,
-        namespace: theirs.namespace,
-        name: theirs.name,
-    }
-    .into()
 }
 
 /// A list with a field selector that names an object and a label selector that may spoil it, or with any field

@@ -1,11 +1,11 @@
 //! A cluster in our engine and in upstream's code.
 
-use bailiwick_core::UserInfo;
+use bailiwick_core::{NonResourceRequest, Request, ResourceRequest, UserInfo};
 use bailiwick_model::Snapshot;
 use bailiwick_rbac::Engine;
 use bailiwick_testkit::generate::manifest;
 use bailiwick_testkit::notation;
-use bailiwick_testkit::oracle::{Oracle, Person};
+use bailiwick_testkit::oracle::{Oracle, Person, RequestInfo};
 
 /// Both, with the cluster of a text in the notation of `testkit`.
 pub(crate) fn both(cluster: &str) -> (Engine, Oracle) {
@@ -28,4 +28,25 @@ pub(crate) fn person(user: &UserInfo) -> Person {
         groups: user.groups.clone(),
         extra: user.extra.clone(),
     }
+}
+
+/// What upstream read in a request, as we say it.
+pub(crate) fn expected_request(info: RequestInfo) -> Request {
+    if !info.resource_request {
+        return NonResourceRequest {
+            verb: info.verb,
+            path: info.path,
+        }
+        .into();
+    }
+    let request = ResourceRequest {
+        verb: info.verb,
+        group: info.api_group,
+        version: info.api_version,
+        resource: info.resource,
+        subresource: info.subresource,
+        namespace: info.namespace,
+        name: info.name,
+    };
+    request.into()
 }
