@@ -3,7 +3,7 @@ use std::ops::Range;
 use bailiwick_diag::{Finding, Place, Position, Severity, Span};
 use bailiwick_model::Value;
 
-use crate::read::{Documents, Items, Problem, Root, Syntax, position, read_documents, to_utf8};
+use crate::read::{Documents, Items, Lines, Problem, Root, Syntax, read_documents, to_utf8};
 
 /// A document of a file that holds no cluster objects, such as a list of access reviews.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +23,7 @@ pub fn documents(name: &str, bytes: Vec<u8>) -> (Vec<Document>, Vec<Finding>) {
     let mut taker = Taker {
         name,
         text: &text,
+        lines: Lines::of(&text),
         items: None,
         documents: Vec::new(),
         findings: Vec::new(),
@@ -34,6 +35,7 @@ pub fn documents(name: &str, bytes: Vec<u8>) -> (Vec<Document>, Vec<Finding>) {
 struct Taker<'a> {
     name: &'a str,
     text: &'a [u8],
+    lines: Lines,
     items: Option<Vec<Value>>,
     documents: Vec<Document>,
     findings: Vec<Finding>,
@@ -53,8 +55,8 @@ impl Taker<'_> {
     fn span(&self, range: &Range<usize>) -> Span {
         Span {
             file: self.name.into(),
-            start: position(self.text, range.start),
-            end: position(self.text, range.end),
+            start: self.lines.position(self.text, range.start),
+            end: self.lines.position(self.text, range.end),
             excerpt: None,
         }
     }
@@ -86,8 +88,8 @@ impl Documents for Taker<'_> {
         if value != Value::Null {
             self.documents.push(Document {
                 value,
-                start: position(self.text, root.range.start),
-                end: position(self.text, root.range.end),
+                start: self.lines.position(self.text, root.range.start),
+                end: self.lines.position(self.text, root.range.end),
             });
         }
     }

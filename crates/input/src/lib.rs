@@ -6,6 +6,7 @@
 
 pub mod snapshot;
 
+mod assemble;
 mod documents;
 mod file;
 mod held;

@@ -4,6 +4,7 @@ mod report;
 mod secrecy;
 mod staging;
 
+use std::cell::OnceCell;
 use std::ops::Range;
 
 use bailiwick_core::Str;
@@ -11,11 +12,11 @@ use bailiwick_diag::Finding;
 use bailiwick_model::{FileId, FileOrigin, Gap, Interner, Object, Value};
 use sha2::{Digest, Sha256};
 
-use crate::read::{Documents, Items, Problem, Root, Syntax, read_documents};
+use crate::read::{Documents, Items, Lines, Problem, Root, Syntax, read_documents};
 use staging::{Content, Item, Staged};
 
 pub(crate) use report::excerpt;
-pub(crate) use secrecy::{Quote, quote_for};
+pub(crate) use secrecy::quote_for;
 
 /// What a file gave.
 #[derive(Debug, Default)]
@@ -39,6 +40,7 @@ pub(crate) fn read_file(
     let mut file = File {
         name,
         text,
+        lines: OnceCell::new(),
         namespace,
         names,
         read: FileRead::default(),
@@ -63,6 +65,7 @@ pub(crate) fn hash(text: &[u8]) -> u64 {
 struct File<'a> {
     name: &'a Str,
     text: &'a [u8],
+    lines: OnceCell<Lines>,
     namespace: &'a str,
     names: &'a mut Interner,
     read: FileRead,
@@ -109,7 +112,7 @@ impl Documents for File<'_> {
             duplicates,
             ignored,
         } = root;
-        self.say_duplicates(&duplicates, &staged, &value, syntax);
+        self.say_duplicates(&duplicates, &staged, &value, &range, syntax);
         if let Some(at) = ignored {
             self.say_ignored(at);
         }

@@ -1,53 +1,59 @@
 use std::ops::Range;
 
 use bailiwick_core::{Kind, Str};
-use bailiwick_diag::{Excerpt, Finding, Place, Severity, Span};
+use bailiwick_diag::{Excerpt, Finding, Place, Position, Severity, Span};
 use bailiwick_model::{Decoded, DecodedKind, Gap, Value};
 
 use super::secrecy::{Quote, is_harmless, is_plain_field, quote_for};
 use super::staging::Staged;
 use super::{File, FileRead};
 use crate::limits::MAX_FINDINGS;
-use crate::read::{Duplicate, Problem, Syntax, position};
+use crate::read::{Duplicate, Lines, Problem, Syntax};
 use crate::walk::{find_in_json, find_in_yaml};
 
 /// Longest line that is shown, in bytes, and most lines of one excerpt.
 const MAX_LINE: usize = 300;
 const MAX_LINES: usize = 3;
 
-/// The lines that `range` of `text` stands on, where they may be shown and are short enough to be.
+/// The lines that `range` of `text` stands on, where they may be shown and are short enough to be. Nothing outside
+/// `object` is shown: it could belong to a Secret. The offset is counted in `text`.
 pub(crate) fn excerpt(
     text: &[u8],
+    object: &Range<usize>,
     range: &Range<usize>,
     line: u32,
     quote: Quote,
 ) -> Option<Excerpt> {
-    if quote == Quote::Nothing {
-        return None;
-    }
-    let start = text
+    let end = range.end.max(range.start);
+    let line_start = text
         .get(..range.start)?
         .iter()
         .rposition(|byte| *byte == b'\n')
         .map_or(0, |newline| newline + 1);
-    let behind = text.get(range.end.max(range.start)..)?;
-    let end = behind
+    let line_end = text
+        .get(end..)?
         .iter()
         .position(|byte| *byte == b'\n')
-        .map_or(text.len(), |newline| {
-            range.end.max(range.start) + newline + 1
-        });
-    let lines = std::str::from_utf8(text.get(start..end)?).ok()?;
+        .map_or(text.len(), |newline| end + newline + 1);
+    let foreign = |bytes: Option<&[u8]>, known: &[u8]| {
+        bytes.is_some_and(|bytes| bytes.iter().any(|byte| !known.contains(byte)))
+    };
+    if foreign(text.get(line_start..object.start), b" -\xEF\xBB\xBF")
+        || foreign(text.get(object.end..line_end), b" \r\n,")
+    {
+        return None;
+    }
+    let lines = std::str::from_utf8(text.get(line_start..line_end)?).ok()?;
     let lines = lines.strip_prefix('\u{feff}').unwrap_or(lines);
-    let shown = lines.lines().count() <= MAX_LINES && lines.lines().all(|l| l.len() <= MAX_LINE);
+    let short = lines.lines().count() <= MAX_LINES && lines.lines().all(|l| l.len() <= MAX_LINE);
     let allowed = match quote {
         Quote::Lines => !lines.contains("last-applied"),
         Quote::Field => lines.lines().count() == 1 && is_plain_field(lines),
         Quote::Nothing => false,
     };
-    (shown && allowed).then(|| Excerpt {
+    (short && allowed).then(|| Excerpt {
         text: lines.into(),
-        offset: (end - lines.len()) as u64,
+        offset: (line_end - lines.len()) as u64,
         line,
     })
 }
@@ -62,7 +68,7 @@ impl File<'_> {
                 (many, _) => format!("{many} documents hold no Kubernetes object"),
             };
             let message = format!("{}: {what} and is left aside", self.name);
-            let span = self.span(&(first..first), Quote::Nothing);
+            let span = self.span(&(0..0), &(first..first), Quote::Nothing);
             let note = Finding::new("not-kubernetes", Severity::Info, message)
                 .at(Place::span(span).label("neither `kind` nor `apiVersion`"));
             self.read.findings.push(note);
@@ -88,8 +94,8 @@ impl File<'_> {
             Quote::Nothing
         };
         let at = base + problem.at.start..base + problem.at.end;
-        let span = self.span(&at, quote);
-        let line = position(self.text, document.start).line;
+        let span = self.span(&document, &at, quote);
+        let line = self.position(document.start).line;
         let templated = text.windows(2).any(|pair| pair == b"{{") && problem.id == "broken-yaml";
         let (id, help) = if templated {
             (
@@ -132,7 +138,7 @@ impl File<'_> {
             };
             if self.read.findings.len() < MAX_FINDINGS {
                 let at = self.underline(range, &issue.pointer, syntax);
-                place.span = Some(self.span(&at, quote_for(kind)));
+                place.span = Some(self.span(range, &at, quote_for(kind)));
             }
             let mut finding =
                 Finding::new(issue.id, issue.severity, issue.message.clone()).at(place);
@@ -160,7 +166,7 @@ impl File<'_> {
         let found = match syntax {
             Syntax::Json => find_in_json(text, 0..text.len(), pointer),
             Syntax::Yaml => {
-                let column = position(self.text, range.start).column as usize - 1;
+                let column = self.position(range.start).column as usize - 1;
                 std::str::from_utf8(text)
                     .ok()
                     .and_then(|text| find_in_yaml(text, column, pointer))
@@ -176,6 +182,7 @@ impl File<'_> {
         duplicates: &[Duplicate],
         staged: &Staged,
         root: &Value,
+        range: &Range<usize>,
         syntax: Syntax,
     ) {
         let root_kind = root
@@ -188,13 +195,14 @@ impl File<'_> {
                 .iter()
                 .find(|item| item.range.contains(&duplicate.kept.start));
             let kind = item.map_or(root_kind, |item| item.kind());
+            let object = item.map_or(range, |item| &item.range);
             let quote = quote_for(kind);
             let key = match quote {
                 Quote::Nothing => "a key".to_owned(),
                 _ => format!("`{}`", duplicate.key),
             };
             let place = |range: &Range<usize>, label: &str| {
-                Place::span(self.span(range, quote)).label(label)
+                Place::span(self.span(object, range, quote)).label(label)
             };
             let finding = Finding::new(
                 "duplicate-key",
@@ -217,7 +225,7 @@ impl File<'_> {
             self.name
         );
         let finding = Finding::new("text-ignored", Severity::Medium, message)
-            .at(Place::span(self.span(&(at..at), Quote::Nothing)))
+            .at(Place::span(self.span(&(0..0), &(at..at), Quote::Nothing)))
             .help("separate documents with `---`");
         self.say(finding);
     }
@@ -242,14 +250,19 @@ impl File<'_> {
         self.say_broken(&problem, 0, range);
     }
 
-    fn span(&self, range: &Range<usize>, quote: Quote) -> Span {
-        let start = position(self.text, range.start);
+    fn span(&self, object: &Range<usize>, range: &Range<usize>, quote: Quote) -> Span {
+        let start = self.position(range.start);
         Span {
             file: self.name.clone(),
             start,
-            end: position(self.text, range.end),
-            excerpt: excerpt(self.text, range, start.line, quote),
+            end: self.position(range.end),
+            excerpt: excerpt(self.text, object, range, start.line, quote),
         }
+    }
+
+    fn position(&self, offset: usize) -> Position {
+        let lines = self.lines.get_or_init(|| Lines::of(self.text));
+        lines.position(self.text, offset)
     }
 
     fn say(&mut self, finding: Finding) {

@@ -1,6 +1,5 @@
 use std::cell::Cell;
 use std::fmt;
-use std::ops::Range;
 
 use bailiwick_model::{MAX_DEPTH, Map, Value};
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};

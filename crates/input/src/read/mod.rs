@@ -18,7 +18,7 @@ pub(crate) use json::{JsonError, read_json};
 pub(crate) use problem::{Duplicate, Problem};
 pub(crate) use split::{Piece, Splitter};
 pub(crate) use stream::{Documents, Syntax, read_documents};
-pub(crate) use text::{position, to_utf8};
+pub(crate) use text::{BLOCK, Cursor, Lines, to_utf8};
 pub(crate) use yaml::{is_merge, key_text, read_yaml};
 
 /// Receives the items of a list while the document is being read, so that a large list is never held whole.

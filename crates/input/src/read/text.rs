@@ -1,5 +1,3 @@
-use std::borrow::Cow;
-
 use bailiwick_diag::Position;
 
 const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
@@ -37,26 +35,99 @@ fn recode(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Vec<u8> {
         .into_bytes()
 }
 
-/// Line and column of a byte of `text`.
-pub(crate) fn position(text: &[u8], offset: usize) -> Position {
-    let before = text.get(..offset).unwrap_or(text);
-    let line_start = before
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |newline| newline + 1);
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let column = columns(before.get(line_start..).unwrap_or_default()) + 1;
-    Position {
-        offset: before.len() as u64,
-        line: u32::try_from(line).unwrap_or(u32::MAX),
-        column: u32::try_from(column).unwrap_or(u32::MAX),
+/// Distance between the remembered positions, in bytes.
+pub(crate) const BLOCK: usize = 16 << 10;
+
+/// Lines and columns of a text, to be asked for any byte without counting from the start.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lines(Vec<Cursor>);
+
+/// A place in a text: line ends before it, and characters since the last of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    line: u32,
+    column: u32,
+}
+
+impl Cursor {
+    /// The place behind `bytes`.
+    pub(crate) fn advance(mut self, bytes: &[u8]) -> Self {
+        // The byte order mark takes no column.
+        let mark = self == Self::default() && bytes.starts_with(UTF8_BOM);
+        for byte in bytes.iter().skip(if mark { UTF8_BOM.len() } else { 0 }) {
+            match byte {
+                b'\n' => {
+                    self.line = self.line.saturating_add(1);
+                    self.column = 0;
+                }
+                // The following bytes of a character.
+                0x80..=0xBF => {}
+                _ => self.column = self.column.saturating_add(1),
+            }
+        }
+        self
+    }
+
+    /// As a position, with the offset that it was counted up to.
+    pub(crate) fn position(self, offset: u64) -> Position {
+        Position {
+            offset,
+            line: self.line.saturating_add(1),
+            column: self.column.saturating_add(1),
+        }
+    }
+
+    /// The place that is `position`.
+    pub(crate) fn at(position: Position) -> Self {
+        Self {
+            line: position.line.saturating_sub(1),
+            column: position.column.saturating_sub(1),
+        }
     }
 }
 
-/// Number of Unicode scalar values in the start of a line. The byte order mark is no part of it.
-fn columns(line: &[u8]) -> usize {
-    let text: Cow<'_, str> = String::from_utf8_lossy(line);
-    text.trim_start_matches('\u{feff}').chars().count()
+impl Lines {
+    /// Takes in the next block of the text; all but the last have [`BLOCK`] bytes.
+    pub(crate) fn push(&mut self, block: &[u8]) {
+        let last = match self.0.last() {
+            Some(last) => *last,
+            None => {
+                self.0.push(Cursor::default());
+                Cursor::default()
+            }
+        };
+        self.0.push(last.advance(block));
+    }
+
+    /// Of a text that is at hand.
+    pub(crate) fn of(text: &[u8]) -> Self {
+        let mut lines = Self::default();
+        text.chunks(BLOCK).for_each(|block| lines.push(block));
+        lines
+    }
+
+    /// The place at the start of block `block`.
+    pub(crate) fn block(&self, block: usize) -> Cursor {
+        self.0
+            .get(block)
+            .or(self.0.last())
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// The place of byte `offset` of the text that this was made of.
+    pub(crate) fn cursor(&self, text: &[u8], offset: usize) -> Cursor {
+        let offset = offset.min(text.len());
+        let start = offset / BLOCK * BLOCK;
+        let rest = text.get(start..offset).unwrap_or_default();
+        self.block(offset / BLOCK).advance(rest)
+    }
+
+    /// Line and column of byte `offset` of the text that this was made of.
+    pub(crate) fn position(&self, text: &[u8], offset: usize) -> Position {
+        let offset = offset.min(text.len());
+        self.cursor(text, offset).position(offset as u64)
+    }
 }
 
 #[cfg(test)]
@@ -88,7 +159,8 @@ mod tests {
     #[test]
     fn positions_count_lines_and_scalar_values() {
         let check = |text: &str, offset: usize, line: u32, column: u32| {
-            let found = position(text.as_bytes(), offset);
+            let lines = Lines::of(text.as_bytes());
+            let found = lines.position(text.as_bytes(), offset);
             assert_eq!(
                 (found.line, found.column),
                 (line, column),
@@ -101,5 +173,19 @@ mod tests {
         check("k: \u{e9}\u{e9} x\n", 8, 1, 7);
         check("\u{feff}a: 1\n", 3, 1, 1);
         check("a\n", 99, 2, 1);
+        let long = format!("\u{feff}{}\n\u{e9}x", "ab\u{e9}\n".repeat(BLOCK));
+        check(&long, 3 + 5 * BLOCK, u32::try_from(BLOCK).unwrap() + 1, 1);
+        check(
+            &long,
+            3 + 5 * BLOCK + 3,
+            u32::try_from(BLOCK).unwrap() + 2,
+            2,
+        );
+        check(
+            &"x".repeat(3 * BLOCK),
+            2 * BLOCK + 5,
+            1,
+            u32::try_from(2 * BLOCK).unwrap() + 6,
+        );
     }
 }

@@ -1,3 +1,6 @@
+mod archive;
+mod unit;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -6,6 +9,9 @@ use bailiwick_diag::Finding;
 use bailiwick_model::Snapshot;
 
 use crate::held::Held;
+
+pub(crate) use archive::{Format, members};
+pub(crate) use unit::{Unit, UnitPlace, bounded, lost, units};
 
 /// Where to read from: what the user gave behind `-f`.
 #[derive(Clone, Debug, PartialEq, Eq)]
