@@ -44,8 +44,7 @@ type answer struct {
 
 func main() {
 	// Upstream logs what it could not resolve; here that is part of the answer.
-	klog.LogToStderr(false)
-	klog.SetOutput(io.Discard)
+	klog.SetLogger(klog.Logger{})
 	if err := serve(os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "oracle:", err)
 		os.Exit(1)
