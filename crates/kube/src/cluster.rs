@@ -2,7 +2,6 @@ use std::time::Duration;
 
 use bailiwick_core::UserInfo;
 use serde::Deserialize;
-use tokio::runtime::{Builder, Runtime};
 
 use crate::credential::{self, Credential};
 use crate::environment::Environment;
@@ -10,12 +9,13 @@ use crate::error::{ConnectError, RequestError};
 use crate::kubeconfig::{self, Access};
 use crate::options::ConnectOptions;
 use crate::plugin;
+use crate::threads::Threads;
 use crate::transport::Transport;
 use crate::whoami;
 
 /// A live cluster. Every method blocks until it is done; connections run on threads of the cluster's own.
 pub struct Cluster {
-    pub(crate) runtime: Runtime,
+    pub(crate) threads: Threads,
     pub(crate) transport: Transport,
     name: String,
     namespace: String,
@@ -36,17 +36,12 @@ impl Cluster {
         options: &ConnectOptions,
         environment: &Environment,
     ) -> Result<Self, ConnectError> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("bailiwick-kube")
-            .enable_all()
-            .build()
-            .map_err(|error| {
-                ConnectError::Invalid(format!("no threads for connections: {error}"))
-            })?;
+        let threads = Threads::start().map_err(|error| {
+            ConnectError::Invalid(format!("no threads for connections: {error}"))
+        })?;
         let mut access = kubeconfig::resolve(options, environment)?;
         // kube-rs spawns the task that serves a client when the client is made.
-        let (transport, minor) = runtime.block_on(async {
+        let (transport, minor) = threads.block_on(async {
             let transport = transport(&mut access, options, environment).await?;
             let minor = minor(&transport).await?;
             Ok::<_, ConnectError>((transport, minor))
@@ -58,7 +53,7 @@ impl Cluster {
         };
         let namespace = access.namespace.unwrap_or_else(|| "default".to_owned());
         Ok(Self {
-            runtime,
+            threads,
             transport,
             name,
             namespace,
@@ -91,7 +86,7 @@ impl Cluster {
     /// # Errors
     /// When the request fails or the server does not serve it.
     pub fn whoami(&self) -> Result<UserInfo, RequestError> {
-        self.runtime.block_on(whoami::whoami(&self.transport))
+        self.threads.block_on(whoami::whoami(&self.transport))
     }
 }
 

@@ -146,7 +146,7 @@ pub(crate) fn invalid(error: &kube::Error) -> ConnectError {
         }
         kube::Error::ProxyProtocolUnsupported { .. }
         | kube::Error::ProxyProtocolDisabled { .. } => {
-            "the proxy has to be an http:// or https:// address".to_owned()
+            "the proxy has to be an http://, https:// or socks5:// address".to_owned()
         }
         other => other.to_string(),
     })

@@ -33,7 +33,7 @@ impl Cluster {
     /// # Errors
     /// When the server does not show its resources at all.
     pub fn api_table(&self) -> Result<Discovered, RequestError> {
-        self.runtime.block_on(async {
+        self.threads.block_on(async {
             let (core, groups) = tokio::join!(
                 documents(&self.transport, "/api"),
                 documents(&self.transport, "/apis")

@@ -187,6 +187,9 @@ pub enum RequestError {
 }
 
 fn paths(paths: &[PathBuf]) -> String {
+    if paths.is_empty() {
+        return "no file, for there is no home directory".to_owned();
+    }
     let texts: Vec<_> = paths
         .iter()
         .map(|path| path.display().to_string())

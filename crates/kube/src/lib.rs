@@ -15,6 +15,7 @@ mod options;
 mod plugin;
 mod proxy;
 mod role;
+mod threads;
 mod transport;
 mod whoami;
 

@@ -17,7 +17,7 @@ use crate::error::{ConnectError, RequestError};
 use crate::kubeconfig::Access;
 
 /// The most that is read of one answer, in bytes. A page of a list is a few megabytes.
-pub(crate) const ANSWER_LIMIT: usize = 512 << 20;
+const ANSWER_LIMIT: usize = 64 << 20;
 
 /// The most of an error message of the API server that is kept, in bytes.
 const MESSAGE_LIMIT: usize = 1024;

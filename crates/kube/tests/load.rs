@@ -453,7 +453,7 @@ fn scripted(
 ) -> (Vec<String>, Vec<String>) {
     let fake = Fake::start(move |path| version(path).or_else(|| answer(path)));
     let options = ConnectOptions {
-        request_timeout: Some(Duration::from_secs(2)),
+        request_timeout: Some(Duration::from_secs(10)),
         ..fake.options()
     };
     let cluster = Cluster::connect(&options).unwrap();
@@ -542,6 +542,24 @@ fn lists_that_cannot_be_read_to_the_end() {
         "does not serve /apis/rbac.authorization.k8s.io/v1/roles",
     );
     check(|_| None, &[], "no answer");
+}
+
+#[test]
+fn a_page_that_is_too_large_is_asked_for_in_smaller_ones() {
+    let (names, gaps) = scripted(|path| {
+        Some(match path.split_once('?').map(|(_, query)| query) {
+            Some("limit=2000") => (
+                200,
+                page(&["a", "b"], "").replace("[]", &"1".repeat(65 << 20)),
+            ),
+            Some("limit=250") => (200, page(&["a", "b"], "")),
+            other => panic!("{other:?}"),
+        })
+    });
+    assert_eq!(
+        (names, gaps),
+        (vec!["a".to_owned(), "b".to_owned()], Vec::new())
+    );
 }
 
 #[test]

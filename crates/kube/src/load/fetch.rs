@@ -67,16 +67,16 @@ impl Reader {
         namespace: &str,
         events: &Sender<Event>,
     ) -> Result<(), RequestError> {
+        let mut limit = self.page_size.unwrap_or_else(|| page_size(self.kind));
         let mut restarts = 0;
         loop {
-            match self.pages(transport, namespace, events).await {
-                Err(RequestError::Expired) if restarts < RESTARTS => {
-                    restarts += 1;
-                    if events.send(Event::Restart(self.kind)).await.is_err() {
-                        return Ok(());
-                    }
-                }
+            match self.pages(transport, namespace, limit, events).await {
+                Err(RequestError::Expired) if restarts < RESTARTS => restarts += 1,
+                Err(RequestError::TooLarge { .. }) if limit > 1 => limit = (limit / 8).max(1),
                 end => return end,
+            }
+            if events.send(Event::Restart(self.kind)).await.is_err() {
+                return Ok(());
             }
         }
     }
@@ -85,11 +85,11 @@ impl Reader {
         &self,
         transport: &Transport,
         namespace: &str,
+        limit: u32,
         events: &Sender<Event>,
     ) -> Result<(), RequestError> {
         let form = Form::of(self.kind);
         let path = list_path(self.kind, namespace);
-        let limit = self.page_size.unwrap_or_else(|| page_size(self.kind));
         let mut uri = format!("{path}?limit={limit}");
         loop {
             let body = transport.get(&uri, form.accept()).await?;

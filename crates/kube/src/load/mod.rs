@@ -107,7 +107,7 @@ impl Cluster {
                 server: self.server().to_owned(),
                 limit: options.time_limit,
             };
-            self.runtime.spawn(async move {
+            self.threads.spawn(async move {
                 let work = async {
                     let _turn = turn.acquire().await;
                     reader.run(&transport, &events).await;

@@ -315,10 +315,7 @@ fn beside_who_can(
     admin: &Identity,
     expected: &BTreeSet<[String; 3]>,
 ) -> Result<()> {
-    let Some(program) = kubectl_who_can() else {
-        return Ok(());
-    };
-    let mut command = Command::new(program);
+    let mut command = Command::new(kubectl_who_can()?);
     command
         .args(["get", "secrets", "-A", "-o", "json"])
         .env("KUBECONFIG", admin.kubeconfig());
@@ -345,12 +342,32 @@ fn beside_who_can(
     Ok(())
 }
 
-/// kubectl-who-can 0.4.0, where somebody has built it.
-fn kubectl_who_can() -> Option<PathBuf> {
-    let path = binaries::cache_root()
-        .ok()?
-        .join("kubectl-who-can-0.4.0/kubectl-who-can");
-    path.is_file().then_some(path)
+/// The module of kubectl-who-can.
+const WHO_CAN: &str = "github.com/aquasecurity/kubectl-who-can@v0.4.0";
+
+/// kubectl-who-can, built once into the cache of the test environment.
+fn kubectl_who_can() -> Result<PathBuf> {
+    let program = binaries::cache_root()?.join("kubectl-who-can-0.4.0/kubectl-who-can");
+    if program.is_file() {
+        return Ok(program);
+    }
+    let mut download = Command::new("go");
+    let output = download
+        .args(["mod", "download", "-json", WHO_CAN])
+        .output()
+        .context("cannot run go")?;
+    let module: Value = serde_json::from_slice(&output.stdout)
+        .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
+    let sources = module.get("Dir").and_then(Value::as_str);
+    let sources = sources.with_context(|| format!("{WHO_CAN} cannot be had: {module}"))?;
+    let status = Command::new("go")
+        .args(["build", "-C", sources, "-o"])
+        .arg(&program)
+        .arg("./cmd/kubectl-who-can")
+        .envs(binaries::GO_ENVIRONMENT)
+        .status()?;
+    ensure!(status.success(), "{WHO_CAN} does not build");
+    Ok(program)
 }
 
 /// Runs a program to its end. Gives the time from start to end and its peak memory in kilobytes.
