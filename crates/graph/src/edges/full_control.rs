@@ -1,0 +1,26 @@
+use crate::build::{Held, Link, World};
+use crate::edge::{Leg, Reach, Rule, Versions, edge};
+use crate::node::{Area, Node};
+use crate::right::Right;
+
+edge! {
+    /// A rule that allows every verb on every resource of every group is full control where it is bound.
+    ///
+    /// Bound by a ClusterRoleBinding it is the cluster; bound by a RoleBinding it is everything in the namespace. What
+    /// leads there by a longer way (binding oneself a role, becoming somebody else) are steps of their own.
+    "full-control", "do everything", effort 0, Versions::ALL, Rule::Rights { legs: LEGS, link }
+}
+
+static LEGS: &[Leg] = &[Leg {
+    rights: &[Right::new("*", "*", &["*"])],
+    reach: Reach::Namespace,
+    by_name: false,
+}];
+
+fn link(held: &Held<'_>, _: &World<'_>, link: &mut Link<'_>) {
+    let to = match &*held.scope {
+        "" => Node::Cluster,
+        _ => Node::area(Area::Namespace, &held.scope),
+    };
+    link.edge(held.subject, to, held.condition(None));
+}

@@ -1,0 +1,29 @@
+use crate::build::{Link, World};
+use crate::edge::{Rule, Versions, edge};
+use crate::node::Node;
+
+edge! {
+    /// Members have what their groups have.
+    ///
+    /// The API server puts every service account into `system:serviceaccounts`, `system:serviceaccounts:NAMESPACE` and
+    /// `system:authenticated`, and every user into `system:authenticated`; anonymous requests are in
+    /// `system:unauthenticated`. Groups of people come with their login and are known from a memberships file alone.
+    "member-of", "act as a member of the group", effort 0, Versions::ALL, Rule::Objects(link)
+}
+
+fn link(world: &World<'_>, link: &mut Link<'_>) {
+    let accounts = world.snapshot.service_accounts.iter().map(|account| {
+        Node::service_account(&account.metadata.namespace, &account.metadata.name)
+    });
+    let mut members: std::collections::BTreeSet<Node> = accounts.collect();
+    members.extend(world.subjects().cloned());
+    members.extend(world.users_with_groups());
+    for member in members {
+        for group in world.groups_of(&member) {
+            let group = Node::Group { name: group };
+            if !world.bindings_of(&group).is_empty() || group.is_masters() {
+                link.always(&member, group);
+            }
+        }
+    }
+}

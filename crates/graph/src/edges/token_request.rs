@@ -1,0 +1,23 @@
+use crate::build::{Held, Link, World};
+use crate::edge::{Leg, Reach, Rule, Versions, edge};
+use crate::edges::service_accounts_in_reach;
+use crate::right::Right;
+
+edge! {
+    /// Ask the API server for a token of a service account.
+    ///
+    /// `create` on `serviceaccounts/token` gives a token for any audience. Names count: a rule with names gives tokens
+    /// of the service accounts of these names. A request with `dryRun=All` changes nothing and still answers with a
+    /// token that works.
+    "token-request", "get a token of a service account", effort 1, Versions::ALL, Rule::Rights { legs: LEGS, link }
+}
+
+static LEGS: &[Leg] = &[Leg {
+    rights: &[Right::new("", "serviceaccounts/token", &["create"])],
+    reach: Reach::Namespace,
+    by_name: true,
+}];
+
+fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    service_accounts_in_reach(held, world, link);
+}

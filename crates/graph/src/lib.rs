@@ -1,0 +1,25 @@
+//! Who can become whom, by which steps, and the smallest change that stops it.
+//!
+//! A [`Graph`] has a [`Node`] for everything that an attacker can be, hold or control, and an edge for every step from
+//! one to another. Each kind of step ([`EdgeKind`]) is one file under `edges/`, with its precondition, its versions and
+//! the page that explains it. Every edge knows what it rests on, so that the graph can say what would close it.
+//!
+//! Pure: a snapshot in, values out.
+
+mod build;
+mod condition;
+mod edge;
+mod edges;
+mod graph;
+mod node;
+mod right;
+mod search;
+mod world;
+
+pub use condition::{Atom, AtomId};
+pub use edge::{EdgeKind, Versions};
+pub use edges::EDGES;
+pub use graph::{EdgeId, Graph, NodeId, Step};
+pub use node::{Area, Node};
+pub use right::{Names, Right};
+pub use search::{Path, Reach};

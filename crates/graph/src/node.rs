@@ -1,0 +1,195 @@
+use std::fmt;
+
+use bailiwick_core::{ObjectRef, Str, Subject, names};
+use serde::Serialize;
+
+/// Somebody or something that an attacker can be, hold or control.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(tag = "node", rename_all = "camelCase")]
+pub enum Node {
+    /// A user.
+    User {
+        /// Its name.
+        name: Str,
+    },
+    /// Membership of a group.
+    Group {
+        /// Its name.
+        name: Str,
+    },
+    /// A service account.
+    ServiceAccount {
+        /// Its namespace.
+        namespace: Str,
+        /// Its name.
+        name: Str,
+    },
+    /// Code that runs in a pod, or in every pod of a template.
+    Workload(ObjectRef),
+    /// Root on a node.
+    Machine {
+        /// The node's name.
+        name: Str,
+    },
+    /// What a Secret holds.
+    Secret {
+        /// Its namespace.
+        namespace: Str,
+        /// Its name.
+        name: Str,
+    },
+    /// The rights of a role, bound to oneself.
+    Role {
+        /// The Role or ClusterRole.
+        role: ObjectRef,
+        /// Where it holds; empty is the whole cluster.
+        namespace: Str,
+    },
+    /// Everything of a kind within a scope, so that a right to many things is one edge and not one each.
+    Area {
+        /// What of.
+        area: Area,
+        /// The namespace; empty is the whole cluster.
+        namespace: Str,
+    },
+    /// Full control of the cluster: everything is allowed, or nothing stands in the way of making it so.
+    Cluster,
+}
+
+/// What an area is everything of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Area {
+    /// Being any service account.
+    ServiceAccounts,
+    /// Running code in any pod that is there.
+    Pods,
+    /// Starting pods of one's own.
+    NewPods,
+    /// Reading any Secret.
+    Secrets,
+    /// Root on any node.
+    Machines,
+    /// Being any user, service accounts excepted.
+    Users,
+    /// Being in any group, `system:masters` included.
+    Groups,
+    /// Full control of a namespace.
+    Namespace,
+}
+
+impl Node {
+    /// The node of a subject.
+    pub fn of(subject: &Subject) -> Self {
+        match subject {
+            Subject::User { name } => match Subject::from_user_name(name) {
+                Subject::ServiceAccount { namespace, name } => Self::ServiceAccount {
+                    namespace: namespace.into(),
+                    name: name.into(),
+                },
+                _ => Self::User {
+                    name: name.as_str().into(),
+                },
+            },
+            Subject::Group { name } => Self::Group {
+                name: name.as_str().into(),
+            },
+            Subject::ServiceAccount { namespace, name } => Self::ServiceAccount {
+                namespace: namespace.as_str().into(),
+                name: name.as_str().into(),
+            },
+        }
+    }
+
+    /// A group.
+    pub fn group(name: &str) -> Self {
+        Self::Group { name: name.into() }
+    }
+
+    /// A service account.
+    pub fn service_account(namespace: &Str, name: &Str) -> Self {
+        Self::ServiceAccount {
+            namespace: namespace.clone(),
+            name: name.clone(),
+        }
+    }
+
+    /// Everything of a kind in a namespace, or (empty) in the cluster.
+    pub fn area(area: Area, namespace: &Str) -> Self {
+        Self::Area {
+            area,
+            namespace: namespace.clone(),
+        }
+    }
+
+    /// Whether this is membership of `system:masters`.
+    pub(crate) fn is_masters(&self) -> bool {
+        matches!(self, Self::Group { name } if **name == *names::MASTERS)
+    }
+
+    /// The groups whose rights somebody who is this node has by that, without anybody writing it down.
+    pub fn implied_groups(&self) -> Vec<Str> {
+        match self {
+            Self::ServiceAccount { namespace, .. } => vec![
+                format!("{}:{namespace}", names::SERVICE_ACCOUNTS).into(),
+                names::SERVICE_ACCOUNTS.into(),
+                names::AUTHENTICATED.into(),
+            ],
+            Self::User { name } if **name == *names::ANONYMOUS => {
+                vec![names::UNAUTHENTICATED.into()]
+            }
+            Self::User { .. } => vec![names::AUTHENTICATED.into()],
+            Self::Group { name } => match &**name {
+                names::AUTHENTICATED | names::UNAUTHENTICATED => Vec::new(),
+                name if name.starts_with(&format!("{}:", names::SERVICE_ACCOUNTS)) => {
+                    vec![names::SERVICE_ACCOUNTS.into(), names::AUTHENTICATED.into()]
+                }
+                _ => vec![names::AUTHENTICATED.into()],
+            },
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Area {
+    fn words(self) -> &'static str {
+        match self {
+            Self::ServiceAccounts => "every service account",
+            Self::Pods => "code in every pod",
+            Self::NewPods => "new pods",
+            Self::Secrets => "every Secret",
+            Self::Machines => "every node",
+            Self::Users => "every user",
+            Self::Groups => "every group",
+            Self::Namespace => "full control",
+        }
+    }
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User { name } => write!(f, "user {name}"),
+            Self::Group { name } => write!(f, "group {name}"),
+            Self::ServiceAccount { namespace, name } => {
+                write!(f, "service account {namespace}/{name}")
+            }
+            Self::Workload(object) => write!(f, "{object}"),
+            Self::Machine { name } => write!(f, "node {name}"),
+            Self::Secret { namespace, name } => write!(f, "Secret {namespace}/{name}"),
+            Self::Role { role, namespace } if namespace.is_empty() => {
+                write!(f, "the rights of {role} in the cluster")
+            }
+            Self::Role { role, namespace } => {
+                write!(f, "the rights of {role} in namespace {namespace}")
+            }
+            Self::Area { area, namespace } if namespace.is_empty() => {
+                write!(f, "{} of the cluster", area.words())
+            }
+            Self::Area { area, namespace } => {
+                write!(f, "{} of namespace {namespace}", area.words())
+            }
+            Self::Cluster => f.write_str("full control of the cluster"),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Paths through the graph.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashSet};
+
+use crate::condition::AtomId;
+use crate::graph::{Edge, EdgeId, Graph, NodeId};
+
+/// Steps from one node to another, each starting where the one before ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Path {
+    /// Where it starts.
+    pub from: NodeId,
+    /// The steps.
+    pub edges: Vec<EdgeId>,
+    /// The effort of all steps together.
+    pub effort: u32,
+}
+
+/// How far each node is from the nodes that were asked about, or on the way to them.
+#[derive(Clone, Debug)]
+pub struct Reach {
+    /// Effort and the edge to take, by node; the edge is missing at the nodes that were asked about.
+    by_node: Vec<Option<(u32, Option<EdgeId>)>>,
+}
+
+/// States that one search for several paths may visit. Far more than any search has needed; beyond it the search ends
+/// with the paths that it has.
+const MOST_STATES: usize = 2_000_000;
+
+/// A node on a path in the making: how it was reached, and the effort so far.
+#[derive(Clone, Copy)]
+struct State {
+    node: NodeId,
+    /// The edge that led here and the state where it starts.
+    by: Option<(EdgeId, usize)>,
+    effort: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Forward,
+    Backward,
+}
+
+impl Graph {
+    /// What can be reached from `sources`, with the least effort for each node.
+    pub fn reach(&self, sources: &[NodeId]) -> Reach {
+        self.spread(sources, Direction::Forward, &|_| false)
+    }
+
+    /// What can reach `target`, with the least effort for each node.
+    pub fn reaching(&self, target: NodeId) -> Reach {
+        self.spread(&[target], Direction::Backward, &|_| false)
+    }
+
+    /// What can still reach `target` when the atoms for which `removed` says so are gone.
+    pub(crate) fn reaching_without(
+        &self,
+        target: NodeId,
+        removed: &impl Fn(AtomId) -> bool,
+    ) -> Reach {
+        self.spread(&[target], Direction::Backward, removed)
+    }
+
+    /// Dijkstra's algorithm.
+    fn spread(
+        &self,
+        starts: &[NodeId],
+        direction: Direction,
+        removed: &impl Fn(AtomId) -> bool,
+    ) -> Reach {
+        let mut reach = Reach {
+            by_node: vec![None; self.node_count()],
+        };
+        let mut heap = BinaryHeap::new();
+        for &start in starts {
+            reach.set(start, (0, None));
+            heap.push(Reverse((0, start)));
+        }
+        while let Some(Reverse((effort, node))) = heap.pop() {
+            if reach.effort(node) != Some(effort) {
+                continue;
+            }
+            let mut visit = |id: EdgeId, edge: &Edge, next: NodeId| {
+                let further = effort.saturating_add(edge.kind.effort);
+                let better = reach.effort(next).is_none_or(|known| further < known);
+                if better && self.condition_of(edge).holds(removed) {
+                    reach.set(next, (further, Some(id)));
+                    heap.push(Reverse((further, next)));
+                }
+            };
+            match direction {
+                Direction::Forward => {
+                    self.outgoing(node)
+                        .for_each(|(id, edge)| visit(id, edge, edge.to));
+                }
+                Direction::Backward => {
+                    self.incoming(node)
+                        .for_each(|(id, edge)| visit(id, edge, edge.from));
+                }
+            }
+        }
+        reach
+    }
+
+    /// The path of least effort from `source` to where `reaching` leads.
+    pub fn path(&self, source: NodeId, reaching: &Reach) -> Option<Path> {
+        let effort = reaching.effort(source)?;
+        let mut path = Path {
+            from: source,
+            edges: Vec::new(),
+            effort,
+        };
+        let mut node = source;
+        while let Some(id) = reaching.next(node) {
+            path.edges.push(id);
+            node = self.edge(id)?.to;
+        }
+        Some(path)
+    }
+
+    /// Up to `count` paths from `source` to `target` that visit no node twice, those of least effort first.
+    ///
+    /// A best-first search in which what is left of each path is known exactly, so that it visits little beyond the
+    /// paths that it finds.
+    pub fn paths(&self, source: NodeId, target: NodeId, count: usize) -> Vec<Path> {
+        let left = self.reaching(target);
+        let mut found = Vec::new();
+        let Some(least) = left.effort(source) else {
+            return found;
+        };
+        let mut states = vec![State {
+            node: source,
+            by: None,
+            effort: 0,
+        }];
+        let mut heap = BinaryHeap::from([Reverse((least, 0_usize))]);
+        while let Some(Reverse((_, state))) = heap.pop() {
+            let Some(&State { node, effort, .. }) = states.get(state) else {
+                break;
+            };
+            if node == target {
+                found.push(unwind(source, &states, state));
+                if found.len() == count {
+                    break;
+                }
+                continue;
+            }
+            let visited = visited(&states, state);
+            for (id, edge) in self.outgoing(node) {
+                let Some(rest) = left.effort(edge.to) else {
+                    continue;
+                };
+                if visited.contains(&edge.to) || states.len() >= MOST_STATES {
+                    continue;
+                }
+                let so_far = effort.saturating_add(edge.kind.effort);
+                heap.push(Reverse((so_far.saturating_add(rest), states.len())));
+                states.push(State {
+                    node: edge.to,
+                    by: Some((id, state)),
+                    effort: so_far,
+                });
+            }
+        }
+        found
+    }
+}
+
+fn unwind(source: NodeId, states: &[State], end: usize) -> Path {
+    let edges: Vec<EdgeId> = back(states, end)
+        .filter_map(|state| Some(state.by?.0))
+        .collect();
+    let effort = states.get(end).map_or(0, |state| state.effort);
+    Path {
+        from: source,
+        edges: edges.into_iter().rev().collect(),
+        effort,
+    }
+}
+
+fn visited(states: &[State], end: usize) -> HashSet<NodeId> {
+    back(states, end).map(|state| state.node).collect()
+}
+
+/// A state and those before it.
+fn back(states: &[State], end: usize) -> impl Iterator<Item = &State> {
+    std::iter::successors(states.get(end), |state| states.get(state.by?.1))
+}
+
+impl Reach {
+    /// The least effort between this node and those that were asked about; `None` where there is no way.
+    pub fn effort(&self, node: NodeId) -> Option<u32> {
+        self.by_node
+            .get(node.0 as usize)
+            .copied()
+            .flatten()
+            .map(|(effort, _)| effort)
+    }
+
+    /// The edge to take at this node.
+    fn next(&self, node: NodeId) -> Option<EdgeId> {
+        self.by_node
+            .get(node.0 as usize)
+            .copied()
+            .flatten()
+            .and_then(|(_, edge)| edge)
+    }
+
+    /// The nodes with a way, those that were asked about included.
+    pub fn nodes(&self) -> impl Iterator<Item = (NodeId, u32)> {
+        (0..)
+            .map(NodeId)
+            .zip(&self.by_node)
+            .filter_map(|(node, known)| Some((node, (*known)?.0)))
+    }
+
+    fn set(&mut self, node: NodeId, value: (u32, Option<EdgeId>)) {
+        if let Some(known) = self.by_node.get_mut(node.0 as usize) {
+            *known = Some(value);
+        }
+    }
+}

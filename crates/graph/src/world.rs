@@ -1,0 +1,182 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use bailiwick_core::{Kind, ObjectRef, Str, Subject};
+use bailiwick_model::{Binding, Role, Snapshot, Workload};
+
+use crate::node::Node;
+
+/// The cluster with what edges want to look up.
+pub(crate) struct World<'a> {
+    /// The cluster.
+    pub(crate) snapshot: &'a Snapshot,
+    /// Every namespace that exists or that something lives in.
+    pub(crate) namespaces: BTreeSet<Str>,
+    /// Service accounts by name: their namespaces.
+    accounts: HashMap<&'a str, Vec<&'a Str>>,
+    /// Bindings by whom they name, with the position of the subject.
+    held: HashMap<Node, Vec<(&'a Binding, u32)>>,
+    /// Bindings by role.
+    bound: HashMap<ObjectRef, Vec<&'a Binding>>,
+    /// Groups of users, beyond those that Kubernetes adds by itself.
+    memberships: BTreeMap<Str, Vec<Str>>,
+    /// Whether there are pods, so that templates are only plans.
+    has_pods: bool,
+}
+
+impl<'a> World<'a> {
+    pub(crate) fn new(snapshot: &'a Snapshot, memberships: BTreeMap<Str, Vec<Str>>) -> Self {
+        let mut world = Self {
+            snapshot,
+            namespaces: BTreeSet::new(),
+            accounts: HashMap::new(),
+            held: HashMap::new(),
+            bound: HashMap::new(),
+            memberships,
+            has_pods: snapshot.workloads.contains_key(&Kind::Pod),
+        };
+        for binding in snapshot.bindings.iter() {
+            if let Some(role) = binding.role() {
+                world.bound.entry(role).or_default().push(binding);
+            }
+            for (position, subject) in (0..).zip(binding.subjects.iter()) {
+                if let Some(subject) = subject.subject(&binding.metadata.namespace) {
+                    let node = Node::of(&subject);
+                    world
+                        .held
+                        .entry(node)
+                        .or_default()
+                        .push((binding, position));
+                }
+            }
+        }
+        for account in snapshot.service_accounts.iter() {
+            let metadata = &account.metadata;
+            world
+                .accounts
+                .entry(&metadata.name)
+                .or_default()
+                .push(&metadata.namespace);
+        }
+        world.namespaces = world.find_namespaces();
+        world
+    }
+
+    fn find_namespaces(&self) -> BTreeSet<Str> {
+        let snapshot = self.snapshot;
+        let named = snapshot
+            .namespaces
+            .iter()
+            .map(|namespace| &namespace.metadata.name);
+        let bindings = snapshot
+            .bindings
+            .iter()
+            .map(|object| &object.metadata.namespace);
+        let accounts = snapshot
+            .service_accounts
+            .iter()
+            .map(|object| &object.metadata.namespace);
+        let workloads = snapshot
+            .all_workloads()
+            .map(|object| &object.metadata.namespace);
+        let secrets = snapshot
+            .secrets
+            .iter()
+            .map(|object| &object.metadata.namespace);
+        let all = named
+            .chain(bindings)
+            .chain(accounts)
+            .chain(workloads)
+            .chain(secrets);
+        all.filter(|namespace| !namespace.is_empty())
+            .cloned()
+            .collect()
+    }
+
+    /// The minor version of Kubernetes, where it is known.
+    pub(crate) fn minor(&self) -> Option<u16> {
+        self.snapshot.cluster.minor
+    }
+
+    /// Everybody whom a binding names.
+    pub(crate) fn subjects(&self) -> impl Iterator<Item = &Node> {
+        self.held.keys()
+    }
+
+    /// The bindings that name this node.
+    pub(crate) fn bindings_of(&self, node: &Node) -> &[(&'a Binding, u32)] {
+        self.held.get(node).map_or(&[], Vec::as_slice)
+    }
+
+    /// The bindings that give this role.
+    pub(crate) fn bindings_of_role(&self, role: &ObjectRef) -> &[&'a Binding] {
+        self.bound.get(role).map_or(&[], Vec::as_slice)
+    }
+
+    /// The role, where it exists.
+    pub(crate) fn role(&self, role: &ObjectRef) -> Option<&'a Role> {
+        self.snapshot.roles.get(&role.namespace, &role.name)
+    }
+
+    /// The namespaces of a scope: one, or where it is empty all.
+    pub(crate) fn namespaces_in(&self, scope: &Str) -> Vec<Str> {
+        if scope.is_empty() {
+            self.namespaces.iter().cloned().collect()
+        } else {
+            vec![scope.clone()]
+        }
+    }
+
+    /// The namespaces of a scope that have a service account of this name.
+    pub(crate) fn namespaces_with_account(&self, scope: &str, name: &str) -> Vec<Str> {
+        let namespaces = self.accounts.get(name).map_or(&[][..], Vec::as_slice);
+        let inside = namespaces
+            .iter()
+            .filter(|own| scope.is_empty() || &****own == scope);
+        inside.map(|&namespace| namespace.clone()).collect()
+    }
+
+    /// The users that the memberships name.
+    pub(crate) fn users_with_groups(&self) -> impl Iterator<Item = Node> {
+        self.memberships.keys().map(|name| {
+            Node::of(&Subject::User {
+                name: name.to_string(),
+            })
+        })
+    }
+
+    /// Every group that somebody who is this node is in.
+    pub(crate) fn groups_of(&self, node: &Node) -> Vec<Str> {
+        let known = match node {
+            Node::User { name } => self.memberships.get(name).map_or(&[][..], Vec::as_slice),
+            Node::ServiceAccount { namespace, name } => {
+                let user = Subject::ServiceAccount {
+                    namespace: namespace.to_string(),
+                    name: name.to_string(),
+                };
+                let groups = user
+                    .user_name()
+                    .and_then(|name| self.memberships.get(&*name));
+                groups.map_or(&[][..], Vec::as_slice)
+            }
+            _ => &[],
+        };
+        known.iter().cloned().chain(node.implied_groups()).collect()
+    }
+
+    /// The pod of this name, or where no pods are known the template.
+    pub(crate) fn workload(&self, namespace: &str, name: &str) -> Option<&'a Workload> {
+        let mut stores = self.snapshot.workloads.iter();
+        stores.find_map(|(kind, store)| {
+            let runs = !self.has_pods || *kind == Kind::Pod;
+            store.get(namespace, name).filter(|_| runs)
+        })
+    }
+
+    /// What runs: pods, or where no pods are known the templates that will make some.
+    pub(crate) fn workloads(&self) -> impl Iterator<Item = &'a Workload> {
+        let has_pods = self.has_pods;
+        self.snapshot
+            .all_workloads()
+            .filter(move |workload| !has_pods || workload.kind == Kind::Pod)
+    }
+}
