@@ -89,10 +89,12 @@ fn rows(section: &str) -> Vec<Row> {
         let cells: Vec<&str> = line.split('|').collect();
         let link = cells.get(2)?.split_once("](")?.1;
         let (file, rest) = link.split_once(')')?;
+        let cell = cells.get(3)?;
         Some(Row {
             file: file.to_owned(),
             object: quoted(rest),
-            finding: quoted(cells.get(3)?)?,
+            finding: quoted(cell)?,
+            above_low: cell.contains("above low"),
         })
     };
     text.lines().filter_map(row).collect()

@@ -130,8 +130,10 @@ impl<'a> Spec<'a> {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        std::os::unix::fs::symlink(root().join("examples"), directory.path().join("examples"))
-            .unwrap();
+        if block.body.iter().any(|line| line.contains("examples/")) {
+            let link = directory.path().join("examples");
+            std::os::unix::fs::symlink(root().join("examples"), link).unwrap();
+        }
         let mut result = Vec::new();
         let starts = |line: &&str| line.starts_with("$ ");
         if !block.body.first().is_some_and(starts) {

@@ -25,6 +25,7 @@ const CRATES: &[(&str, Layer)] = &[
     ("bailiwick-diag", Layer::Words),
     ("bailiwick-model", Layer::Engines),
     ("bailiwick-rbac", Layer::Engines),
+    ("bailiwick-graph", Layer::Engines),
     ("bailiwick-posture", Layer::Engines),
     ("bailiwick-input", Layer::Adapters),
     ("bailiwick-kube", Layer::Adapters),
