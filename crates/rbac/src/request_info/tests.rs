@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 /// `VERB [GROUP/]VERSION resource[/sub] ns=NAMESPACE name=NAME`, with what is empty left out; or `VERB PATH`.
@@ -311,5 +313,17 @@ fn label_selectors() {
         "a===b",
     ] {
         check(text, false);
+    }
+}
+
+proptest! {
+    /// Whatever comes from outside is read or refused.
+    #[test]
+    fn never_panics(method in any::<String>(), path in any::<String>(), query in any::<String>()) {
+        let _ = request_info(&method, &path);
+        let _ = request_info("GET", &format!("/{path}?{query}"));
+        let _ = request_info("GET", &format!("/api/v1/pods?fieldSelector={query}&labelSelector={path}"));
+        selector::is_label_selector(&path);
+        let _ = selector::required_field(&query, "metadata.name");
     }
 }

@@ -15,6 +15,8 @@ mod covers;
 mod escalation;
 mod impersonation;
 mod live;
+mod live_impersonation;
+mod live_writes;
 mod made_up_impersonation;
 mod more_points;
 mod points;
