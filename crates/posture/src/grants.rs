@@ -177,7 +177,10 @@ impl<'a> Cause<'a> {
         if let (None, Some(holder)) = (self.binding, self.holders.first()) {
             finding = finding.at(holder.place().label("given away here"));
         }
-        finding.evidence = bounded(self.holders.iter().map(Holder::fact));
+        // The message names the few subjects of one binding already.
+        if self.binding.is_none() || self.holders.len() > 3 {
+            finding.evidence = facts(&self.holders);
+        }
         finding
     }
 

@@ -78,7 +78,8 @@ impl<'a> Scan<'a> {
 
     /// Whether the API server gives what this rule allows to this role by default.
     pub(crate) fn is_default_rule(&self, role: &Role, rule: &PolicyRule) -> bool {
-        self.is_default(&role.object_ref())
+        let untouched = role.aggregation.is_none() && self.is_default(&role.object_ref());
+        untouched
             || self.default_role(role).is_some_and(|default| {
                 default.rules.contains(rule)
                     || covers(&default.rules, std::slice::from_ref(rule)).covered

@@ -1,8 +1,10 @@
 //! Runs one check over manifests.
 
+use std::io::Write as _;
 use std::sync::LazyLock;
 
 use bailiwick_diag::Finding;
+use bailiwick_input::{Defaults, LoadOptions, Source, load};
 use bailiwick_model::{ApiTable, Snapshot};
 use bailiwick_rbac::Engine;
 
@@ -29,29 +31,18 @@ pub(crate) fn found(check: Check, snapshot: Snapshot) -> Vec<Finding> {
     crate::scan_with(&[check], &Engine::new(snapshot), &API)
 }
 
-/// TEMP
+/// The objects of these manifests; none may get lost.
+#[track_caller]
 pub(crate) fn snapshot(manifests: &str) -> Snapshot {
-    use bailiwick_model::*;
-    let mut snapshot = Snapshot::default();
-    let mut names = Interner::default();
-    for object in defaults(37).unwrap() {
-        snapshot.apply(Delta::Upsert(
-            Box::new(object),
-            Origin::Default { minor: 37 },
-        ));
-    }
-    for text in manifests.split("---\n").filter(|t| !t.trim().is_empty()) {
-        let value: Value = serde_saphyr::from_str(text).unwrap();
-        let decoded = decode(value, &mut names);
-        let object = decoded
-            .object
-            .unwrap_or_else(|| panic!("{text} {:?}", decoded.issues));
-        snapshot.apply(Delta::Upsert(Box::new(object), Origin::Live));
-    }
-    for delta in bailiwick_rbac::aggregation::aggregate(&snapshot).deltas(&snapshot) {
-        snapshot.apply(delta);
-    }
-    snapshot
+    let mut file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    file.write_all(manifests.as_bytes()).unwrap();
+    let options = LoadOptions {
+        defaults: Defaults::Minor(37),
+        ..LoadOptions::default()
+    };
+    let loaded = load(&[Source::Path(file.path().to_owned())], &options);
+    assert_eq!(loaded.snapshot.gaps, [], "{:?}", loaded.findings);
+    loaded.snapshot
 }
 
 #[track_caller]

@@ -1,11 +1,10 @@
 use std::collections::BTreeSet;
 
-use bailiwick_core::Kind;
-use bailiwick_core::ObjectRef;
 use bailiwick_diag::{Finding, Place};
 use bailiwick_model::Role;
 
 use crate::check::check;
+use crate::grants::{facts, holders_of};
 use crate::rights::dangers;
 use crate::scan::Scan;
 use crate::words::quoted;
@@ -48,14 +47,21 @@ fn run(scan: &Scan<'_>) -> Vec<Finding> {
         for role in scan.snapshot.roles.in_namespace("") {
             let gathered = scan.gathers(selectors, role);
             if gathered && role.aggregation.is_none() && scan.default_role(role).is_none() {
-                findings.extend(added(role, &target.metadata.name, &usual));
+                findings.extend(added(scan, role, target, &usual));
             }
         }
     }
     findings
 }
 
-fn added(role: &Role, target: &str, usual: &BTreeSet<&str>) -> Vec<Finding> {
+fn added<'a>(
+    scan: &Scan<'a>,
+    role: &Role,
+    target: &'a Role,
+    usual: &BTreeSet<&str>,
+) -> Vec<Finding> {
+    let bindings = scan.bindings_of(target).iter();
+    let holders: Vec<_> = bindings.flat_map(|binding| holders_of(binding)).collect();
     let finding = |(position, rule): (usize, _)| {
         let new: Vec<&str> = dangers(rule)
             .into_iter()
@@ -67,11 +73,12 @@ fn added(role: &Role, target: &str, usual: &BTreeSet<&str>) -> Vec<Finding> {
         let message = format!(
             "{} lets everybody with {} {}",
             quoted(&role.object_ref()),
-            quoted(&ObjectRef::new(Kind::ClusterRole, "", target)),
+            quoted(&target.object_ref()),
             new.join("; ")
         );
         let place = Place::field(role.object_ref(), format!("/rules/{position}"));
-        let finding = Finding::new(CHECK.id, CHECK.severity, message).at(place);
+        let mut finding = Finding::new(CHECK.id, CHECK.severity, message).at(place);
+        finding.evidence = facts(&holders);
         Some(
             finding.help("take the label or the rule away, and bind the role to those who need it"),
         )
@@ -82,7 +89,7 @@ fn added(role: &Role, target: &str, usual: &BTreeSet<&str>) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::CHECK;
-    use crate::testing::check;
+    use crate::testing::{binding, check, found, snapshot};
 
     fn labelled(target: &str, rule: &str) -> String {
         format!(
@@ -111,6 +118,19 @@ mod tests {
                 "high /rules/0: ClusterRole `extra` lets everybody with ClusterRole `edit` bind roles whose rights the \
                writer does not have",
             ],
+        );
+    }
+
+    #[test]
+    fn who_has_the_role_is_evidence() {
+        let manifests = labelled(
+            "view",
+            "{apiGroups: [''], resources: [secrets], verbs: [get]}",
+        ) + &binding("", "all", "ClusterRole view", "Group dev");
+        let findings = found(CHECK, snapshot(&manifests));
+        assert_eq!(
+            findings[0].evidence,
+            ["group:dev through ClusterRoleBinding all"]
         );
     }
 

@@ -1,10 +1,12 @@
+use bailiwick_core::Str;
 use bailiwick_diag::{Finding, Severity};
+use bailiwick_model::PolicyRule;
 
 use crate::check::check;
 use crate::grants::{Cause, Live};
 use crate::rights::{BIND, WRITE_BINDINGS};
-use crate::scan::Scan;
-use crate::words::{lower, ticked};
+use crate::scan::{Scan, is_sovereign};
+use crate::words::ticked;
 
 check! {
     /// The API server lets nobody bind a role whose rights they do not have themselves. The verb `bind` on roles or
@@ -13,6 +15,7 @@ check! {
     ///
     /// `bind` is checked in the namespace of the binding that is written, so that `bind` on clusterroles given by a
     /// RoleBinding works there. Without a right to write bindings it has no effect; it is reported as less severe then.
+    /// `bind` on named roles is reported where one of them is full control of the cluster.
     ///
     /// ## Example
     ///
@@ -36,9 +39,12 @@ check! {
 }
 
 fn run(scan: &Scan<'_>) -> Vec<Finding> {
-    let find = |rule: &_| {
+    let find = |rule: &PolicyRule| {
         let position = BIND.iter().find_map(|bind| bind.named_in(rule))?;
-        Some(format!("resources/{position}"))
+        let powerful = |name: &Str| scan.snapshot.roles.get("", name).is_some_and(is_sovereign);
+        let names = &rule.resource_names;
+        let reported = names.is_empty() || names.iter().any(powerful);
+        reported.then(|| format!("resources/{position}"))
     };
     let causes = scan.causes(Live::Anywhere, find);
     causes.iter().map(|cause| finding(scan, cause)).collect()
@@ -61,9 +67,6 @@ fn finding(scan: &Scan<'_>, cause: &Cause<'_>) -> Finding {
         false => ticked(&**names),
     };
     let mut severity = cause.by_reach(CHECK.severity);
-    if !names.is_empty() {
-        severity = lower(lower(severity));
-    }
     if writer.is_none() {
         severity = severity.min(Severity::Low);
     }
@@ -84,7 +87,7 @@ mod tests {
 
     const BIND: &str =
         "{apiGroups: [rbac.authorization.k8s.io], resources: [clusterroles], verbs: [bind]}";
-    const NAMED: &str = "{apiGroups: [rbac.authorization.k8s.io], resources: [clusterroles], verbs: [bind], resourceNames: [view]}";
+    const NAMED: &str = "{apiGroups: [rbac.authorization.k8s.io], resources: [clusterroles], verbs: [bind], resourceNames: [view, cluster-admin]}";
     const WRITE: &str =
         "{apiGroups: [rbac.authorization.k8s.io], resources: [rolebindings], verbs: [create]}";
 
@@ -108,7 +111,7 @@ mod tests {
             CHECK,
             &bound_in("shop", &format!("{NAMED}\n{WRITE}")),
             &[
-                "low /rules/0/resources/0: ClusterRole `r` lets `group:dev` bind `view` in namespace `shop`",
+                "high /rules/0/resources/0: ClusterRole `r` lets `group:dev` bind `view` and `cluster-admin` in namespace `shop`",
             ],
         );
     }
@@ -121,6 +124,16 @@ mod tests {
             &[
                 "low /rules/0/resources/0: ClusterRole `r` lets `group:dev` bind any role in the whole cluster",
             ],
+        );
+    }
+
+    #[test]
+    fn roles_of_no_great_power() {
+        let harmless = NAMED.replace(", cluster-admin", "");
+        check(
+            CHECK,
+            &bound_in("shop", &format!("{harmless}\n{WRITE}")),
+            &[],
         );
     }
 

@@ -2,7 +2,7 @@ use bailiwick_core::{Request, ResourceRequest, Subject, UserInfo};
 use bailiwick_diag::{Finding, Severity};
 
 use crate::check::check;
-use crate::grants::Live;
+use crate::grants::{Cause, Live};
 use crate::rights::{APPROVE_REQUESTS, CREATE_REQUESTS};
 use crate::scan::Scan;
 
@@ -12,7 +12,8 @@ check! {
     /// bindings: `create` on certificatesigningrequests, `update` or `patch` on certificatesigningrequests/approval, and
     /// `approve` on the signer. Whoever holds all three makes credentials for anybody. They cannot be revoked.
     ///
-    /// A right to approve without the others is reported as less severe.
+    /// Whoever may approve for this signer without creating requests is reported as less severe; whoever may approve for
+    /// other signers only is not.
     ///
     /// ## Example
     ///
@@ -48,32 +49,43 @@ fn run(scan: &Scan<'_>) -> Vec<Finding> {
         Some(format!("resources/{position}"))
     };
     let causes = scan.causes(Live::ClusterWide, find);
-    let finding = |cause: &crate::grants::Cause<'_>| {
-        let maker = cause
-            .subjects()
-            .find(|subject| approves(scan, subject) && scan.holds(subject, "", &[CREATE_REQUESTS]));
-        let (severity, fact) = match maker {
-            Some(subject) => (
-                Severity::Critical,
-                format!(
-                    "{subject} can also create requests and approve for the signer {}",
-                    SIGNERS[0]
-                ),
+    causes
+        .iter()
+        .filter_map(|cause| finding(scan, cause))
+        .collect()
+}
+
+fn finding(scan: &Scan<'_>, cause: &Cause<'_>) -> Option<Finding> {
+    let approvers: Vec<Subject> = cause
+        .subjects()
+        .filter(|subject| approves(scan, subject))
+        .collect();
+    let first = approvers.first()?;
+    let maker = approvers
+        .iter()
+        .find(|subject| scan.holds(subject, "", &[CREATE_REQUESTS]));
+    let (severity, fact) = match maker {
+        Some(subject) => (
+            Severity::Critical,
+            format!(
+                "{subject} can also create requests and approve for the signer {}",
+                SIGNERS[0]
             ),
-            None => (
-                Severity::Low,
-                format!(
-                    "nobody of them can both create requests and approve for the signer {}",
-                    SIGNERS[0]
-                ),
+        ),
+        None => (
+            Severity::Low,
+            format!(
+                "{first} can approve for the signer {}, but creates no requests",
+                SIGNERS[0]
             ),
-        };
-        cause
-            .finding(&CHECK, severity, "approve certificate requests")
-            .because(fact)
-            .help("limit `approve` on signers to the one that is needed, and let nobody both create and approve")
+        ),
     };
-    causes.iter().map(finding).collect()
+    let finding = cause
+        .finding(&CHECK, severity, "approve certificate requests")
+        .because(fact);
+    Some(finding.help(
+        "limit `approve` on signers to the one that is needed, and let nobody both create and approve",
+    ))
 }
 
 /// As the API server asks before it stores an approval: the signer's name, then the wildcard of its domain.
@@ -132,9 +144,9 @@ mod tests {
         let low = "low /rules/0/resources/0: ClusterRole `r` lets `group:dev` approve certificate requests in the \
                    whole cluster";
         check(CHECK, &bound(&[APPROVAL, SIGNER].join("\n")), &[low]);
-        check(CHECK, &bound(&[APPROVAL, CREATE].join("\n")), &[low]);
+        check(CHECK, &bound(&[APPROVAL, CREATE].join("\n")), &[]);
         let star = SIGNER.replace("kubernetes.io/*", "*");
-        check(CHECK, &bound(&[APPROVAL, CREATE, &star].join("\n")), &[low]);
+        check(CHECK, &bound(&[APPROVAL, CREATE, &star].join("\n")), &[]);
         check(CHECK, &bound(&[CREATE, SIGNER].join("\n")), &[]);
         check(
             CHECK,

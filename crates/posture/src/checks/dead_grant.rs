@@ -142,6 +142,14 @@ fn finding(scan: &Scan<'_>, role: &Role, position: usize, rule: &PolicyRule) -> 
     if dead.groups.iter().any(|(_, word)| &***word == "core") {
         finding = finding.because("the core group is written `\"\"`");
     }
+    if dead
+        .verbs
+        .iter()
+        .any(|(_, word)| word.contains(char::is_uppercase))
+    {
+        finding =
+            finding.because("verbs are compared letter by letter and are written in lower case");
+    }
     let hints = dead
         .resources
         .iter()

@@ -1,5 +1,5 @@
 use bailiwick_core::names;
-use bailiwick_diag::{Finding, Severity};
+use bailiwick_diag::Finding;
 use bailiwick_model::PolicyRule;
 
 use crate::check::check;
@@ -13,8 +13,8 @@ check! {
     /// `system:authenticated`; on `serviceaccounts` it is that service account with its groups; on `groups` it adds
     /// groups, `system:masters` among them.
     ///
-    /// Groups can be added only together with a user or service account. `impersonate` on groups alone has no effect;
-    /// it is reported as less severe then. Users and groups have no namespace: a RoleBinding does not give them.
+    /// Groups can be added only together with a user or service account: `impersonate` on groups alone has no effect and
+    /// is not reported. Users and groups have no namespace: a RoleBinding does not give them.
     ///
     /// ## Example
     ///
@@ -46,17 +46,14 @@ fn run(scan: &Scan<'_>) -> Vec<Finding> {
         Some(_) => None,
         None => accounts.named_in(rule).map(at),
     };
-    let mut findings = Vec::new();
-    for cause in scan.causes(Live::ClusterWide, cluster) {
-        findings.push(finding(scan, &cause));
-    }
-    for cause in scan.causes(Live::Anywhere, account) {
-        findings.push(finding(scan, &cause));
-    }
-    findings
+    let causes = scan.causes(Live::ClusterWide, cluster).into_iter();
+    causes
+        .chain(scan.causes(Live::Anywhere, account))
+        .filter_map(|cause| finding(scan, &cause))
+        .collect()
 }
 
-fn finding(scan: &Scan<'_>, cause: &Cause<'_>) -> Finding {
+fn finding(scan: &Scan<'_>, cause: &Cause<'_>) -> Option<Finding> {
     let rule = cause.rule;
     let kinds: Vec<&str> = rule
         .resources
@@ -64,6 +61,11 @@ fn finding(scan: &Scan<'_>, cause: &Cause<'_>) -> Finding {
         .map(|resource| &**resource)
         .filter(|resource| matches!(*resource, "users" | "groups" | "serviceaccounts"))
         .collect();
+    let only_groups = kinds.iter().all(|kind| *kind == "groups");
+    let somebody = |subject| scan.holds_anywhere(&subject, &IMPERSONATE_SUBJECT);
+    if only_groups && !cause.subjects().any(somebody) {
+        return None;
+    }
     let names = &rule.resource_names;
     let who = match names.is_empty() {
         true => format!("any of {}", few(&kinds)),
@@ -76,21 +78,11 @@ fn finding(scan: &Scan<'_>, cause: &Cause<'_>) -> Finding {
     if !names.is_empty() && !masters {
         severity = lower(lower(severity));
     }
-    let finding = cause.finding(&CHECK, severity, &format!("act as {who}"));
-    let finding =
-        finding.help("name who may be impersonated under `resourceNames`, or take it away");
-    let only_groups = kinds.iter().all(|kind| *kind == "groups");
-    if !only_groups
-        || cause
-            .subjects()
-            .any(|subject| scan.holds_anywhere(&subject, &IMPERSONATE_SUBJECT))
-    {
-        return finding;
-    }
-    Finding {
-        severity: Severity::Low,
-        ..finding.because("nobody of them can impersonate a user or service account, without which groups have no effect")
-    }
+    Some(
+        cause
+            .finding(&CHECK, severity, &format!("act as {who}"))
+            .help("name who may be impersonated under `resourceNames`, or take it away"),
+    )
 }
 
 #[cfg(test)]
@@ -140,9 +132,7 @@ mod tests {
         check(
             CHECK,
             &bound("{apiGroups: [''], resources: [groups], verbs: [impersonate]}"),
-            &[
-                "low /rules/0/resources/0: ClusterRole `r` lets `group:dev` act as any of groups in the whole cluster",
-            ],
+            &[],
         );
         check(
             CHECK,

@@ -93,5 +93,11 @@ mod tests {
             &binding("shop", "a", "ClusterRole edit", "Group dev"),
             &[],
         );
+        // What aggregation adds to a default role is another check's.
+        let added = "---\nkind: ClusterRole\napiVersion: rbac.authorization.k8s.io/v1\nmetadata:\n  name: extra\n  labels: \
+                     {rbac.authorization.k8s.io/aggregate-to-view: 'true'}\nrules:\n- {apiGroups: [''], resources: \
+                     [secrets], verbs: [get]}\n";
+        let everybody = binding("", "all", "ClusterRole view", "Group dev");
+        check(CHECK, &(everybody + added), &[]);
     }
 }

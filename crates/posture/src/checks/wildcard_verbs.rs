@@ -1,3 +1,4 @@
+use bailiwick_core::Str;
 use bailiwick_diag::Finding;
 use bailiwick_model::PolicyRule;
 
@@ -34,7 +35,8 @@ check! {
 fn run(scan: &Scan<'_>) -> Vec<Finding> {
     let find = |rule: &PolicyRule| {
         let position = rule.verbs.iter().position(|verb| &**verb == "*")?;
-        let listed = !rule.resources.is_empty() && rule.resources.iter().all(|r| &**r != "*");
+        let named = |resource: &Str| !resource.contains('*') || resource.starts_with("*/");
+        let listed = rule.resources.iter().all(|r| &**r != "*") && rule.resources.iter().any(named);
         (listed && rule.resource_names.is_empty()).then(|| format!("verbs/{position}"))
     };
     let finding = |cause: &crate::grants::Cause<'_>| {
