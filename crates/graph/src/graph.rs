@@ -132,12 +132,8 @@ impl Graph {
     }
 
     /// An atom.
-    pub(crate) fn atom_of(&self, id: AtomId) -> Option<&Atom> {
+    pub fn atom_of(&self, id: AtomId) -> Option<&Atom> {
         self.atoms.value(id.0)
-    }
-
-    pub(crate) fn atom_count(&self) -> usize {
-        self.atoms.values().len()
     }
 
     /// All edges, for those who list or draw them.

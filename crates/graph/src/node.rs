@@ -1,6 +1,7 @@
 use std::fmt;
+use std::str::FromStr;
 
-use bailiwick_core::{ObjectRef, Str, Subject, names};
+use bailiwick_core::{Kind, ObjectRef, Str, Subject, names};
 use serde::Serialize;
 
 /// Somebody or something that an attacker can be, hold or control.
@@ -101,6 +102,29 @@ impl Node {
         }
     }
 
+    /// How people write it, where they can: `sa:NAMESPACE/NAME`, `node:NAME`, `cluster`, ...
+    pub fn key(&self) -> Option<String> {
+        Some(match self {
+            Self::User { name } => format!("user:{name}"),
+            Self::Group { name } => format!("group:{name}"),
+            Self::ServiceAccount { namespace, name } => format!("sa:{namespace}/{name}"),
+            Self::Workload(object) => {
+                let kind = object.kind.as_str().to_lowercase();
+                format!("{kind}:{}/{}", object.namespace, object.name)
+            }
+            Self::Machine { name } => format!("node:{name}"),
+            Self::Secret { namespace, name } => format!("secret:{namespace}/{name}"),
+            Self::Area {
+                area: Area::Namespace,
+                namespace,
+            } if !namespace.is_empty() => {
+                format!("namespace:{namespace}")
+            }
+            Self::Cluster => "cluster".to_owned(),
+            Self::Role { .. } | Self::Area { .. } => return None,
+        })
+    }
+
     /// A group.
     pub fn group(name: &str) -> Self {
         Self::Group { name: name.into() }
@@ -151,6 +175,77 @@ impl Node {
     }
 }
 
+/// Why a text names no node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeParseError(String);
+
+impl std::error::Error for NodeParseError {}
+
+impl fmt::Display for NodeParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}` names nothing in the graph; write user:NAME, group:NAME, sa:NAMESPACE/NAME, pod:NAMESPACE/NAME (or \
+             deployment:, ...), node:NAME, secret:NAMESPACE/NAME, namespace:NAME or cluster",
+            self.0
+        )
+    }
+}
+
+impl FromStr for Node {
+    type Err = NodeParseError;
+
+    /// Reads what [`Node::key`] writes, and a bare user name.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || NodeParseError(text.to_owned());
+        let Some((word, rest)) = text.split_once(':') else {
+            return match text {
+                "cluster" => Ok(Self::Cluster),
+                "" => Err(wrong()),
+                user => Ok(Self::of(&Subject::from_user_name(user))),
+            };
+        };
+        let two = || {
+            let (namespace, name) = rest.split_once('/').ok_or_else(wrong)?;
+            let whole = !namespace.is_empty() && !name.is_empty();
+            whole
+                .then(|| (Str::from(namespace), Str::from(name)))
+                .ok_or_else(wrong)
+        };
+        let one = || {
+            if rest.is_empty() {
+                Err(wrong())
+            } else {
+                Ok(Str::from(rest))
+            }
+        };
+        match word {
+            "node" => Ok(Self::Machine { name: one()? }),
+            "namespace" => Ok(Self::area(Area::Namespace, &one()?)),
+            "secret" => two().map(|(namespace, name)| Self::Secret { namespace, name }),
+            _ => {
+                let workload = Kind::ALL
+                    .into_iter()
+                    .find(|kind| kind.is_namespaced() && kind.as_str().eq_ignore_ascii_case(word));
+                match workload {
+                    Some(kind) => two().map(|(namespace, name)| {
+                        Self::Workload(ObjectRef {
+                            kind,
+                            namespace,
+                            name,
+                        })
+                    }),
+                    // A user name may hold a colon, as `system:admin` does.
+                    None => text
+                        .parse()
+                        .map(|subject| Self::of(&subject))
+                        .map_err(|_| wrong()),
+                }
+            }
+        }
+    }
+}
+
 impl Area {
     fn words(self) -> &'static str {
         match self {
@@ -190,6 +285,44 @@ impl fmt::Display for Node {
                 write!(f, "{} of namespace {namespace}", area.words())
             }
             Self::Cluster => f.write_str("full control of the cluster"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_it_writes() {
+        for key in [
+            "user:alice",
+            "group:system:masters",
+            "sa:ci/runner",
+            "pod:shop/web",
+            "deployment:shop/web",
+            "node:n1",
+            "secret:shop/key",
+            "namespace:shop",
+            "cluster",
+        ] {
+            let node: Node = key.parse().unwrap();
+            assert_eq!(node.key().as_deref(), Some(key));
+        }
+        assert_eq!(
+            "alice".parse(),
+            Ok(Node::User {
+                name: "alice".into()
+            })
+        );
+        assert_eq!(
+            "system:admin".parse(),
+            Ok(Node::User {
+                name: "system:admin".into()
+            })
+        );
+        for wrong in ["", "node:", "pod:web", "secret:/x", "sa:x", "namespace:"] {
+            assert!(wrong.parse::<Node>().is_err(), "{wrong}");
         }
     }
 }

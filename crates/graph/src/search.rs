@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
 
-use crate::condition::AtomId;
 use crate::graph::{Edge, EdgeId, Graph, NodeId};
 
 /// Steps from one node to another, each starting where the one before ends.
@@ -46,21 +45,22 @@ enum Direction {
 impl Graph {
     /// What can be reached from `sources`, with the least effort for each node.
     pub fn reach(&self, sources: &[NodeId]) -> Reach {
-        self.spread(sources, Direction::Forward, &|_| false)
+        self.spread(sources, Direction::Forward, &|_| true, &|_| false)
     }
 
     /// What can reach `target`, with the least effort for each node.
     pub fn reaching(&self, target: NodeId) -> Reach {
-        self.spread(&[target], Direction::Backward, &|_| false)
+        self.spread(&[target], Direction::Backward, &|_| true, &|_| false)
     }
 
-    /// What can still reach `target` when the atoms for which `removed` says so are gone.
-    pub(crate) fn reaching_without(
+    /// What reaches `target` over edges and nodes that `open` lets pass, until a node that `found` says yes to.
+    pub(crate) fn reaching_over(
         &self,
         target: NodeId,
-        removed: &impl Fn(AtomId) -> bool,
+        open: &dyn Fn(&Edge) -> bool,
+        found: &dyn Fn(NodeId) -> bool,
     ) -> Reach {
-        self.spread(&[target], Direction::Backward, removed)
+        self.spread(&[target], Direction::Backward, open, found)
     }
 
     /// Dijkstra's algorithm.
@@ -68,7 +68,8 @@ impl Graph {
         &self,
         starts: &[NodeId],
         direction: Direction,
-        removed: &impl Fn(AtomId) -> bool,
+        open: &dyn Fn(&Edge) -> bool,
+        found: &dyn Fn(NodeId) -> bool,
     ) -> Reach {
         let mut reach = Reach {
             by_node: vec![None; self.node_count()],
@@ -82,10 +83,13 @@ impl Graph {
             if reach.effort(node) != Some(effort) {
                 continue;
             }
+            if found(node) {
+                break;
+            }
             let mut visit = |id: EdgeId, edge: &Edge, next: NodeId| {
                 let further = effort.saturating_add(edge.kind.effort);
                 let better = reach.effort(next).is_none_or(|known| further < known);
-                if better && self.condition_of(edge).holds(removed) {
+                if better && open(edge) {
                     reach.set(next, (further, Some(id)));
                     heap.push(Reverse((further, next)));
                 }
