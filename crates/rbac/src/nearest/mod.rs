@@ -133,11 +133,12 @@ impl Engine {
                 .iter()
                 .any(|rule| lack::lacks(rule, request).is_empty())
         };
+        let need = weight(&smallest_rule(request));
         let mut found: Vec<(u64, &Role)> = roles
             .in_namespace("")
             .chain(own.into_iter().flatten())
             .filter(allows)
-            .map(|role| (surplus(role), role))
+            .map(|role| (surplus(role, need), role))
             .collect();
         // Of equal roles the namespace's own comes first.
         found.sort_by_key(|(surplus, role)| (*surplus, Reverse(role.metadata.namespace.clone())));
@@ -249,12 +250,10 @@ fn free_name(parts: &[&str], taken: impl Fn(&str) -> bool) -> String {
         .unwrap_or_else(|| base.to_owned())
 }
 
-/// What a role allows beyond one thing.
-fn surplus(role: &Role) -> u64 {
-    role.rules
-        .iter()
-        .fold(0_u64, |all, rule| all.saturating_add(weight(rule)))
-        .saturating_sub(1)
+/// What a role allows beyond the request; nothing where it allows that alone.
+fn surplus(role: &Role, need: u64) -> u64 {
+    let all = role.rules.iter().map(weight);
+    all.fold(0_u64, u64::saturating_add).saturating_sub(need)
 }
 
 /// How much a rule allows, `*` and a missing list of names each counted as a thousand words, a URL pattern as a

@@ -138,6 +138,30 @@ fn the_smallest_role_comes_first() {
     );
 }
 
+#[test]
+fn a_role_that_allows_nothing_else_has_no_surplus() {
+    let engine = Engine::new(snapshot(
+        "ClusterRole exact
+           list on pods of ''
+         ClusterRole wider
+           list on pods of ''
+           get on pods of '' named web",
+    ));
+    let offers = |asked: &str| -> Vec<(String, u64)> {
+        let (user, request) = (UserInfo::exactly("bob", &[]), request(asked));
+        let roles = engine.nearest(&user, &request).roles;
+        roles
+            .iter()
+            .map(|offer| (offer.role.metadata.name.to_string(), offer.surplus))
+            .collect()
+    };
+    assert_eq!(
+        offers("list pods"),
+        [("exact".to_owned(), 0), ("wider".to_owned(), 1)]
+    );
+    assert_eq!(offers("get pods web"), [("wider".to_owned(), 1_000)]);
+}
+
 /// Whatever is offered, once applied, allows the request.
 #[test]
 fn offers_allow_what_was_asked() {
