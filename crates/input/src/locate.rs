@@ -6,6 +6,7 @@ use std::ops::Range;
 use bailiwick_core::ObjectRef;
 use bailiwick_diag::{Finding, Span};
 use bailiwick_model::{FileId, FileOrigin, Origin, Snapshot};
+use serde::de::IgnoredAny;
 
 use crate::file::{excerpt, hash, quote_for};
 use crate::held::Held;
@@ -121,10 +122,14 @@ impl<'s> Locator<'s> {
         }
         let before = text.bytes.get(..text.object.start).unwrap_or_default();
         let begin = text.start.advance(before);
-        let found = match std::str::from_utf8(own) {
-            Ok(yaml) => find_in_json(own, 0..own.len(), pointer)
-                .or_else(|| find_in_yaml(yaml, begin.position(0).column as usize - 1, pointer)),
-            Err(_) => None,
+        let column = begin.position(0).column as usize - 1;
+        let found = match (
+            serde_json::from_slice::<IgnoredAny>(own),
+            std::str::from_utf8(own),
+        ) {
+            (Ok(_), _) => find_in_json(own, 0..own.len(), pointer),
+            (_, Ok(yaml)) => find_in_yaml(yaml, column, pointer),
+            _ => None,
         };
         let at = found.map_or(0..0, |found| found.underline(own));
         let at = text.object.start + at.start..text.object.start + at.end;

@@ -1,0 +1,330 @@
+//! The snapshot file: what is written is read again, and only that.
+
+use bailiwick_core::Kind;
+use bailiwick_input::snapshot::{SnapshotError, read, write};
+use bailiwick_input::{Defaults, LoadOptions, Source, load};
+use bailiwick_model::{
+    Binding, BindingSubject, ClusterInfo, CustomResource, Delta, FileId, FileOrigin, Gap,
+    LabelSelector, Namespace, Node, Object, ObjectMeta, Origin, PodSpec, PolicyRule, Requirement,
+    Role, RoleRef, Secret, ServiceAccount, Snapshot, SourceFile, TokenMount, Workload,
+};
+use proptest::prelude::*;
+
+fn text() -> BoxedStrategy<bailiwick_core::Str> {
+    prop_oneof!["[a-z]{1,8}", "\\PC{0,6}", Just("*".to_owned())]
+        .prop_map(Into::into)
+        .boxed()
+}
+
+fn texts() -> BoxedStrategy<Box<[bailiwick_core::Str]>> {
+    prop::collection::vec(text(), 0..4)
+        .prop_map(Vec::into_boxed_slice)
+        .boxed()
+}
+
+fn pairs() -> BoxedStrategy<Box<[(bailiwick_core::Str, bailiwick_core::Str)]>> {
+    prop::collection::btree_map(text(), text(), 0..3)
+        .prop_map(|map| map.into_iter().collect())
+        .boxed()
+}
+
+fn meta(namespaced: bool) -> BoxedStrategy<ObjectMeta> {
+    (
+        text(),
+        "[a-z]{1,4}",
+        text(),
+        pairs(),
+        pairs(),
+        prop::option::of((text(), text())),
+    )
+        .prop_map(
+            move |(name, namespace, uid, labels, annotations, controller)| ObjectMeta {
+                name,
+                namespace: if namespaced {
+                    namespace.into()
+                } else {
+                    "".into()
+                },
+                uid,
+                labels,
+                annotations,
+                controller,
+            },
+        )
+        .boxed()
+}
+
+fn rule() -> BoxedStrategy<PolicyRule> {
+    (texts(), texts(), texts(), texts(), texts())
+        .prop_map(
+            |(verbs, api_groups, resources, resource_names, non_resource_urls)| PolicyRule {
+                verbs,
+                api_groups,
+                resources,
+                resource_names,
+                non_resource_urls,
+            },
+        )
+        .boxed()
+}
+
+fn selector() -> BoxedStrategy<LabelSelector> {
+    (
+        pairs(),
+        prop::collection::vec((text(), text(), texts()), 0..2),
+    )
+        .prop_map(|(match_labels, requirements)| LabelSelector {
+            match_labels,
+            match_expressions: requirements
+                .into_iter()
+                .map(|(key, operator, values)| Requirement {
+                    key,
+                    operator,
+                    values,
+                })
+                .collect(),
+        })
+        .boxed()
+}
+
+fn object() -> BoxedStrategy<Object> {
+    let role = (
+        any::<bool>().prop_flat_map(meta),
+        prop::collection::vec(rule(), 0..3),
+        prop::option::of(prop::collection::vec(selector(), 0..3)),
+    )
+        .prop_map(|(metadata, rules, aggregation)| {
+            Object::Role(Role {
+                metadata,
+                rules: rules.into(),
+                aggregation: aggregation.map(Into::into),
+            })
+        });
+    let subject =
+        (text(), text(), text(), text()).prop_map(|(kind, api_group, name, namespace)| {
+            BindingSubject {
+                kind,
+                api_group,
+                name,
+                namespace,
+            }
+        });
+    let binding = (
+        any::<bool>().prop_flat_map(meta),
+        text(),
+        text(),
+        prop::collection::vec(subject, 0..3),
+    )
+        .prop_map(|(metadata, kind, name, subjects)| {
+            Object::Binding(Binding {
+                metadata,
+                role_ref: RoleRef {
+                    api_group: "g".into(),
+                    kind,
+                    name,
+                },
+                subjects: subjects.into(),
+            })
+        });
+    let workload = (
+        prop::sample::select(vec![Kind::Pod, Kind::Deployment, Kind::CronJob]),
+        meta(true),
+        (
+            text(),
+            prop::option::of(any::<bool>()),
+            text(),
+            texts(),
+            prop::collection::vec((text(), prop::option::of(any::<i64>())), 0..2),
+        ),
+    )
+        .prop_map(
+            |(kind, metadata, (service_account_name, automount, node_name, secrets, tokens))| {
+                let tokens = tokens
+                    .into_iter()
+                    .map(|(audience, expiration_seconds)| TokenMount {
+                        audience,
+                        expiration_seconds,
+                    })
+                    .collect();
+                let pod = PodSpec {
+                    service_account_name,
+                    automount_service_account_token: automount,
+                    node_name,
+                    tokens,
+                    secrets,
+                    ..PodSpec::default()
+                };
+                Object::Workload(Workload {
+                    kind,
+                    metadata,
+                    pod,
+                })
+            },
+        );
+    prop_oneof![
+        role,
+        binding,
+        workload,
+        meta(false).prop_map(|metadata| Object::Namespace(Namespace { metadata })),
+        meta(false).prop_map(|metadata| Object::Node(Node { metadata })),
+        (meta(true), text()).prop_map(|(metadata, secret_type)| Object::Secret(Secret {
+            metadata,
+            secret_type
+        })),
+        (meta(true), prop::option::of(any::<bool>()), texts()).prop_map(
+            |(metadata, automount, secrets)| {
+                Object::ServiceAccount(ServiceAccount {
+                    metadata,
+                    automount_service_account_token: automount,
+                    secrets,
+                })
+            }
+        ),
+        (meta(false), text(), text(), texts()).prop_map(|(metadata, group, plural, versions)| {
+            Object::CustomResource(CustomResource {
+                metadata,
+                group,
+                plural,
+                versions,
+                ..CustomResource::default()
+            })
+        }),
+    ]
+    .boxed()
+}
+
+fn origin() -> BoxedStrategy<Origin> {
+    prop_oneof![
+        Just(Origin::Live),
+        any::<u16>().prop_map(|minor| Origin::Default { minor }),
+        any::<(u32, u64, u64, u64, Option<u32>, u64)>().prop_map(
+            |(file, document, start, end, item, hash)| {
+                Origin::File(FileOrigin {
+                    file: FileId(file),
+                    document,
+                    start,
+                    end,
+                    item,
+                    hash,
+                })
+            }
+        ),
+    ]
+    .boxed()
+}
+
+fn any_snapshot() -> BoxedStrategy<Snapshot> {
+    (
+        prop::collection::vec((object(), origin()), 0..20),
+        (text(), prop::option::of(any::<u16>()), any::<bool>()),
+        prop::collection::vec(text(), 0..3),
+        prop::collection::vec((text(), text()), 0..3),
+    )
+        .prop_map(|(objects, (name, minor, stored), files, gaps)| {
+            let mut snapshot = Snapshot {
+                cluster: ClusterInfo {
+                    name: name.to_string(),
+                    minor,
+                    stored,
+                    ..ClusterInfo::default()
+                },
+                files: files.into_iter().map(|path| SourceFile { path }).collect(),
+                gaps: gaps
+                    .into_iter()
+                    .map(|(namespace, message)| Gap {
+                        kinds: vec![Kind::Role],
+                        namespace,
+                        except: "".into(),
+                        message: message.to_string(),
+                    })
+                    .collect(),
+                ..Snapshot::default()
+            };
+            for (object, origin) in objects {
+                snapshot.apply(Delta::Upsert(Box::new(object), origin));
+            }
+            snapshot
+        })
+        .boxed()
+}
+
+fn bytes(snapshot: &Snapshot) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write(snapshot, &mut bytes).unwrap();
+    bytes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+
+    #[test]
+    fn what_is_written_is_read_again(snapshot in any_snapshot()) {
+        let written = bytes(&snapshot);
+        prop_assert_eq!(&read(written.as_slice()).unwrap(), &snapshot);
+        prop_assert_eq!(bytes(&snapshot), written);
+    }
+
+    #[test]
+    fn a_file_cut_short_or_changed_is_never_taken_for_whole(snapshot in any_snapshot(), at in any::<prop::sample::Index>(), bit in 0..8) {
+        let written = bytes(&snapshot);
+        let at = at.index(written.len());
+        prop_assert!(read(&written[..at]).is_err());
+        let mut changed = written;
+        changed[at] ^= 1_u8 << bit;
+        if let Ok(read) = read(changed.as_slice()) {
+            prop_assert_eq!(read, snapshot);
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_is_a_source_like_any_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let manifest = directory.path().join("a.yaml");
+    std::fs::write(&manifest, "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: r}\nrules: []\n---\nkind: [\n").unwrap();
+    let options = LoadOptions {
+        defaults: Defaults::None,
+        ..LoadOptions::default()
+    };
+    let first = load(&[Source::Path(manifest.clone())], &options);
+    let file = directory.path().join("cluster.bailiwick");
+    write(&first.snapshot, std::fs::File::create(&file).unwrap()).unwrap();
+
+    let again = load(&[Source::Path(file.clone())], &options);
+    assert_eq!(again.snapshot, first.snapshot);
+    assert_eq!(
+        again.snapshot.gaps.len(),
+        1,
+        "what was lost then is still missing"
+    );
+    // Together with other files the numbers of the files move.
+    let extra = directory.path().join("b.yaml");
+    std::fs::write(
+        &extra,
+        "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: s}\n",
+    )
+    .unwrap();
+    let both = load(&[Source::Path(extra), Source::Path(file)], &options);
+    let Some(Origin::File(origin)) = both
+        .snapshot
+        .roles
+        .entry("default", "r")
+        .map(|entry| entry.origin)
+    else {
+        panic!("no origin");
+    };
+    assert_eq!(
+        &*both.snapshot.files[origin.file.0 as usize].path,
+        manifest.to_str().unwrap()
+    );
+}
+
+#[test]
+fn a_newer_version_is_refused() {
+    let line = "{\"format\":\"bailiwick.dev/snapshot\",\"version\":99}\n";
+    let packed = zstd::encode_all(line.as_bytes(), 1).unwrap();
+    assert!(matches!(
+        read(packed.as_slice()),
+        Err(SnapshotError::Newer(99))
+    ));
+}
