@@ -286,3 +286,28 @@ fn a_wrong_answer_and_a_wrong_block_are_failures() {
     );
     assert_eq!(spec.questions, 1);
 }
+
+#[test]
+fn what_the_readme_shows_can_be_typed() {
+    let text = fs::read_to_string(root().join("README.md")).unwrap();
+    let mut commands = 0;
+    for line in blocks(&text)
+        .iter()
+        .filter(|block| block.info.is_some())
+        .flat_map(|b| &b.body)
+    {
+        let line = line.split(" #").next().unwrap().trim();
+        let Some(arguments) = ["bailiwick ", "cargo run --release -- "]
+            .iter()
+            .find_map(|program| line.strip_prefix(program))
+            // The others ask a live cluster.
+            .filter(|rest| rest.contains("-f examples/") || rest.starts_with("explain "))
+        else {
+            continue;
+        };
+        commands += 1;
+        let output = shell(&format!("bailiwick {arguments} >/dev/null 2>&1"), &root());
+        assert!(matches!(&*output, "" | "[exit 1]\n"), "{line}: {output}");
+    }
+    assert!(commands > 6, "{commands}");
+}
