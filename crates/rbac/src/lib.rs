@@ -19,6 +19,7 @@ mod nearest;
 mod problem;
 mod request_info;
 mod rules;
+mod second_check;
 mod who_can;
 
 pub use covers::{Compact, Coverage, covers};
@@ -33,4 +34,5 @@ pub use nearest::{Lack, NearMiss, Nearest, NewRole, RoleOffer};
 pub use problem::Problem;
 pub use request_info::{RequestInfoError, request_info};
 pub use rules::{ResolvedRule, ResolvedRules};
+pub use second_check::second_check;
 pub use who_can::{Member, Memberships, Who, WhoCan};
