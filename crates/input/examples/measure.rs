@@ -4,6 +4,12 @@
 //! JSON for it: what it was, seconds by the clock and of CPU time, peak memory in MB, objects and findings. The bounds are
 //! on CPU time, which other work on the machine does not change.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "printing is what this program is for"
+)]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
@@ -157,9 +163,9 @@ fn write_case(name: &str, path: &Path) -> std::io::Result<()> {
         }
         _ => {
             let text: String = (0..150_000).fold(String::new(), |mut text, n| {
-                let _ = write!(
+                let _ = writeln!(
                     text,
-                    "{{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{{\"name\":\"app-{n}\",\"namespace\":\"team-{}\",\"uid\":\"{n:08}-1c\",\"labels\":{{\"app\":\"app-{}\",\"pod-template-hash\":\"{:x}\"}}}},\"spec\":{{\"serviceAccountName\":\"app\",\"nodeName\":\"node-{}\",\"containers\":[{{\"name\":\"app\",\"image\":\"app:1\"}}],\"volumes\":[{{\"name\":\"token\",\"projected\":{{\"sources\":[{{\"serviceAccountToken\":{{\"expirationSeconds\":3607,\"path\":\"token\"}}}}]}}}}]}}}}\n",
+                    "{{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{{\"name\":\"app-{n}\",\"namespace\":\"team-{}\",\"uid\":\"{n:08}-1c\",\"labels\":{{\"app\":\"app-{}\",\"pod-template-hash\":\"{:x}\"}}}},\"spec\":{{\"serviceAccountName\":\"app\",\"nodeName\":\"node-{}\",\"containers\":[{{\"name\":\"app\",\"image\":\"app:1\"}}],\"volumes\":[{{\"name\":\"token\",\"projected\":{{\"sources\":[{{\"serviceAccountToken\":{{\"expirationSeconds\":3607,\"path\":\"token\"}}}}]}}}}]}}}}",
                     n % 500, n / 3, n * 7919, n % 5000
                 );
                 text

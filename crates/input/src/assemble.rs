@@ -54,7 +54,7 @@ impl Assembly {
     }
 
     /// Takes in a snapshot file.
-    pub(crate) fn snapshot(&mut self, snapshot: Snapshot) {
+    pub(crate) fn snapshot(&mut self, snapshot: &Snapshot) {
         let stored = snapshot.cluster.stored;
         self.snapshots = Some(self.snapshots.unwrap_or(true) && stored);
         let cluster = &mut self.loaded.snapshot.cluster;
@@ -102,7 +102,7 @@ impl Assembly {
             .apply(Delta::Upsert(Box::new(object), origin));
         match old {
             Some(old) if self.twice.len() < MAX_FINDINGS => {
-                self.twice.push((reference, old, origin))
+                self.twice.push((reference, old, origin));
             }
             Some(_) => self.twice_unspoken += 1,
             None => {}

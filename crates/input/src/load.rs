@@ -24,7 +24,7 @@ pub fn load(sources: &[Source], options: &LoadOptions) -> Loaded {
         for outcome in outcomes {
             match outcome {
                 Outcome::File(name, read, held) => assembly.file(&name, read, held),
-                Outcome::Snapshot(snapshot) => assembly.snapshot(*snapshot),
+                Outcome::Snapshot(snapshot) => assembly.snapshot(&snapshot),
                 Outcome::Problem(finding) => assembly.say(finding),
             }
         }
@@ -80,7 +80,7 @@ fn read_units(units: &[Unit], options: &LoadOptions) -> Vec<Vec<Outcome>> {
 fn read_unit(unit: &Unit, options: &LoadOptions, names: &mut Interner) -> Vec<Outcome> {
     let bytes = match unit.read() {
         Ok(bytes) => bytes,
-        Err(finding) => return vec![Outcome::Problem(finding)],
+        Err(finding) => return vec![Outcome::Problem(*finding)],
     };
     match Format::of(&bytes) {
         Format::Text => {

@@ -1,5 +1,13 @@
 //! Files, directories, archives and dumps into a snapshot: what is kept, what is said, and that nothing secret is.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking and prints its seed"
+)]
+
 #[path = "load/archives.rs"]
 mod archives;
 #[path = "load/locating.rs"]

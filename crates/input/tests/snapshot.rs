@@ -1,5 +1,13 @@
 //! The snapshot file: what is written is read again, and only that.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking and prints its seed"
+)]
+
 use bailiwick_core::Kind;
 use bailiwick_input::snapshot::{SnapshotError, read, write};
 use bailiwick_input::{Defaults, LoadOptions, Source, load};

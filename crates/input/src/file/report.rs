@@ -5,7 +5,7 @@ use bailiwick_diag::{Excerpt, Finding, Place, Position, Severity, Span};
 use bailiwick_model::{Decoded, DecodedKind, Gap, Value};
 
 use super::secrecy::{Quote, is_harmless, is_plain_field, quote_for};
-use super::staging::Staged;
+use super::staging::{Item, Staged};
 use super::{File, FileRead};
 use crate::limits::MAX_FINDINGS;
 use crate::read::{Duplicate, Lines, Problem, Syntax};
@@ -194,7 +194,7 @@ impl File<'_> {
                 .items
                 .iter()
                 .find(|item| item.range.contains(&duplicate.kept.start));
-            let kind = item.map_or(root_kind, |item| item.kind());
+            let kind = item.map_or(root_kind, Item::kind);
             let object = item.map_or(range, |item| &item.range);
             let quote = quote_for(kind);
             let key = match quote {

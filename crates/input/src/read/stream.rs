@@ -189,7 +189,7 @@ impl Stream<'_> {
                 match json {
                     // It opens like JSON: say what is wrong with it as JSON.
                     Some(json) if range.contains(&json.at.start) => {
-                        self.taker.broken(&json, 0, range)
+                        self.taker.broken(&json, 0, range);
                     }
                     _ => self.taker.broken(&problem, base, range),
                 }

@@ -161,7 +161,7 @@ fn read_directory(path: &Path) -> io::Result<Vec<(std::ffi::OsString, EntryKind)
 
 impl Unit {
     /// The bytes, no more than [`MAX_FILE_BYTES`].
-    pub(crate) fn read(&self) -> Result<Vec<u8>, Finding> {
+    pub(crate) fn read(&self) -> Result<Vec<u8>, Box<Finding>> {
         let read = match &self.place {
             UnitPlace::Stdin => bounded(io::stdin().lock(), 0),
             UnitPlace::Named(path) => File::open(path).and_then(|file| {
@@ -178,8 +178,8 @@ impl Unit {
         };
         match read {
             Ok(Some(bytes)) => Ok(bytes),
-            Ok(None) => Err(too_large(&self.name)),
-            Err(error) => Err(unreadable(&self.name, &error)),
+            Ok(None) => Err(Box::new(too_large(&self.name))),
+            Err(error) => Err(Box::new(unreadable(&self.name, &error))),
         }
     }
 }

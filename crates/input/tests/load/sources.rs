@@ -128,7 +128,7 @@ fn an_empty_directory_is_told() {
 fn links_to_files_are_followed_and_links_to_directories_are_not() {
     let directory = directory(&[("a.yaml", ACCOUNT), ("sub/b.yaml", &account("b"))]);
     let link = |to: &str, name: &str| {
-        std::os::unix::fs::symlink(directory.path().join(to), directory.path().join(name)).unwrap()
+        std::os::unix::fs::symlink(directory.path().join(to), directory.path().join(name)).unwrap();
     };
     link("a.yaml", "link.yaml");
     link(".", "sub/loop");
