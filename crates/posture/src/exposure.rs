@@ -96,7 +96,7 @@ impl Given<'_> {
         let binding = self.binding.object_ref();
         let role = quoted(&self.role.object_ref());
         let message = format!("{} gives {role} to {whom}", quoted(&binding));
-        let pointer = format!("/subjects/{}", self.position);
+        let pointer = format!("/subjects/{}/name", self.position);
         let mut finding =
             Finding::new(check.id, severity, message).at(Place::field(binding, pointer));
         if let Exposure::Dangerous(dangers) = &self.exposure {

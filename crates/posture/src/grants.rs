@@ -234,7 +234,7 @@ impl Holder<'_> {
 
     /// The subject's entry in the binding.
     pub(crate) fn place(&self) -> Place {
-        let pointer = format!("/subjects/{}", self.position);
+        let pointer = format!("/subjects/{}/name", self.position);
         Place::field(self.binding.object_ref(), pointer)
     }
 

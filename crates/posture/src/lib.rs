@@ -19,6 +19,7 @@ mod testing;
 pub use check::Check;
 pub use checks::CHECKS;
 pub use docs::{Page, pages};
+pub use words::{delete as kubectl_delete, remove as kubectl_remove};
 
 use bailiwick_diag::Finding;
 use bailiwick_model::ApiTable;
@@ -33,7 +34,7 @@ pub fn scan(engine: &Engine, api: &ApiTable) -> Vec<Finding> {
 }
 
 /// Runs these checks; see [`scan`].
-pub fn scan_with(checks: &[Check], engine: &Engine, api: &ApiTable) -> Vec<Finding> {
+fn scan_with(checks: &[Check], engine: &Engine, api: &ApiTable) -> Vec<Finding> {
     let scan = scan::Scan::new(engine, api);
     let mut findings: Vec<Finding> = checks.iter().flat_map(|check| check.run(&scan)).collect();
     findings.sort_by(|a, b| {

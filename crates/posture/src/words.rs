@@ -62,7 +62,7 @@ pub(crate) fn quoted(object: &ObjectRef) -> String {
 }
 
 /// The command that deletes the object.
-pub(crate) fn delete(object: &ObjectRef) -> String {
+pub fn delete(object: &ObjectRef) -> String {
     let mut command = format!("kubectl delete {}", target(object.kind));
     if !object.namespace.is_empty() {
         command += &format!(" -n {}", shell(&object.namespace));
@@ -71,7 +71,7 @@ pub(crate) fn delete(object: &ObjectRef) -> String {
 }
 
 /// The command that takes an element out of a list of the object, after a test that it is still the one meant.
-pub(crate) fn remove(object: &ObjectRef, pointer: &str, test: &str, value: &str) -> String {
+pub fn remove(object: &ObjectRef, pointer: &str, test: &str, value: &str) -> String {
     let quote = |text: &str| json(text);
     let patch = format!(
         "[{{\"op\":\"test\",\"path\":{},\"value\":{}}},{{\"op\":\"remove\",\"path\":{}}}]",

@@ -92,9 +92,9 @@ mod tests {
             CHECK,
             &manifests.concat(),
             &[
-                "critical /subjects/0: RoleBinding `shop/b` gives ClusterRole `write` to whoever reaches the API server, \
+                "critical /subjects/0/name: RoleBinding `shop/b` gives ClusterRole `write` to whoever reaches the API server, \
                  without credentials",
-                "high /subjects/1: ClusterRoleBinding `a` gives ClusterRole `read` to whoever reaches the API server, \
+                "high /subjects/1/name: ClusterRoleBinding `a` gives ClusterRole `read` to whoever reaches the API server, \
                  without credentials",
             ],
         );
@@ -111,7 +111,7 @@ mod tests {
             CHECK,
             &manifests.concat(),
             &[
-                "low /subjects/0: RoleBinding `kube-public/info` gives Role `kube-public/info` to whoever reaches the \
+                "low /subjects/0/name: RoleBinding `kube-public/info` gives Role `kube-public/info` to whoever reaches the \
                API server, without credentials",
             ],
         );

@@ -139,12 +139,16 @@ mod tests {
         check(
             CHECK,
             &manifests.concat(),
-            &["low /subjects/0: service account `shop/gone` has rights, but is not in the input"],
+            &[
+                "low /subjects/0/name: service account `shop/gone` has rights, but is not in the input",
+            ],
         );
         check_stored(
             CHECK,
             &manifests.concat(),
-            &["medium /subjects/0: service account `shop/gone` has rights, but does not exist"],
+            &[
+                "medium /subjects/0/name: service account `shop/gone` has rights, but does not exist",
+            ],
         );
     }
 

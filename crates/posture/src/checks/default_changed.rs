@@ -88,7 +88,7 @@ fn changed_binding(scan: &Scan<'_>, binding: &Binding) -> Option<Finding> {
     );
     Some(
         Finding::new(CHECK.id, CHECK.severity, message)
-            .at(Place::field(object, format!("/subjects/{first}")))
+            .at(Place::field(object, format!("/subjects/{first}/name")))
             .help("take it out and put it into a binding of its own"),
     )
 }
@@ -109,7 +109,7 @@ mod tests {
                 "Group system:masters, User alice",
             ),
             &[
-                "medium /subjects/1: ClusterRoleBinding `cluster-admin` names `alice`, which the API server did not put \
+                "medium /subjects/1/name: ClusterRoleBinding `cluster-admin` names `alice`, which the API server did not put \
                there",
             ],
         );

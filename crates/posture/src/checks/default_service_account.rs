@@ -103,7 +103,7 @@ mod tests {
         check(
             CHECK,
             &manifests,
-            &["medium /subjects/1: service account `shop/default` has rights of its own"],
+            &["medium /subjects/1/name: service account `shop/default` has rights of its own"],
         );
         let findings = found(CHECK, snapshot(&manifests));
         assert_eq!(

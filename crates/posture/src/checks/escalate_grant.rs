@@ -1,8 +1,9 @@
 use bailiwick_diag::{Finding, Severity};
+use bailiwick_model::PolicyRule;
 
 use crate::check::check;
-use crate::grants::{Holder, Live};
-use crate::rights::{ESCALATE, WRITE_ROLES};
+use crate::grants::{Cause, Live};
+use crate::rights::{ESCALATE, Right, WRITE_ROLES};
 use crate::scan::Scan;
 use crate::words::lower;
 
@@ -33,50 +34,58 @@ check! {
 }
 
 fn run(scan: &Scan<'_>) -> Vec<Finding> {
-    let [of_cluster, of_namespace] = ESCALATE;
-    let [write_cluster, write_namespace] = WRITE_ROLES;
-    let kinds = [
-        (of_cluster, write_cluster, Live::ClusterWide, "ClusterRoles"),
-        (of_namespace, write_namespace, Live::Anywhere, "Roles"),
-    ];
+    let [cluster_roles, roles] = ESCALATE;
+    let [write_cluster_roles, write_roles] = WRITE_ROLES;
+    let find = |right: Right| {
+        move |rule: &PolicyRule| Some(format!("resources/{}", right.named_in(rule)?))
+    };
     let mut findings = Vec::new();
-    for (escalate, write, live, kind) in kinds {
-        let find = |rule: &_| {
-            escalate
-                .named_in(rule)
-                .map(|position| format!("resources/{position}"))
-        };
-        for cause in scan.causes(live, find) {
-            let mut severity = cause.by_reach(CHECK.severity);
-            let writer = cause.holders.iter().find(|holder| {
-                let namespace = match live {
-                    Live::ClusterWide => "",
-                    Live::Anywhere => &*holder.binding.metadata.namespace,
-                };
-                let subject = holder.subject();
-                subject.is_some_and(|subject| scan.holds(&subject, namespace, &[write]))
-            });
-            if !cause.rule.resource_names.is_empty() {
-                severity = lower(severity);
-            }
-            if writer.is_none() {
-                severity = Severity::Low;
-            }
-            let does = format!("escalate {kind}");
-            let finding = cause.finding(&CHECK, severity, &does);
-            findings.push(match writer.and_then(Holder::subject) {
-                Some(subject) => finding
-                    .because(format!("{subject} can also write {kind}"))
-                    .help("take `escalate` away; give the rights that are to be handed on instead"),
-                None => finding
-                    .because(format!(
-                        "nobody of them can write {kind}, so that it has no effect now"
-                    ))
-                    .help("take `escalate` away"),
-            });
+    for cause in scan.causes(Live::ClusterWide, find(cluster_roles)) {
+        findings.push(finding(
+            scan,
+            &cause,
+            "ClusterRoles",
+            &[write_cluster_roles],
+        ));
+    }
+    for cause in scan.causes(Live::Anywhere, find(roles)) {
+        // A rule on both kinds that holds in the whole cluster is reported above.
+        if !cause.is_cluster_wide() || cluster_roles.named_in(cause.rule).is_none() {
+            findings.push(finding(scan, &cause, "Roles", &[write_roles]));
         }
     }
     findings
+}
+
+fn finding(scan: &Scan<'_>, cause: &Cause<'_>, kind: &str, write: &[Right]) -> Finding {
+    let cluster_wide = cause.is_cluster_wide();
+    let writer = cause.holders.iter().find_map(|holder| {
+        let subject = holder.subject()?;
+        let namespace = if cluster_wide {
+            ""
+        } else {
+            &holder.binding.metadata.namespace
+        };
+        scan.holds(&subject, namespace, write).then_some(subject)
+    });
+    let mut severity = cause.by_reach(CHECK.severity);
+    if !cause.rule.resource_names.is_empty() {
+        severity = lower(severity);
+    }
+    if writer.is_none() {
+        severity = Severity::Low;
+    }
+    let finding = cause.finding(&CHECK, severity, &format!("escalate {kind}"));
+    match writer {
+        Some(subject) => finding
+            .because(format!("{subject} can also write {kind}"))
+            .help("take `escalate` away; give the rights that are to be handed on instead"),
+        None => finding
+            .because(format!(
+                "nobody of them can write {kind}, so that it has no effect now"
+            ))
+            .help("take `escalate` away"),
+    }
 }
 
 #[cfg(test)]
@@ -102,6 +111,25 @@ mod tests {
                 "shop",
                 "{apiGroups: [rbac.authorization.k8s.io], resources: [roles], verbs: ['*']}",
             ),
+            &[
+                "high /rules/0/resources/0: ClusterRole `r` lets `group:dev` escalate Roles in namespace `shop`",
+            ],
+        );
+    }
+
+    #[test]
+    fn both_kinds_in_one_rule_are_one_finding() {
+        let rule = "{apiGroups: [rbac.authorization.k8s.io], resources: [roles, clusterroles], verbs: [escalate, patch]}";
+        check(
+            CHECK,
+            &bound(rule),
+            &[
+                "critical /rules/0/resources/1: ClusterRole `r` lets `group:dev` escalate ClusterRoles in the whole cluster",
+            ],
+        );
+        check(
+            CHECK,
+            &bound_in("shop", rule),
             &[
                 "high /rules/0/resources/0: ClusterRole `r` lets `group:dev` escalate Roles in namespace `shop`",
             ],

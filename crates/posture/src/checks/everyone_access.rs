@@ -91,9 +91,9 @@ mod tests {
             CHECK,
             &manifests.concat(),
             &[
-                "critical /subjects/0: ClusterRoleBinding `a` gives ClusterRole `exec` to everybody with any credentials",
-                "high /subjects/0: RoleBinding `shop/b` gives ClusterRole `exec` to every service account",
-                "medium /subjects/1: ClusterRoleBinding `c` gives ClusterRole `read` to everybody with any credentials",
+                "critical /subjects/0/name: ClusterRoleBinding `a` gives ClusterRole `exec` to everybody with any credentials",
+                "high /subjects/0/name: RoleBinding `shop/b` gives ClusterRole `exec` to every service account",
+                "medium /subjects/1/name: ClusterRoleBinding `c` gives ClusterRole `read` to everybody with any credentials",
             ],
         );
     }

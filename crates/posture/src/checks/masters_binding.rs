@@ -39,10 +39,11 @@ fn run(scan: &Scan<'_>) -> Vec<Finding> {
                 quoted(&object)
             );
             let pointer = format!("/subjects/{position}");
-            let command = remove(&object, &pointer, &format!("{pointer}/name"), MASTERS);
+            let name = format!("{pointer}/name");
+            let command = remove(&object, &pointer, &name, MASTERS);
             findings.push(
                 Finding::new(CHECK.id, CHECK.severity, message)
-                    .at(Place::field(object, pointer))
+                    .at(Place::field(object, name))
                     .help("take the subject out of the binding")
                     .fix("take the subject out", command),
             );
@@ -67,7 +68,7 @@ mod tests {
                 "Group dev, Group system:masters",
             ),
             &[
-                "low /subjects/1: RoleBinding `shop/a` gives `system:masters` nothing: that group may do everything",
+                "low /subjects/1/name: RoleBinding `shop/a` gives `system:masters` nothing: that group may do everything",
             ],
         );
     }
