@@ -69,11 +69,18 @@ fn declaration(path: &str) -> Option<(Vec<String>, &str)> {
     }
 }
 
+/// Whether a file declares a module, itself or by a macro that takes the names of modules.
 fn declares(file: &File, stem: &str) -> bool {
     let declaration = format!("mod {stem};");
-    file.text.lines().any(|line| {
-        let line = line.trim_start();
-        !line.starts_with("//") && line.ends_with(&declaration)
+    let by_macro = file.text.contains("mod $");
+    let code = file
+        .text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with("//"));
+    code.into_iter().any(|line| {
+        line.ends_with(&declaration)
+            || (by_macro && line.split(',').any(|word| word.trim() == stem))
     })
 }
 
@@ -98,16 +105,24 @@ mod tests {
             &[
                 (
                     "crates/a/src/lib.rs",
-                    "pub(crate) mod b;\n// mod forgotten;",
+                    "pub(crate) mod b;\nmod d;\n// mod forgotten;",
                 ),
                 ("crates/a/src/b/mod.rs", "mod c;"),
                 ("crates/a/src/b/c.rs", ""),
+                (
+                    "crates/a/src/d.rs",
+                    "macro_rules! d { ($($n:ident),*) => { $(mod $n;)* } }\nd! {\n    e,\n}",
+                ),
+                ("crates/a/src/d/e.rs", ""),
+                ("crates/a/src/d/f.rs", ""),
                 ("crates/a/src/b/lost.rs", ""),
                 ("crates/a/src/forgotten.rs", ""),
                 ("crates/a/tests/free.rs", ""),
                 ("crates/a/src/bin/tool.rs", ""),
             ],
             &[
+                "crates/a/src/d/f.rs: never compiled: `mod f;` is missing in \
+                 crates/a/src/d.rs or crates/a/src/d/mod.rs",
                 "crates/a/src/b/lost.rs: never compiled: `mod lost;` is missing in \
                  crates/a/src/b.rs or crates/a/src/b/mod.rs",
                 "crates/a/src/forgotten.rs: never compiled: `mod forgotten;` is missing in \
