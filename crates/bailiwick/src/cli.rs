@@ -18,6 +18,8 @@ Examples:
   bailiwick explain alice delete pods -n shop   why, or why not and what would allow it
   bailiwick who-can get secrets -A              who can, and through which binding
   bailiwick access sa:ci/runner                 everything that a service account can do
+  bailiwick paths --from sa:ci/runner           how an attacker gets further from there
+  bailiwick fix                                 the smallest change that stops everybody
   bailiwick snapshot -o cluster.bwk             take the cluster home, without secret values";
 
 /// The command line.
@@ -52,6 +54,12 @@ pub(crate) enum Command {
     Access(cmd::access::AccessArgs),
     /// Why is this allowed or not, or what does a check look for?
     Explain(cmd::explain::ExplainArgs),
+    /// How somebody gets to full control, or to anything else, step by step
+    Paths(cmd::paths::PathsArgs),
+    /// Everything that somebody can become and reach
+    Blast(cmd::paths::BlastArgs),
+    /// The smallest change that closes every path
+    Fix(cmd::fix::FixArgs),
     /// Find access that is too broad, dangling, dead or open to everybody
     Scan(cmd::scan::ScanArgs),
     /// Save what Bailiwick reads of a cluster to one file, without any secret value

@@ -1,10 +1,11 @@
 //! What a question is asked about: manifests behind `-f`, or the cluster that kubectl would talk to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
-use bailiwick_core::{Kind, UserInfo};
-use bailiwick_diag::{Finding, Severity};
+use bailiwick_core::{Kind, ObjectRef, UserInfo};
+use bailiwick_diag::{Finding, Place, Severity};
+use bailiwick_graph::Graph;
 use bailiwick_input::{Held, LoadOptions, Locator, Source};
 use bailiwick_kube::{Cluster, ConnectOptions, LoadKinds};
 use bailiwick_model::{ApiTable, Snapshot};
@@ -186,6 +187,21 @@ impl Opened {
         self.engine.snapshot()
     }
 
+    /// Who can become whom.
+    pub(crate) fn graph(&self) -> Graph {
+        Graph::new(self.snapshot(), self.members.by_user())
+    }
+
+    /// `FILE:LINE:COLUMN` of a field, where it came from a file.
+    pub(crate) fn line_of(&self, object: &ObjectRef, pointer: &str) -> Option<String> {
+        let place = Place::field(object.clone(), pointer);
+        let mut finding = [Finding::new("place", Severity::Info, "").at(place)];
+        self.locate(&mut finding);
+        let [finding] = finding;
+        let place = finding.places.into_iter().next()?;
+        place.span.is_some().then(|| place.to_string())
+    }
+
     /// Fills in file, line and column of every place.
     pub(crate) fn locate(&self, findings: &mut [Finding]) {
         let mut locator = Locator::new(self.snapshot()).with_held(&self.held);
@@ -212,33 +228,28 @@ impl Opened {
 
     /// Says in a few lines what is odd about the input, for commands whose subject is something else.
     pub(crate) fn mention_problems(&self, console: &Console) {
-        for finding in self
-            .findings
-            .iter()
-            .filter(|f| f.severity == Severity::Info)
-            .take(GAPS_SHOWN)
-        {
-            console.note(&finding.message);
+        let mut by_id: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
+        for finding in &self.findings {
+            by_id.entry(&finding.id).or_default().push(finding);
         }
-        let problems: Vec<_> = self
-            .findings
-            .iter()
-            .filter(|f| f.severity > Severity::Info)
-            .collect();
-        for problem in problems.iter().take(GAPS_SHOWN) {
-            match problem.places.first() {
-                Some(place) => console.warn(format_args!("{place}: {}", problem.message)),
-                None => console.warn(&problem.message),
+        // Objects of other kinds are no part of any answer; `scan` lists them for those who wonder.
+        by_id.remove("custom-resource");
+        for findings in by_id.values() {
+            for finding in findings.iter().take(PROBLEMS_SHOWN) {
+                console.finding(finding);
             }
-        }
-        if problems.len() > GAPS_SHOWN {
-            console.warn(format_args!(
-                "{} more problems of the input; `bailiwick scan` with the same -f shows them",
-                problems.len() - GAPS_SHOWN
-            ));
+            if let Some(more) = findings.len().checked_sub(PROBLEMS_SHOWN + 1) {
+                console.note(format_args!(
+                    "{} more like this; `bailiwick scan` lists them",
+                    more + 1
+                ));
+            }
         }
     }
 }
+
+/// Problems of one id that are said in full beside an answer.
+const PROBLEMS_SHOWN: usize = 3;
 
 /// Lines of one sort on standard error beside an answer.
 const GAPS_SHOWN: usize = 5;

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use bailiwick_core::{Subject, UserInfo};
+use bailiwick_core::{Str, Subject, UserInfo};
 use bailiwick_model::Value;
 
 use crate::console;
@@ -86,6 +86,20 @@ impl Members {
     /// The members of `group`.
     pub(crate) fn of(&self, group: &str) -> &[Subject] {
         self.groups.get(group).map_or(&[], Vec::as_slice)
+    }
+
+    /// Groups by user name.
+    pub(crate) fn by_user(&self) -> BTreeMap<Str, Vec<Str>> {
+        let mut users: BTreeMap<Str, Vec<Str>> = BTreeMap::new();
+        for (group, members) in &self.groups {
+            for user in members.iter().filter_map(Subject::user_name) {
+                users
+                    .entry(user.into())
+                    .or_default()
+                    .push(group.as_str().into());
+            }
+        }
+        users
     }
 
     /// The identity that requests of `subject` arrive with, memberships and `--group` included.

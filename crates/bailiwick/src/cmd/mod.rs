@@ -2,7 +2,9 @@ pub(crate) mod access;
 pub(crate) mod can;
 pub(crate) mod completions;
 pub(crate) mod explain;
+pub(crate) mod fix;
 pub(crate) mod man;
+pub(crate) mod paths;
 pub(crate) mod print_role;
 pub(crate) mod reviews;
 pub(crate) mod scan;
@@ -23,6 +25,9 @@ pub(crate) fn run(cli: Cli, console: &mut Console) -> Result<Exit> {
         Command::WhoCan(args) => who_can::run(&args, global, console),
         Command::Access(args) => access::run(&args, global, console),
         Command::Explain(args) => explain::run(&args, global, console),
+        Command::Paths(args) => paths::run(&args, global, console),
+        Command::Blast(args) => paths::blast(&args, global, console),
+        Command::Fix(args) => fix::run(&args, global, console),
         Command::Scan(args) => scan::run(&args, global, console),
         Command::Snapshot(args) => snapshot::run(&args, global, console),
         Command::PrintRole(args) => print_role::run(&args, console),

@@ -1,0 +1,257 @@
+use std::fmt::Write as _;
+
+use anyhow::{Result, bail};
+use bailiwick_core::{Kind, ObjectRef};
+use bailiwick_graph::{Atom, AtomId, Graph, NoFix, Node, NodeId, Path};
+use bailiwick_model::{ObjectMeta, Origin, Snapshot};
+use bailiwick_report::{Format, Look, Tone, inert};
+use serde::Serialize;
+
+use crate::cli::Global;
+use crate::cluster::{Need, Opened};
+use crate::cmd::can::FORMATS;
+use crate::cmd::paths::{facts, find, starts};
+use crate::console::Console;
+use crate::exit::Exit;
+
+const EXAMPLES: &str = "\
+Examples:
+  bailiwick fix                                 close every way to full control of the cluster
+  bailiwick fix --from sa:ci/runner             close the ways of one service account
+  bailiwick fix --target node:worker-1 --from pod:shop/web
+
+What must stay is marked on its object with the annotation `bailiwick.dev/needed: \"why\"`. Objects that Kubernetes
+creates for itself always stay.";
+
+/// Arguments of `bailiwick fix`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct FixArgs {
+    /// Where paths start, as `bailiwick paths` writes nodes. May be repeated; without it every identity and workload
+    /// that does not have the target in the first place
+    #[arg(long, value_name = "NODE")]
+    from: Vec<Node>,
+    /// What nobody of them may reach
+    #[arg(long, value_name = "NODE", default_value = "cluster")]
+    target: Node,
+    /// How many sets of changes to look at before the best one found is taken
+    #[arg(long, value_name = "NUMBER", default_value_t = 2_000)]
+    work: usize,
+    /// Output: table, json or yaml
+    #[arg(short, long, value_name = "FORMAT")]
+    output: Option<Format>,
+}
+
+/// The annotation on what must stay.
+const NEEDED: &str = "bailiwick.dev/needed";
+/// The label on what the API server creates for itself.
+const BOOTSTRAP: &str = "kubernetes.io/bootstrapping";
+
+/// What one change costs; its side effects come below it, so that the fewest changes win and among those the one that
+/// touches the fewest others.
+const CHANGE: u64 = 1_000;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    target: Node,
+    /// Identities and workloads that reach the target.
+    sources: usize,
+    changes: Vec<Change>,
+    /// No set of fewer changes closes every path. `false` where that was not proven.
+    smallest: bool,
+    /// The number of changes that any set takes at least.
+    at_least: u64,
+    partial: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Change {
+    object: ObjectRef,
+    pointer: String,
+    what: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<String>,
+}
+
+pub(crate) fn run(args: &FixArgs, global: &Global, console: &mut Console) -> Result<Exit> {
+    let format = args.output.unwrap_or_default().among(FORMATS)?;
+    let opened = Opened::open(global, Need::Everything, console)?;
+    opened.mention_problems(console);
+    let graph = opened.graph();
+    let partial = opened.partial(&Kind::ALL, "", console);
+    let Some(target) = graph.find(&args.target) else {
+        console.note(format_args!("nothing here leads to {}", args.target));
+        return Ok(Exit::answer(true, partial));
+    };
+    let sources = sources(args, &graph, target)?;
+    let cost = |atom: AtomId| {
+        graph
+            .atom_of(atom)
+            .and_then(|atom| cost(opened.snapshot(), atom))
+    };
+    let fix = match graph.fix(&sources, target, &cost, args.work) {
+        Ok(fix) => fix,
+        Err(NoFix::Open(path)) => {
+            bail!(
+                "no change that may be made closes this path:\n{}",
+                path_lines(&graph, &path)
+            )
+        }
+        Err(NoFix::OutOfWork { at_least }) => bail!(
+            "no set was found within --work {}; any takes at least {} changes",
+            args.work,
+            at_least.div_ceil(CHANGE)
+        ),
+    };
+    let atoms = fix.atoms.iter().filter_map(|&atom| graph.atom_of(atom));
+    let answer = Answer {
+        target: args.target.clone(),
+        sources: sources.len(),
+        changes: atoms.map(|atom| change(&opened, atom)).collect(),
+        smallest: fix.at_least / CHANGE >= fix.atoms.len() as u64 || fix.at_least == fix.cost,
+        at_least: fix.at_least / CHANGE,
+        partial,
+    };
+    match format {
+        Format::Json => console.answer(bailiwick_report::json("Fix", &answer)?)?,
+        Format::Yaml => console.answer(bailiwick_report::yaml("Fix", &answer)?)?,
+        _ => console.answer(text(&answer, &console.look()))?,
+    }
+    Ok(Exit::answer(answer.changes.is_empty(), partial))
+}
+
+fn sources(args: &FixArgs, graph: &Graph, target: NodeId) -> Result<Vec<NodeId>> {
+    if !args.from.is_empty() {
+        return args.from.iter().map(|from| find(graph, from)).collect();
+    }
+    let reaching = graph.reaching(target);
+    Ok(starts(graph)
+        .filter(|&node| reaching.effort(node).is_some_and(|e| e > 0))
+        .collect())
+}
+
+/// What taking an atom away costs; `None` where it has to stay.
+fn cost(snapshot: &Snapshot, atom: &Atom) -> Option<u64> {
+    let object = atom.object();
+    if matches!(snapshot.origin(object), Some(Origin::Default { .. })) {
+        return None;
+    }
+    let stays = |metadata: &ObjectMeta| {
+        metadata.annotation(NEEDED).is_some() || metadata.label(BOOTSTRAP).is_some()
+    };
+    match atom {
+        Atom::Subject { binding, .. } => {
+            let binding = snapshot.bindings.get(&binding.namespace, &binding.name)?;
+            (!stays(&binding.metadata)).then_some(CHANGE)
+        }
+        Atom::Rule { role, .. } => {
+            let found = snapshot.roles.get(&role.namespace, &role.name)?;
+            // Rules of an aggregated role come back; those of the roles that it is made of are edges' causes only
+            // through it.
+            if stays(&found.metadata) || found.aggregation.is_some() {
+                return None;
+            }
+            let others = snapshot
+                .bindings
+                .iter()
+                .filter(|b| b.role().as_ref() == Some(role));
+            let others: usize = others.map(|binding| binding.subjects.len()).sum();
+            Some(CHANGE + (others as u64).saturating_sub(1).min(CHANGE - 1))
+        }
+        Atom::Field { .. } => Some(CHANGE),
+    }
+}
+
+fn change(opened: &Opened, atom: &Atom) -> Change {
+    let (object, pointer) = (atom.object().clone(), atom.pointer());
+    let command = match atom {
+        Atom::Subject { binding, position } => {
+            let subjects = opened
+                .snapshot()
+                .bindings
+                .get(&binding.namespace, &binding.name);
+            let subject = subjects.and_then(|b| b.subjects.get(*position as usize));
+            subject.map(|subject| {
+                let test = format!("{pointer}/name");
+                bailiwick_posture::kubectl_remove(&object, &pointer, &test, &subject.name)
+            })
+        }
+        _ => None,
+    };
+    Change {
+        at: opened.line_of(&object, &pointer),
+        what: what(opened, atom),
+        object,
+        pointer,
+        command,
+    }
+}
+
+/// The change in words.
+fn what(opened: &Opened, atom: &Atom) -> String {
+    match atom {
+        Atom::Subject { binding, position } => {
+            let found = opened
+                .snapshot()
+                .bindings
+                .get(&binding.namespace, &binding.name);
+            let subject = found.and_then(|found| {
+                found
+                    .subjects
+                    .get(*position as usize)?
+                    .subject(&found.metadata.namespace)
+            });
+            match subject {
+                Some(subject) => format!("take {subject} out of {binding}"),
+                None => format!("take subject {} out of {binding}", position + 1),
+            }
+        }
+        Atom::Rule { role, position } => format!("take rule {} out of {role}", position + 1),
+        Atom::Field { object, pointer } if pointer.is_empty() => format!("delete {object}"),
+        Atom::Field { object, pointer } => format!("change {pointer} of {object}"),
+    }
+}
+
+fn text(answer: &Answer, look: &Look) -> String {
+    let mut out = String::new();
+    for (number, change) in (1..).zip(&answer.changes) {
+        let title = look.paint(Tone::Strong, &inert(&format!("{number}. {}", change.what)));
+        let _ = writeln!(out, "{title}");
+        for line in [&change.at, &change.command].into_iter().flatten() {
+            let _ = writeln!(out, "   {}", inert(line));
+        }
+    }
+    let (count, sources) = (answer.changes.len(), answer.sources);
+    let verdict = match (count, answer.smallest) {
+        (0, _) => format!("Nothing has to change: nobody reaches {}.", answer.target),
+        (_, true) => format!(
+            "These {count} changes close every path of {sources} identities and workloads to {}; fewer do not.",
+            answer.target
+        ),
+        (_, false) => format!(
+            "These {count} changes close every path of {sources} identities and workloads to {}. They are the fewest \
+             that were found; it takes at least {}. A higher --work may find fewer.",
+            answer.target, answer.at_least
+        ),
+    };
+    let _ = writeln!(out, "{}", inert(&verdict));
+    out
+}
+
+fn path_lines(graph: &Graph, path: &Path) -> String {
+    let mut out = graph
+        .node(path.from)
+        .map(|from| format!("  from {from}\n"))
+        .unwrap_or_default();
+    for step in path.edges.iter().filter_map(|&edge| graph.step(edge)) {
+        let _ = writeln!(out, "  {} → {}", step.kind.title, step.to);
+        for fact in facts(&step.evidence) {
+            let _ = writeln!(out, "     {fact}");
+        }
+    }
+    out
+}

@@ -1,0 +1,364 @@
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result, bail};
+use bailiwick_core::Kind;
+use bailiwick_graph::{Atom, Graph, Node, NodeId, Path, Step};
+use bailiwick_report::{Cell, Column, Format, Look, Table, Tone, inert};
+use serde::Serialize;
+
+use crate::cli::Global;
+use crate::cluster::{Need, Opened};
+use crate::console::Console;
+use crate::exit::Exit;
+
+const EXAMPLES: &str = "\
+Examples:
+  bailiwick paths                                    who gets to full control of the cluster, and how
+  bailiwick paths --from sa:ci/runner                the ways from one service account, step by step
+  bailiwick paths --from alice --to secret:shop/db   to one Secret
+  bailiwick paths --to node:worker-1                 who gets root on a node
+
+A node is user:NAME, group:NAME, sa:NAMESPACE/NAME, pod:NAMESPACE/NAME (deployment:, ...), node:NAME,
+secret:NAMESPACE/NAME, namespace:NAME (full control of it), cluster (full control of everything) or a bare user
+name. Effort counts steps: what is free counts nothing, what takes luck or noise counts more.";
+
+/// Arguments of `bailiwick paths`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct PathsArgs {
+    /// Where paths start; without it every identity and workload
+    #[arg(long, value_name = "NODE")]
+    from: Option<Node>,
+    /// Where paths end
+    #[arg(long, value_name = "NODE", default_value = "cluster")]
+    to: Node,
+    /// How many paths to show from one start
+    #[arg(short = 'k', long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
+    count: u16,
+    /// Output: table, wide, json, yaml or markdown
+    #[arg(short, long, value_name = "FORMAT")]
+    output: Option<Format>,
+}
+
+const FORMATS: &[Format] = &[
+    Format::Table,
+    Format::Wide,
+    Format::Json,
+    Format::Yaml,
+    Format::Markdown,
+];
+
+/// Paths, for people and machines.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer<'g> {
+    target: &'g Node,
+    paths: Vec<PathAnswer<'g>>,
+    partial: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PathAnswer<'g> {
+    from: &'g Node,
+    effort: u32,
+    steps: Vec<StepAnswer<'g>>,
+}
+
+/// One step.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StepAnswer<'g> {
+    from: &'g Node,
+    to: &'g Node,
+    edge: &'static str,
+    title: &'static str,
+    /// Of each group one entry has to be there, with all of its parts.
+    evidence: Vec<Vec<Vec<&'g Atom>>>,
+}
+
+pub(crate) fn run(args: &PathsArgs, global: &Global, console: &mut Console) -> Result<Exit> {
+    let format = args.output.unwrap_or_default().among(FORMATS)?;
+    let opened = Opened::open(global, Need::Everything, console)?;
+    opened.mention_problems(console);
+    let graph = opened.graph();
+    let partial = opened.partial(&Kind::ALL, "", console);
+    let Some(target) = graph.find(&args.to) else {
+        no_target(&graph, &args.to, console)?;
+        return Ok(Exit::answer(true, partial));
+    };
+    let paths = match &args.from {
+        Some(from) => {
+            let source = find(&graph, from)?;
+            graph.paths(source, target, usize::from(args.count))
+        }
+        None => nearest_from_everywhere(&graph, target),
+    };
+    show(&graph, args, &paths, partial, format, console)?;
+    Ok(Exit::answer(paths.is_empty(), partial))
+}
+
+fn show(
+    graph: &Graph,
+    args: &PathsArgs,
+    paths: &[Path],
+    partial: bool,
+    format: Format,
+    console: &mut Console,
+) -> Result<()> {
+    let answers: Vec<PathAnswer<'_>> = paths
+        .iter()
+        .filter_map(|path| path_answer(graph, path))
+        .collect();
+    let answer = Answer {
+        target: &args.to,
+        paths: answers,
+        partial,
+    };
+    match format {
+        Format::Json => console.answer(bailiwick_report::json("PathList", &answer)?),
+        Format::Yaml => console.answer(bailiwick_report::yaml("PathList", &answer)?),
+        _ if answer.paths.is_empty() => {
+            console.note(format_args!("nothing here leads to {}", args.to));
+            Ok(())
+        }
+        Format::Markdown => console.answer(table(&answer).markdown(true)),
+        _ if args.from.is_some() => {
+            for (number, path) in (1..).zip(&answer.paths) {
+                console.answer(path_text(number, path, &console.look()))?;
+            }
+            Ok(())
+        }
+        format => console.answer(table(&answer).text(&console.look(), format == Format::Wide)),
+    }
+}
+
+/// What a name on the command line stands for.
+pub(crate) fn find(graph: &Graph, node: &Node) -> Result<NodeId> {
+    graph
+        .find(node)
+        .with_context(|| format!("{node} has no access and is reached by nothing in this cluster"))
+}
+
+fn no_target(graph: &Graph, target: &Node, console: &Console) -> Result<()> {
+    if *target != Node::Cluster && graph.node_count() > 0 {
+        bail!("{target} is not in this cluster, or nothing leads there");
+    }
+    console.note(format_args!("nothing here leads to {target}"));
+    Ok(())
+}
+
+/// The path of least effort from every identity and workload that has one, those that are there already left out.
+fn nearest_from_everywhere(graph: &Graph, target: NodeId) -> Vec<Path> {
+    let reaching = graph.reaching(target);
+    let mut paths: Vec<Path> = starts(graph)
+        .filter(|&node| reaching.effort(node).is_some_and(|effort| effort > 0))
+        .filter_map(|node| graph.path(node, &reaching))
+        .collect();
+    paths.sort_by_key(|path| (path.effort, path.edges.len(), path.from));
+    paths
+}
+
+/// Everything that an attacker can start from.
+pub(crate) fn starts(graph: &Graph) -> impl Iterator<Item = NodeId> {
+    graph
+        .nodes()
+        .filter(|(_, node)| is_start(node))
+        .map(|(id, _)| id)
+}
+
+fn is_start(node: &Node) -> bool {
+    matches!(
+        node,
+        Node::User { .. } | Node::Group { .. } | Node::ServiceAccount { .. } | Node::Workload(_)
+    )
+}
+
+fn path_answer<'g>(graph: &'g Graph, path: &Path) -> Option<PathAnswer<'g>> {
+    let steps = path
+        .edges
+        .iter()
+        .filter_map(|&edge| graph.step(edge))
+        .map(step_answer);
+    Some(PathAnswer {
+        from: graph.node(path.from)?,
+        effort: path.effort,
+        steps: steps.collect(),
+    })
+}
+
+fn step_answer(step: Step<'_>) -> StepAnswer<'_> {
+    StepAnswer {
+        from: step.from,
+        to: step.to,
+        edge: step.kind.id,
+        title: step.kind.title,
+        evidence: step.evidence,
+    }
+}
+
+fn table(answer: &Answer<'_>) -> Table {
+    let mut table = Table::new([
+        Column::new("EFFORT").number(),
+        Column::new("FROM"),
+        Column::new("STEPS"),
+        Column::new("RESTS ON").wide(),
+    ]);
+    for path in &answer.paths {
+        let steps: Vec<&str> = path
+            .steps
+            .iter()
+            .filter(|step| !is_plain(step))
+            .map(|step| step.edge)
+            .collect();
+        let objects: BTreeSet<String> = path
+            .steps
+            .iter()
+            .flat_map(|step| step.evidence.iter().flatten().flatten())
+            .map(|atom| atom.object().to_string())
+            .collect();
+        let objects: Vec<String> = objects.into_iter().collect();
+        table.row([
+            Cell::new(&path.effort),
+            Cell::new(path.from),
+            Cell::new(&steps.join(" → ")),
+            Cell::new(&objects.join(", ")),
+        ]);
+    }
+    table
+}
+
+/// Whether a step only says that a whole has parts or a group has members.
+fn is_plain(step: &StepAnswer<'_>) -> bool {
+    step.evidence.is_empty()
+}
+
+fn path_text(number: usize, path: &PathAnswer<'_>, look: &Look) -> String {
+    let title = format!("{number}. from {}, effort {}", path.from, path.effort);
+    let mut out = look.paint(Tone::Strong, &inert(&title)) + "\n";
+    for step in &path.steps {
+        let line = format!("{} → {}", step.title, step.to);
+        let tone = if is_plain(step) {
+            Tone::Faint
+        } else {
+            Tone::Plain
+        };
+        out += &format!(
+            "   {}  {}\n",
+            look.paint(tone, &inert(&line)),
+            look.paint(Tone::Faint, step.edge)
+        );
+        for fact in facts(&step.evidence) {
+            out += &format!("      {}\n", inert(&fact));
+        }
+    }
+    out
+}
+
+/// What a step rests on, a line for each thing; of alternatives the first is shown and the others are counted.
+pub(crate) fn facts(evidence: &[Vec<Vec<&Atom>>]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for clause in evidence {
+        let Some(first) = clause.first() else {
+            continue;
+        };
+        let more = match clause.len() {
+            1 => String::new(),
+            many => format!(" (and {} more that give the same)", many - 1),
+        };
+        lines.push(format!("{}{more}", cause_line(first)));
+    }
+    lines.dedup();
+    lines
+}
+
+fn cause_line(cause: &[&Atom]) -> String {
+    let parts: Vec<String> = cause.iter().map(|atom| atom_line(atom)).collect();
+    parts.join(", ")
+}
+
+/// An atom in words.
+pub(crate) fn atom_line(atom: &Atom) -> String {
+    match atom {
+        Atom::Subject { binding, position } => format!("{binding}, subject {}", position + 1),
+        Atom::Rule { role, position } => format!("{role}, rule {}", position + 1),
+        Atom::Field { object, pointer } if pointer.is_empty() => object.to_string(),
+        Atom::Field { object, pointer } => format!("{object} {pointer}"),
+    }
+}
+
+/// Arguments of `bailiwick blast`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  bailiwick blast sa:ci/runner        what an attacker gets who has the token of the runner
+  bailiwick blast pod:shop/web-0      who breaks into this pod
+  bailiwick blast group:oidc:interns -o json")]
+pub(crate) struct BlastArgs {
+    /// Where the attacker starts, as `bailiwick paths` writes nodes
+    #[arg(value_name = "NODE")]
+    from: Node,
+    /// Output: table, wide, json, yaml, markdown or name
+    #[arg(short, long, value_name = "FORMAT")]
+    output: Option<Format>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Blast<'g> {
+    from: &'g Node,
+    reached: Vec<Reached<'g>>,
+    partial: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Reached<'g> {
+    #[serde(flatten)]
+    node: &'g Node,
+    effort: u32,
+}
+
+pub(crate) fn blast(args: &BlastArgs, global: &Global, console: &mut Console) -> Result<Exit> {
+    let format = args.output.unwrap_or_default().among(Format::TABLES)?;
+    let opened = Opened::open(global, Need::Everything, console)?;
+    opened.mention_problems(console);
+    let graph = opened.graph();
+    let partial = opened.partial(&Kind::ALL, "", console);
+    let source = find(&graph, &args.from)?;
+    let reach = graph.reach(&[source]);
+    let mut reached: Vec<Reached<'_>> = reach
+        .nodes()
+        .filter(|&(node, _)| node != source)
+        .filter_map(|(node, effort)| {
+            Some(Reached {
+                node: graph.node(node)?,
+                effort,
+            })
+        })
+        .collect();
+    reached.sort_by(|a, b| b.node.cmp(a.node).then(a.effort.cmp(&b.effort)));
+    let clean = reached.is_empty();
+    let mut table = Table::new([Column::new("REACHES"), Column::new("EFFORT").number()]);
+    for entry in &reached {
+        table.row([Cell::new(entry.node), Cell::new(&entry.effort)]);
+    }
+    let answer = Blast {
+        from: &args.from,
+        reached,
+        partial,
+    };
+    match format {
+        Format::Json => console.answer(bailiwick_report::json("Blast", &answer)?)?,
+        Format::Yaml => console.answer(bailiwick_report::yaml("Blast", &answer)?)?,
+        Format::Markdown => console.answer(table.markdown(true))?,
+        Format::Name => {
+            for key in answer.reached.iter().filter_map(|entry| entry.node.key()) {
+                console.answer(format_args!("{}\n", inert(&key)))?;
+            }
+        }
+        _ if clean => console.note(format_args!("{} reaches nothing further", args.from)),
+        format => console.answer(table.text(&console.look(), format == Format::Wide))?,
+    }
+    Ok(Exit::answer(clean, partial))
+}
