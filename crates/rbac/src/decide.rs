@@ -2,7 +2,7 @@ use bailiwick_core::{Decision, Effect, Reason, Request, UserInfo};
 
 use crate::engine::Engine;
 use crate::evidence::GrantRef;
-use crate::index::{BindingId, BindingSlot, Index, RoleSlot, SubjectKey, Symbol, Wanted};
+use crate::index::{BindingId, BindingSlot, Given, Index, SubjectKey, Wanted};
 use crate::problem::{Problem, node_problem};
 
 /// What RBAC says to one request, with its evidence, borrowed.
@@ -29,8 +29,6 @@ pub enum Outcome<'a> {
 /// Work that a decision took, to see what it depends on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Touched {
-    /// Lists of bindings looked up: one for each name of the user, cluster-wide and in the namespace.
-    pub lists: usize,
     /// Bindings looked at.
     pub bindings: usize,
     /// Rules compared with the request.
@@ -39,7 +37,6 @@ pub struct Touched {
 
 /// Counts work, or compiles to nothing.
 trait Probe {
-    fn list(&mut self) {}
     fn binding(&mut self) {}
     fn rule(&mut self) {}
 }
@@ -47,10 +44,6 @@ trait Probe {
 impl Probe for () {}
 
 impl Probe for Touched {
-    fn list(&mut self) {
-        self.lists += 1;
-    }
-
     fn binding(&mut self) {
         self.bindings += 1;
     }
@@ -59,6 +52,9 @@ impl Probe for Touched {
         self.rules += 1;
     }
 }
+
+/// A user name and the groups of most users fit into one.
+const BATCH: usize = 8;
 
 impl Engine {
     /// Decides a request. Allocates nothing and takes no lock.
@@ -101,27 +97,39 @@ impl Engine {
         let index = &self.index;
         let wanted = Wanted::new(request, &index.symbols);
         let namespace = index.symbols.find(request.namespace());
-        for subject in subject_keys(index, user) {
-            for namespace in scopes(namespace) {
-                probe.list();
-                for &binding in index.postings.of(subject, namespace) {
-                    probe.binding();
-                    match index.first_rule(binding, &wanted, probe) {
-                        Match::Rule(slot, rule) => {
-                            let position = first_applying(index, slot, user);
-                            let grant = GrantRef::new(self, binding, rule, position);
-                            if let Some(grant) = grant {
-                                verdict.outcome = Outcome::Granted(grant);
-                                return verdict;
-                            }
-                        }
-                        Match::None => {}
-                        Match::NoRole => verdict.met_dangling = true,
-                    }
+        let mut subjects = subject_keys(index, user);
+        loop {
+            // In batches, because the processor overlaps lookups that do not wait for each other.
+            let mut lists: [[&[Given]; 2]; BATCH] = [[&[]; 2]; BATCH];
+            let mut found = 0;
+            for (place, subject) in lists.iter_mut().zip(subjects.by_ref()) {
+                *place = index.lists(subject, namespace);
+                found += 1;
+            }
+            for given in lists.iter().take(found).flatten().copied().flatten() {
+                probe.binding();
+                let Some(rules) = index.rules(given.role) else {
+                    verdict.met_dangling = true;
+                    continue;
+                };
+                let mut allowing = rules.allowing(&wanted, &index.symbols, || probe.rule());
+                if let Some(rule) = allowing.next() {
+                    drop(allowing);
+                    verdict.outcome = self.granted(given.binding, rule, user);
+                    return verdict;
                 }
             }
+            if found < BATCH {
+                return verdict;
+            }
         }
-        verdict
+    }
+
+    /// The subject that upstream names is the first of the binding that applies.
+    fn granted(&self, binding: BindingId, rule: u32, user: &UserInfo) -> Outcome<'_> {
+        let slot = self.index.binding(binding);
+        let subject = slot.map_or(0, |slot| first_applying(&self.index, slot, user));
+        GrantRef::new(self, binding, rule, subject).map_or(Outcome::NoOpinion, Outcome::Granted)
     }
 
     /// Every grant that allows the request, in the order of their bindings: each rule that matches, for each subject
@@ -134,12 +142,12 @@ impl Engine {
             let Some(slot) = index.binding(binding) else {
                 continue;
             };
-            let rules = index.role(slot.role).and_then(RoleSlot::rules);
-            for (rule, compiled) in (0..).zip(rules.unwrap_or_default()) {
-                if compiled.allows(&wanted, &index.symbols) {
-                    let subjects = applying(index, slot, user);
-                    grants.extend(subjects.filter_map(|s| GrantRef::new(self, binding, rule, s)));
-                }
+            let Some(rules) = index.rules(slot.role) else {
+                continue;
+            };
+            for rule in rules.allowing(&wanted, &index.symbols, || {}) {
+                let subjects = applying(index, slot, user);
+                grants.extend(subjects.filter_map(|s| GrantRef::new(self, binding, rule, s)));
             }
         }
         grants
@@ -151,9 +159,9 @@ impl Engine {
         let index = &self.index;
         let namespace = index.symbols.find(namespace);
         let mut bindings: Vec<BindingId> = subject_keys(index, user)
-            .flat_map(|subject| scopes(namespace).map(move |namespace| (subject, namespace)))
-            .flat_map(|(subject, namespace)| index.postings.of(subject, namespace))
-            .copied()
+            .flat_map(|subject| index.lists(subject, namespace))
+            .flatten()
+            .map(|given| given.binding)
             .collect();
         bindings.sort_unstable_by(|&a, &b| index.order(a, b));
         bindings.dedup();
@@ -233,42 +241,6 @@ impl<'a> Verdict<'a> {
     }
 }
 
-enum Match<'a> {
-    Rule(&'a BindingSlot, u32),
-    None,
-    NoRole,
-}
-
-impl Index {
-    /// The first rule of a binding's role that allows what is wanted.
-    fn first_rule(
-        &self,
-        binding: BindingId,
-        wanted: &Wanted<'_>,
-        probe: &mut impl Probe,
-    ) -> Match<'_> {
-        let Some(slot) = self.binding(binding) else {
-            return Match::None;
-        };
-        let Some(role) = self.role(slot.role) else {
-            return Match::NoRole;
-        };
-        let Some(rules) = role.rules() else {
-            return Match::NoRole;
-        };
-        if !role.meets(wanted) {
-            return Match::None;
-        }
-        for (position, rule) in (0..).zip(rules) {
-            probe.rule();
-            if rule.allows(wanted, &self.symbols) {
-                return Match::Rule(slot, position);
-            }
-        }
-        Match::None
-    }
-}
-
 /// The names by which bindings can know a user, those that no binding uses left out.
 fn subject_keys<'a>(index: &'a Index, user: &'a UserInfo) -> impl Iterator<Item = SubjectKey> + 'a {
     let user_name = SubjectKey::user(index.symbols.find(&user.name));
@@ -276,15 +248,6 @@ fn subject_keys<'a>(index: &'a Index, user: &'a UserInfo) -> impl Iterator<Item 
     std::iter::once(user_name)
         .chain(groups.map(|group| SubjectKey::group(index.symbols.find(group))))
         .filter(|&key| key != SubjectKey::NOBODY)
-}
-
-/// The whole cluster, and the namespace where there is one that has bindings.
-fn scopes(namespace: Symbol) -> impl Iterator<Item = Symbol> {
-    let own = match namespace {
-        Symbol::EMPTY | Symbol::UNKNOWN => None,
-        namespace => Some(namespace),
-    };
-    std::iter::once(Symbol::EMPTY).chain(own)
 }
 
 /// Positions of the subjects of a binding that apply to the user.
@@ -307,7 +270,9 @@ fn applying<'a>(
         .map(|(position, _)| position)
 }
 
-/// The subject that upstream names: the first of the binding that applies.
 fn first_applying(index: &Index, binding: &BindingSlot, user: &UserInfo) -> u32 {
-    applying(index, binding, user).next().unwrap_or_default()
+    match binding.subjects() {
+        [_] => 0,
+        _ => applying(index, binding, user).next().unwrap_or_default(),
+    }
 }

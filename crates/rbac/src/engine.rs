@@ -25,14 +25,16 @@ pub struct Size {
     pub subjects: usize,
     /// Bindings listed for those pairs.
     pub postings: usize,
+    /// Bindings that the lists of those with several have room for.
+    pub list_room: usize,
     /// Bytes that grow with the bindings: their records, the lists by subject and by role, the table by name. Counted
     /// by capacity, not by what is in use.
     pub binding_bytes: usize,
     /// Bytes of compiled roles.
     pub role_bytes: usize,
-    /// Bytes of the table of strings, without the strings.
+    /// Bytes of the table of strings, with the copies that lookups compare with.
     pub string_table_bytes: usize,
-    /// Bytes of the strings; most are shared with the snapshot.
+    /// Bytes of the strings that most often are shared with the snapshot.
     pub string_bytes: usize,
 }
 

@@ -67,7 +67,7 @@ impl Engine {
             None => Some(Problem::UnusableRoleRef {
                 binding: binding_ref,
             }),
-            Some(role) if role.rules().is_none() => Some(Problem::MissingRole {
+            Some(role) if self.index.rules(binding.role).is_none() => Some(Problem::MissingRole {
                 binding: binding_ref,
                 role: self.role_ref(role),
             }),

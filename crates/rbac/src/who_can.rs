@@ -87,12 +87,8 @@ impl Engine {
         let index = &self.index;
         let wanted = Wanted::new(request, &index.symbols);
         let mut grants = Vec::new();
-        for role in index.roles().iter().filter(|role| role.meets(&wanted)) {
-            let rules = (0..).zip(role.rules().unwrap_or_default());
-            let allowing: Vec<u32> = rules
-                .filter(|(_, rule)| rule.allows(&wanted, &index.symbols))
-                .map(|(position, _)| position)
-                .collect();
+        for (role, rules) in index.defined_roles() {
+            let allowing: Vec<u32> = rules.allowing(&wanted, &index.symbols, || {}).collect();
             if allowing.is_empty() {
                 continue;
             }

@@ -59,7 +59,7 @@ fn assert_same(changed: &Engine, rebuilt: &Engine, seed: u64) {
 }
 
 /// Everything that does not depend on spare capacity.
-fn counts(engine: &Engine) -> [usize; 5] {
+fn counts(engine: &Engine) -> [usize; 6] {
     let size = engine.size();
     [
         size.bindings,
@@ -67,6 +67,7 @@ fn counts(engine: &Engine) -> [usize; 5] {
         size.strings,
         size.subjects,
         size.postings,
+        size.list_room,
     ]
 }
 

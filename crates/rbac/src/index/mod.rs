@@ -5,9 +5,11 @@
 //! touch of the bindings that wait for it. Every list is in the order of the bindings' namespaces and names: answers
 //! do not depend on the order in which the objects arrived.
 
+mod blocks;
 mod postings;
 mod rule;
 mod symbols;
+mod wanted;
 
 use std::cmp::Ordering;
 
@@ -15,23 +17,24 @@ use bailiwick_core::{Kind, Str};
 use bailiwick_model::{Binding, BindingSubject, Role, Snapshot};
 use hashbrown::HashTable;
 
-pub(crate) use postings::{BindingId, SubjectKey};
-use postings::{Postings, insert_sorted, remove_sorted};
-pub(crate) use rule::{Mask, Rule, Wanted};
+use postings::Postings;
+pub(crate) use postings::{BindingId, Given, RoleId, SubjectKey};
+pub(crate) use rule::Rules;
 pub(crate) use symbols::{Symbol, Symbols};
-
-/// Position of a role in the index.
-pub(crate) type RoleId = u32;
+pub(crate) use wanted::Wanted;
 
 /// The index of the roles and bindings of a snapshot.
 #[derive(Clone, Debug)]
 pub(crate) struct Index {
     pub(crate) symbols: Symbols,
-    pub(crate) postings: Postings,
+    postings: Postings,
     bindings: Vec<BindingSlot>,
     free_bindings: Vec<BindingId>,
     binding_by_name: HashTable<BindingId>,
     roles: Vec<RoleSlot>,
+    /// The rules of each role, apart from the rest because decisions read nothing else; `None` where nobody defines
+    /// the role.
+    rules: Vec<Option<Rules>>,
     free_roles: Vec<RoleId>,
     role_by_name: HashTable<RoleId>,
     /// Bindings whose `roleRef` can name no role.
@@ -64,9 +67,6 @@ pub(crate) struct RoleSlot {
     /// [`Symbol::EMPTY`] for a ClusterRole.
     pub(crate) namespace: Symbol,
     pub(crate) name: Symbol,
-    mask: Mask,
-    /// `None` where nobody defines it.
-    rules: Option<Box<[Rule]>>,
     /// The bindings that refer to it.
     bindings: Vec<BindingId>,
 }
@@ -80,6 +80,7 @@ impl Index {
             free_bindings: Vec::new(),
             binding_by_name: HashTable::with_capacity(snapshot.bindings.len()),
             roles: Vec::with_capacity(snapshot.roles.len()),
+            rules: Vec::with_capacity(snapshot.roles.len()),
             free_roles: Vec::new(),
             role_by_name: HashTable::with_capacity(snapshot.roles.len()),
             without_role: Vec::new(),
@@ -100,14 +101,31 @@ impl Index {
         self.roles.get(id as usize)
     }
 
-    /// Every role, freed slots included: those have neither rules nor bindings.
-    pub(crate) fn roles(&self) -> &[RoleSlot] {
-        &self.roles
+    /// The rules of a role; `None` where nobody defines it.
+    pub(crate) fn rules(&self, id: RoleId) -> Option<&Rules> {
+        self.rules.get(id as usize)?.as_ref()
+    }
+
+    /// Every role that somebody defines, with its rules.
+    pub(crate) fn defined_roles(&self) -> impl Iterator<Item = (&RoleSlot, &Rules)> {
+        let both = self.roles.iter().zip(&self.rules);
+        both.filter_map(|(slot, rules)| Some((slot, rules.as_ref()?)))
+    }
+
+    /// The bindings of a subject: the cluster-wide ones, and those in `namespace` unless that is none.
+    pub(crate) fn lists(&self, subject: SubjectKey, namespace: Symbol) -> [&[Given]; 2] {
+        let own = match namespace {
+            Symbol::EMPTY | Symbol::UNKNOWN => &[],
+            namespace => self.postings.of(subject, namespace),
+        };
+        [self.postings.of(subject, Symbol::EMPTY), own]
     }
 
     /// The bindings whose role nobody defines, or that can name none.
     pub(crate) fn dangling_bindings(&self) -> impl Iterator<Item = &BindingSlot> {
-        let undefined = self.roles.iter().filter(|role| role.rules.is_none());
+        let undefined = (self.roles.iter().zip(&self.rules))
+            .filter(|(_, rules)| rules.is_none())
+            .map(|(slot, _)| slot);
         let waiting = undefined.flat_map(|role| &role.bindings);
         waiting
             .chain(&self.without_role)
@@ -121,13 +139,6 @@ impl Index {
             Subjects::One(_) => 0,
             Subjects::Many(subjects) => size_of_val(&**subjects),
         };
-        let rules = |slot: &RoleSlot| -> usize {
-            slot.rules()
-                .unwrap_or_default()
-                .iter()
-                .map(Rule::bytes)
-                .sum()
-        };
         let waiting = |slot: &RoleSlot| slot.bindings.capacity() * size_of::<BindingId>();
         crate::engine::Size {
             bindings: self.binding_by_name.len(),
@@ -135,6 +146,7 @@ impl Index {
             strings: self.symbols.len(),
             subjects,
             postings,
+            list_room: self.postings.room(),
             binding_bytes: self.bindings.capacity() * size_of::<BindingSlot>()
                 + self.bindings.iter().map(many).sum::<usize>()
                 + self.binding_by_name.allocation_size()
@@ -144,7 +156,8 @@ impl Index {
                 + self.roles.iter().map(waiting).sum::<usize>(),
             role_bytes: self.roles.capacity() * size_of::<RoleSlot>()
                 + self.role_by_name.allocation_size()
-                + self.roles.iter().map(rules).sum::<usize>(),
+                + self.rules.capacity() * size_of::<Option<Rules>>()
+                + self.rules.iter().flatten().map(Rules::bytes).sum::<usize>(),
             string_table_bytes,
             string_bytes,
         }
@@ -169,21 +182,11 @@ impl Index {
 
     /// Adds a role, or puts it in the place of the one with its name.
     pub(crate) fn put_role(&mut self, role: &Role) {
-        let rules: Box<[Rule]> = role
-            .rules
-            .iter()
-            .map(|rule| Rule::new(rule, &mut self.symbols))
-            .collect();
-        let mask = rules
-            .iter()
-            .fold(Mask::default(), |mask, rule| mask.or(rule.mask()));
+        let rules = Rules::new(&role.rules, &mut self.symbols);
         let id = self.role_slot(&role.metadata.namespace, &role.metadata.name);
-        let Some(slot) = self.roles.get_mut(id as usize) else {
-            return;
-        };
-        slot.mask = mask;
-        if let Some(old) = slot.rules.replace(rules) {
-            old.iter().for_each(|rule| rule.release(&mut self.symbols));
+        let slot = self.rules.get_mut(id as usize);
+        if let Some(old) = slot.and_then(|slot| slot.replace(rules)) {
+            old.release(&mut self.symbols);
         }
     }
 
@@ -192,14 +195,10 @@ impl Index {
         let Some(id) = self.find_role(namespace, name) else {
             return;
         };
-        let Some(slot) = self.roles.get_mut(id as usize) else {
-            return;
-        };
-        slot.mask = Mask::default();
-        if let Some(old) = slot.rules.take() {
-            old.iter().for_each(|rule| rule.release(&mut self.symbols));
+        if let Some(old) = self.rules.get_mut(id as usize).and_then(Option::take) {
+            old.release(&mut self.symbols);
+            self.drop_role_if_unused(id);
         }
-        self.drop_role_if_unused(id);
     }
 
     /// Adds a binding, or puts it in the place of the one with its name.
@@ -236,7 +235,7 @@ impl Index {
         let order = |a, b| order(bindings, symbols, a, b);
         if let Some(slot) = bindings.get(id as usize) {
             for &subject in slot.usable_subjects() {
-                postings.insert(subject, namespace, id, order);
+                postings.insert(subject, namespace, Given { binding: id, role }, order);
             }
         }
         let of_role = match roles.get_mut(role as usize) {
@@ -263,8 +262,12 @@ impl Index {
         let Some(slot) = bindings.get(id as usize) else {
             return;
         };
+        let given = Given {
+            binding: id,
+            role: slot.role,
+        };
         for &subject in slot.usable_subjects() {
-            postings.remove(subject, slot.namespace, id, order);
+            postings.remove(subject, slot.namespace, given, order);
         }
         let of_role = match roles.get_mut(slot.role as usize) {
             Some(role) => &mut role.bindings,
@@ -355,12 +358,11 @@ impl Index {
         let slot = RoleSlot {
             namespace: self.symbols.intern_shared(namespace),
             name: self.symbols.intern_shared(name),
-            mask: Mask::default(),
-            rules: None,
             bindings: Vec::new(),
         };
         let hash = hash_role(slot.namespace, slot.name);
         let id = put(&mut self.roles, &mut self.free_roles, slot);
+        self.rules.resize_with(self.roles.len(), || None);
         let roles = &self.roles;
         self.role_by_name.insert_unique(hash, id, |&id| {
             roles
@@ -374,7 +376,7 @@ impl Index {
         let Some(slot) = self.roles.get(id as usize) else {
             return;
         };
-        if slot.rules.is_some() || !slot.bindings.is_empty() {
+        if self.rules(id).is_some() || !slot.bindings.is_empty() {
             return;
         }
         let hash = hash_role(slot.namespace, slot.name);
@@ -417,16 +419,6 @@ impl Subjects {
 }
 
 impl RoleSlot {
-    /// Its rules; `None` where nobody defines it.
-    pub(crate) fn rules(&self) -> Option<&[Rule]> {
-        self.rules.as_deref()
-    }
-
-    /// Whether any of its rules might allow what is wanted.
-    pub(crate) fn meets(&self, wanted: &Wanted<'_>) -> bool {
-        self.mask.meets(wanted)
-    }
-
     /// The bindings that refer to it.
     pub(crate) fn bindings(&self) -> &[BindingId] {
         &self.bindings
@@ -437,6 +429,36 @@ impl RoleSlot {
             Symbol::EMPTY => Kind::ClusterRole,
             _ => Kind::Role,
         }
+    }
+}
+
+/// Adds `id` where `order` wants it; loading in order only ever looks at the last one.
+fn insert_sorted(
+    list: &mut Vec<BindingId>,
+    id: BindingId,
+    order: impl Fn(BindingId, BindingId) -> Ordering,
+) {
+    match list.last() {
+        Some(&last) if order(last, id).is_ge() => {
+            if let Err(position) = list.binary_search_by(|&other| order(other, id)) {
+                list.insert(position, id);
+            }
+        }
+        _ => list.push(id),
+    }
+}
+
+/// Takes `id` out; gives back memory that has become much too large.
+fn remove_sorted(
+    list: &mut Vec<BindingId>,
+    id: BindingId,
+    order: impl Fn(BindingId, BindingId) -> Ordering,
+) {
+    if let Ok(position) = list.binary_search_by(|&other| order(other, id)) {
+        list.remove(position);
+    }
+    if list.len() < list.capacity() / 4 {
+        list.shrink_to(list.len() * 2);
     }
 }
 

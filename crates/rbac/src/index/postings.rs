@@ -1,11 +1,23 @@
 use std::cmp::Ordering;
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
+use super::blocks::Blocks;
 use super::symbols::Symbol;
 
 /// Position of a binding in the index.
 pub(crate) type BindingId = u32;
+
+/// Position of a role in the index.
+pub(crate) type RoleId = u32;
+
+/// A binding in a list of a subject, with the role that it gives, which decisions look at first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Given {
+    pub(crate) binding: BindingId,
+    pub(crate) role: RoleId,
+}
 
 /// A subject as requests carry it: a user name (service accounts have one) or a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,8 +61,7 @@ impl SubjectKey {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Postings {
     table: HashTable<Posting>,
-    lists: Vec<Vec<BindingId>>,
-    free: Vec<u32>,
+    blocks: Blocks<Given>,
 }
 
 /// Most subjects have one binding in a namespace: it stands here, without a list.
@@ -58,15 +69,25 @@ pub(crate) struct Postings {
 struct Posting {
     subject: SubjectKey,
     namespace: Symbol,
-    /// A binding, or [`LIST`] and the position of a list.
-    value: u32,
+    /// The only binding; where there are more, [`LIST`] and the start of their block stand for the binding, and their
+    /// number for the role.
+    given: Given,
 }
 
 const LIST: u32 = 1 << 31;
 
 impl Posting {
-    fn list(self) -> Option<usize> {
-        (self.value & LIST != 0).then_some((self.value & !LIST) as usize)
+    /// Start and length of the list.
+    fn list(self) -> Option<(u32, u32)> {
+        let Given { binding, role } = self.given;
+        (binding & LIST != 0).then_some((binding & !LIST, role))
+    }
+
+    fn set_list(&mut self, start: u32, len: u32) {
+        self.given = Given {
+            binding: LIST | start,
+            role: len,
+        };
     }
 }
 
@@ -83,16 +104,14 @@ pub(super) fn hash_pair(a: u32, b: u32) -> u64 {
 
 impl Postings {
     /// The bindings of `subject` in `namespace`.
-    pub(crate) fn of(&self, subject: SubjectKey, namespace: Symbol) -> &[BindingId] {
+    pub(crate) fn of(&self, subject: SubjectKey, namespace: Symbol) -> &[Given] {
         let found = self.table.find(hash(subject, namespace), |posting| {
             posting.subject == subject && posting.namespace == namespace
         });
-        match found {
+        match found.map(|posting| (posting, posting.list())) {
             None => &[],
-            Some(posting) => match posting.list() {
-                None => std::slice::from_ref(&posting.value),
-                Some(list) => self.lists.get(list).map_or(&[], Vec::as_slice),
-            },
+            Some((posting, None)) => std::slice::from_ref(&posting.given),
+            Some((_, Some((start, len)))) => self.blocks.slice(start, len),
         }
     }
 
@@ -101,7 +120,7 @@ impl Postings {
         &mut self,
         subject: SubjectKey,
         namespace: Symbol,
-        binding: BindingId,
+        given: Given,
         order: impl Fn(BindingId, BindingId) -> Ordering,
     ) {
         let entry = self.table.entry(
@@ -110,38 +129,27 @@ impl Postings {
             |posting| hash(posting.subject, posting.namespace),
         );
         let mut occupied = match entry {
-            hashbrown::hash_table::Entry::Occupied(occupied) => occupied,
-            hashbrown::hash_table::Entry::Vacant(vacant) => {
+            Entry::Occupied(occupied) => occupied,
+            Entry::Vacant(vacant) => {
                 vacant.insert(Posting {
                     subject,
                     namespace,
-                    value: binding,
+                    given,
                 });
                 return;
             }
         };
         let posting = occupied.get_mut();
-        if let Some(list) = posting.list() {
-            if let Some(list) = self.lists.get_mut(list) {
-                insert_sorted(list, binding, order);
-            }
-        } else if posting.value != binding {
-            let mut list = vec![posting.value];
-            insert_sorted(&mut list, binding, order);
-            let position = match self.free.pop() {
-                Some(position) => {
-                    if let Some(slot) = self.lists.get_mut(position as usize) {
-                        *slot = list;
-                    }
-                    position
-                }
-                None => {
-                    self.lists.push(list);
-                    self.lists.len() as u32 - 1
-                }
-            };
-            posting.value = LIST | position;
-        }
+        let (start, len) = match posting.list() {
+            Some(list) => list,
+            None if posting.given == given => return,
+            None => (self.blocks.add(&[posting.given]), 1),
+        };
+        let Err(position) = position(self.blocks.slice(start, len), given, order) else {
+            return;
+        };
+        let start = self.blocks.insert(start, len, position, given);
+        posting.set_list(start, len + 1);
     }
 
     /// Takes a binding out, where it is in.
@@ -149,7 +157,7 @@ impl Postings {
         &mut self,
         subject: SubjectKey,
         namespace: Symbol,
-        binding: BindingId,
+        given: Given,
         order: impl Fn(BindingId, BindingId) -> Ordering,
     ) {
         let Ok(mut occupied) = self.table.find_entry(hash(subject, namespace), |posting| {
@@ -158,71 +166,47 @@ impl Postings {
             return;
         };
         let posting = occupied.get_mut();
-        let Some(position) = posting.list() else {
-            if posting.value == binding {
+        let Some((start, len)) = posting.list() else {
+            if posting.given == given {
                 occupied.remove();
             }
             return;
         };
-        let Some(list) = self.lists.get_mut(position) else {
+        let Ok(position) = position(self.blocks.slice(start, len), given, order) else {
             return;
         };
-        remove_sorted(list, binding, order);
-        if let [last] = **list {
-            posting.value = last;
-            *list = Vec::new();
-            self.free.push(position as u32);
+        let start = self.blocks.remove(start, len, position);
+        posting.set_list(start, len - 1);
+        if let [last] = *self.blocks.slice(start, len - 1) {
+            self.blocks.end(start, 1);
+            posting.given = last;
         }
     }
 
     /// Number of subjects in namespaces, and of bindings listed for them.
     pub(crate) fn count(&self) -> (usize, usize) {
-        let bindings = |posting: &Posting| match posting.list() {
-            None => 1,
-            Some(list) => self.lists.get(list).map_or(0, Vec::len),
-        };
+        let bindings = |posting: &Posting| posting.list().map_or(1, |(_, len)| len as usize);
         (self.table.len(), self.table.iter().map(bindings).sum())
     }
 
+    /// Number of bindings that blocks have room for; 0 when nobody has more than one.
+    pub(crate) fn room(&self) -> usize {
+        self.blocks.room()
+    }
+
     pub(crate) fn bytes(&self) -> usize {
-        self.table.allocation_size()
-            + self.lists.capacity() * size_of::<Vec<BindingId>>()
-            + self.free.capacity() * size_of::<u32>()
-            + self
-                .lists
-                .iter()
-                .map(|list| list.capacity() * size_of::<BindingId>())
-                .sum::<usize>()
+        self.table.allocation_size() + self.blocks.bytes()
     }
 }
 
-/// Adds `binding` where `order` wants it; loading in order only ever looks at the last one.
-pub(crate) fn insert_sorted(
-    list: &mut Vec<BindingId>,
-    binding: BindingId,
+/// Where a binding stands in a list, or would; loading in order only ever looks at the last one.
+fn position(
+    list: &[Given],
+    given: Given,
     order: impl Fn(BindingId, BindingId) -> Ordering,
-) {
-    match list.last().map(|&last| order(last, binding)) {
-        None | Some(Ordering::Less) => list.push(binding),
-        Some(Ordering::Equal) => {}
-        Some(Ordering::Greater) => {
-            if let Err(position) = list.binary_search_by(|&other| order(other, binding)) {
-                list.insert(position, binding);
-            }
-        }
-    }
-}
-
-/// Takes `binding` out; gives back memory that has become much too large.
-pub(crate) fn remove_sorted(
-    list: &mut Vec<BindingId>,
-    binding: BindingId,
-    order: impl Fn(BindingId, BindingId) -> Ordering,
-) {
-    if let Ok(position) = list.binary_search_by(|&other| order(other, binding)) {
-        list.remove(position);
-    }
-    if list.len() < list.capacity() / 4 {
-        list.shrink_to(list.len() * 2);
+) -> Result<usize, usize> {
+    match list.last() {
+        Some(last) if order(last.binding, given.binding).is_lt() => Err(list.len()),
+        _ => list.binary_search_by(|other| order(other.binding, given.binding)),
     }
 }

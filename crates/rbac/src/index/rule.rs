@@ -1,256 +1,161 @@
-use bailiwick_core::{Request, ResourceRequest, Str};
+use bailiwick_core::Str;
 use bailiwick_model::PolicyRule;
+use smallvec::SmallVec;
 
 use super::symbols::{Symbol, Symbols};
+use super::wanted::{Wanted, WantedResource, cut};
 
-/// A rule with its strings interned.
+/// The rules of a role with their strings interned. One way through memory reaches the masks of an ordinary role, and
+/// they reject most rules.
 #[derive(Clone, Debug)]
-pub(crate) struct Rule {
-    verbs: Set,
-    groups: Set,
-    resources: Resources,
-    names: Set,
-    urls: Box<[Str]>,
+#[repr(align(64))]
+pub(crate) struct Rules {
+    /// What any of the rules can match at all.
+    mask: Mask,
+    /// What each of them can.
+    masks: SmallVec<[Mask; 4]>,
+    /// First, five numbers a rule and one more: where its verbs, groups, resources, names and URLs start; its URLs end
+    /// where the next rule's verbs start. Then the symbols; a resource takes two, cut at its first slash.
+    ///
+    /// No verbs, groups or resources in spite of a mask that meets the request are all of them; no names always are.
+    words: Box<[u32]>,
 }
 
-/// A list of strings of which one has to equal the wanted one. The mask rejects most without a look at the list.
-#[derive(Clone, Debug)]
-struct Set {
-    mask: u64,
-    /// Empty where everything is in.
-    symbols: Box<[Symbol]>,
-}
+/// Bits of verbs (16), API groups (16) and resources before the first slash (32). A rule and a request that it allows
+/// have bits of each in common.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mask(u64);
 
-/// The resources of a rule.
-#[derive(Clone, Debug)]
-struct Resources {
-    mask: u64,
-    /// Empty where everything is in.
-    patterns: Box<[Pattern]>,
-}
-
-/// `head` or `head/tail`, cut at the first slash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Pattern {
-    head: Symbol,
-    tail: Option<Symbol>,
-}
-
-/// A request with its strings looked up.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Wanted<'a> {
-    Resource(WantedResource<'a>),
-    Path { verb: Symbol, path: &'a str },
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct WantedResource<'a> {
-    verb: Symbol,
-    group: Symbol,
-    pattern: Pattern,
-    /// [`Symbol::UNKNOWN`] also where there is none.
-    subresource: Symbol,
-    mask: u64,
-    name: Symbol,
-    /// The request, where its resource has a slash of its own besides a subresource, so that the string compared
-    /// is in no single field.
-    odd: Option<&'a ResourceRequest>,
-}
-
-impl<'a> Wanted<'a> {
-    pub(crate) fn new(request: &'a Request, symbols: &Symbols) -> Self {
-        match request {
-            Request::Resource(request) => Self::Resource(WantedResource::new(request, symbols)),
-            Request::NonResource(request) => Self::Path {
-                verb: symbols.find(&request.verb),
-                path: &request.path,
-            },
-        }
-    }
-}
-
-impl<'a> WantedResource<'a> {
-    fn new(request: &'a ResourceRequest, symbols: &Symbols) -> Self {
-        let (head, rest) = cut(&request.resource);
-        let (tail, odd) = match (rest, request.subresource.as_str()) {
-            (None, "") => (None, None),
-            (None, subresource) => (Some(subresource), None),
-            (Some(rest), "") => (Some(rest), None),
-            (Some(_), _) => (None, Some(request)),
-        };
-        let pattern = Pattern {
-            head: symbols.find(head),
-            tail: tail.map(|tail| symbols.find(tail)),
-        };
-        let subresource = match request.subresource.as_str() {
-            "" => Symbol::UNKNOWN,
-            // Where the resource has no slash, the tail is the subresource.
-            _ if odd.is_none() => pattern.tail.unwrap_or(Symbol::UNKNOWN),
-            subresource => symbols.find(subresource),
-        };
-        Self {
-            verb: symbols.find(&request.verb),
-            group: symbols.find(&request.group),
-            pattern,
-            subresource,
-            mask: pattern.head.bit()
-                | if subresource == Symbol::UNKNOWN {
-                    0
-                } else {
-                    Symbol::STAR.bit()
-                },
-            name: symbols.find(&request.name),
-            odd,
-        }
-    }
-}
-
-/// `text` up to its first slash, and what follows it.
-fn cut(text: &str) -> (&str, Option<&str>) {
-    match text.split_once('/') {
-        Some((head, tail)) => (head, Some(tail)),
-        None => (text, None),
-    }
-}
-
-impl Set {
-    fn new(texts: &[Str], all: bool, symbols: &mut Symbols) -> Self {
-        if all {
-            return Self {
-                mask: u64::MAX,
-                symbols: Box::default(),
-            };
-        }
-        let interned: Box<[Symbol]> = texts.iter().map(|t| symbols.intern_shared(t)).collect();
-        Self {
-            mask: interned.iter().fold(0, |mask, symbol| mask | symbol.bit()),
-            symbols: interned,
-        }
-    }
-
-    fn has(&self, wanted: Symbol) -> bool {
-        self.mask & wanted.bit() != 0 && (self.symbols.is_empty() || self.symbols.contains(&wanted))
-    }
-}
-
-impl Resources {
-    fn new(texts: &[Str], symbols: &mut Symbols) -> Self {
-        if is_all(texts) {
-            return Self {
-                mask: u64::MAX,
-                patterns: Box::default(),
-            };
-        }
-        let patterns: Box<[Pattern]> = texts
+impl Rules {
+    pub(crate) fn new(rules: &[PolicyRule], symbols: &mut Symbols) -> Self {
+        let header = rules.len() * FIELDS + 1;
+        let mut bounds = Vec::with_capacity(header);
+        let mut words = Vec::new();
+        let masks: SmallVec<[Mask; 4]> = rules
             .iter()
-            .map(|text| {
-                let (head, tail) = cut(text);
-                Pattern {
-                    head: symbols.intern(head),
-                    tail: tail.map(|tail| symbols.intern(tail)),
-                }
+            .map(|rule| {
+                let mut mark = |words: &[u32]| bounds.push((header + words.len()) as u32);
+                mark(&words);
+                let verbs = plain(&rule.verbs, &mut words, symbols, Mask::VERBS, Mask::verb);
+                mark(&words);
+                let groups = plain(
+                    &rule.api_groups,
+                    &mut words,
+                    symbols,
+                    Mask::GROUPS,
+                    Mask::group,
+                );
+                mark(&words);
+                let resources = resources(&rule.resources, &mut words, symbols);
+                mark(&words);
+                // `*` is a name like any other.
+                words.extend(
+                    rule.resource_names
+                        .iter()
+                        .map(|n| symbols.intern_shared(n).0),
+                );
+                mark(&words);
+                words.extend(
+                    rule.non_resource_urls
+                        .iter()
+                        .map(|u| symbols.intern_shared(u).0),
+                );
+                verbs.or(groups).or(resources)
             })
             .collect();
+        bounds.push((header + words.len()) as u32);
+        bounds.extend(words);
         Self {
-            mask: patterns.iter().fold(0, |mask, p| mask | p.head.bit()),
-            patterns,
+            mask: masks
+                .iter()
+                .fold(Mask::default(), |all, &mask| all.or(mask)),
+            masks,
+            words: bounds.into(),
         }
     }
 
-    /// `*`, the same string, or `*/` and the subresource (`pkg/apis/rbac/v1/evaluation_helpers.go`). Nothing else
-    /// is a pattern: `pods/*` and `*/*` are matched by themselves alone.
-    fn has(&self, wanted: &WantedResource<'_>, symbols: &Symbols) -> bool {
-        if self.mask & wanted.mask == 0 {
-            return false;
-        }
-        let matches = |pattern: &Pattern| {
-            (pattern.head == Symbol::STAR && pattern.tail == Some(wanted.subresource))
-                || match wanted.odd {
-                    None => *pattern == wanted.pattern,
-                    Some(request) => pattern.spells(request, symbols),
-                }
-        };
-        self.patterns.is_empty() || self.patterns.iter().any(matches)
-    }
-}
-
-impl Pattern {
-    /// Whether the pattern is the request's resource, a slash and its subresource.
-    fn spells(self, request: &ResourceRequest, symbols: &Symbols) -> bool {
-        let (head, rest) = cut(&request.resource);
-        let (Some(tail), Some(rest)) = (self.tail, rest) else {
-            return false;
-        };
-        symbols.text(self.head) == head
-            && symbols
-                .text(tail)
-                .strip_prefix(rest)
-                .and_then(|text| text.strip_prefix('/'))
-                == Some(&request.subresource)
-    }
-}
-
-fn is_all(texts: &[Str]) -> bool {
-    texts.iter().any(|text| &**text == "*")
-}
-
-impl Rule {
-    pub(crate) fn new(rule: &PolicyRule, symbols: &mut Symbols) -> Self {
-        Self {
-            verbs: Set::new(&rule.verbs, is_all(&rule.verbs), symbols),
-            groups: Set::new(&rule.api_groups, is_all(&rule.api_groups), symbols),
-            resources: Resources::new(&rule.resources, symbols),
-            // No name means every name; `*` is a name like any other.
-            names: Set::new(
-                &rule.resource_names,
-                rule.resource_names.is_empty(),
-                symbols,
-            ),
-            urls: rule.non_resource_urls.clone(),
-        }
-    }
-
+    /// Gives the uses of all strings back.
     pub(crate) fn release(&self, symbols: &mut Symbols) {
-        for set in [&self.verbs, &self.groups, &self.names] {
-            set.symbols.iter().for_each(|&s| symbols.release(s));
-        }
-        for pattern in &self.resources.patterns {
-            symbols.release(pattern.head);
-            pattern.tail.into_iter().for_each(|s| symbols.release(s));
+        let words = self.words.iter().skip(self.masks.len() * FIELDS + 1);
+        for word in words.map(|&word| Symbol(word)) {
+            if word != Symbol::NONE {
+                symbols.release(word);
+            }
         }
     }
 
-    /// Whether the rule allows what is wanted (`plugin/pkg/auth/authorizer/rbac/rbac.go`, `RuleAllows`).
-    pub(crate) fn allows(&self, wanted: &Wanted<'_>, symbols: &Symbols) -> bool {
+    /// Positions of the rules that allow what is wanted (`plugin/pkg/auth/authorizer/rbac/rbac.go`, `RuleAllows`).
+    /// `looked` is called for each rule that is compared.
+    pub(crate) fn allowing(
+        &self,
+        wanted: &Wanted<'_>,
+        symbols: &Symbols,
+        mut looked: impl FnMut(),
+    ) -> impl Iterator<Item = u32> {
+        let masks: &[Mask] = if self.mask.meets(wanted) {
+            &self.masks
+        } else {
+            &[]
+        };
+        (0..)
+            .zip(masks)
+            .filter(move |&(position, mask)| {
+                looked();
+                mask.meets(wanted) && self.allows(position, wanted, symbols)
+            })
+            .map(|(position, _)| position)
+    }
+
+    fn allows(&self, rule: u32, wanted: &Wanted<'_>, symbols: &Symbols) -> bool {
+        let first = rule as usize * FIELDS;
+        let bounds = self.words.get(first..).and_then(<[u32]>::first_chunk);
+        let Some(&[verbs, groups, resources, names, urls, end]) = bounds else {
+            return false;
+        };
+        let list = |start: u32, end: u32| {
+            let range = start as usize..end as usize;
+            self.words.get(range).unwrap_or_default()
+        };
+        // The masks have met, so that an empty list means "all".
+        let has = |list: &[u32], word: Symbol| list.is_empty() || list.contains(&word.0);
         match wanted {
             Wanted::Resource(wanted) => {
-                self.verbs.has(wanted.verb)
-                    && self.groups.has(wanted.group)
-                    && self.resources.has(wanted, symbols)
-                    && self.names.has(wanted.name)
+                has(list(verbs, groups), wanted.verb)
+                    && has(list(groups, resources), wanted.group)
+                    && has_resource(list(resources, names), wanted, symbols)
+                    && has(list(names, urls), wanted.name)
             }
             Wanted::Path { verb, path } => {
-                self.verbs.has(*verb) && self.urls.iter().any(|url| url_matches(url, path))
+                let matches = |&url: &u32| url_matches(symbols.text(Symbol(url)), path);
+                has(list(verbs, groups), *verb) && list(urls, end).iter().any(matches)
             }
         }
     }
 
-    /// Bits of what the rule can match at all.
-    pub(crate) fn mask(&self) -> Mask {
-        Mask {
-            verbs: self.verbs.mask,
-            groups: self.groups.mask,
-            resources: self.resources.mask,
-        }
-    }
-
+    /// Bytes outside of the struct itself.
     pub(crate) fn bytes(&self) -> usize {
-        let sets = [&self.verbs, &self.groups, &self.names];
-        size_of::<Self>()
-            + sets.iter().map(|s| size_of_val(&*s.symbols)).sum::<usize>()
-            + size_of_val(&*self.resources.patterns)
-            + size_of_val(&*self.urls)
+        let spilled = if self.masks.spilled() {
+            self.masks.capacity() * size_of::<Mask>()
+        } else {
+            0
+        };
+        size_of_val(&*self.words) + spilled
     }
+}
+
+/// Verbs, groups, resources, names, URLs.
+const FIELDS: usize = 5;
+
+/// `*`, the same string, or `*/` and the subresource (`pkg/apis/rbac/v1/evaluation_helpers.go`). Nothing else is a
+/// pattern: `pods/*` and `*/*` are matched by themselves alone.
+fn has_resource(list: &[u32], wanted: &WantedResource<'_>, symbols: &Symbols) -> bool {
+    let (resources, _) = list.as_chunks();
+    list.is_empty()
+        || resources.iter().any(|&[head, tail]| {
+            let (head, tail) = (Symbol(head), Symbol(tail));
+            (head == Symbol::STAR && tail == wanted.subresource)
+                || wanted.spelled(head, tail, symbols)
+        })
 }
 
 /// `*`, the same path, or what stands before trailing stars is where the path begins.
@@ -263,31 +168,78 @@ fn url_matches(url: &str, path: &str) -> bool {
     }
 }
 
-/// What a list of rules can match at all: a request that has no bit in common is allowed by none of them.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Mask {
-    verbs: u64,
-    groups: u64,
-    resources: u64,
+/// Appends the words of a list of which one has to equal the wanted one, and gives their bits.
+fn plain(
+    texts: &[Str],
+    words: &mut Vec<u32>,
+    symbols: &mut Symbols,
+    all: Mask,
+    bit: fn(Symbol) -> Mask,
+) -> Mask {
+    if is_all(texts) {
+        return all;
+    }
+    let mut mask = Mask::default();
+    for text in texts {
+        let word = symbols.intern_shared(text);
+        mask = mask.or(bit(word));
+        words.push(word.0);
+    }
+    mask
+}
+
+/// Appends resources, each as what stands before its first slash and what stands behind, and gives the bits of the
+/// former.
+fn resources(texts: &[Str], words: &mut Vec<u32>, symbols: &mut Symbols) -> Mask {
+    if is_all(texts) {
+        return Mask::RESOURCES;
+    }
+    let mut mask = Mask::default();
+    for text in texts {
+        let (head, tail) = cut(text);
+        let head = symbols.intern(head);
+        mask = mask.or(Mask::resource(head));
+        words.push(head.0);
+        words.push(tail.map_or(Symbol::NONE, |tail| symbols.intern(tail)).0);
+    }
+    mask
+}
+
+fn is_all(texts: &[Str]) -> bool {
+    texts.iter().any(|text| &**text == "*")
 }
 
 impl Mask {
-    pub(crate) fn or(self, other: Self) -> Self {
-        Self {
-            verbs: self.verbs | other.verbs,
-            groups: self.groups | other.groups,
-            resources: self.resources | other.resources,
-        }
+    const VERBS: Self = Self(0xFFFF);
+    const GROUPS: Self = Self(0xFFFF << 16);
+    const RESOURCES: Self = Self(0xFFFF_FFFF << 32);
+
+    pub(super) fn verb(symbol: Symbol) -> Self {
+        Self(1 << (symbol.0 % 16))
     }
 
-    pub(crate) fn meets(self, wanted: &Wanted<'_>) -> bool {
+    pub(super) fn group(symbol: Symbol) -> Self {
+        Self(1 << (symbol.0 % 16) << 16)
+    }
+
+    pub(super) fn resource(symbol: Symbol) -> Self {
+        Self(1 << (symbol.0 % 32) << 32)
+    }
+
+    pub(super) fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    fn meets(self, wanted: &Wanted<'_>) -> bool {
         match wanted {
             Wanted::Resource(wanted) => {
-                self.verbs & wanted.verb.bit() != 0
-                    && self.groups & wanted.group.bit() != 0
-                    && self.resources & wanted.mask != 0
+                let both = self.0 & wanted.mask.0;
+                // Without shortcuts: which of the three fails is a coin toss that the processor would guess.
+                (both & Self::VERBS.0 != 0)
+                    & (both & Self::GROUPS.0 != 0)
+                    & (both & Self::RESOURCES.0 != 0)
             }
-            Wanted::Path { verb, .. } => self.verbs & verb.bit() != 0,
+            Wanted::Path { verb, .. } => self.0 & Self::verb(*verb).0 != 0,
         }
     }
 }

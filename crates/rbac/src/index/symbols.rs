@@ -3,6 +3,8 @@ use std::hash::BuildHasher;
 use bailiwick_core::Str;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use super::blocks::Blocks;
+
 /// An interned string. Equal strings have equal symbols as long as either is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Symbol(pub(crate) u32);
@@ -15,10 +17,8 @@ impl Symbol {
     /// A string that nobody has interned. It equals no symbol in the index.
     pub(crate) const UNKNOWN: Self = Self(u32::MAX);
 
-    /// One of 64 bits. Two symbols with different bits differ; two with the same bit may.
-    pub(crate) fn bit(self) -> u64 {
-        1 << (self.0 % 64)
-    }
+    /// Stands where no string is.
+    pub(crate) const NONE: Self = Self(u32::MAX - 1);
 }
 
 /// Strings by symbol and symbols by string, with a count of uses, so that the table holds exactly the strings that
@@ -26,7 +26,9 @@ impl Symbol {
 #[derive(Clone, Debug)]
 pub(crate) struct Symbols {
     entries: Vec<Entry>,
-    by_text: HashTable<Symbol>,
+    by_text: HashTable<Text>,
+    /// The strings again, side by side, which saves lookups most of their ways through memory.
+    texts: Blocks<u8>,
     free: Vec<Symbol>,
     hasher: DefaultHashBuilder,
 }
@@ -35,6 +37,14 @@ pub(crate) struct Symbols {
 struct Entry {
     text: Str,
     uses: u32,
+}
+
+/// Where the string of a symbol is among the texts.
+#[derive(Clone, Copy, Debug)]
+struct Text {
+    start: u32,
+    len: u32,
+    symbol: Symbol,
 }
 
 /// Interned first and for good, so that these have bits of their own in every mask.
@@ -58,6 +68,7 @@ impl Symbols {
         let mut symbols = Self {
             entries: Vec::new(),
             by_text: HashTable::new(),
+            texts: Blocks::default(),
             free: Vec::new(),
             hasher: DefaultHashBuilder::default(),
         };
@@ -99,13 +110,14 @@ impl Symbols {
                 Symbol(self.entries.len() as u32 - 1)
             }
         };
-        let Self {
-            entries, hasher, ..
-        } = self;
+        let own = Text {
+            start: self.texts.add(text.as_bytes()),
+            len: text.len() as u32,
+            symbol,
+        };
+        let (hash, hasher, texts) = (self.hash(text), &self.hasher, &self.texts);
         self.by_text
-            .insert_unique(hasher.hash_one(text), symbol, |&other| {
-                hasher.hash_one(text_of(entries, other))
-            });
+            .insert_unique(hash, own, |other| hasher.hash_one(other.bytes(texts)));
         symbol
     }
 
@@ -119,11 +131,10 @@ impl Symbols {
             return;
         }
         let text = std::mem::take(&mut entry.text);
-        if let Ok(found) = self
-            .by_text
-            .find_entry(self.hasher.hash_one(&*text), |&other| other == symbol)
-        {
-            found.remove();
+        let hash = self.hash(&text);
+        if let Ok(found) = self.by_text.find_entry(hash, |own| own.symbol == symbol) {
+            let (Text { start, len, .. }, _) = found.remove();
+            self.texts.end(start, len);
         }
         self.free.push(symbol);
     }
@@ -131,21 +142,22 @@ impl Symbols {
     /// The symbol of `text`; [`Symbol::UNKNOWN`] where nobody uses it.
     pub(crate) fn find(&self, text: &str) -> Symbol {
         self.by_text
-            .find(self.hasher.hash_one(text), |&other| {
-                text_of(&self.entries, other) == text
+            .find(self.hash(text), |own| {
+                own.bytes(&self.texts) == text.as_bytes()
             })
-            .copied()
-            .unwrap_or(Symbol::UNKNOWN)
+            .map_or(Symbol::UNKNOWN, |own| own.symbol)
     }
 
     /// The hash that the table uses.
     pub(crate) fn hash(&self, text: &str) -> u64 {
-        self.hasher.hash_one(text)
+        self.hasher.hash_one(text.as_bytes())
     }
 
     /// The string of a symbol in use.
     pub(crate) fn text(&self, symbol: Symbol) -> &str {
-        text_of(&self.entries, symbol)
+        self.entries
+            .get(symbol.0 as usize)
+            .map_or("", |entry| &entry.text)
     }
 
     /// The string of a symbol in use, shared.
@@ -161,11 +173,12 @@ impl Symbols {
         self.entries.len() - self.free.len()
     }
 
-    /// Bytes of the table itself, and bytes of the strings (which are shared with the snapshot where they stand
-    /// there as such).
+    /// Bytes of the tables, the texts of lookups included, and bytes of the strings that are shared with the snapshot
+    /// where they stand there as such.
     pub(crate) fn bytes(&self) -> (usize, usize) {
         let table = self.entries.capacity() * size_of::<Entry>()
             + self.by_text.allocation_size()
+            + self.texts.bytes()
             + self.free.capacity() * size_of::<Symbol>();
         // Two reference counts stand before the text of a shared string.
         let text = |entry: &Entry| 2 * size_of::<usize>() + entry.text.len();
@@ -173,10 +186,10 @@ impl Symbols {
     }
 }
 
-fn text_of(entries: &[Entry], symbol: Symbol) -> &str {
-    entries
-        .get(symbol.0 as usize)
-        .map_or("", |entry| &entry.text)
+impl Text {
+    fn bytes(self, texts: &Blocks<u8>) -> &[u8] {
+        texts.slice(self.start, self.len)
+    }
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use bailiwick_core::names::{AUTHENTICATED, MASTERS};
 use bailiwick_core::{NonResourceRequest, Request, ResourceRequest, Str, Subject, UserInfo};
 use bailiwick_model::{Binding, PolicyRule, Snapshot};
@@ -18,7 +20,8 @@ pub struct Question {
 ///
 /// Two in three start from a binding that gives rules to somebody: one of its subjects asks for what one of the rules
 /// says, and in a quarter of the cases one field is then changed. One in eight starts from any binding, and the others
-/// are words at random. Every user has five groups, of those that the bindings know; a service account has two more.
+/// are words at random. Every user has five groups: two of those that are bound in the namespace of the request, two of
+/// all that are bound anywhere, and `system:authenticated`; a service account has two more.
 #[derive(Clone, Debug)]
 pub struct Requests<'a> {
     snapshot: &'a Snapshot,
@@ -26,6 +29,8 @@ pub struct Requests<'a> {
     /// Those that give rules to somebody.
     live: Vec<&'a Binding>,
     groups: Vec<&'a str>,
+    /// Groups that are bound in a namespace.
+    groups_in: BTreeMap<&'a str, Vec<&'a str>>,
     namespaces: Vec<&'a str>,
     /// Percentage of words that are odd.
     odd: usize,
@@ -35,25 +40,27 @@ pub struct Requests<'a> {
 impl<'a> Requests<'a> {
     /// Requests of a seed.
     pub fn new(snapshot: &'a Snapshot, seed: u64) -> Self {
-        let subjects = snapshot.bindings.iter().flat_map(|b| &b.subjects);
-        let of_groups = subjects.filter(|subject| &*subject.kind == "Group");
-        let names = of_groups.map(|subject| &*subject.name);
-        // Whoever is in it is allowed everything, which would say little about the rules.
-        let mut groups: Vec<&str> = names.filter(|&name| name != MASTERS).collect();
+        let mut groups_in: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for binding in snapshot.bindings.iter() {
+            let groups = binding.subjects.iter().filter(|s| &*s.kind == "Group");
+            // Whoever is in `system:masters` is allowed everything, which would say little about the rules.
+            let names = groups.map(|s| &*s.name).filter(|&name| name != MASTERS);
+            let own = groups_in.entry(&binding.metadata.namespace).or_default();
+            own.extend(names);
+        }
+        let mut groups: Vec<&str> = groups_in.values().flatten().copied().collect();
         groups.push(AUTHENTICATED);
         groups.sort_unstable();
         groups.dedup();
-        let objects = snapshot.bindings.iter().map(|b| &*b.metadata.namespace);
-        let mut namespaces: Vec<&str> = objects.filter(|name| !name.is_empty()).collect();
-        namespaces.push("elsewhere");
-        namespaces.dedup();
+        let namespaces = groups_in.keys().copied().filter(|name| !name.is_empty());
         let live = snapshot.bindings.iter().filter(|b| gives(snapshot, b));
         Self {
             snapshot,
             bindings: snapshot.bindings.iter().collect(),
             live: live.collect(),
             groups,
-            namespaces,
+            namespaces: namespaces.collect(),
+            groups_in,
             odd: 20,
             rng: Rng::new(seed),
         }
@@ -72,62 +79,56 @@ impl<'a> Requests<'a> {
             0..67 if !self.live.is_empty() => &self.live,
             67..80 if !self.bindings.is_empty() => &self.bindings,
             _ => {
-                return Question {
-                    user: self.stranger(),
-                    request: self.any_request(),
-                };
+                let request = self.any_request();
+                let user = self.stranger(request.namespace());
+                return Question { user, request };
             }
         };
         let binding = *self.rng.pick(from);
-        Question {
-            user: self.user_of(binding),
-            request: self.request_of(binding),
-        }
+        let request = self.request_of(binding);
+        let user = self.user_of(binding, request.namespace());
+        Question { user, request }
     }
 
-    fn stranger(&mut self) -> UserInfo {
+    fn stranger(&mut self, namespace: &str) -> UserInfo {
         let name = format!("stranger-{}", self.rng.below(1000));
         UserInfo {
             name,
-            groups: self.five_groups(),
+            groups: self.five_groups(namespace),
             ..UserInfo::default()
         }
     }
 
-    fn five_groups(&mut self) -> Vec<String> {
-        let known = self.rng.some(&self.groups, 4, 4);
-        let mut groups: Vec<String> = known.into_iter().map(str::to_owned).collect();
-        groups.push(AUTHENTICATED.to_owned());
-        groups
+    fn five_groups(&mut self, namespace: &str) -> Vec<String> {
+        let near = match self.groups_in.get(namespace).map(Vec::as_slice) {
+            None | Some([]) => &self.groups,
+            Some(near) => near,
+        };
+        let mut groups = self.rng.some(near, 2, 2);
+        groups.extend(self.rng.some(&self.groups, 2, 2));
+        groups.push(AUTHENTICATED);
+        groups.into_iter().map(str::to_owned).collect()
     }
 
     /// A user to whom one of the binding's subjects applies, where it has any that can.
-    fn user_of(&mut self, binding: &Binding) -> UserInfo {
-        let namespace = &binding.metadata.namespace;
+    fn user_of(&mut self, binding: &Binding, namespace: &str) -> UserInfo {
+        let mut user = self.stranger(namespace);
         if binding.subjects.is_empty() {
-            return self.stranger();
+            return user;
         }
-        let subject = self.rng.pick(&binding.subjects).subject(namespace);
-        let mut groups = self.five_groups();
-        match subject {
-            None => self.stranger(),
-            Some(Subject::User { name }) => UserInfo {
-                name,
-                groups,
-                ..UserInfo::default()
-            },
+        let subject = self.rng.pick(&binding.subjects);
+        match subject.subject(&binding.metadata.namespace) {
+            None => {}
+            Some(Subject::User { name }) => user.name = name,
             Some(Subject::Group { name }) => {
-                let place = self.rng.below(groups.len());
-                if let Some(group) = groups.get_mut(place) {
+                let place = self.rng.below(user.groups.len());
+                if let Some(group) = user.groups.get_mut(place) {
                     *group = name;
                 }
-                UserInfo {
-                    groups,
-                    ..self.stranger()
-                }
             }
-            Some(account) => UserInfo::of(&account, &groups),
+            Some(account) => user = UserInfo::of(&account, &user.groups),
         }
+        user
     }
 
     /// A request that a rule of the binding's role allows; a quarter of them changed in one field.
@@ -176,7 +177,7 @@ impl<'a> Requests<'a> {
         };
         let namespace = match namespace {
             "" if self.rng.chance(50) => String::new(),
-            "" => (*self.rng.pick(&self.namespaces)).to_owned(),
+            "" => self.namespace(),
             own => own.to_owned(),
         };
         ResourceRequest {
@@ -203,7 +204,7 @@ impl<'a> Requests<'a> {
                 2 => request.resource = self.word(words::RESOURCES, words::ODD_RESOURCES),
                 3 => request.subresource = (*self.rng.pick(words::SUBRESOURCES)).to_owned(),
                 4 => request.name = self.name(),
-                _ => request.namespace = (*self.rng.pick(&self.namespaces)).to_owned(),
+                _ => request.namespace = self.namespace(),
             },
         }
     }
@@ -223,7 +224,7 @@ impl<'a> Requests<'a> {
             group: self.word(words::GROUPS, words::ODD_GROUPS),
             resource,
             subresource,
-            namespace: (*self.rng.pick(&self.namespaces)).to_owned(),
+            namespace: self.namespace(),
             name: self.name(),
             ..ResourceRequest::default()
         }
@@ -239,6 +240,14 @@ impl<'a> Requests<'a> {
             "*" => self.word(plain, odd),
             text => text.to_owned(),
         }
+    }
+
+    /// A namespace with bindings; one in ten has none, unless words are plain.
+    fn namespace(&mut self) -> String {
+        if self.namespaces.is_empty() || self.rng.chance(self.odd / 2) {
+            return "elsewhere".to_owned();
+        }
+        (*self.rng.pick(&self.namespaces)).to_owned()
     }
 
     fn name(&mut self) -> String {

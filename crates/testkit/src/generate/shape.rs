@@ -6,8 +6,9 @@ use bailiwick_model::{
 use super::rng::Rng;
 use super::{empty, put, strs, words};
 
-/// A cluster of ordinary rules in given numbers. Subjects take turns, so that each has as many bindings as any other
-/// of its kind; half of the bindings name a user, a quarter a group, a quarter a service account.
+/// A cluster of ordinary rules in given numbers. Half of the bindings name a user, a quarter a group, a quarter a
+/// service account. Users and groups belong to a namespace, where all their RoleBindings are, and take turns, so that
+/// each has as many bindings as any other of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     /// ClusterRoleBindings.
@@ -42,19 +43,18 @@ impl Shape {
     };
 
     /// `bindings` bindings, 30 % of them cluster-wide, that look the same to each subject and in each namespace
-    /// however many there are: five bindings a user, ten a group, 50 RoleBindings a namespace.
+    /// however many there are: a hundred bindings are those of 2 namespaces, 10 users and 4 groups, of which a user
+    /// has 5 bindings on average and a group 6.
     pub fn mixed(bindings: usize) -> Self {
-        let cluster_role_bindings = bindings * 3 / 10;
-        let role_bindings = bindings - cluster_role_bindings;
-        let namespaces = role_bindings.div_ceil(50);
+        let hundreds = bindings.div_ceil(100);
         Self {
-            cluster_role_bindings,
-            role_bindings,
+            cluster_role_bindings: bindings * 3 / 10,
+            role_bindings: bindings - bindings * 3 / 10,
             cluster_roles: 100,
-            roles: namespaces * 4,
-            namespaces,
-            users: (bindings / 10).max(1),
-            groups: (bindings / 40).max(1),
+            roles: hundreds * 8,
+            namespaces: hundreds * 2,
+            users: hundreds * 10,
+            groups: hundreds * 4,
             service_accounts: 4,
         }
     }
@@ -86,19 +86,32 @@ impl Shape {
 
     fn binding(&self, rng: &mut Rng, of: Option<usize>, i: usize) -> Binding {
         let own = of.map(namespace).unwrap_or_default();
-        let roles_here = self.roles / self.namespaces.max(1);
+        let roles_here = self.roles / self.namespaces;
         let (role_kind, role) = if of.is_some() && roles_here > 0 && rng.chance(60) {
             ("Role", rng.below(roles_here))
         } else {
             ("ClusterRole", rng.below(self.cluster_roles))
         };
-        let (kind, name, account_namespace) = match i % 4 {
-            0 | 1 => ("User", user(i / 4 * 2 + i % 4, self.users), String::new()),
-            2 => ("Group", group(i / 4, self.groups), String::new()),
+        // In a namespace its own subjects take turns, cluster-wide all do.
+        let turn = |all: usize, turn: usize| match of {
+            None => turn % all,
+            Some(namespace) => {
+                let own = (all / self.namespaces).max(1);
+                (namespace * own + turn % own) % all
+            }
+        };
+        let place = i / of.map_or(1, |_| self.namespaces);
+        let (kind, name, account_namespace) = match place % 4 {
+            0 | 1 => (
+                "User",
+                user(turn(self.users, place / 4 * 2 + place % 4)),
+                String::new(),
+            ),
+            2 => ("Group", group(turn(self.groups, place / 4)), String::new()),
             _ => {
-                let account = format!("account-{}", i / 4 % self.service_accounts.max(1));
-                let other = namespace((i / 4) % self.namespaces.max(1));
-                ("ServiceAccount", account, of.map_or(other, namespace))
+                let account = format!("account-{}", place / 4 % self.service_accounts);
+                let home = of.unwrap_or(place / 4 % self.namespaces);
+                ("ServiceAccount", account, namespace(home))
             }
         };
         binding_of(
@@ -122,7 +135,7 @@ impl Shape {
         for i in 0..namespaces {
             let role = ("ClusterRole", rng.below(20));
             let own = namespace(i);
-            let binding = binding_of(&own, "binding", role, "User", user(0, 1), String::new());
+            let binding = binding_of(&own, "binding", role, "User", user(0), String::new());
             put(&mut snapshot, Object::Binding(binding));
         }
         snapshot
@@ -144,7 +157,7 @@ impl Shape {
         for i in 0..bindings {
             let (own, name) = (namespace(i % 40), format!("binding-{i}"));
             let role = ("ClusterRole", 0);
-            let binding = binding_of(&own, &name, role, "User", user(i, bindings), String::new());
+            let binding = binding_of(&own, &name, role, "User", user(i), String::new());
             put(&mut snapshot, Object::Binding(binding));
         }
         snapshot
@@ -228,10 +241,10 @@ fn role_name(i: usize) -> String {
     format!("role-{i}")
 }
 
-fn user(i: usize, of: usize) -> String {
-    format!("user-{}@shop.example", i % of)
+fn user(i: usize) -> String {
+    format!("user-{i}@shop.example")
 }
 
-fn group(i: usize, of: usize) -> String {
-    format!("shop:group-{}", i % of)
+fn group(i: usize) -> String {
+    format!("shop:group-{i}")
 }
