@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bailiwick_core::{Request, ResourceRequest, UserInfo, names};
-use bailiwick_model::{Binding, Object, Role};
+use bailiwick_model::{Binding, Delta, Object, Origin, Role};
 use bailiwick_rbac::{Change, Compact, Engine, EscalationOutcome};
 use bailiwick_testkit::generate::{Requests, Rng, Wild, manifest, seed};
 use bailiwick_testkit::notation::{objects, snapshot, user};
@@ -13,6 +13,11 @@ use serde_json::json;
 use crate::support::{load, person};
 
 const WRITES: usize = 10_000;
+
+const EXEMPT: &str = "
+    ClusterRole exempt
+      escalate,bind on roles,clusterroles of rbac.authorization.k8s.io
+    ClusterRoleBinding exempt gives ClusterRole/exempt to group:exempt";
 
 /// Writes on one cluster.
 const ON_ONE_CLUSTER: usize = 500;
@@ -24,12 +29,20 @@ fn every_write_is_judged_as_upstream_judges_it() {
     let (mut rng, mut oracle) = (Rng::new(seed), Oracle::start().unwrap());
     let mut outcomes: BTreeMap<&str, usize> = BTreeMap::new();
     for _ in 0..WRITES / ON_ONE_CLUSTER {
-        let engine = load(Wild::default().cluster(rng.bits()), &mut oracle);
+        // By chance alone few may escalate or bind.
+        let mut cluster = Wild::default().cluster(rng.bits());
+        for object in objects(EXEMPT) {
+            cluster.apply(Delta::Upsert(Box::new(object), Origin::Live));
+        }
+        let engine = load(cluster, &mut oracle);
         let mut requests = Requests::new(engine.snapshot(), rng.bits());
         let roles: Vec<&Role> = engine.snapshot().roles.iter().collect();
         let bindings: Vec<&Binding> = engine.snapshot().bindings.iter().collect();
         for _ in 0..ON_ONE_CLUSTER {
-            let user = requests.question().user;
+            let mut user = requests.question().user;
+            if rng.chance(10) {
+                user.groups.push("exempt".to_owned());
+            }
             let (mut upstream, post) = (
                 Upstream {
                     oracle: &mut oracle,
