@@ -244,7 +244,7 @@ impl Loading {
             );
             self.loaded
                 .findings
-                .push(Finding::new("too-many-problems", Severity::Low, message));
+                .push(Finding::new("too-many-findings", Severity::Low, message));
         }
         self.loaded
             .snapshot
