@@ -160,7 +160,6 @@ fn object() -> BoxedStrategy<Object> {
                     node_name,
                     tokens,
                     secrets,
-                    ..PodSpec::default()
                 };
                 Object::Workload(Workload {
                     kind,
@@ -234,7 +233,6 @@ fn any_snapshot() -> BoxedStrategy<Snapshot> {
                     name: name.to_string(),
                     minor,
                     stored,
-                    ..ClusterInfo::default()
                 },
                 files: files.into_iter().map(|path| SourceFile { path }).collect(),
                 gaps: gaps
