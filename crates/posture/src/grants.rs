@@ -7,7 +7,7 @@ use bailiwick_model::{Binding, PolicyRule, Role};
 use crate::check::Check;
 use crate::rights::Right;
 use crate::scan::{Scan, effective};
-use crate::words::{bounded, count, few, lower, quoted};
+use crate::words::{bounded, count, lower, quoted, ticked};
 
 /// What gives a right away: a rule of a role that somebody wrote, or a binding of a role that every cluster has.
 pub(crate) struct Cause<'a> {
@@ -200,16 +200,21 @@ impl<'a> Cause<'a> {
     }
 
     fn who(&self) -> String {
-        let subjects: BTreeSet<String> = self
-            .subjects()
-            .map(|subject| format!("`{subject}`"))
-            .collect();
-        few(&subjects.into_iter().collect::<Vec<_>>())
+        ticked(self.subjects())
     }
 
-    /// Everybody who gets it.
-    pub(crate) fn subjects(&self) -> impl Iterator<Item = Subject> + '_ {
-        self.holders.iter().filter_map(Holder::subject)
+    /// Everybody who gets it, each once.
+    pub(crate) fn subjects(&self) -> BTreeSet<Subject> {
+        self.holders.iter().filter_map(Holder::subject).collect()
+    }
+
+    /// Everybody who gets it with the namespace where (empty: in the whole cluster), each pair once.
+    pub(crate) fn reached(&self) -> BTreeSet<(Subject, &'a str)> {
+        let reached = |holder: &Holder<'a>| {
+            let binding: &'a Binding = holder.binding;
+            Some((holder.subject()?, &*binding.metadata.namespace))
+        };
+        self.holders.iter().filter_map(reached).collect()
     }
 
     fn place_words(&self) -> String {

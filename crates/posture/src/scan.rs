@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bailiwick_core::{Kind, ObjectRef, Subject, UserInfo, names};
 use bailiwick_model::{
@@ -20,8 +20,10 @@ pub(crate) struct Scan<'a> {
     bindings: HashMap<(&'a str, &'a str), Vec<&'a Binding>>,
     /// Bindings by whom they name.
     held: HashMap<Subject, Vec<&'a Binding>>,
-    /// A service account with full control of the cluster, by its namespace.
-    sovereigns: HashMap<String, Sovereign<'a>>,
+    /// Whoever has full control of the cluster.
+    sovereigns: HashSet<Subject>,
+    /// The first service account of each namespace with full control of the cluster.
+    sovereign_accounts: HashMap<String, Sovereign<'a>>,
 }
 
 /// A service account with full control of the cluster.
@@ -52,9 +54,10 @@ impl<'a> Scan<'a> {
             defaults: default_objects(snapshot.cluster.minor),
             bindings,
             held,
-            sovereigns: HashMap::new(),
+            sovereigns: HashSet::new(),
+            sovereign_accounts: HashMap::new(),
         };
-        scan.sovereigns = scan.find_sovereigns();
+        scan.find_sovereigns();
         scan
     }
 
@@ -166,11 +169,15 @@ impl<'a> Scan<'a> {
 
     /// A service account of this namespace that has full control of the cluster.
     pub(crate) fn sovereign(&self, namespace: &str) -> Option<&Sovereign<'a>> {
-        self.sovereigns.get(namespace)
+        self.sovereign_accounts.get(namespace)
     }
 
-    fn find_sovereigns(&self) -> HashMap<String, Sovereign<'a>> {
-        let mut sovereigns = HashMap::new();
+    /// Whether the subject itself has full control of the cluster.
+    pub(crate) fn is_sovereign(&self, subject: &Subject) -> bool {
+        self.sovereigns.contains(subject)
+    }
+
+    fn find_sovereigns(&mut self) {
         for binding in self.snapshot.bindings.in_namespace("") {
             if !self.role_of(binding).is_some_and(is_sovereign) {
                 continue;
@@ -181,13 +188,17 @@ impl<'a> Scan<'a> {
                 .filter_map(|s| effective(s, binding))
             {
                 if let Subject::ServiceAccount { namespace, .. } = &subject {
-                    sovereigns
+                    let account = Sovereign {
+                        subject: subject.clone(),
+                        binding,
+                    };
+                    self.sovereign_accounts
                         .entry(namespace.clone())
-                        .or_insert(Sovereign { subject, binding });
+                        .or_insert(account);
                 }
+                self.sovereigns.insert(subject);
             }
         }
-        sovereigns
     }
 }
 

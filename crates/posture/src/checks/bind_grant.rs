@@ -52,15 +52,13 @@ fn run(scan: &Scan<'_>) -> Vec<Finding> {
 
 fn finding(scan: &Scan<'_>, cause: &Cause<'_>) -> Finding {
     let [write_cluster, write_namespace] = WRITE_BINDINGS;
-    let writer = cause.holders.iter().find_map(|holder| {
-        let subject = holder.subject()?;
-        let namespace = &*holder.binding.metadata.namespace;
-        let writes = match namespace {
-            "" => scan.holds(&subject, "", &[write_cluster, write_namespace]),
-            namespace => scan.holds(&subject, namespace, &[write_namespace]),
-        };
-        writes.then_some(subject)
-    });
+    let writer = cause
+        .reached()
+        .into_iter()
+        .find(|(subject, namespace)| match *namespace {
+            "" => scan.holds(subject, "", &[write_cluster, write_namespace]),
+            namespace => scan.holds(subject, namespace, &[write_namespace]),
+        });
     let names = &cause.rule.resource_names;
     let what = match names.is_empty() {
         true => "any role".to_owned(),
@@ -72,7 +70,7 @@ fn finding(scan: &Scan<'_>, cause: &Cause<'_>) -> Finding {
     }
     let finding = cause.finding(&CHECK, severity, &format!("bind {what}"));
     match writer {
-        Some(subject) => finding.because(format!("{subject} can also write bindings")),
+        Some((subject, _)) => finding.because(format!("{subject} can also write bindings")),
         None => {
             finding.because("nobody of them can write bindings there, so that it has no effect now")
         }

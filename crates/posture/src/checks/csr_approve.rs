@@ -58,6 +58,7 @@ fn run(scan: &Scan<'_>) -> Vec<Finding> {
 fn finding(scan: &Scan<'_>, cause: &Cause<'_>) -> Option<Finding> {
     let approvers: Vec<Subject> = cause
         .subjects()
+        .into_iter()
         .filter(|subject| approves(scan, subject))
         .collect();
     let first = approvers.first()?;

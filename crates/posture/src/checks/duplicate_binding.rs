@@ -33,48 +33,46 @@ check! {
     "duplicate-binding", "A binding that gives nothing new", Info
 }
 
-/// A role by kind, namespace and name, given to a subject.
-type Right<'a> = (&'a str, &'a str, Subject);
+/// A role by namespace and name, given to a subject in a namespace (empty: in the whole cluster).
+type Right<'a> = (&'a str, &'a str, Subject, &'a str);
 
 fn run(scan: &Scan<'_>) -> Vec<Finding> {
-    let mut given: HashMap<Right<'_>, Vec<&Binding>> = HashMap::new();
-    // Cluster-wide ones come first, then each namespace by name: the order in which one makes another needless.
+    // The first binding that gives each right, in order of namespace and name.
+    let mut first: HashMap<Right<'_>, &Binding> = HashMap::new();
     for binding in scan.snapshot.bindings.iter() {
         for right in rights(scan, binding) {
-            given.entry(right).or_default().push(binding);
+            first.entry(right).or_insert(binding);
         }
     }
     let bindings = scan.snapshot.bindings.iter();
     bindings
-        .filter_map(|binding| finding(scan, binding, &given))
+        .filter_map(|binding| finding(scan, binding, &first))
         .collect()
 }
 
 /// What a binding gives. A Role is another one in each namespace.
 fn rights<'a>(scan: &'a Scan<'_>, binding: &'a Binding) -> impl Iterator<Item = Right<'a>> {
     let role = scan.role_of(binding);
-    let namespace = role.map_or("", |role| &role.metadata.namespace);
+    let of_role = role.map_or("", |role| &role.metadata.namespace);
+    let (name, namespace) = (&*binding.role_ref.name, &*binding.metadata.namespace);
     holders_of(binding)
         .filter(move |_| role.is_some())
-        .filter_map(move |holder| Some((namespace, &*binding.role_ref.name, holder.subject()?)))
+        .filter_map(move |holder| Some((of_role, name, holder.subject()?, namespace)))
 }
 
 fn finding(
     scan: &Scan<'_>,
     binding: &Binding,
-    given: &HashMap<Right<'_>, Vec<&Binding>>,
+    first: &HashMap<Right<'_>, &Binding>,
 ) -> Option<Finding> {
     let mut others = Vec::new();
     for right in rights(scan, binding) {
-        let own = given.get(&right)?;
-        let earlier = own
-            .iter()
-            .take_while(|other| !std::ptr::eq(**other, binding));
-        let mut covering = earlier.filter(|other| {
-            other.metadata.namespace.is_empty()
-                || other.metadata.namespace == binding.metadata.namespace
-        });
-        others.push(covering.next()?.object_ref());
+        let here = first.get(&right);
+        let (of_role, name, subject, _) = right;
+        let everywhere = first.get(&(of_role, name, subject, ""));
+        let another = |other: &&&Binding| !std::ptr::eq(**other, binding);
+        let other = everywhere.filter(another).or(here.filter(another))?;
+        others.push(other.object_ref());
     }
     others.sort();
     others.dedup();

@@ -58,16 +58,10 @@ fn run(scan: &Scan<'_>) -> Vec<Finding> {
 }
 
 fn finding(scan: &Scan<'_>, cause: &Cause<'_>, kind: &str, write: &[Right]) -> Finding {
-    let cluster_wide = cause.is_cluster_wide();
-    let writer = cause.holders.iter().find_map(|holder| {
-        let subject = holder.subject()?;
-        let namespace = if cluster_wide {
-            ""
-        } else {
-            &holder.binding.metadata.namespace
-        };
-        scan.holds(&subject, namespace, write).then_some(subject)
-    });
+    let writer = cause
+        .reached()
+        .into_iter()
+        .find(|(subject, namespace)| scan.holds(subject, namespace, write));
     let mut severity = cause.by_reach(CHECK.severity);
     if !cause.rule.resource_names.is_empty() {
         severity = lower(severity);
@@ -77,7 +71,7 @@ fn finding(scan: &Scan<'_>, cause: &Cause<'_>, kind: &str, write: &[Right]) -> F
     }
     let finding = cause.finding(&CHECK, severity, &format!("escalate {kind}"));
     match writer {
-        Some(subject) => finding
+        Some((subject, _)) => finding
             .because(format!("{subject} can also write {kind}"))
             .help("take `escalate` away; give the rights that are to be handed on instead"),
         None => finding

@@ -63,7 +63,7 @@ fn finding(scan: &Scan<'_>, cause: &Cause<'_>) -> Option<Finding> {
         .collect();
     let only_groups = kinds.iter().all(|kind| *kind == "groups");
     let somebody = |subject| scan.holds_anywhere(&subject, &IMPERSONATE_SUBJECT);
-    if only_groups && !cause.subjects().any(somebody) {
+    if only_groups && !cause.subjects().into_iter().any(somebody) {
         return None;
     }
     let names = &rule.resource_names;

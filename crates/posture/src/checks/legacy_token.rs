@@ -3,7 +3,7 @@ use bailiwick_diag::{Finding, Place, Severity};
 use bailiwick_model::Secret;
 
 use crate::check::check;
-use crate::scan::{Scan, is_sovereign};
+use crate::scan::Scan;
 use crate::words::{bounded, delete, quoted};
 
 check! {
@@ -55,10 +55,7 @@ fn finding(scan: &Scan<'_>, secret: &Secret) -> Finding {
         name: account.to_owned(),
     };
     let bindings = scan.bindings_naming(&subject);
-    let sovereign = bindings.iter().any(|binding| {
-        binding.metadata.namespace.is_empty() && scan.role_of(binding).is_some_and(is_sovereign)
-    });
-    let severity = match (bindings.is_empty(), sovereign) {
+    let severity = match (bindings.is_empty(), scan.is_sovereign(&subject)) {
         (_, true) => Severity::High,
         (false, false) => Severity::Medium,
         (true, false) => Severity::Low,

@@ -65,7 +65,7 @@ fn finding(scan: &Scan<'_>, binding: &Binding) -> Option<Finding> {
             !subject.is_some_and(|subject| scan.is_default_subject(binding, subject))
         })
         .filter_map(|holder| holder.subject())
-        .filter(|subject| !in_control(scan, subject))
+        .filter(|subject| !scan.is_sovereign(subject))
         .map(|subject| format!("`{subject}`"))
         .collect();
     if ways.is_empty() || subjects.is_empty() {
@@ -107,16 +107,6 @@ fn names_account(rule: &PolicyRule, sovereign: &Sovereign<'_>) -> bool {
         return false;
     };
     rule.resource_names.is_empty() || rule.resource_names.iter().any(|own| **own == **name)
-}
-
-/// Whether the subject is one of those with full control itself.
-fn in_control(scan: &Scan<'_>, subject: &Subject) -> bool {
-    scan.bindings_naming(subject).iter().any(|binding| {
-        let role = scan
-            .role_of(binding)
-            .filter(|_| binding.metadata.namespace.is_empty());
-        role.is_some_and(crate::scan::is_sovereign)
-    })
 }
 
 #[cfg(test)]

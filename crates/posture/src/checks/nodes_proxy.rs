@@ -21,8 +21,8 @@ check! {
     ///
     /// ## Fix
     ///
-    /// - For metrics `nodes/metrics`, `nodes/stats` or `nodes/healthz` are enough. From Kubernetes 1.33 on the kubelet
-    ///   also asks for `nodes/pods`, `nodes/configz` and `nodes/checkpoint` instead of `nodes/proxy`.
+    /// - For metrics `nodes/metrics` and `nodes/stats` are enough, for logs `nodes/log`. From Kubernetes 1.33 on the
+    ///   kubelet also takes `nodes/pods`, `nodes/configz` and `nodes/healthz` for what these words say.
     ///
     /// See "RBAC Good Practices", section "Access to proxy subresource of Nodes", and "Kubelet
     /// authentication/authorization" in the Kubernetes documentation.

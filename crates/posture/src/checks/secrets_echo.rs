@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use bailiwick_diag::Finding;
 
 use crate::check::check;
@@ -39,9 +41,14 @@ fn run(scan: &Scan<'_>) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     for mut cause in scan.causes(Live::Anywhere, find) {
+        let readers: BTreeSet<_> = cause
+            .reached()
+            .into_iter()
+            .filter(|(subject, namespace)| scan.holds(subject, namespace, &[READ_SECRETS]))
+            .collect();
         cause.holders.retain(|holder| {
             let namespace = &*holder.binding.metadata.namespace;
-            let reads = |subject| scan.holds(&subject, namespace, &[READ_SECRETS]);
+            let reads = |subject| readers.contains(&(subject, namespace));
             !holder.subject().is_some_and(reads)
         });
         if !cause.holders.is_empty() {
