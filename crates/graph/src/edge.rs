@@ -14,7 +14,9 @@ pub struct EdgeKind {
     pub versions: Versions,
     /// The doc comment, each line with the space that follows the slashes.
     pub(crate) doc: &'static str,
-    pub(crate) rule: Rule,
+    /// A cluster in which it is possible.
+    pub example: Example,
+    pub(crate) rules: &'static [Rule],
 }
 
 /// The first and the last minor in which something works; `None` is open.
@@ -26,7 +28,7 @@ pub struct Versions {
     pub until: Option<u16>,
 }
 
-/// Where edges of a kind come from.
+/// Where edges of a kind come from. A kind may have several such rules.
 #[derive(Debug)]
 pub(crate) enum Rule {
     /// From rights: a subject that holds every leg in one scope.
@@ -38,26 +40,42 @@ pub(crate) enum Rule {
     Objects(fn(&World<'_>, &mut Link<'_>)),
 }
 
-/// One of the rights that a step needs. Any of `rights` will do.
-#[derive(Debug)]
-pub(crate) struct Leg {
-    pub(crate) rights: &'static [Right],
-    pub(crate) reach: Reach,
-    /// Whether a rule that is limited to names gives the right on the objects of these names. Requests that name no
-    /// object are matched by no such rule.
-    pub(crate) by_name: bool,
-}
+/// One of the rights that a step needs. Any of these will do.
+pub(crate) type Leg = &'static [Right];
 
-/// Which bindings count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reach {
-    /// ClusterRoleBindings: the request has no namespace.
-    Cluster,
-    /// RoleBindings too, in their namespace.
-    Namespace,
+/// A cluster with one step of a kind, and the word on which the step hangs.
+///
+/// It stands on the page of the edge, and the tests hold it to what it says: the step is there, it vanishes with the
+/// word, and what it rests on is what the API server is asked.
+#[derive(Debug)]
+pub struct Example {
+    /// Roles and bindings in few words; below a line `---` other objects in YAML.
+    pub cluster: &'static str,
+    /// Where the step starts, as [`Node`](crate::Node) shows itself.
+    pub from: &'static str,
+    /// Where it ends.
+    pub to: &'static str,
+    /// A word of `cluster` that is there once, and what to write instead so that the step is not there.
+    pub safe: (&'static str, &'static str),
 }
 
 impl Versions {
+    /// From this minor on.
+    pub(crate) const fn since(minor: u16) -> Self {
+        Self {
+            since: Some(minor),
+            until: None,
+        }
+    }
+
+    /// Up to this minor.
+    pub(crate) const fn until(minor: u16) -> Self {
+        Self {
+            since: None,
+            until: Some(minor),
+        }
+    }
+
     /// Every version.
     pub(crate) const ALL: Self = Self {
         since: None,
@@ -81,16 +99,40 @@ impl EdgeKind {
             .lines()
             .map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line)))
             .collect();
+        let Example {
+            cluster,
+            from,
+            to,
+            safe: (word, instead),
+        } = &self.example;
         format!(
-            "# {}\n\nEdge `{}`, effort {}.\n\n{body}",
-            self.title, self.id, self.effort
+            "# {}\n\nEdge `{}`, effort {}.\n\n{body}\n## Example\n\n{}\n\
+             This takes {from} to {to}; with `{instead}` instead of `{word}` it does not.\n",
+            self.title,
+            self.id,
+            self.effort,
+            indented(cluster),
         )
     }
 }
 
+/// As a block of code in Markdown. The rules of a role stand deeper than the role, whatever the source file does.
+fn indented(text: &str) -> String {
+    let is_rule = |line: &str| line.contains(" on ") || line.contains(" at /");
+    let lines = text.lines().map(str::trim).map(|line| match line {
+        line if is_rule(line) => format!("      {line}\n"),
+        line => format!("    {line}\n"),
+    });
+    lines.collect()
+}
+
 /// Declares the edge of a file: `EDGE`, with the doc comment as its page.
 macro_rules! edge {
-    ($(#[doc = $doc:literal])* $id:literal, $title:literal, effort $effort:literal, $versions:expr, $rule:expr) => {
+    (
+        $(#[doc = $doc:literal])*
+        $id:literal, $title:literal, effort $effort:literal, $versions:expr, $rules:expr,
+        $from:literal => $to:literal, $word:literal => $instead:literal, $cluster:literal
+    ) => {
         $(#[doc = $doc])*
         pub(super) static EDGE: $crate::EdgeKind = $crate::EdgeKind {
             id: $id,
@@ -98,7 +140,13 @@ macro_rules! edge {
             effort: $effort,
             versions: $versions,
             doc: concat!($($doc, "\n"),*),
-            rule: $rule,
+            example: $crate::Example {
+                cluster: $cluster,
+                from: $from,
+                to: $to,
+                safe: ($word, $instead),
+            },
+            rules: $rules,
         };
     };
 }

@@ -18,10 +18,10 @@ mod search;
 mod world;
 
 pub use condition::{Atom, AtomId};
-pub use edge::{EdgeKind, Versions};
+pub use edge::{EdgeKind, Example, Versions};
 pub use edges::EDGES;
 pub use fix::{Cost, Fix, NoFix};
 pub use graph::{EdgeId, Graph, NodeId, Step};
 pub use node::{Area, Node, NodeParseError};
-pub use right::{Names, Right};
+pub use right::{Names, Right, Scope};
 pub use search::{Path, Reach};

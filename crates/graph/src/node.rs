@@ -13,6 +13,11 @@ pub enum Node {
         /// Its name.
         name: Str,
     },
+    /// A user's name without the user's groups, as impersonation gives it.
+    UserName {
+        /// The name.
+        name: Str,
+    },
     /// Membership of a group.
     Group {
         /// Its name.
@@ -73,7 +78,7 @@ pub enum Area {
     Machines,
     /// Being any user, service accounts excepted.
     Users,
-    /// Being in any group, `system:masters` included.
+    /// Being in any group but `system:masters`.
     Groups,
     /// Full control of a namespace.
     Namespace,
@@ -121,7 +126,7 @@ impl Node {
                 format!("namespace:{namespace}")
             }
             Self::Cluster => "cluster".to_owned(),
-            Self::Role { .. } | Self::Area { .. } => return None,
+            _ => return None,
         })
     }
 
@@ -162,7 +167,7 @@ impl Node {
             Self::User { name } if **name == *names::ANONYMOUS => {
                 vec![names::UNAUTHENTICATED.into()]
             }
-            Self::User { .. } => vec![names::AUTHENTICATED.into()],
+            Self::User { .. } | Self::UserName { .. } => vec![names::AUTHENTICATED.into()],
             Self::Group { name } => match &**name {
                 names::AUTHENTICATED | names::UNAUTHENTICATED => Vec::new(),
                 name if name.starts_with(&format!("{}:", names::SERVICE_ACCOUNTS)) => {
@@ -265,6 +270,7 @@ impl fmt::Display for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::User { name } => write!(f, "user {name}"),
+            Self::UserName { name } => write!(f, "user {name} without groups"),
             Self::Group { name } => write!(f, "group {name}"),
             Self::ServiceAccount { namespace, name } => {
                 write!(f, "service account {namespace}/{name}")

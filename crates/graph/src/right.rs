@@ -1,4 +1,5 @@
 use bailiwick_core::Str;
+use bailiwick_core::names::RBAC_GROUP;
 use bailiwick_model::PolicyRule;
 
 /// Verbs on a resource, or `resource/subresource`, of a group. A rule gives the right if it gives any of the verbs.
@@ -10,6 +11,17 @@ pub struct Right {
     pub resource: &'static str,
     /// Verbs, any of which will do.
     pub verbs: &'static [&'static str],
+    /// Which bindings count.
+    pub scope: Scope,
+}
+
+/// Which bindings give a right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// ClusterRoleBindings alone: the request has no namespace.
+    Cluster,
+    /// RoleBindings too, in their namespace.
+    Namespace,
 }
 
 /// The objects that a rule is about.
@@ -22,7 +34,7 @@ pub enum Names<'a> {
 }
 
 impl Right {
-    /// The right to any of `verbs` on `resource` of `group`.
+    /// The right to any of `verbs` on `resource` of `group`, which is in namespaces.
     pub const fn new(
         group: &'static str,
         resource: &'static str,
@@ -32,28 +44,78 @@ impl Right {
             group,
             resource,
             verbs,
+            scope: Scope::Namespace,
+        }
+    }
+
+    /// The same on a resource that is in no namespace.
+    pub const fn cluster(
+        group: &'static str,
+        resource: &'static str,
+        verbs: &'static [&'static str],
+    ) -> Self {
+        Self {
+            scope: Scope::Cluster,
+            ..Self::new(group, resource, verbs)
         }
     }
 
     /// The objects on which a rule gives this right; `None` where it does not give it at all.
     ///
-    /// Compares as upstream's `pkg/apis/rbac/v1/evaluation_helpers.go` does.
+    /// Compares as upstream's `pkg/apis/rbac/v1/evaluation_helpers.go` does. A rule with names gives nothing to requests
+    /// that name no object, unless the empty name is among its names. Objects are created without a name in the
+    /// request, or with one by server-side apply (which takes `patch`, too) and for some resources by PUT.
     pub fn names<'r>(&self, rule: &'r PolicyRule) -> Option<Names<'r>> {
-        let has = |words: &[Str], wanted: &[&str]| {
-            words
-                .iter()
-                .any(|word| &**word == "*" || wanted.contains(&&**word))
-        };
-        let gives = has(&rule.verbs, self.verbs)
-            && has(&rule.api_groups, &[self.group])
-            && rule
-                .resources
-                .iter()
-                .any(|resource| self.is_resource(resource));
-        gives.then_some(match &*rule.resource_names {
-            [] => Names::All,
-            names => Names::Only(names),
-        })
+        let resource = |own: &Str| self.is_resource(own);
+        if !has(&rule.api_groups, self.group) || !rule.resources.iter().any(resource) {
+            return None;
+        }
+        let mut verbs = self.verbs.iter().copied();
+        if rule.resource_names.is_empty() {
+            return verbs
+                .any(|verb| has(&rule.verbs, verb))
+                .then_some(Names::All);
+        }
+        let mut given = self.verbs.iter().filter(|verb| has(&rule.verbs, verb));
+        let for_nameless = rule.resource_names.iter().any(|name| name.is_empty());
+        if for_nameless && given.clone().any(|verb| self.is_nameless(verb)) {
+            return Some(Names::All);
+        }
+        given
+            .any(|verb| self.is_named(verb, rule))
+            .then_some(Names::Only(&rule.resource_names))
+    }
+
+    /// The verbs of this right that a rule gives.
+    pub(crate) fn verbs_of<'s>(
+        &'s self,
+        rule: &'s PolicyRule,
+    ) -> impl Iterator<Item = &'static str> + 's {
+        self.verbs
+            .iter()
+            .copied()
+            .filter(|verb| has(&rule.verbs, verb))
+    }
+
+    /// Whether requests with this verb may come without a name.
+    fn is_nameless(&self, verb: &str) -> bool {
+        match verb {
+            "list" | "watch" | "deletecollection" => true,
+            "create" => !self.resource.contains('/'),
+            _ => false,
+        }
+    }
+
+    /// Whether a rule that is limited to names lets anybody do this.
+    fn is_named(&self, verb: &str, rule: &PolicyRule) -> bool {
+        match verb {
+            "*" | "deletecollection" => false,
+            "create" if !self.resource.contains('/') => {
+                let by_put = self.group == RBAC_GROUP && has(&rule.verbs, "update");
+                by_put || has(&rule.verbs, "patch")
+            }
+            _ => true,
+        }
     }
 
     fn is_resource(&self, resource: &str) -> bool {
@@ -66,6 +128,10 @@ impl Right {
             .map(|(_, subresource)| subresource);
         subresource.is_some() && resource.strip_prefix("*/") == subresource
     }
+}
+
+fn has(words: &[Str], wanted: &str) -> bool {
+    words.iter().any(|word| &**word == "*" || **word == *wanted)
 }
 
 #[cfg(test)]
@@ -114,5 +180,34 @@ mod tests {
         assert!(ALL.names(&rule(&["get"], "*", "*", &[])).is_none());
         assert!(ALL.names(&rule(&["*"], "", "*", &[])).is_none());
         assert!(ALL.names(&rule(&["*"], "*", "pods", &[])).is_none());
+    }
+
+    #[test]
+    fn names_count_for_requests_that_have_them() {
+        let check = |right: Right, verbs: &[&str], names: &[&str], expected: Option<&[&str]>| {
+            let rule = rule(verbs, right.group, right.resource, names);
+            let found = right.names(&rule).map(|names| match names {
+                Names::All => Vec::new(),
+                Names::Only(names) => names.iter().map(|name| &**name).collect(),
+            });
+            assert_eq!(found.as_deref(), expected, "{verbs:?} {right:?} {names:?}");
+        };
+        let pods = Right::new("", "pods", &["create"]);
+        check(pods, &["create"], &[], Some(&[]));
+        check(pods, &["create"], &["web"], None);
+        check(pods, &["create", "patch"], &["web"], Some(&["web"]));
+        check(pods, &["create", "update"], &["web"], None);
+        check(pods, &["create"], &["web", ""], Some(&[]));
+        let bindings = Right::new(RBAC_GROUP, "rolebindings", &["create"]);
+        check(bindings, &["create", "update"], &["web"], Some(&["web"]));
+        let secrets = Right::new("", "secrets", &["list"]);
+        check(secrets, &["list"], &["tls"], Some(&["tls"]));
+        check(secrets, &["list"], &[""], Some(&[]));
+        let collection = Right::new("", "secrets", &["deletecollection"]);
+        check(collection, &["deletecollection"], &["tls"], None);
+        let token = Right::new("", "serviceaccounts/token", &["create"]);
+        check(token, &["create"], &["web"], Some(&["web"]));
+        check(token, &["create"], &[""], Some(&[""]));
+        check(Right::new("*", "*", &["*"]), &["*"], &["web"], None);
     }
 }

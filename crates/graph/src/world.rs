@@ -5,6 +5,9 @@ use bailiwick_model::{Binding, Role, Snapshot, Workload};
 
 use crate::node::Node;
 
+/// The service account that every namespace has.
+const DEFAULT: &str = "default";
+
 /// The cluster with what edges want to look up.
 pub(crate) struct World<'a> {
     /// The cluster.
@@ -12,7 +15,9 @@ pub(crate) struct World<'a> {
     /// Every namespace that exists or that something lives in.
     pub(crate) namespaces: BTreeSet<Str>,
     /// Service accounts by name: their namespaces.
-    accounts: HashMap<&'a str, Vec<&'a Str>>,
+    accounts: HashMap<Str, Vec<Str>>,
+    /// Users whose groups are known, by name alone.
+    names: Vec<Node>,
     /// Bindings by whom they name, with the position of the subject.
     held: HashMap<Node, Vec<(&'a Binding, u32)>>,
     /// Bindings by role.
@@ -29,6 +34,7 @@ impl<'a> World<'a> {
             snapshot,
             namespaces: BTreeSet::new(),
             accounts: HashMap::new(),
+            names: Vec::new(),
             held: HashMap::new(),
             bound: HashMap::new(),
             memberships,
@@ -49,16 +55,31 @@ impl<'a> World<'a> {
                 }
             }
         }
-        for account in snapshot.service_accounts.iter() {
-            let metadata = &account.metadata;
-            world
-                .accounts
-                .entry(&metadata.name)
-                .or_default()
-                .push(&metadata.namespace);
-        }
+        let grouped = |node: &Node| matches!(node, Node::UserName { .. });
+        let users: Vec<Node> = world
+            .held
+            .keys()
+            .map(|node| match node {
+                Node::User { name } => world.user_by_name(name),
+                other => other.clone(),
+            })
+            .collect();
+        world.names = users.into_iter().filter(grouped).collect();
         world.namespaces = world.find_namespaces();
+        world.accounts = world.find_accounts();
         world
+    }
+
+    /// Service accounts by name. Kubernetes makes one called `default` in every namespace.
+    fn find_accounts(&self) -> HashMap<Str, Vec<Str>> {
+        let mut accounts: HashMap<Str, Vec<Str>> = HashMap::new();
+        for account in self.snapshot.service_accounts.iter() {
+            let metadata = &account.metadata;
+            let namespaces = accounts.entry(metadata.name.clone()).or_default();
+            namespaces.push(metadata.namespace.clone());
+        }
+        accounts.insert(DEFAULT.into(), self.namespaces.iter().cloned().collect());
+        accounts
     }
 
     fn find_namespaces(&self) -> BTreeSet<Str> {
@@ -97,14 +118,51 @@ impl<'a> World<'a> {
         self.snapshot.cluster.minor
     }
 
-    /// Everybody whom a binding names.
+    /// Everybody whom a binding names. Users whose groups are known are there twice: as themselves and by name.
     pub(crate) fn subjects(&self) -> impl Iterator<Item = &Node> {
-        self.held.keys()
+        self.held.keys().chain(&self.names)
+    }
+
+    /// Whom somebody is who has this user name, but not the groups that come with the user's login.
+    pub(crate) fn user_by_name(&self, name: &Str) -> Node {
+        if self.memberships.contains_key(name) {
+            return Node::UserName { name: name.clone() };
+        }
+        Node::of(&Subject::User {
+            name: name.to_string(),
+        })
+    }
+
+    /// The service accounts: namespace and name.
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = (&Str, &Str)> {
+        self.accounts
+            .iter()
+            .flat_map(|(name, own)| own.iter().map(move |namespace| (namespace, name)))
+    }
+
+    /// Whether there is an object of this kind in this namespace, of this name if one is given. What could not be read
+    /// may be there.
+    pub(crate) fn has(&self, kind: Kind, namespace: &str, name: Option<&str>) -> bool {
+        let store = self.snapshot.workloads.get(&kind);
+        let is_there = store.is_some_and(|store| match name {
+            Some(name) => store.get(namespace, name).is_some(),
+            None => store.in_namespace(namespace).next().is_some(),
+        });
+        is_there
+            || self
+                .snapshot
+                .gaps_touching(&[kind], namespace)
+                .next()
+                .is_some()
     }
 
     /// The bindings that name this node.
     pub(crate) fn bindings_of(&self, node: &Node) -> &[(&'a Binding, u32)] {
-        self.held.get(node).map_or(&[], Vec::as_slice)
+        let bindings = match node {
+            Node::UserName { name } => self.held.get(&Node::User { name: name.clone() }),
+            node => self.held.get(node),
+        };
+        bindings.map_or(&[], Vec::as_slice)
     }
 
     /// The bindings that give this role.
@@ -131,8 +189,8 @@ impl<'a> World<'a> {
         let namespaces = self.accounts.get(name).map_or(&[][..], Vec::as_slice);
         let inside = namespaces
             .iter()
-            .filter(|own| scope.is_empty() || &****own == scope);
-        inside.map(|&namespace| namespace.clone()).collect()
+            .filter(|own| scope.is_empty() || ***own == *scope);
+        inside.cloned().collect()
     }
 
     /// The users that the memberships name.

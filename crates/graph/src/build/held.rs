@@ -3,14 +3,15 @@ use std::collections::BTreeSet;
 use bailiwick_core::Str;
 
 use crate::condition::{AtomId, Cause, Clause, Condition};
-use crate::edge::EdgeKind;
 use crate::node::Node;
-use crate::right::Names;
+use crate::right::{Names, Right};
 
 /// One rule that gives a subject one leg of an edge.
 pub(crate) struct Holding<'a> {
-    pub(crate) kind: &'static EdgeKind,
+    /// The rule of an edge of which this is a leg, by its position in the list of all rules.
+    pub(crate) rule: usize,
     pub(crate) leg: usize,
+    pub(crate) right: &'static Right,
     /// Where it holds; empty is the whole cluster.
     pub(crate) scope: Str,
     pub(crate) names: Names<'a>,
@@ -26,6 +27,17 @@ pub(crate) struct Held<'a> {
     /// The namespace; empty is the whole cluster.
     pub(crate) scope: Str,
     pub(crate) legs: Vec<LegHeld<'a>>,
+}
+
+/// On which objects a step needs a leg.
+#[derive(Clone, Copy)]
+pub(crate) enum On<'n> {
+    /// On all.
+    All,
+    /// On any.
+    Any,
+    /// On the one of this name.
+    Name(&'n str),
 }
 
 /// One leg.
@@ -96,16 +108,47 @@ impl<'a> Held<'a> {
     /// What a step rests on that needs the first leg on the object called `name` (on all of them where it is `None`)
     /// and each other leg on anything.
     pub(crate) fn condition(&self, name: Option<&str>) -> Condition {
-        let clauses = self
-            .legs
-            .iter()
-            .enumerate()
-            .map(|(position, leg)| match position {
-                0 => leg.clause(name),
-                _ => leg.any(),
-            });
+        self.condition_on(&[name.map_or(On::All, On::Name)])
+    }
+
+    /// What a step rests on that needs each leg on these objects; legs beyond the list on any.
+    pub(crate) fn condition_on(&self, on: &[On<'_>]) -> Condition {
+        let on = on.iter().copied().chain(std::iter::repeat(On::Any));
+        let clauses = self.legs.iter().zip(on).map(|(leg, on)| leg.clause(on));
         Condition {
             clauses: clauses.collect(),
+        }
+    }
+
+    /// Whether every leg is held on these objects; legs beyond the list on any.
+    pub(crate) fn is_on(&self, on: &[On<'_>]) -> bool {
+        self.legs
+            .iter()
+            .zip(on)
+            .all(|(leg, &on)| leg.0.iter().any(|holding| holding.is_on(on)))
+    }
+
+    /// What a step rests on that needs the first leg by one of the rights for which `wanted` says so, on any object,
+    /// and each other leg on anything; `None` where no such right is held.
+    pub(crate) fn condition_by(&self, wanted: impl Fn(&Holding<'_>) -> bool) -> Option<Condition> {
+        let mut condition = self.condition_on(&[On::Any]);
+        let first = self.legs.first()?.causes(wanted);
+        (!first.is_empty()).then(|| {
+            if let Some(clause) = condition.clauses.first_mut() {
+                *clause = first;
+            }
+            condition
+        })
+    }
+}
+
+impl Holding<'_> {
+    /// Whether this gives the right on these objects.
+    pub(crate) fn is_on(&self, on: On<'_>) -> bool {
+        match (self.names, on) {
+            (Names::All, _) | (_, On::Any) => true,
+            (Names::Only(names), On::Name(name)) => names.iter().any(|own| **own == *name),
+            (Names::Only(_), On::All) => false,
         }
     }
 }
@@ -125,26 +168,15 @@ impl<'a> LegHeld<'a> {
         names.flatten().filter(|name| !name.is_empty()).collect()
     }
 
-    /// What gives it on the object called `name`, or on all where it is `None`.
-    fn clause(&self, name: Option<&str>) -> Clause {
-        let gives = |names: Names<'_>| match (names, name) {
-            (Names::All, _) => true,
-            (Names::Only(names), Some(name)) => names.iter().any(|own| **own == *name),
-            (Names::Only(_), None) => false,
-        };
-        self.causes(gives)
+    fn clause(&self, on: On<'_>) -> Clause {
+        self.causes(|holding| holding.is_on(on))
     }
 
-    /// What gives it on anything.
-    fn any(&self) -> Clause {
-        self.causes(|_| true)
-    }
-
-    fn causes(&self, wanted: impl Fn(Names<'_>) -> bool) -> Clause {
+    fn causes(&self, wanted: impl Fn(&Holding<'_>) -> bool) -> Clause {
         let mut causes: Vec<Cause> = self
             .0
             .iter()
-            .filter(|holding| wanted(holding.names))
+            .filter(|holding| wanted(holding))
             .map(|holding| holding.cause.clone())
             .collect();
         causes.sort();

@@ -9,22 +9,24 @@ use bailiwick_core::{ObjectRef, Str};
 use bailiwick_model::{Role, Snapshot};
 
 pub(crate) use crate::world::World;
-pub(crate) use held::Held;
-pub(crate) use held::Holding;
+pub(crate) use held::{Held, Holding, On};
 pub(crate) use link::Link;
 
 use crate::condition::Atom;
-use crate::edge::{EdgeKind, Reach, Rule};
+use crate::edge::{EdgeKind, Rule};
 use crate::edges::EDGES;
 use crate::graph::Graph;
 use crate::node::Node;
-use crate::right::Names;
+use crate::right::{Names, Right, Scope};
 
 /// What a rule of a role is good for: a leg of an edge.
 struct Use<'a> {
-    kind: &'static EdgeKind,
+    /// Position in [`Builder::rules`].
+    rule: usize,
     leg: usize,
-    rule: u32,
+    right: &'static Right,
+    /// Position in the role.
+    position: u32,
     names: Names<'a>,
 }
 
@@ -33,14 +35,13 @@ impl Graph {
     /// account goes by its user name.
     pub fn new(snapshot: &Snapshot, memberships: BTreeMap<Str, Vec<Str>>) -> Self {
         let world = World::new(snapshot, memberships);
-        let kinds: Vec<&'static EdgeKind> = EDGES
+        let kinds = EDGES
             .iter()
-            .copied()
-            .filter(|kind| kind.versions.hold(world.minor()))
-            .collect();
+            .filter(|kind| kind.versions.hold(world.minor()));
+        let rules = kinds.flat_map(|kind| kind.rules.iter().map(|rule| (*kind, rule)));
         let mut builder = Builder {
             world: &world,
-            kinds,
+            rules: rules.collect(),
             uses: HashMap::new(),
             graph: Self::default(),
         };
@@ -53,15 +54,16 @@ impl Graph {
 
 struct Builder<'w, 'a> {
     world: &'w World<'a>,
-    kinds: Vec<&'static EdgeKind>,
+    /// The rules of all edges that work in this version.
+    rules: Vec<(&'static EdgeKind, &'static Rule)>,
     uses: HashMap<ObjectRef, Vec<Use<'a>>>,
     graph: Graph,
 }
 
 impl<'a> Builder<'_, 'a> {
     fn objects(&mut self) {
-        for kind in &self.kinds {
-            if let Rule::Objects(link) = &kind.rule {
+        for (kind, rule) in &self.rules {
+            if let Rule::Objects(link) = rule {
                 link(self.world, &mut Link::new(&mut self.graph, kind));
             }
         }
@@ -127,24 +129,24 @@ impl<'a> Builder<'_, 'a> {
     ) {
         let world = self.world;
         let Some(held) = world.role(role) else { return };
-        let kinds = &self.kinds;
+        let rules = &self.rules;
         let uses = self
             .uses
             .entry(role.clone())
-            .or_insert_with(|| uses(held, kinds));
+            .or_insert_with(|| uses(held, rules));
         for found in uses.iter() {
-            let reach = leg(found.kind, found.leg).map(|leg| leg.reach);
-            if reach == Some(Reach::Cluster) && !scope.is_empty() {
+            if found.right.scope == Scope::Cluster && !scope.is_empty() {
                 continue;
             }
             let rule = Atom::Rule {
                 role: role.clone(),
-                position: found.rule,
+                position: found.position,
             };
             let atoms = binding.cloned().into_iter().chain([rule]);
             holdings.push(Holding {
-                kind: found.kind,
+                rule: found.rule,
                 leg: found.leg,
+                right: found.right,
                 scope: scope.clone(),
                 names: found.names,
                 cause: atoms.map(|atom| self.graph.atom(atom)).collect(),
@@ -172,52 +174,39 @@ impl<'a> Builder<'_, 'a> {
 
     /// Links a subject to where what it holds leads.
     fn link(&mut self, subject: &Node, holdings: &[Holding<'a>]) {
-        for kind in &self.kinds {
-            let Rule::Rights { legs, link } = &kind.rule else {
+        let mut by_rule: BTreeMap<usize, Vec<&Holding<'a>>> = BTreeMap::new();
+        for holding in holdings {
+            by_rule.entry(holding.rule).or_default().push(holding);
+        }
+        for (rule, holdings) in by_rule {
+            let Some((kind, Rule::Rights { legs, link })) = self.rules.get(rule) else {
                 continue;
             };
-            let of_kind: Vec<&Holding<'a>> = holdings
-                .iter()
-                .filter(|holding| std::ptr::eq(holding.kind, *kind))
-                .collect();
-            for held in Held::all(subject, legs.len(), &of_kind) {
+            for held in Held::all(subject, legs.len(), &holdings) {
                 link(&held, self.world, &mut Link::new(&mut self.graph, kind));
             }
         }
     }
 }
 
-fn leg(kind: &'static EdgeKind, leg: usize) -> Option<&'static crate::edge::Leg> {
-    match &kind.rule {
-        Rule::Rights { legs, .. } => legs.get(leg),
-        Rule::Objects(_) => None,
-    }
-}
-
 /// What the rules of a role are good for.
-fn uses<'a>(role: &'a Role, kinds: &[&'static EdgeKind]) -> Vec<Use<'a>> {
+fn uses<'a>(role: &'a Role, rules: &[(&'static EdgeKind, &'static Rule)]) -> Vec<Use<'a>> {
     let mut uses = Vec::new();
-    for kind in kinds {
-        let Rule::Rights { legs, .. } = &kind.rule else {
+    for (number, (_, rule)) in rules.iter().enumerate() {
+        let Rule::Rights { legs, .. } = rule else {
             continue;
         };
-        for (number, leg) in legs.iter().enumerate() {
-            for (position, rule) in (0..).zip(role.rules.iter()) {
-                let names = leg
-                    .rights
-                    .iter()
-                    .filter_map(|right| right.names(rule))
-                    .next();
-                match names {
-                    Some(Names::Only(_)) if !leg.by_name => {}
-                    Some(names) => uses.push(Use {
-                        kind,
-                        leg: number,
-                        rule: position,
-                        names,
-                    }),
-                    None => {}
-                }
+        for (leg, rights) in legs.iter().enumerate() {
+            for (position, own) in (0..).zip(role.rules.iter()) {
+                uses.extend(rights.iter().filter_map(|right| {
+                    Some(Use {
+                        rule: number,
+                        leg,
+                        right,
+                        position,
+                        names: right.names(own)?,
+                    })
+                }));
             }
         }
     }

@@ -8,7 +8,10 @@ edge! {
     /// A right that names no object reaches all of them, in one namespace or in the cluster. The graph shows that as
     /// one step to "every service account of namespace shop" and from there one to each service account. These second
     /// steps are free and always there.
-    "contains", "reach everything of a kind", effort 0, Versions::ALL, Rule::Objects(link)
+    "contains", "reach everything of a kind", effort 0, Versions::ALL, &[Rule::Objects(link)],
+    "every service account of namespace shop" => "service account shop/web", "name: web" => "name: app",
+    "---
+     {apiVersion: v1, kind: ServiceAccount, metadata: {namespace: shop, name: web}}"
 }
 
 fn link(world: &World<'_>, link: &mut Link<'_>) {
@@ -25,8 +28,7 @@ fn link(world: &World<'_>, link: &mut Link<'_>) {
         }
     }
     let snapshot = world.snapshot;
-    for account in snapshot.service_accounts.iter() {
-        let (namespace, name) = (&account.metadata.namespace, &account.metadata.name);
+    for (namespace, name) in world.accounts() {
         let every = Node::area(Area::ServiceAccounts, namespace);
         link.always(&every, Node::service_account(namespace, name));
     }
@@ -41,10 +43,10 @@ fn link(world: &World<'_>, link: &mut Link<'_>) {
     }
     for subject in world.subjects() {
         match subject {
-            Node::User { .. } => {
-                link.always(&Node::area(Area::Users, &everywhere), subject.clone());
+            Node::User { name } => {
+                link.always(&Node::area(Area::Users, &everywhere), world.user_by_name(name));
             }
-            Node::Group { .. } => {
+            Node::Group { .. } if !subject.is_masters() => {
                 link.always(&Node::area(Area::Groups, &everywhere), subject.clone());
             }
             _ => {}

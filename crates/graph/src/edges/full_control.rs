@@ -1,5 +1,5 @@
 use crate::build::{Held, Link, World};
-use crate::edge::{Leg, Reach, Rule, Versions, edge};
+use crate::edge::{Leg, Rule, Versions, edge};
 use crate::node::{Area, Node};
 use crate::right::Right;
 
@@ -8,14 +8,14 @@ edge! {
     ///
     /// Bound by a ClusterRoleBinding it is the cluster; bound by a RoleBinding it is everything in the namespace. What
     /// leads there by a longer way (binding oneself a role, becoming somebody else) are steps of their own.
-    "full-control", "do everything", effort 0, Versions::ALL, Rule::Rights { legs: LEGS, link }
+    "full-control", "do everything", effort 0, Versions::ALL, &[Rule::Rights { legs: LEGS, link }],
+    "user eve" => "full control of namespace shop", "* of *" => "* of ''",
+    "Role shop/r
+       * on * of *
+     RoleBinding shop/r gives Role/r to user:eve"
 }
 
-static LEGS: &[Leg] = &[Leg {
-    rights: &[Right::new("*", "*", &["*"])],
-    reach: Reach::Namespace,
-    by_name: false,
-}];
+static LEGS: &[Leg] = &[&[Right::new("*", "*", &["*"])]];
 
 fn link(held: &Held<'_>, _: &World<'_>, link: &mut Link<'_>) {
     let to = match &*held.scope {

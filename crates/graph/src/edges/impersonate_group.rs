@@ -1,5 +1,7 @@
+use bailiwick_core::names;
+
 use crate::build::{Held, Link, World};
-use crate::edge::{Leg, Reach, Rule, Versions, edge};
+use crate::edge::{Leg, Rule, Versions, edge};
 use crate::node::{Area, Node};
 use crate::right::Right;
 
@@ -9,29 +11,27 @@ edge! {
     /// `impersonate` on `groups` lets the request header `Impersonate-Group` name groups, `system:masters` included, but
     /// only of a request that also names a user: whoever cannot impersonate any user or service account gets 400. So
     /// two rights have to come together, from one binding or from several.
-    "impersonate-group", "act as a member of a group", effort 1, Versions::ALL, Rule::Rights { legs: LEGS, link }
+    "impersonate-group", "act as a member of a group", effort 1, Versions::ALL, &[Rule::Rights { legs: LEGS, link }],
+    "user eve" => "group system:masters", "users" => "nodes",
+    "ClusterRole r
+       impersonate on groups of '' named system:masters
+       impersonate on users of '' named amy
+     ClusterRoleBinding r gives ClusterRole/r to user:eve"
 }
 
 static LEGS: &[Leg] = &[
-    Leg {
-        rights: &[Right::new("", "groups", &["impersonate"])],
-        reach: Reach::Cluster,
-        by_name: true,
-    },
-    Leg {
-        rights: &[
-            Right::new("", "users", &["impersonate"]),
-            Right::new("", "serviceaccounts", &["impersonate"]),
-        ],
-        reach: Reach::Namespace,
-        by_name: true,
-    },
+    &[Right::cluster("", "groups", &["impersonate"])],
+    &[
+        Right::cluster("", "users", &["impersonate"]),
+        Right::new("", "serviceaccounts", &["impersonate"]),
+    ],
 ];
 
 fn link(held: &Held<'_>, _: &World<'_>, link: &mut Link<'_>) {
     if held.on_all() {
         let every = Node::area(Area::Groups, &Default::default());
         link.edge(held.subject, every, held.condition(None));
+        link.edge(held.subject, Node::group(names::MASTERS), held.condition(None));
     }
     for name in held.names() {
         link.edge(held.subject, Node::group(name), held.condition(Some(name)));

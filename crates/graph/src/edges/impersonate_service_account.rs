@@ -1,5 +1,5 @@
 use crate::build::{Held, Link, World};
-use crate::edge::{Leg, Reach, Rule, Versions, edge};
+use crate::edge::{Leg, Rule, Versions, edge};
 use crate::edges::service_accounts_in_reach;
 use crate::right::Right;
 
@@ -9,14 +9,16 @@ edge! {
     /// `impersonate` on `serviceaccounts` lets the request header `Impersonate-User` name a service account. The
     /// request then has all of its rights, those of its groups included. RoleBindings count, and so do names.
     "impersonate-service-account", "act as a service account", effort 1, Versions::ALL,
-    Rule::Rights { legs: LEGS, link }
+    &[Rule::Rights { legs: LEGS, link }],
+    "user eve" => "service account shop/web", "named web" => "named app",
+    "Role shop/r
+       impersonate on serviceaccounts of '' named web
+     RoleBinding shop/r gives Role/r to user:eve
+     ---
+     {apiVersion: v1, kind: ServiceAccount, metadata: {namespace: shop, name: web}}"
 }
 
-static LEGS: &[Leg] = &[Leg {
-    rights: &[Right::new("", "serviceaccounts", &["impersonate"])],
-    reach: Reach::Namespace,
-    by_name: true,
-}];
+static LEGS: &[Leg] = &[&[Right::new("", "serviceaccounts", &["impersonate"])]];
 
 fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
     service_accounts_in_reach(held, world, link);

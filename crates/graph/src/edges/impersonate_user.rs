@@ -1,5 +1,5 @@
 use crate::build::{Held, Link, World};
-use crate::edge::{Leg, Reach, Rule, Versions, edge};
+use crate::edge::{Leg, Rule, Versions, edge};
 use crate::node::{Area, Node};
 use crate::right::Right;
 
@@ -10,23 +10,23 @@ edge! {
     /// that user name and of `system:authenticated`, but of no other group: those take the right to impersonate groups.
     /// Users are in no namespace, so a RoleBinding does not give this right. A service account's user name takes the
     /// right on `serviceaccounts`.
-    "impersonate-user", "act as a user", effort 1, Versions::ALL, Rule::Rights { legs: LEGS, link }
+    "impersonate-user", "act as a user", effort 1, Versions::ALL, &[Rule::Rights { legs: LEGS, link }],
+    "user eve" => "user amy", "users" => "groups",
+    "ClusterRole r
+       impersonate on users of '' named amy
+     ClusterRoleBinding r gives ClusterRole/r to user:eve"
 }
 
-static LEGS: &[Leg] = &[Leg {
-    rights: &[Right::new("", "users", &["impersonate"])],
-    reach: Reach::Cluster,
-    by_name: true,
-}];
+static LEGS: &[Leg] = &[&[Right::cluster("", "users", &["impersonate"])]];
 
-fn link(held: &Held<'_>, _: &World<'_>, link: &mut Link<'_>) {
+fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
     if held.on_all() {
         link.edge(held.subject, Node::area(Area::Users, &held.scope), held.condition(None));
     }
     for name in held.names() {
-        let node = Node::of(&bailiwick_core::Subject::User { name: name.to_string() });
-        if matches!(node, Node::User { .. }) {
-            link.edge(held.subject, node, held.condition(Some(name)));
+        let user = world.user_by_name(name);
+        if !matches!(user, Node::ServiceAccount { .. }) {
+            link.edge(held.subject, user, held.condition(Some(name)));
         }
     }
 }

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use crate::build::{Link, World};
 use crate::edge::{Rule, Versions, edge};
 use crate::node::Node;
@@ -8,14 +10,19 @@ edge! {
     /// The API server puts every service account into `system:serviceaccounts`, `system:serviceaccounts:NAMESPACE` and
     /// `system:authenticated`, and every user into `system:authenticated`; anonymous requests are in
     /// `system:unauthenticated`. Groups of people come with their login and are known from a memberships file alone.
-    "member-of", "act as a member of the group", effort 0, Versions::ALL, Rule::Objects(link)
+    "member-of", "act as a member of the group", effort 0, Versions::ALL, &[Rule::Objects(link)],
+    "service account shop/web" => "group system:serviceaccounts:shop", "serviceaccounts:shop" => "serviceaccounts:pay",
+    "Role shop/r
+       get on pods of ''
+     RoleBinding shop/r gives Role/r to group:system:serviceaccounts:shop
+     ---
+     {apiVersion: v1, kind: ServiceAccount, metadata: {namespace: shop, name: web}}"
 }
 
 fn link(world: &World<'_>, link: &mut Link<'_>) {
-    let accounts = world.snapshot.service_accounts.iter().map(|account| {
-        Node::service_account(&account.metadata.namespace, &account.metadata.name)
-    });
-    let mut members: std::collections::BTreeSet<Node> = accounts.collect();
+    let accounts = world.accounts();
+    let mut members: BTreeSet<Node> =
+        accounts.map(|(namespace, name)| Node::service_account(namespace, name)).collect();
     members.extend(world.subjects().cloned());
     members.extend(world.users_with_groups());
     for member in members {

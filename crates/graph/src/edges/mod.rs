@@ -13,6 +13,11 @@ macro_rules! edges {
     };
 }
 
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
 /// Links to every pod of the scope, or to those whose names the first leg is limited to.
 fn pods_in_reach(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
     if held.on_all() {

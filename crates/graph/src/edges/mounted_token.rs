@@ -9,7 +9,11 @@ edge! {
     /// The token lies in a file of every container unless the pod or its service account says
     /// `automountServiceAccountToken: false`; the pod's word counts first. A projected token for the API server is one
     /// too. A token for another audience is not: the API server does not accept it.
-    "mounted-token", "use the pod's token", effort 0, Versions::ALL, Rule::Objects(link)
+    "mounted-token", "use the pod's token", effort 0, Versions::ALL, &[Rule::Objects(link)],
+    "Pod shop/web" => "service account shop/web", "automountServiceAccountToken: true" => "automountServiceAccountToken: false",
+    "---
+     {apiVersion: v1, kind: Pod, metadata: {namespace: shop, name: web},
+      spec: {serviceAccountName: web, automountServiceAccountToken: true, containers: [{name: web, image: web}]}}"
 }
 
 fn link(world: &World<'_>, link: &mut Link<'_>) {

@@ -1,5 +1,5 @@
 use crate::build::{Held, Link, World};
-use crate::edge::{Leg, Reach, Rule, Versions, edge};
+use crate::edge::{Leg, Rule, Versions, edge};
 use crate::node::{Area, Node};
 use crate::right::Right;
 
@@ -12,13 +12,16 @@ edge! {
     ///
     /// A rule with names reaches objects of these names: those that are there by `update` and `patch`, new ones by
     /// server-side apply.
-    "pod-create", "start a pod", effort 1, Versions::ALL, Rule::Rights { legs: LEGS, link }
+    "pod-create", "start a pod", effort 1, Versions::ALL, &[Rule::Rights { legs: LEGS, link }],
+    "user eve" => "new pods of namespace shop", "create" => "update",
+    "Role shop/r
+       create on pods of ''
+     RoleBinding shop/r gives Role/r to user:eve"
 }
 
 const WRITE: &[&str] = &["create", "patch", "update"];
 
-static LEGS: &[Leg] = &[Leg {
-    rights: &[
+static LEGS: &[Leg] = &[&[
         Right::new("", "pods", &["create"]),
         Right::new("", "replicationcontrollers", WRITE),
         Right::new("apps", "daemonsets", WRITE),
@@ -27,10 +30,7 @@ static LEGS: &[Leg] = &[Leg {
         Right::new("apps", "statefulsets", WRITE),
         Right::new("batch", "cronjobs", WRITE),
         Right::new("batch", "jobs", &["create"]),
-    ],
-    reach: Reach::Namespace,
-    by_name: false,
-}];
+    ]];
 
 fn link(held: &Held<'_>, _: &World<'_>, link: &mut Link<'_>) {
     link.edge(held.subject, Node::area(Area::NewPods, &held.scope), held.condition(None));

@@ -8,7 +8,12 @@ edge! {
     ///
     /// Its token has no end of validity. Kubernetes has not made such Secrets by itself since 1.24, but it fills any
     /// that somebody creates and annotates with the name of a service account.
-    "token-of-secret", "use the token in the Secret", effort 0, Versions::ALL, Rule::Objects(link)
+    "token-of-secret", "use the token in the Secret", effort 0, Versions::ALL, &[Rule::Objects(link)],
+    "Secret shop/key" => "service account shop/web", "service-account-token" => "basic-auth",
+    "---
+     {apiVersion: v1, kind: ServiceAccount, metadata: {namespace: shop, name: web}}
+     {apiVersion: v1, kind: Secret, type: kubernetes.io/service-account-token,
+      metadata: {namespace: shop, name: key, annotations: {kubernetes.io/service-account.name: web}}}"
 }
 
 const TYPE: &str = "kubernetes.io/service-account-token";
