@@ -23,7 +23,8 @@ pub struct ConnectOptions {
     pub certificate_authority: Option<PathBuf>,
     /// `--insecure-skip-tls-verify`: believe any server. Anybody on the way can then read the credentials.
     pub insecure_skip_tls_verify: bool,
-    /// `--token`: a bearer token, in place of every credential of the kubeconfig except client certificates.
+    /// `--token`: a bearer token, in place of every credential of the kubeconfig except client certificates and a
+    /// `tokenFile` that exists.
     pub token: Option<Token>,
     /// `--as`: the user to impersonate.
     pub impersonate: Option<String>,

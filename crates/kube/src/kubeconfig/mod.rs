@@ -41,7 +41,7 @@ pub(crate) fn resolve(
         if !environment.is_pod() {
             return Err(no_server(&kubeconfig, files, found, &access));
         }
-        access = in_cluster(environment);
+        access = in_cluster(options, environment);
     }
     overlay::overlay(&mut access, options)?;
     if access.namespace.is_none() && environment.is_pod() {
@@ -146,7 +146,7 @@ fn no_server(
 }
 
 /// The access of a pod's service account (`client-go/rest/config.go`, `InClusterConfig`).
-fn in_cluster(environment: &Environment) -> Access {
+fn in_cluster(options: &ConnectOptions, environment: &Environment) -> Access {
     let file = |name: &str| Some(environment.service_account.join(name).display().to_string());
     let (host, port) = environment.service.clone().unwrap_or_default();
     let host = if host.contains(':') {
@@ -163,7 +163,7 @@ fn in_cluster(environment: &Environment) -> Access {
             ..Cluster::default()
         },
         auth: AuthInfo {
-            token_file: file("token"),
+            token_file: file("token").filter(|_| options.token.is_none()),
             ..AuthInfo::default()
         },
     }

@@ -29,15 +29,13 @@ pub(super) fn overlay(access: &mut Access, options: &ConnectOptions) -> Result<(
     }
     if let Some(token) = options.token.as_ref().filter(|token| !token.is_empty()) {
         auth.token = Some(token.secret());
-        auth.token_file = None;
     }
-    // A file that exists is newer than a token beside it (`client-go/transport/round_trippers.go`).
-    if auth
-        .token_file
-        .as_ref()
-        .is_some_and(|file| Path::new(file).is_file())
-    {
-        auth.token = None;
+    // A file that exists counts more than a token beside it, even than that of the flag
+    // (`client-go/transport/round_trippers.go`).
+    match &auth.token_file {
+        Some(file) if Path::new(file).is_file() => auth.token = None,
+        _ if auth.token.is_some() => auth.token_file = None,
+        _ => {}
     }
     impersonate(auth, options)?;
     if let Some(namespace) = &options.namespace {
