@@ -1,7 +1,8 @@
 //! A live cluster: the connection that kubectl would make, and what Bailiwick reads over it.
 //!
 //! The only crate that names kube-rs. Everything blocks: connections run on threads of a [`Cluster`]'s own, so that
-//! the program above stays synchronous. Values of Secrets never cross the wire.
+//! the program above stays synchronous. Of Secrets only names, types and metadata are asked for; what `kubectl apply`
+//! copied of their values into an annotation is dropped unread.
 
 mod cluster;
 mod config;

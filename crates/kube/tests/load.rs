@@ -36,9 +36,20 @@ fn load(cluster: &Cluster, options: &LoadOptions) -> Loaded {
     cluster.load(options, &mut |_| {})
 }
 
+/// Records what crosses the wire.
+const WHOLE_ANSWERS: &str = "apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules: [{level: RequestResponse, users: [reader]}, {level: None}]
+";
+
 /// A cluster of one's own that holds something of every kind, with values that must not be read.
 fn filled() -> servers::Cluster {
-    let server = servers::Cluster::builder().start().unwrap();
+    let server = servers::Cluster::builder()
+        .user("reader", &["system:masters"])
+        .audit_policy(WHOLE_ANSWERS)
+        .start()
+        .unwrap();
     server.wait_for_aggregation().unwrap();
     let mut manifests = String::from(include_str!("filled.yaml"));
     for number in 0..25 {
@@ -70,7 +81,7 @@ fn filled() -> servers::Cluster {
 #[test]
 fn everything_is_read_and_no_value_of_a_secret() {
     let server = filled();
-    let cluster = connect(server.admin());
+    let cluster = connect(server.user("reader").unwrap());
     let all = LoadOptions::new(LoadKinds::all());
     let Loaded { snapshot, findings } = load(&cluster, &all);
     assert_eq!(findings, []);
@@ -120,8 +131,39 @@ fn everything_is_read_and_no_value_of_a_secret() {
         assert!(!text.contains(planted), "`{planted}` was kept");
     }
 
+    no_value_crosses_the_wire(&server);
     pages_do_not_matter(&cluster, &all, &snapshot);
     resources_are_discovered(&server, &cluster);
+}
+
+/// The API server's own record of its answers holds the Secrets and none of their values, except where `kubectl apply`
+/// copied them into an annotation: metadata cannot be had without those, and they are dropped unread.
+fn no_value_crosses_the_wire(server: &servers::Cluster) {
+    let mut events = server.audit_events().unwrap();
+    events.retain(|event| event.pointer("/objectRef/resource") == Some(&"secrets".into()));
+    assert_eq!(events.len(), 1, "one list of secrets: {events:?}");
+    let rows = events[0].pointer_mut("/responseObject/rows").unwrap();
+    let mut copies = 0;
+    for row in rows.as_array_mut().unwrap() {
+        if let Some(annotations) = row["object"]["metadata"]["annotations"].as_object_mut() {
+            let copy = annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+            copies += usize::from(copy.is_some());
+        }
+    }
+    assert!(copies > 0);
+    let text = events[0].to_string();
+    for name in ["plain", "login", "token", "custom"] {
+        assert!(
+            text.contains(&format!("\"name\":\"{name}\"")),
+            "{name}: {text}"
+        );
+    }
+    for planted in ["planted", "cGxhbnRlZ"] {
+        assert!(
+            !text.contains(planted),
+            "`{planted}` crossed the wire: {text}"
+        );
+    }
 }
 
 /// Small pages read what large ones read.
