@@ -265,13 +265,13 @@ fn applying<'a>(
         }
     };
     (0..)
-        .zip(binding.subjects())
+        .zip(index.subjects(binding))
         .filter(move |&(_, &key)| applies(key))
         .map(|(position, _)| position)
 }
 
 fn first_applying(index: &Index, binding: &BindingSlot, user: &UserInfo) -> u32 {
-    match binding.subjects() {
+    match index.subjects(binding) {
         [_] => 0,
         _ => applying(index, binding, user).next().unwrap_or_default(),
     }

@@ -71,7 +71,7 @@ impl<'a> GrantRef<'a> {
     /// The name by which the subject matched: a group, or a user name (of a service account, the one that it makes
     /// requests with).
     pub fn subject_name(&self) -> &'a str {
-        match self.binding.subjects().get(self.subject()) {
+        match self.engine.index.subjects(self.binding).get(self.subject()) {
             Some(subject) => self.engine.index.symbols.text(subject.name()),
             None => "",
         }

@@ -93,7 +93,9 @@ impl Engine {
                 continue;
             }
             for &binding in bindings(role).into_iter().flatten() {
-                let subjects = index.binding(binding).map_or(&[][..], |b| b.subjects());
+                let subjects = index
+                    .binding(binding)
+                    .map_or(&[][..], |slot| index.subjects(slot));
                 for (position, &subject) in (0..).zip(subjects) {
                     if subject == SubjectKey::NOBODY {
                         continue;

@@ -16,7 +16,9 @@ use std::cmp::Ordering;
 use bailiwick_core::{Kind, Str};
 use bailiwick_model::{Binding, BindingSubject, Role, Snapshot};
 use hashbrown::HashTable;
+use smallvec::SmallVec;
 
+use blocks::Blocks;
 use postings::Postings;
 pub(crate) use postings::{BindingId, Given, RoleId, SubjectKey};
 pub(crate) use rule::Rules;
@@ -29,6 +31,8 @@ pub(crate) struct Index {
     pub(crate) symbols: Symbols,
     postings: Postings,
     bindings: Vec<BindingSlot>,
+    /// The subjects of bindings that have several.
+    subjects: Blocks<SubjectKey>,
     free_bindings: Vec<BindingId>,
     binding_by_name: HashTable<BindingId>,
     roles: Vec<RoleSlot>,
@@ -41,25 +45,22 @@ pub(crate) struct Index {
     without_role: Vec<BindingId>,
 }
 
-/// A binding.
+/// A binding. Two fit into a line of the processor's cache.
 #[derive(Clone, Debug)]
+#[repr(align(32))]
 pub(crate) struct BindingSlot {
     pub(crate) namespace: Symbol,
     /// [`NO_ROLE`] where its `roleRef` can name none.
     pub(crate) role: RoleId,
-    subjects: Subjects,
+    /// The only subject; where there are more, the start of their list stands for it.
+    subject: SubjectKey,
+    /// Number of subjects, each in its place.
+    subjects: u32,
     pub(crate) name: Str,
 }
 
 /// The `roleRef` names no role that could exist.
 pub(crate) const NO_ROLE: RoleId = u32::MAX;
-
-/// The subjects of a binding, each in its place.
-#[derive(Clone, Debug)]
-enum Subjects {
-    One(SubjectKey),
-    Many(Box<[SubjectKey]>),
-}
 
 /// A role that is defined, referred to, or both.
 #[derive(Clone, Debug)]
@@ -77,6 +78,7 @@ impl Index {
             symbols: Symbols::new(),
             postings: Postings::default(),
             bindings: Vec::with_capacity(snapshot.bindings.len()),
+            subjects: Blocks::default(),
             free_bindings: Vec::new(),
             binding_by_name: HashTable::with_capacity(snapshot.bindings.len()),
             roles: Vec::with_capacity(snapshot.roles.len()),
@@ -99,6 +101,11 @@ impl Index {
 
     pub(crate) fn role(&self, id: RoleId) -> Option<&RoleSlot> {
         self.roles.get(id as usize)
+    }
+
+    /// The subjects of a binding, each in its place.
+    pub(crate) fn subjects<'a>(&'a self, binding: &'a BindingSlot) -> &'a [SubjectKey] {
+        binding.subjects(&self.subjects)
     }
 
     /// The rules of a role; `None` where nobody defines it.
@@ -135,10 +142,6 @@ impl Index {
     pub(crate) fn size(&self) -> crate::engine::Size {
         let (string_table_bytes, string_bytes) = self.symbols.bytes();
         let (subjects, postings) = self.postings.count();
-        let many = |slot: &BindingSlot| match &slot.subjects {
-            Subjects::One(_) => 0,
-            Subjects::Many(subjects) => size_of_val(&**subjects),
-        };
         let waiting = |slot: &RoleSlot| slot.bindings.capacity() * size_of::<BindingId>();
         crate::engine::Size {
             bindings: self.binding_by_name.len(),
@@ -146,9 +149,9 @@ impl Index {
             strings: self.symbols.len(),
             subjects,
             postings,
-            list_room: self.postings.room(),
+            list_room: self.postings.room() + self.subjects.room(),
             binding_bytes: self.bindings.capacity() * size_of::<BindingSlot>()
-                + self.bindings.iter().map(many).sum::<usize>()
+                + self.subjects.bytes()
                 + self.binding_by_name.allocation_size()
                 + (self.free_bindings.capacity() + self.without_role.capacity())
                     * size_of::<BindingId>()
@@ -210,18 +213,20 @@ impl Index {
             None => NO_ROLE,
         };
         let namespace = self.symbols.intern_shared(&metadata.namespace);
-        let subjects = match &*binding.subjects {
-            [one] => Subjects::One(self.subject_key(one, &metadata.namespace)),
-            many => Subjects::Many(
-                many.iter()
-                    .map(|subject| self.subject_key(subject, &metadata.namespace))
-                    .collect(),
-            ),
+        let subjects: SmallVec<[SubjectKey; 8]> = binding
+            .subjects
+            .iter()
+            .map(|subject| self.subject_key(subject, &metadata.namespace))
+            .collect();
+        let subject = match *subjects {
+            [only] => only,
+            _ => SubjectKey::start(self.subjects.add(&subjects)),
         };
         let id = self.add_binding(BindingSlot {
             namespace,
             role,
-            subjects,
+            subject,
+            subjects: subjects.len() as u32,
             name: metadata.name.clone(),
         });
         let Self {
@@ -233,10 +238,9 @@ impl Index {
             ..
         } = self;
         let order = |a, b| order(bindings, symbols, a, b);
-        if let Some(slot) = bindings.get(id as usize) {
-            for &subject in slot.usable_subjects() {
-                postings.insert(subject, namespace, Given { binding: id, role }, order);
-            }
+        let given = Given { binding: id, role };
+        for &subject in usable(&subjects) {
+            postings.insert(subject, namespace, given, order);
         }
         let of_role = match roles.get_mut(role as usize) {
             Some(slot) => &mut slot.bindings,
@@ -252,6 +256,7 @@ impl Index {
         };
         let Self {
             bindings,
+            subjects,
             symbols,
             postings,
             roles,
@@ -266,7 +271,7 @@ impl Index {
             binding: id,
             role: slot.role,
         };
-        for &subject in slot.usable_subjects() {
+        for &subject in usable(slot.subjects(subjects)) {
             postings.remove(subject, slot.namespace, given, order);
         }
         let of_role = match roles.get_mut(slot.role as usize) {
@@ -328,10 +333,14 @@ impl Index {
             return;
         };
         let hash = hash_binding(&self.symbols, slot.namespace, &slot.name);
-        let subjects = std::mem::replace(&mut slot.subjects, Subjects::Many(Box::default()));
-        for &subject in subjects.as_slice() {
+        for subject in slot.subjects(&self.subjects) {
             self.symbols.release(subject.name());
         }
+        if slot.subjects != 1 {
+            self.subjects.end(slot.subject.as_start(), slot.subjects);
+        }
+        // An empty list has no block to be freed twice.
+        (slot.subject, slot.subjects) = (SubjectKey::NOBODY, 1);
         self.symbols.release(slot.namespace);
         slot.name = Str::default();
         if let Ok(found) = self.binding_by_name.find_entry(hash, |&other| other == id) {
@@ -391,14 +400,11 @@ impl Index {
 
 impl BindingSlot {
     /// Every subject, in its place.
-    pub(crate) fn subjects(&self) -> &[SubjectKey] {
-        self.subjects.as_slice()
-    }
-
-    fn usable_subjects(&self) -> impl Iterator<Item = &SubjectKey> {
-        self.subjects()
-            .iter()
-            .filter(|&&key| key != SubjectKey::NOBODY)
+    fn subjects<'a>(&'a self, several: &'a Blocks<SubjectKey>) -> &'a [SubjectKey] {
+        match self.subjects {
+            1 => std::slice::from_ref(&self.subject),
+            number => several.slice(self.subject.as_start(), number),
+        }
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -409,13 +415,9 @@ impl BindingSlot {
     }
 }
 
-impl Subjects {
-    fn as_slice(&self) -> &[SubjectKey] {
-        match self {
-            Self::One(subject) => std::slice::from_ref(subject),
-            Self::Many(subjects) => subjects,
-        }
-    }
+/// The subjects that apply to somebody.
+fn usable(subjects: &[SubjectKey]) -> impl Iterator<Item = &SubjectKey> {
+    subjects.iter().filter(|&&key| key != SubjectKey::NOBODY)
 }
 
 impl RoleSlot {

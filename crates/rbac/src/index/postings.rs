@@ -20,7 +20,7 @@ pub(crate) struct Given {
 }
 
 /// A subject as requests carry it: a user name (service accounts have one) or a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SubjectKey(u32);
 
 impl SubjectKey {
@@ -41,6 +41,15 @@ impl SubjectKey {
         } else {
             Self(name.0 << 1 | bit)
         }
+    }
+
+    /// Not a subject: where a list of subjects starts.
+    pub(super) fn start(start: u32) -> Self {
+        Self(start)
+    }
+
+    pub(super) fn as_start(self) -> u32 {
+        self.0
     }
 
     pub(crate) fn is_group(self) -> bool {

@@ -25,18 +25,14 @@ impl Symbol {
 /// the index refers to, however long deltas come and go.
 #[derive(Clone, Debug)]
 pub(crate) struct Symbols {
-    entries: Vec<Entry>,
+    strings: Vec<Str>,
+    /// How often each is in use.
+    uses: Vec<u32>,
     by_text: HashTable<Text>,
     /// The strings again, side by side, which saves lookups most of their ways through memory.
     texts: Blocks<u8>,
     free: Vec<Symbol>,
     hasher: DefaultHashBuilder,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Entry {
-    text: Str,
-    uses: u32,
 }
 
 /// Where the string of a symbol is among the texts.
@@ -48,7 +44,7 @@ struct Text {
 }
 
 /// Interned first and for good, so that these have bits of their own in every mask.
-const WELL_KNOWN: [&str; 12] = [
+const WELL_KNOWN: [&str; 16] = [
     "*",
     "",
     "get",
@@ -61,12 +57,17 @@ const WELL_KNOWN: [&str; 12] = [
     "deletecollection",
     "apps",
     "batch",
+    "policy",
+    "networking.k8s.io",
+    "authentication.k8s.io",
+    "rbac.authorization.k8s.io",
 ];
 
 impl Symbols {
     pub(crate) fn new() -> Self {
         let mut symbols = Self {
-            entries: Vec::new(),
+            strings: Vec::new(),
+            uses: Vec::new(),
             by_text: HashTable::new(),
             texts: Blocks::default(),
             free: Vec::new(),
@@ -90,26 +91,21 @@ impl Symbols {
 
     fn intern_with(&mut self, text: &str, own: impl FnOnce() -> Str) -> Symbol {
         let found = self.find(text);
-        if let Some(entry) = self.entries.get_mut(found.0 as usize) {
-            entry.uses += 1;
+        if let Some(uses) = self.uses.get_mut(found.0 as usize) {
+            *uses += 1;
             return found;
         }
-        let entry = Entry {
-            text: own(),
-            uses: 1,
-        };
-        let symbol = match self.free.pop() {
-            Some(symbol) => {
-                if let Some(slot) = self.entries.get_mut(symbol.0 as usize) {
-                    *slot = entry;
-                }
-                symbol
-            }
-            None => {
-                self.entries.push(entry);
-                Symbol(self.entries.len() as u32 - 1)
-            }
-        };
+        let symbol = self.free.pop().unwrap_or_else(|| {
+            self.strings.push(Str::default());
+            self.uses.push(0);
+            Symbol(self.uses.len() as u32 - 1)
+        });
+        if let (Some(string), Some(uses)) = (
+            self.strings.get_mut(symbol.0 as usize),
+            self.uses.get_mut(symbol.0 as usize),
+        ) {
+            (*string, *uses) = (own(), 1);
+        }
         let own = Text {
             start: self.texts.add(text.as_bytes()),
             len: text.len() as u32,
@@ -123,14 +119,17 @@ impl Symbols {
 
     /// Takes one use back; the last one frees the symbol.
     pub(crate) fn release(&mut self, symbol: Symbol) {
-        let Some(entry) = self.entries.get_mut(symbol.0 as usize) else {
+        let (Some(uses), Some(string)) = (
+            self.uses.get_mut(symbol.0 as usize),
+            self.strings.get_mut(symbol.0 as usize),
+        ) else {
             return;
         };
-        entry.uses -= 1;
-        if entry.uses > 0 {
+        *uses -= 1;
+        if *uses > 0 {
             return;
         }
-        let text = std::mem::take(&mut entry.text);
+        let text = std::mem::take(string);
         let hash = self.hash(&text);
         if let Ok(found) = self.by_text.find_entry(hash, |own| own.symbol == symbol) {
             let (Text { start, len, .. }, _) = found.remove();
@@ -155,34 +154,31 @@ impl Symbols {
 
     /// The string of a symbol in use.
     pub(crate) fn text(&self, symbol: Symbol) -> &str {
-        self.entries
-            .get(symbol.0 as usize)
-            .map_or("", |entry| &entry.text)
+        self.strings.get(symbol.0 as usize).map_or("", |text| text)
     }
 
     /// The string of a symbol in use, shared.
     pub(crate) fn shared(&self, symbol: Symbol) -> Str {
-        self.entries
-            .get(symbol.0 as usize)
-            .map(|entry| entry.text.clone())
-            .unwrap_or_default()
+        let string = self.strings.get(symbol.0 as usize);
+        string.cloned().unwrap_or_default()
     }
 
     /// Number of strings in use.
     pub(crate) fn len(&self) -> usize {
-        self.entries.len() - self.free.len()
+        self.strings.len() - self.free.len()
     }
 
     /// Bytes of the tables, the texts of lookups included, and bytes of the strings that are shared with the snapshot
     /// where they stand there as such.
     pub(crate) fn bytes(&self) -> (usize, usize) {
-        let table = self.entries.capacity() * size_of::<Entry>()
+        let table = self.strings.capacity() * size_of::<Str>()
+            + self.uses.capacity() * size_of::<u32>()
             + self.by_text.allocation_size()
             + self.texts.bytes()
             + self.free.capacity() * size_of::<Symbol>();
         // Two reference counts stand before the text of a shared string.
-        let text = |entry: &Entry| 2 * size_of::<usize>() + entry.text.len();
-        (table, self.entries.iter().map(text).sum())
+        let text = |string: &Str| 2 * size_of::<usize>() + string.len();
+        (table, self.strings.iter().map(text).sum())
     }
 }
 
