@@ -12,9 +12,10 @@ use bailiwick_core::Kind;
 use bailiwick_input::snapshot::{SnapshotError, read, write};
 use bailiwick_input::{Defaults, LoadOptions, Source, load};
 use bailiwick_model::{
-    Binding, BindingSubject, ClusterInfo, CustomResource, Delta, FileId, FileOrigin, Gap,
-    LabelSelector, Namespace, Node, Object, ObjectMeta, Origin, PodSpec, PolicyRule, Requirement,
-    Role, RoleRef, Secret, ServiceAccount, Snapshot, SourceFile, TokenMount, Workload,
+    Binding, BindingSubject, ClusterInfo, Container, CustomResource, Delta, FileId, FileOrigin,
+    Gap, HostPathMount, LabelSelector, Namespace, Node, Object, ObjectMeta, Origin, PodSpec,
+    PolicyRule, Requirement, Role, RoleRef, Secret, Security, ServiceAccount, Snapshot, SourceFile,
+    TokenMount, Workload,
 };
 use proptest::prelude::*;
 
@@ -154,17 +155,35 @@ fn object() -> BoxedStrategy<Object> {
                         expiration_seconds,
                     })
                     .collect();
+                let container = Container {
+                    position: 1,
+                    name: node_name.clone(),
+                    security: Security {
+                        privileged: true,
+                        capabilities: secrets.clone(),
+                        run_as_user: Some(0),
+                        ..Security::default()
+                    },
+                    host_paths: [HostPathMount {
+                        path: node_name.clone(),
+                        ..HostPathMount::default()
+                    }]
+                    .into(),
+                    ..Container::default()
+                };
                 let pod = PodSpec {
                     service_account_name,
                     automount_service_account_token: automount,
-                    node_name,
                     tokens,
                     secrets,
+                    containers: [container].into(),
+                    ..PodSpec::default()
                 };
                 Object::Workload(Workload {
                     kind,
                     metadata,
-                    pod,
+                    node_name,
+                    pod: pod.into(),
                 })
             },
         );

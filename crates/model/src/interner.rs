@@ -1,30 +1,72 @@
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use bailiwick_core::Str;
 
-/// Gives equal texts one allocation, so that a name that ten thousand objects carry costs its bytes once.
+use crate::meta::ObjectMeta;
+use crate::object::Object;
+use crate::workload::PodSpec;
+
+/// Gives equal texts and equal pod specs one allocation, so that a name that ten thousand objects carry costs its bytes
+/// once.
 #[derive(Debug, Default)]
-pub struct Interner(HashSet<Str>);
+pub struct Interner {
+    texts: HashSet<Str>,
+    pods: HashSet<Arc<PodSpec>>,
+}
 
 impl Interner {
     /// The shared text equal to `text`.
     pub fn intern(&mut self, text: &str) -> Str {
-        if let Some(known) = self.0.get(text) {
+        if let Some(known) = self.texts.get(text) {
             return known.clone();
         }
         let new: Str = text.into();
-        self.0.insert(new.clone());
+        self.texts.insert(new.clone());
         new
+    }
+
+    /// The shared pod spec equal to `pod`.
+    pub(crate) fn pod(&mut self, pod: PodSpec) -> Arc<PodSpec> {
+        self.share_pod(&Arc::new(pod))
+    }
+
+    fn share_pod(&mut self, pod: &Arc<PodSpec>) -> Arc<PodSpec> {
+        if let Some(known) = self.pods.get(pod) {
+            return known.clone();
+        }
+        self.pods.insert(pod.clone());
+        pod.clone()
+    }
+
+    /// Lets an object that was read without this interner share what objects have in common: namespaces, labels, the
+    /// names of controllers, and pod specs.
+    pub fn share(&mut self, object: &mut Object) {
+        let metadata = object.metadata_mut();
+        self.share_metadata(metadata);
+        if let Object::Workload(workload) = object {
+            workload.node_name = self.intern(&workload.node_name);
+            workload.pod = self.share_pod(&workload.pod);
+        }
+    }
+
+    fn share_metadata(&mut self, metadata: &mut ObjectMeta) {
+        metadata.namespace = self.intern(&metadata.namespace);
+        let pairs = metadata.labels.iter_mut().chain(&mut metadata.annotations);
+        for (key, value) in pairs.chain(&mut metadata.controller) {
+            *key = self.intern(key);
+            *value = self.intern(value);
+        }
     }
 
     /// Number of different texts.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.texts.len()
     }
 
     /// Whether nothing was interned yet.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.texts.is_empty()
     }
 }
 

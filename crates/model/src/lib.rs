@@ -26,4 +26,6 @@ pub use origin::{FileId, FileOrigin, Gap, Origin, SourceFile};
 pub use rbac::{Binding, BindingSubject, LabelSelector, PolicyRule, Requirement, Role, RoleRef};
 pub use snapshot::{ClusterInfo, Entry, Snapshot, Store};
 pub use value::{MAX_DEPTH, Map, Value};
-pub use workload::{PodSpec, TokenMount, Workload};
+pub use workload::{
+    AppArmor, Container, ContainerList, HostPathMount, PodSpec, Security, TokenMount, Workload,
+};

@@ -119,6 +119,19 @@ impl Object {
         }
     }
 
+    pub(crate) fn metadata_mut(&mut self) -> &mut ObjectMeta {
+        match self {
+            Self::Role(object) => &mut object.metadata,
+            Self::Binding(object) => &mut object.metadata,
+            Self::Namespace(object) => &mut object.metadata,
+            Self::ServiceAccount(object) => &mut object.metadata,
+            Self::Secret(object) => &mut object.metadata,
+            Self::Node(object) => &mut object.metadata,
+            Self::Workload(object) => &mut object.metadata,
+            Self::CustomResource(object) => &mut object.metadata,
+        }
+    }
+
     /// The kind.
     pub fn kind(&self) -> Kind {
         match self {

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use bailiwick_core::{Kind, ObjectRef, Str};
 use serde::{Deserialize, Serialize};
 
@@ -5,17 +7,21 @@ use crate::meta::ObjectMeta;
 
 /// A Pod, or an object with a pod template.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Workload {
     /// Pod, Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, CronJob or ReplicationController.
     pub kind: Kind,
     /// Name, namespace, labels.
     pub metadata: ObjectMeta,
-    /// Its pods.
-    pub pod: PodSpec,
+    /// The node that a Pod runs on; empty before it is scheduled and in most templates.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub node_name: Str,
+    /// Its pods. Pods of one controller are equal but for their node, and share it.
+    pub pod: Arc<PodSpec>,
 }
 
 /// What Bailiwick keeps of a pod spec.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodSpec {
     /// The service account; empty means `default`.
@@ -24,19 +30,114 @@ pub struct PodSpec {
     /// Whether the service account's token is mounted; `None` leaves it to the service account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub automount_service_account_token: Option<bool>,
-    /// The node that a Pod runs on; empty before it is scheduled and in templates.
-    #[serde(skip_serializing_if = "str::is_empty")]
-    pub node_name: Str,
     /// Service account tokens that volumes project.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub tokens: Box<[TokenMount]>,
-    /// Names of Secrets that volumes, environment variables or image pulls use, sorted, each once.
+    /// Names of Secrets that containers see, in volumes or environment variables, sorted, each once.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub secrets: Box<[Str]>,
+    /// Names of Secrets that the node uses for the pod, to pull images and to mount volumes, sorted, each once.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub node_secrets: Box<[Str]>,
+    /// Whether its containers see the processes of the node.
+    #[serde(rename = "hostPID", skip_serializing_if = "is_false")]
+    pub host_pid: bool,
+    /// Whether its users are those of the node; `None` means yes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_users: Option<bool>,
+    /// What holds for containers that do not say otherwise.
+    #[serde(skip_serializing_if = "Security::is_default")]
+    pub security: Security,
+    /// The containers of every sort that say something about security or mount paths of the node.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub containers: Box<[Container]>,
+}
+
+/// A container, with what it says about security.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Container {
+    /// The list that it stands in.
+    pub list: ContainerList,
+    /// Its position in that list.
+    pub position: u32,
+    /// Its name.
+    pub name: Str,
+    /// Its own security context.
+    #[serde(skip_serializing_if = "Security::is_default")]
+    pub security: Security,
+    /// The paths of the node that it mounts.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub host_paths: Box<[HostPathMount]>,
+}
+
+/// The lists of containers in a pod spec.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "camelCase")]
+pub enum ContainerList {
+    /// `containers`.
+    #[default]
+    Containers,
+    /// `initContainers`, sidecars included.
+    InitContainers,
+    /// `ephemeralContainers`.
+    EphemeralContainers,
+}
+
+/// A security context, of a container or of a pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Security {
+    /// Whether it has every capability and every device of the node. A pod does not say.
+    #[serde(skip_serializing_if = "is_false")]
+    pub privileged: bool,
+    /// Capabilities beyond those that the container runtime gives, as written. A pod does not say.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub capabilities: Box<[Str]>,
+    /// The user that it runs as; `None` leaves it to the image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_as_user: Option<i64>,
+    /// Whether the kubelet refuses to run it as root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_as_non_root: Option<bool>,
+    /// Its AppArmor profile; `None` is the container runtime's where the node has AppArmor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_armor: Option<AppArmor>,
+    /// Whether it is a process of a Windows node without a container around it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_process: Option<bool>,
+}
+
+/// What AppArmor does to a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AppArmor {
+    /// The profile of the container runtime holds it back, or one of the node.
+    Confined,
+    /// Nothing.
+    Unconfined,
+}
+
+/// A path of the node that a container mounts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HostPathMount {
+    /// Position in the container's `volumeMounts`.
+    pub position: u32,
+    /// The path on the node, `subPath` included.
+    pub path: Str,
+    /// Whether the container can only read.
+    #[serde(skip_serializing_if = "is_false")]
+    pub read_only: bool,
+    /// Whether that holds for file systems mounted below the path as well.
+    #[serde(skip_serializing_if = "is_false")]
+    pub recursive: bool,
 }
 
 /// A projected service account token.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TokenMount {
     /// The audience; empty is the API server's own.
@@ -56,6 +157,15 @@ impl Workload {
             name: self.metadata.name.clone(),
         }
     }
+
+    /// JSON pointer to the pod spec.
+    pub fn pod_pointer(&self) -> &'static str {
+        match self.kind {
+            Kind::Pod => "/spec",
+            Kind::CronJob => "/spec/jobTemplate/spec/template/spec",
+            _ => "/spec/template/spec",
+        }
+    }
 }
 
 impl PodSpec {
@@ -66,4 +176,30 @@ impl PodSpec {
             name => name,
         }
     }
+}
+
+impl Container {
+    /// JSON pointer to the container, within the pod spec.
+    pub fn pointer(&self) -> String {
+        let list = match self.list {
+            ContainerList::Containers => "containers",
+            ContainerList::InitContainers => "initContainers",
+            ContainerList::EphemeralContainers => "ephemeralContainers",
+        };
+        format!("/{list}/{}", self.position)
+    }
+}
+
+impl Security {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }

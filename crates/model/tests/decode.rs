@@ -313,12 +313,25 @@ fn what_is_kept() {
               {"cephfs":{"secretRef":{"name":"env"}}},{"azureFile":{"secretName":"azure"}},{"configMap":{"name":"no"}},
               {"projected":{"sources":[{"secret":{"name":"proj"}},
                 {"serviceAccountToken":{"path":"t","audience":"vault","expirationSeconds":900}}]}}]}}}}}}"#,
-        r#"{"kind":"CronJob","metadata":{"name":"c","namespace":"default"},"pod":{"serviceAccountName":"old","automountServiceAccountToken":true,"tokens":[{"audience":"vault","expirationSeconds":900}],"secrets":["azure","csi","env","from","proj","pull","vol"]}}"#,
+        r#"{"kind":"CronJob","metadata":{"name":"c","namespace":"default"},"pod":{"serviceAccountName":"old","automountServiceAccountToken":true,"tokens":[{"audience":"vault","expirationSeconds":900}],"secrets":["env","from","proj","vol"],"nodeSecrets":["azure","csi","env","pull"]}}"#,
     );
     check(
         r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"nodeName":"n","serviceAccount":"old",
             "serviceAccountName":"new","containers":[{"name":"c"}]}}"#,
-        r#"{"kind":"Pod","metadata":{"name":"p","namespace":"default"},"pod":{"serviceAccountName":"new","nodeName":"n"}}"#,
+        r#"{"kind":"Pod","metadata":{"name":"p","namespace":"default"},"nodeName":"n","pod":{"serviceAccountName":"new"}}"#,
+    );
+    check(
+        r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p",
+            "annotations":{"container.apparmor.security.beta.kubernetes.io/debug":"unconfined"}},
+            "spec":{"hostUsers":false,"securityContext":{"runAsUser":1000,"windowsOptions":{"hostProcess":false}},
+            "volumes":[{"name":"logs","hostPath":{"path":"/var/log/"}},{"name":"own","emptyDir":{}}],
+            "containers":[{"name":"plain","env":[{"name":"PASSWORD","value":"planted"}]},
+              {"name":"agent","securityContext":{"privileged":true,"runAsNonRoot":false,
+                "capabilities":{"add":["SYS_PTRACE"],"drop":["ALL"]},"appArmorProfile":{"type":"Localhost","localhostProfile":"x"}},
+               "volumeMounts":[{"name":"own","mountPath":"/a"},{"name":"logs","mountPath":"/b","subPath":"pods","readOnly":true},
+                 {"name":"logs","mountPath":"/c","readOnly":true,"recursiveReadOnly":"Enabled"}]}],
+            "ephemeralContainers":[{"name":"debug"}]}}"#,
+        r#"{"kind":"Pod","metadata":{"name":"p","namespace":"default"},"pod":{"hostUsers":false,"security":{"runAsUser":1000,"hostProcess":false},"containers":[{"list":"containers","position":1,"name":"agent","security":{"privileged":true,"capabilities":["SYS_PTRACE"],"runAsNonRoot":false,"appArmor":"confined"},"hostPaths":[{"position":1,"path":"/var/log/pods","readOnly":true},{"position":2,"path":"/var/log/","readOnly":true,"recursive":true}]},{"list":"ephemeralContainers","position":0,"name":"debug","security":{"appArmor":"unconfined"}}]}}"#,
     );
     check(
         r#"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"s","annotations":{"kubernetes.io/service-account.name":"a",

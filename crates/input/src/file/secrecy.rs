@@ -39,7 +39,7 @@ pub(crate) fn quote_for(kind: Option<Kind>) -> Quote {
 }
 
 /// Fields of a pod spec whose lines may be shown.
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 20] = [
     "kind",
     "name",
     "namespace",
@@ -52,6 +52,14 @@ const FIELDS: [&str; 12] = [
     "expirationSeconds",
     "audience",
     "hostNetwork",
+    "hostPID",
+    "hostProcess",
+    "hostUsers",
+    "mountPath",
+    "privileged",
+    "readOnly",
+    "runAsNonRoot",
+    "runAsUser",
 ];
 
 /// Whether one line of a workload may be shown.

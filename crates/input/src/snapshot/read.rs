@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 
 use bailiwick_core::Str;
-use bailiwick_model::{Delta, Gap, Snapshot};
+use bailiwick_model::{Delta, Gap, Interner, Snapshot};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -53,10 +53,12 @@ fn read_bounded(input: impl Read, max_bytes: u64) -> Result<Snapshot, SnapshotEr
     let mut hash = Sha256::new();
     hash.update(&lines.line);
     let mut objects = 0;
+    let mut names = Interner::default();
     let mut unknown: BTreeMap<String, u64> = BTreeMap::new();
     while lines.next()? {
         match serde_json::from_slice::<Line>(&lines.line) {
-            Ok(Line { object, origin }) => {
+            Ok(Line { mut object, origin }) => {
+                names.share(&mut object);
                 snapshot.apply(Delta::Upsert(Box::new(object), origin));
             }
             Err(source) => match Other::of(&lines.line) {

@@ -2,12 +2,14 @@
 //!
 //! An object is refused exactly where the API server would refuse it, as far as the fields that Bailiwick reads go:
 //! wrong types everywhere, and for the RBAC kinds everything that upstream's validation asks. Of a pod spec only the
-//! fields that say something about identity are looked at; an unknown image or port is not noticed here.
+//! fields that say something about identity, and about what holds containers back from their node, are looked at; an
+//! unknown image or port is not noticed here.
 //!
 //! What a server has stored counts, also where it would be refused today: older servers took more, and the authorizer
 //! reads all of it. Such an object, known by its `uid` and `resourceVersion`, is kept with an issue.
 
 mod bindings;
+mod containers;
 mod core;
 mod custom;
 mod identify;

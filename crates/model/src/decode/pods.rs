@@ -1,15 +1,16 @@
-//! Pods and what makes them. Of a pod spec only the fields about identity are read; of all others neither the type
-//! nor the value is looked at.
+//! Pods and what makes them. Of a pod spec only the fields about identity, and about what holds containers back from
+//! their node, are read; of all others neither the type nor the value is looked at.
 
 use std::collections::BTreeSet;
 
 use bailiwick_core::{Kind, Str};
 
+use super::containers::{self, Surroundings};
 use super::core::spec_and_status;
 use super::names;
 use super::reader::{Context, Node, Shape};
 use crate::meta::ObjectMeta;
-use crate::workload::{PodSpec, TokenMount, Workload};
+use crate::workload::{ContainerList, PodSpec, TokenMount, Workload};
 
 const POD_SPEC: Shape = Shape {
     what: "a pod spec",
@@ -33,7 +34,15 @@ const POD_SPEC: Shape = Shape {
         ("initContainers", ""),
         ("ephemeralContainers", ""),
         ("imagePullSecrets", ""),
+        (
+            "hostPID",
+            "its containers do not see the processes of the node",
+        ),
+        ("hostUsers", "root in its containers is root of the node"),
+        ("securityContext", "its containers run as their images say"),
         // Not read, and close to one that is.
+        ("hostIPC", ""),
+        ("hostNetwork", ""),
         ("nodeSelector", ""),
     ],
 };
@@ -89,60 +98,88 @@ pub(super) fn workload(cx: &mut Context<'_>, root: &Node<'_>, metadata: ObjectMe
         Kind::CronJob => &["spec", "jobTemplate", "spec", "template"],
         _ => &["spec", "template"],
     };
+    let (node_name, pod) = template(cx, root, path).unwrap_or_default();
     Workload {
         kind,
         metadata,
-        pod: template(cx, root, path),
+        node_name,
+        pod: cx.share_pod(pod),
     }
 }
 
-fn template(cx: &mut Context<'_>, node: &Node<'_>, path: &[&str]) -> PodSpec {
+fn template(cx: &mut Context<'_>, node: &Node<'_>, path: &[&str]) -> Option<(Str, PodSpec)> {
     let (key, rest) = match path.split_first() {
         Some((key, rest)) => (*key, Some(rest)),
         None => ("spec", None),
     };
     let Some(inner) = node.field(key) else {
         cx.refuse_missing(node, key, "describe the pods that it runs");
-        return PodSpec::default();
+        return None;
     };
     let shape = if rest.is_some() { &MAPPING } else { &POD_SPEC };
     match (cx.mapping(&inner, shape), rest) {
-        (false, _) => PodSpec::default(),
+        (false, _) => None,
         (true, Some(rest)) => template(cx, &inner, rest),
-        (true, None) => pod_spec(cx, &inner),
+        (true, None) => {
+            let mut around = Surroundings::default();
+            around.annotations(cx, node);
+            Some((cx.text(&inner, "nodeName"), pod_spec(cx, &inner, around)))
+        }
     }
 }
 
-fn pod_spec(cx: &mut Context<'_>, node: &Node<'_>) -> PodSpec {
-    let mut secrets = BTreeSet::new();
+fn pod_spec(cx: &mut Context<'_>, node: &Node<'_>, mut around: Surroundings) -> PodSpec {
+    let mut node_secrets = BTreeSet::new();
     let mut tokens = Vec::new();
-    let mut containers = 0;
-    cx.each(node, "containers", |cx, item| {
-        containers += 1;
-        container(cx, item, &mut secrets);
-    });
-    if containers == 0 {
-        cx.refuse_missing(node, "containers", "name at least one container");
-    }
-    for key in ["initContainers", "ephemeralContainers"] {
-        cx.each(node, key, |cx, item| container(cx, item, &mut secrets));
-    }
+    // Containers name the volumes that they mount.
     cx.each(node, "volumes", |cx, item| {
-        volume(cx, item, &mut secrets, &mut tokens);
+        volume(cx, item, &mut around, &mut node_secrets, &mut tokens);
     });
     cx.each(node, "imagePullSecrets", |cx, item| {
         if cx.mapping(item, &LOCAL_REFERENCE) {
-            secrets.insert(cx.text(item, "name"));
+            node_secrets.insert(cx.text(item, "name"));
         }
     });
-    secrets.remove("");
+    let mut kept = Vec::new();
+    for (key, list) in [
+        ("containers", ContainerList::Containers),
+        ("initContainers", ContainerList::InitContainers),
+        ("ephemeralContainers", ContainerList::EphemeralContainers),
+    ] {
+        let mut count = 0;
+        cx.each(node, key, |cx, item| {
+            if containers::is_container(cx, item) {
+                environment(cx, item, &mut around.secrets);
+                kept.extend(containers::container(cx, item, (list, count), &around));
+            }
+            count += 1;
+        });
+        if list == ContainerList::Containers && count == 0 {
+            cx.refuse_missing(node, "containers", "name at least one container");
+        }
+    }
+    let host_users = cx.flag(node, "hostUsers");
+    let host_pid = cx.flag(node, "hostPID").unwrap_or(false);
+    if host_pid && host_users == Some(false) {
+        let help = "remove one of the two";
+        cx.refuse(node, "has `hostPID: true` and `hostUsers: false`", help);
+    }
     PodSpec {
         service_account_name: service_account(cx, node),
         automount_service_account_token: cx.flag(node, "automountServiceAccountToken"),
-        node_name: cx.text(node, "nodeName"),
         tokens: tokens.into(),
-        secrets: secrets.into_iter().collect(),
+        secrets: named(around.secrets),
+        node_secrets: named(node_secrets),
+        host_pid,
+        host_users,
+        security: containers::pod_security(cx, node),
+        containers: kept.into(),
     }
+}
+
+fn named(mut names: BTreeSet<Str>) -> Box<[Str]> {
+    names.remove("");
+    names.into_iter().collect()
 }
 
 /// The old field `serviceAccount` counts where `serviceAccountName` is empty
@@ -163,10 +200,7 @@ fn service_account(cx: &mut Context<'_>, node: &Node<'_>) -> Str {
     name
 }
 
-fn container(cx: &mut Context<'_>, node: &Node<'_>, secrets: &mut BTreeSet<Str>) {
-    if !cx.mapping(node, &MAPPING) {
-        return;
-    }
+fn environment(cx: &mut Context<'_>, node: &Node<'_>, secrets: &mut BTreeSet<Str>) {
     cx.each(node, "envFrom", |cx, source| {
         if cx.mapping(source, &MAPPING) {
             secrets.insert(reference(cx, source, "secretRef"));
@@ -192,7 +226,8 @@ fn reference(cx: &mut Context<'_>, node: &Node<'_>, key: &str) -> Str {
 fn volume(
     cx: &mut Context<'_>,
     node: &Node<'_>,
-    secrets: &mut BTreeSet<Str>,
+    around: &mut Surroundings,
+    node_secrets: &mut BTreeSet<Str>,
     tokens: &mut Vec<TokenMount>,
 ) {
     if !cx.mapping(node, &MAPPING) {
@@ -203,14 +238,18 @@ fn volume(
         if name.is_empty() {
             cx.refuse_missing(&secret, "secretName", "name the Secret");
         }
-        secrets.insert(name);
+        around.secrets.insert(name);
+    }
+    if let Some(path) = containers::host_path(cx, node) {
+        let name = cx.text(node, "name");
+        around.host_paths.insert(name, path);
     }
     if let Some(share) = cx.inner(node, "azureFile", &MAPPING) {
-        secrets.insert(cx.text(&share, "secretName"));
+        node_secrets.insert(cx.text(&share, "secretName"));
     }
     for (source, key) in VOLUME_SECRETS {
         if let Some(source) = cx.inner(node, source, &MAPPING) {
-            secrets.insert(reference(cx, &source, key));
+            node_secrets.insert(reference(cx, &source, key));
         }
     }
     let Some(projected) = cx.inner(node, "projected", &MAPPING) else {
@@ -220,7 +259,7 @@ fn volume(
         if !cx.mapping(source, &MAPPING) {
             return;
         }
-        secrets.insert(reference(cx, source, "secret"));
+        around.secrets.insert(reference(cx, source, "secret"));
         if let Some(token) = cx.inner(source, "serviceAccountToken", &TOKEN) {
             tokens.push(token_mount(cx, &token));
         }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use bailiwick_core::{Kind, Str};
 use bailiwick_diag::Severity;
 
@@ -5,6 +7,7 @@ use super::Issue;
 use crate::interner::Interner;
 use crate::spelling;
 use crate::value::{Map, Value};
+use crate::workload::PodSpec;
 
 /// More issues than this in one object are counted, not listed.
 const MOST_ISSUES: usize = 50;
@@ -174,6 +177,10 @@ impl<'c> Context<'c> {
 
     pub(super) fn intern(&mut self, text: &str) -> Str {
         self.names.intern(text)
+    }
+
+    pub(super) fn share_pod(&mut self, pod: PodSpec) -> Arc<PodSpec> {
+        self.names.pod(pod)
     }
 
     fn weight(&self) -> Severity {

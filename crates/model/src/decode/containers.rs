@@ -1,0 +1,288 @@
+//! What the containers of a pod may do on their node: security contexts and mounted paths of the node.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bailiwick_core::Str;
+
+use super::reader::{Context, Node, Shape};
+use crate::workload::{AppArmor, Container, ContainerList, HostPathMount, Security};
+
+const CONTAINER: Shape = Shape {
+    what: "a container",
+    complete: false,
+    fields: &[
+        ("name", ""),
+        (
+            "securityContext",
+            "the container runs as its image and its pod say",
+        ),
+        ("volumeMounts", ""),
+        ("env", ""),
+        ("envFrom", ""),
+        // Not read, and close to one that is.
+        ("volumeDevices", ""),
+    ],
+};
+
+const POD_SECURITY: Shape = Shape {
+    what: "the security context of a pod",
+    complete: true,
+    fields: &[
+        ("appArmorProfile", "the container runtime's profile holds"),
+        ("fsGroup", ""),
+        ("fsGroupChangePolicy", ""),
+        ("runAsGroup", ""),
+        ("runAsNonRoot", "its containers may run as root"),
+        ("runAsUser", "its containers run as the user of their image"),
+        ("seLinuxChangePolicy", ""),
+        ("seLinuxOptions", ""),
+        ("seccompProfile", ""),
+        ("supplementalGroups", ""),
+        ("supplementalGroupsPolicy", ""),
+        ("sysctls", ""),
+        ("windowsOptions", ""),
+    ],
+};
+
+const SECURITY: Shape = Shape {
+    what: "the security context of a container",
+    complete: true,
+    fields: &[
+        ("allowPrivilegeEscalation", "the container may gain rights"),
+        ("appArmorProfile", "the profile of the pod holds"),
+        (
+            "capabilities",
+            "the container has those of the container runtime",
+        ),
+        ("privileged", "the container is not privileged"),
+        ("procMount", ""),
+        ("readOnlyRootFilesystem", ""),
+        ("runAsGroup", ""),
+        ("runAsNonRoot", "the container may run as root"),
+        (
+            "runAsUser",
+            "the container runs as the user of its pod or image",
+        ),
+        ("seLinuxOptions", ""),
+        ("seccompProfile", ""),
+        ("windowsOptions", ""),
+    ],
+};
+
+const CAPABILITIES: Shape = Shape {
+    what: "the capabilities of a container",
+    complete: true,
+    fields: &[
+        ("add", "the container gets no further ones"),
+        ("drop", "the container keeps them"),
+    ],
+};
+
+const APP_ARMOR: Shape = Shape {
+    what: "an AppArmor profile",
+    complete: true,
+    fields: &[("type", ""), ("localhostProfile", "")],
+};
+
+const WINDOWS: Shape = Shape {
+    what: "the options of a Windows container",
+    complete: true,
+    fields: &[
+        ("gmsaCredentialSpec", ""),
+        ("gmsaCredentialSpecName", ""),
+        ("hostProcess", "the container is not a process of the node"),
+        ("runAsUserName", ""),
+    ],
+};
+
+const VOLUME_MOUNT: Shape = Shape {
+    what: "a volume mount",
+    complete: false,
+    fields: &[
+        ("bindMountOptions", ""),
+        ("mountPath", ""),
+        ("mountPropagation", ""),
+        ("name", ""),
+        ("readOnly", "the container can write to it"),
+        ("recursiveReadOnly", "what is mounted below can be written"),
+        ("subPath", "the whole volume is mounted"),
+        ("subPathExpr", "the whole volume is mounted"),
+    ],
+};
+
+const HOST_PATH: Shape = Shape {
+    what: "a hostPath volume",
+    complete: true,
+    fields: &[("path", ""), ("type", "")],
+};
+
+/// What stands before a container's name in the annotation that was its AppArmor profile before Kubernetes 1.30.
+const APP_ARMOR_ANNOTATION: &str = "container.apparmor.security.beta.kubernetes.io/";
+
+/// Largest user id (upstream `k8s.io/apimachinery/pkg/util/validation`, `IsValidUserID`).
+const MAX_USER: i64 = i32::MAX as i64;
+
+/// What containers are read against, and what they use.
+#[derive(Default)]
+pub(super) struct Surroundings {
+    /// Paths of the node by the volume that holds them.
+    pub(super) host_paths: BTreeMap<Str, Str>,
+    /// AppArmor profiles by container, from annotations.
+    pub(super) app_armor: BTreeMap<Str, AppArmor>,
+    /// Names of Secrets that the containers see.
+    pub(super) secrets: BTreeSet<Str>,
+}
+
+impl Surroundings {
+    /// Notes the AppArmor profiles in the annotations of a pod or template.
+    pub(super) fn annotations(&mut self, cx: &mut Context<'_>, node: &Node<'_>) {
+        const ANY: Shape = Shape {
+            what: "metadata",
+            complete: false,
+            fields: &[],
+        };
+        let Some(metadata) = cx.inner(node, "metadata", &ANY) else {
+            return;
+        };
+        cx.text_map(&metadata, "annotations", |cx, _, key, value| {
+            if let Some(name) = key.strip_prefix(APP_ARMOR_ANNOTATION) {
+                let profile = match value {
+                    "unconfined" => AppArmor::Unconfined,
+                    _ => AppArmor::Confined,
+                };
+                let name = cx.intern(name);
+                self.app_armor.insert(name, profile);
+            }
+            false
+        });
+    }
+}
+
+/// The security context of a pod.
+pub(super) fn pod_security(cx: &mut Context<'_>, pod: &Node<'_>) -> Security {
+    match cx.inner(pod, "securityContext", &POD_SECURITY) {
+        Some(node) => common(cx, &node),
+        None => Security::default(),
+    }
+}
+
+/// A container; `None` where it says nothing that is kept.
+pub(super) fn container(
+    cx: &mut Context<'_>,
+    node: &Node<'_>,
+    (list, position): (ContainerList, u32),
+    around: &Surroundings,
+) -> Option<Container> {
+    let name = cx.text(node, "name");
+    let mut security = match cx.inner(node, "securityContext", &SECURITY) {
+        Some(node) => own_security(cx, &node),
+        None => Security::default(),
+    };
+    let annotated = around.app_armor.get(&name).copied();
+    security.app_armor = security.app_armor.or(annotated);
+    let mut host_paths = Vec::new();
+    let mut mounts = 0;
+    cx.each(node, "volumeMounts", |cx, mount| {
+        host_paths.extend(host_path_mount(cx, mount, mounts, around));
+        mounts += 1;
+    });
+    let says_something = security != Security::default() || !host_paths.is_empty();
+    says_something.then(|| Container {
+        list,
+        position,
+        name,
+        security,
+        host_paths: host_paths.into(),
+    })
+}
+
+/// Whether it is one at all; notes near misses among its fields.
+pub(super) fn is_container(cx: &mut Context<'_>, node: &Node<'_>) -> bool {
+    cx.mapping(node, &CONTAINER)
+}
+
+fn own_security(cx: &mut Context<'_>, node: &Node<'_>) -> Security {
+    let mut security = common(cx, node);
+    security.privileged = cx.flag(node, "privileged").unwrap_or(false);
+    if let Some(capabilities) = cx.inner(node, "capabilities", &CAPABILITIES) {
+        security.capabilities = cx.texts(&capabilities, "add");
+    }
+    let escalation = cx.flag(node, "allowPrivilegeEscalation");
+    if security.privileged && escalation == Some(false) {
+        cx.refuse(
+            node,
+            "is `privileged` and says `allowPrivilegeEscalation: false`",
+            "remove one of the two",
+        );
+    }
+    security
+}
+
+/// What pods and containers both say.
+fn common(cx: &mut Context<'_>, node: &Node<'_>) -> Security {
+    let run_as_user = cx.integer(node, "runAsUser");
+    if let Some(at) = node.field("runAsUser")
+        && run_as_user.is_some_and(|user| !(0..=MAX_USER).contains(&user))
+    {
+        cx.refuse(&at, "is below 0 or above 2147483647", "");
+    }
+    let windows = cx.inner(node, "windowsOptions", &WINDOWS);
+    Security {
+        run_as_user,
+        run_as_non_root: cx.flag(node, "runAsNonRoot"),
+        app_armor: app_armor(cx, node),
+        host_process: windows.and_then(|windows| cx.flag(&windows, "hostProcess")),
+        ..Security::default()
+    }
+}
+
+fn app_armor(cx: &mut Context<'_>, node: &Node<'_>) -> Option<AppArmor> {
+    let profile = cx.inner(node, "appArmorProfile", &APP_ARMOR)?;
+    match &*cx.text(&profile, "type") {
+        "Unconfined" => Some(AppArmor::Unconfined),
+        "RuntimeDefault" | "Localhost" => Some(AppArmor::Confined),
+        _ => {
+            let help = "write `RuntimeDefault`, `Localhost` or `Unconfined`";
+            cx.refuse(&profile, "has no such `type`", help);
+            None
+        }
+    }
+}
+
+/// The path of a hostPath volume; `None` for volumes of other kinds.
+pub(super) fn host_path(cx: &mut Context<'_>, volume: &Node<'_>) -> Option<Str> {
+    let source = cx.inner(volume, "hostPath", &HOST_PATH)?;
+    let path = cx.text(&source, "path");
+    if path.is_empty() {
+        cx.refuse_missing(&source, "path", "name a path of the node");
+    } else if path.split('/').any(|step| step == "..") {
+        cx.refuse(&source, "has a `path` with `..` in it", "name it directly");
+    }
+    Some(path)
+}
+
+fn host_path_mount(
+    cx: &mut Context<'_>,
+    mount: &Node<'_>,
+    position: u32,
+    around: &Surroundings,
+) -> Option<HostPathMount> {
+    if !cx.mapping(mount, &VOLUME_MOUNT) {
+        return None;
+    }
+    let path = around.host_paths.get(&cx.text(mount, "name"));
+    let below = cx.text(mount, "subPath");
+    let read_only = cx.flag(mount, "readOnly").unwrap_or(false);
+    // `IfPossible` is no promise: it depends on the kernel and the container runtime.
+    let recursive = &*cx.text(mount, "recursiveReadOnly") == "Enabled";
+    let path = match (path?, &*below) {
+        (path, "") => path.clone(),
+        (path, below) => cx.intern(&format!("{}/{below}", path.trim_end_matches('/'))),
+    };
+    Some(HostPathMount {
+        position,
+        path,
+        read_only,
+        recursive: read_only && recursive,
+    })
+}
