@@ -1,6 +1,6 @@
 //! What a question is asked about: manifests behind `-f`, or the cluster that kubectl would talk to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
 use bailiwick_core::{Kind, ObjectRef, UserInfo};
@@ -8,7 +8,7 @@ use bailiwick_diag::{Finding, Place, Severity};
 use bailiwick_graph::Graph;
 use bailiwick_input::{Held, LoadOptions, Locator, Source};
 use bailiwick_kube::{Cluster, ConnectOptions, LoadKinds};
-use bailiwick_model::{ApiTable, Snapshot};
+use bailiwick_model::{ApiTable, Origin, Snapshot};
 use bailiwick_rbac::Engine;
 
 use crate::cli::{Defaults, Global};
@@ -48,13 +48,13 @@ impl Opened {
         let mut opened = if global.filename.is_empty() {
             Self::live(global, need, console)?
         } else {
-            Self::files(global)?
+            Self::files(global, console)?
         };
         opened.members = members;
         Ok(opened)
     }
 
-    fn files(global: &Global) -> Result<Self> {
+    fn files(global: &Global, console: &Console) -> Result<Self> {
         let sources: Vec<Source> = global
             .filename
             .iter()
@@ -84,10 +84,14 @@ impl Opened {
             },
         };
         let loaded = bailiwick_input::load(&sources, &options);
-        if loaded.snapshot.files.is_empty() && loaded.findings.iter().any(|f| f.input_lost) {
-            let first = loaded.findings.iter().find(|finding| finding.input_lost);
-            let message = first.map_or("nothing could be read", |finding| &finding.message);
-            bail!("{message}");
+        let added_alone = matches!(global.defaults, Defaults::Minor(_));
+        if !added_alone && !holds_objects(&loaded.snapshot) {
+            loaded
+                .findings
+                .iter()
+                .take(PROBLEMS_SHOWN)
+                .for_each(|finding| console.finding(finding));
+            bail!("no Kubernetes object could be read from the input");
         }
         let api = api_table(&loaded.snapshot)?;
         Ok(Self {
@@ -210,20 +214,21 @@ impl Opened {
         }
     }
 
-    /// Whether an answer about `kinds` in `namespace` (empty for the whole cluster) may miss something. Says what.
+    /// Whether an answer about `kinds` in `namespace` (empty for the whole cluster) may miss something. Says so; what
+    /// is missing stands among the findings of the input.
     pub(crate) fn partial(&self, kinds: &[Kind], namespace: &str, console: &Console) -> bool {
-        let messages: BTreeSet<&str> = self
-            .snapshot()
-            .gaps_touching(kinds, namespace)
-            .map(|gap| gap.message.as_str())
-            .collect();
-        for message in messages.iter().take(GAPS_SHOWN) {
-            console.warn(format_args!("the answer is from partial input: {message}"));
+        let gaps = self.snapshot().gaps_touching(kinds, namespace).count();
+        if gaps > 0 {
+            let what = if gaps == 1 {
+                "part of it"
+            } else {
+                "parts of it"
+            };
+            console.warn(format_args!(
+                "the answer is from partial input: {what} could not be read, and may hold what changes it"
+            ));
         }
-        if let Some(more) = messages.len().checked_sub(GAPS_SHOWN + 1) {
-            console.warn(format_args!("{} more things could not be read", more + 1));
-        }
-        !messages.is_empty()
+        gaps > 0
     }
 
     /// Says in a few lines what is odd about the input, for commands whose subject is something else.
@@ -251,8 +256,12 @@ impl Opened {
 /// Problems of one id that are said in full beside an answer.
 const PROBLEMS_SHOWN: usize = 3;
 
-/// Lines of one sort on standard error beside an answer.
-const GAPS_SHOWN: usize = 5;
+/// Whether the input itself held an object; default roles do not count.
+fn holds_objects(snapshot: &Snapshot) -> bool {
+    snapshot
+        .objects()
+        .any(|(_, origin)| !matches!(origin, Origin::Default { .. }))
+}
 
 fn known_minor(minor: u16) -> Result<u16> {
     if ApiTable::MINORS.contains(&minor) {

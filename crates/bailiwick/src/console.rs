@@ -96,8 +96,18 @@ impl Console {
         !self.quiet && io::stderr().is_terminal()
     }
 
-    /// Something that a file of the command line has wrong.
+    /// Something that the input has wrong: with source and caret where something was lost by it, else on one line.
     pub(crate) fn finding(&self, finding: &Finding) {
+        if finding.input_lost && !self.quiet {
+            let look = Look {
+                width: None,
+                colour: self.color_err,
+            };
+            let text = bailiwick_report::text_evidence(std::slice::from_ref(finding), &look);
+            // Nothing sensible can be done when standard error is closed.
+            let _ = write!(io::stderr(), "{text}");
+            return;
+        }
         let place = finding
             .places
             .first()

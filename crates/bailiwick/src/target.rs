@@ -34,6 +34,8 @@ pub(crate) struct Scope<'a> {
 pub(crate) struct Target {
     /// The request.
     pub(crate) request: Request,
+    /// Whether a whole HTTP request was asked about, and not one question of the API server to its authorizer.
+    pub(crate) is_http: bool,
     /// Hints for the person who asked.
     pub(crate) hints: Vec<String>,
 }
@@ -76,7 +78,11 @@ fn url(verb: &str, target: &str, mut hints: Vec<String>) -> Result<Target> {
         hints.push(format!(
             "the API server reads `{verb} {target}` as: {request}"
         ));
-        return Ok(Target { request, hints });
+        return Ok(Target {
+            request,
+            is_http: true,
+            hints,
+        });
     }
     let path = target.split('?').next().unwrap_or(target);
     if let Ok(request @ Request::Resource(_)) = bailiwick_rbac::request_info("GET", path) {
@@ -91,6 +97,7 @@ fn url(verb: &str, target: &str, mut hints: Vec<String>) -> Result<Target> {
     };
     Ok(Target {
         request: request.into(),
+        is_http: false,
         hints,
     })
 }
@@ -126,6 +133,7 @@ fn resource(
     request.namespace = namespace(known, &request, scope, &mut hints);
     Ok(Target {
         request: request.into(),
+        is_http: false,
         hints,
     })
 }

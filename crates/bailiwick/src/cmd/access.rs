@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::cli::Global;
 use crate::cluster::{Need, Opened};
-use crate::cmd::can::grant_line;
+use crate::cmd::can::{grant_line, known_problems};
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::subject::SubjectOptions;
@@ -177,7 +177,7 @@ fn held(engine: &Engine, user: &UserInfo, namespaces: &[String]) -> (Vec<Held>, 
     let mut problems = BTreeSet::new();
     let mut add = |namespace: &str| {
         let resolved = engine.rules_for(user, namespace);
-        problems.extend(resolved.problems.iter().map(ToString::to_string));
+        problems.extend(known_problems(&resolved.problems));
         for rule in resolved.rules {
             if *rule.binding.metadata.namespace != *namespace {
                 continue;

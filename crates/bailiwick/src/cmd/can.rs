@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use bailiwick_core::{Decision, Effect, Grant, Kind, Reason, Request, Subject, UserInfo};
+use bailiwick_rbac::Problem;
 use bailiwick_report::{Format, Look, Tone};
 use serde::Serialize;
 
@@ -99,6 +100,7 @@ pub(crate) struct Answer {
     reason: String,
     /// Every grant that allows it.
     pub(crate) grants: Vec<Grant>,
+    /// What keeps the answer from being the whole truth, apart from what could not be read.
     problems: Vec<String>,
     hints: Vec<String>,
     /// Whether part of what the answer rests on could not be read.
@@ -114,17 +116,35 @@ impl Answer {
         target: &Target,
         console: &Console,
     ) -> Self {
-        let verdict = opened.engine.decide(user, &target.request);
+        let engine = &opened.engine;
+        let mut hints = target.hints.clone();
+        let mut request = &target.request;
+        let second = bailiwick_rbac::second_check(request, opened.snapshot().cluster.minor);
+        if let Some(second) = &second {
+            let answer = if engine.decide(user, second).is_allowed() {
+                "yes"
+            } else {
+                "no"
+            };
+            hints.push(format!(
+                "since Kubernetes 1.35 the API server asks for `{second}` as well, where the answer is {answer}"
+            ));
+            // Of a whole request the check that refuses it decides; one that SubjectAccessReview knows is one question.
+            if target.is_http && engine.decide(user, request).is_allowed() {
+                request = second;
+            }
+        }
+        let verdict = engine.decide(user, request);
         let decision = verdict.to_decision();
-        let grants = opened.engine.grants(user, &target.request);
-        let partial = opened.partial(&Kind::RBAC, target.request.namespace(), console);
-        for hint in &target.hints {
+        let grants = engine.grants(user, request);
+        let partial = opened.partial(&Kind::RBAC, request.namespace(), console);
+        for hint in &hints {
             console.note(hint);
         }
         Self {
             subject,
             user: user.clone(),
-            request: target.request.clone(),
+            request: request.clone(),
             allowed: verdict.is_allowed(),
             effect: decision.effect,
             reason: reason(&decision),
@@ -132,8 +152,8 @@ impl Answer {
                 .iter()
                 .map(bailiwick_rbac::GrantRef::to_grant)
                 .collect(),
-            problems: decision.problems,
-            hints: target.hints.clone(),
+            problems: known_problems(&verdict.problems()),
+            hints,
             partial,
         }
     }
@@ -161,6 +181,14 @@ impl Answer {
         }
         out
     }
+}
+
+/// Problems without those of the input, which are said once for the whole answer.
+pub(crate) fn known_problems(problems: &[Problem<'_>]) -> Vec<String> {
+    let known = problems
+        .iter()
+        .filter(|problem| !matches!(problem, Problem::Gap(_)));
+    known.map(ToString::to_string).collect()
 }
 
 /// One grant on one line: who gets what through which binding.

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::cli::Global;
 use crate::cluster::{Need, Opened};
+use crate::cmd::can::known_problems;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::target::{self, Target, TargetOptions};
@@ -139,7 +140,7 @@ fn answer(opened: &Opened, global: &Global, target: Target, console: &Console) -
     };
     Answer {
         partial: opened.partial(&Kind::RBAC, namespace, console),
-        problems: found.problems.iter().map(ToString::to_string).collect(),
+        problems: known_problems(&found.problems),
         request: target.request,
         all_namespaces: everywhere,
         subjects,
