@@ -45,5 +45,13 @@ pub(super) fn run() -> Result<Figures> {
             Some(AtMost(3.0)),
         );
     }
+    let engine = Engine::new(Shape::one_user_everywhere(10_000, SEED));
+    let mut times = Times::default();
+    for _ in 0..ROUNDS {
+        times.measure(|| bailiwick_posture::scan(&engine, &api).len());
+    }
+    let median = times.percentile(50.0) / 1e6;
+    let name = "one user bound in 10,000 namespaces: scan";
+    figures.add(name, median, "ms", Some(AtMost(1000.0)));
     Ok(figures)
 }
