@@ -21,7 +21,7 @@ pub(crate) fn read_yaml(text: &str, items: &mut dyn Items) -> Result<Root, Probl
     let ignored = reader.ignored()?;
     Ok(Root {
         value,
-        range: reader.first..reader.last,
+        range: reader.first..reader.last.max(reader.first),
         duplicates: reader.duplicates,
         ignored,
     })

@@ -2,6 +2,7 @@
 
 mod engine;
 mod figures;
+mod input;
 mod live;
 mod scan;
 
@@ -24,6 +25,8 @@ pub(crate) struct Arguments {
 enum Part {
     /// Decisions, who-can, changes and memory of the RBAC engine, beside upstream's authorizer
     Engine,
+    /// Reading manifests, dumps and snapshot files: time and memory
+    Input,
     /// who-can on a real API server with 10,000 bindings, beside kubectl and kubectl-who-can
     Live,
     /// Every posture check on made-up clusters
@@ -37,6 +40,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     let (name, figures) = match arguments.part {
         Part::Engine => ("engine", engine::run()?),
+        Part::Input => ("input", input::run()?),
         Part::Scan => ("scan", scan::run()?),
         Part::Live => ("live", live::run()?),
     };
