@@ -2,6 +2,7 @@
 //! cannot be made to do.
 
 pub(crate) mod connect;
+pub(crate) mod load;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
