@@ -1,6 +1,10 @@
 //! A directory of manifests, put into a real cluster as a person would.
 
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use crate::servers::{Cluster, ServersError};
 
@@ -36,17 +40,61 @@ pub fn apply(
     };
     let admin = cluster.admin();
     admin.kubectl(&["apply", validate, "-f", &path])?;
-    // A custom resource is refused until the API server serves its definition.
-    admin.kubectl(&[
-        "wait",
-        "--for=condition=Established",
-        "--timeout=60s",
-        "crd",
-        "--all",
-    ])?;
+    wait_for_custom_resources(cluster)?;
     let all = admin.kubectl(&["apply", validate, "--recursive", "-f", &path])?;
     if all.stdout.is_empty() {
         all.clone().success()?;
     }
-    Ok(all.stderr.lines().map(str::to_owned).collect())
+    // It logs that it does not look into a `List` as a whole; the items are looked into one by one.
+    let of_lists = |line: &&str| line.contains("skipping validation");
+    Ok(all
+        .stderr
+        .lines()
+        .filter(|line| !of_lists(line))
+        .map(str::to_owned)
+        .collect())
+}
+
+/// How long the API server may take to serve and describe a custom resource, which is about 2 s.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Waits until every custom resource is served, and described: until then kubectl cannot let the
+/// API server validate such an object, and says so or refuses it.
+fn wait_for_custom_resources(cluster: &Cluster) -> Result<(), ServersError> {
+    let start = Instant::now();
+    while !described(cluster)? {
+        if start.elapsed() > LIMIT {
+            return Err(ServersError::Timeout {
+                what: "the description of a custom resource",
+                seconds: LIMIT.as_secs(),
+            });
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
+fn described(cluster: &Cluster) -> Result<bool, ServersError> {
+    const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    let definitions = cluster.admin().get(DEFINITIONS)?.json()?;
+    for definition in definitions
+        .get("items")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        let text = |pointer| definition.pointer(pointer).and_then(Value::as_str);
+        let (Some(group), Some(plural)) = (text("/spec/group"), text("/spec/names/plural")) else {
+            continue;
+        };
+        let version = text("/spec/versions/0/name").unwrap_or_default();
+        let document = cluster
+            .admin()
+            .get(&format!("/openapi/v3/apis/{group}/{version}"))?;
+        // One path of the collection, one of an object.
+        if document.status != 200 || !document.body.contains(&format!("/{plural}/{{name}}\"")) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
