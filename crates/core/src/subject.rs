@@ -89,7 +89,8 @@ pub(crate) fn split_service_account(user: &str) -> Option<(&str, &str)> {
     let (namespace, name) = user
         .strip_prefix(SERVICE_ACCOUNT_USER_PREFIX)?
         .split_once(':')?;
-    (!namespace.is_empty() && !name.is_empty() && !name.contains(':')).then_some((namespace, name))
+    let plain = |part: &str| !part.is_empty() && !part.contains([':', '/']);
+    (plain(namespace) && plain(name)).then_some((namespace, name))
 }
 
 impl fmt::Display for Subject {
@@ -118,7 +119,10 @@ impl FromStr for Subject {
         } else if let Some(account) = text.strip_prefix("sa:") {
             match account.split_once('/') {
                 Some((namespace, name))
-                    if !namespace.is_empty() && !name.is_empty() && !name.contains('/') =>
+                    if !namespace.is_empty()
+                        && !name.is_empty()
+                        && !name.contains('/')
+                        && !account.contains(':') =>
                 {
                     Ok(Self::ServiceAccount {
                         namespace: namespace.into(),
@@ -163,6 +167,10 @@ mod tests {
             Ok("user:system:serviceaccount:ci:"),
         );
         check(
+            "system:serviceaccount:ci/x:a",
+            Ok("user:system:serviceaccount:ci/x:a"),
+        );
+        check(
             "system:serviceaccount:ci:a:b",
             Ok("user:system:serviceaccount:ci:a:b"),
         );
@@ -180,6 +188,10 @@ mod tests {
         check(
             "sa:/runner",
             Err(SubjectParseError::ServiceAccount("sa:/runner".into())),
+        );
+        check(
+            "sa:ci:/a",
+            Err(SubjectParseError::ServiceAccount("sa:ci:/a".into())),
         );
         check(
             "sa:ci/a/b",
