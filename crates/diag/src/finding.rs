@@ -67,7 +67,8 @@ impl FromStr for Severity {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
-    /// Stable id in kebab case, such as `wildcard-verbs` or `duplicate-key`; `bailiwick explain ID` prints its page.
+    /// Stable id in kebab case, such as `wildcard-verbs` or `duplicate-key`; `bailiwick explain ID` prints the page of a
+    /// check.
     pub id: Cow<'static, str>,
     /// How much it matters.
     pub severity: Severity,

@@ -106,7 +106,7 @@ pub fn escape(text: &str) -> String {
                 (false, _) => "\\`",
             };
         }
-        out += &escape_part(part);
+        out += &escape_part(part, paired && code);
     }
     // A list or heading starts at the first character only.
     let number = out.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -118,15 +118,15 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-fn escape_part(text: &str) -> String {
+fn escape_part(text: &str, code: bool) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     for c in text.chars() {
         match c {
             '<' => out += "&lt;",
             '>' => out += "&gt;",
             '&' => out += "&amp;",
-            // An empty character between `@` and the name keeps it from calling somebody.
-            '@' => out += "@&#8203;",
+            // An empty character between `@` and the name keeps it from calling somebody. Code calls nobody.
+            '@' if !code => out += "@&#8203;",
             '\\' | '*' | '_' | '[' | ']' | '#' | '|' | '~' | '$' | '!' => {
                 out.push('\\');
                 out.push(c);
@@ -143,8 +143,7 @@ fn pre(text: &str) -> String {
         '\n' => "&#10;".to_owned(),
         '\t' => "    ".to_owned(),
         c if acts(c) => inert(c.encode_utf8(&mut [0; 4])).into_owned(),
-        '@' => "@&#8203;".to_owned(),
-        c if c.is_alphanumeric() || " -/=.,:".contains(c) => c.to_string(),
+        c if c.is_alphanumeric() || " -/=.,:@".contains(c) => c.to_string(),
         c => format!("&#{};", u32::from(c)),
     };
     text.trim_end()
@@ -206,6 +205,7 @@ mod tests {
             "role `a_b` of `<c>`",
             "role <code>a\\_b</code> of <code>&lt;c&gt;</code>",
         );
+        check("`a@b` and c@d", "<code>a@b</code> and c@&#8203;d");
         check("one ` only", "one \\` only");
         check("``", "<code></code>");
     }

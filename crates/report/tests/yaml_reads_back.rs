@@ -8,15 +8,59 @@ use serde_json::{Map, Value, json};
 
 /// Texts that YAML is known to read as something else.
 const TRAPS: [&str; 42] = [
-    "", " ", "~", "null", "Null", "no", "No", "n", "Y", "on", "OFF", "true", "010", "0x1F", "0o7", "0b1", "1e3", "1.",
-    ".5", "1_000", "1:30", "+1", "-1", ".inf", "-.INF", ".nan", "2001-01-01", "=", "<<", "-", "- a", "a: b", "a:",
-    "a #b", "#", "&a", "*a", "!a", "|", "%a", "---", "a\n---\nb",
+    "",
+    " ",
+    "~",
+    "null",
+    "Null",
+    "no",
+    "No",
+    "n",
+    "Y",
+    "on",
+    "OFF",
+    "true",
+    "010",
+    "0x1F",
+    "0o7",
+    "0b1",
+    "1e3",
+    "1.",
+    ".5",
+    "1_000",
+    "1:30",
+    "+1",
+    "-1",
+    ".inf",
+    "-.INF",
+    ".nan",
+    "2001-01-01",
+    "=",
+    "<<",
+    "-",
+    "- a",
+    "a: b",
+    "a:",
+    "a #b",
+    "#",
+    "&a",
+    "*a",
+    "!a",
+    "|",
+    "%a",
+    "---",
+    "a\n---\nb",
 ];
 
 fn text() -> impl Strategy<Value = String> {
     let lines = prop::collection::vec("[ a-z:#-]{0,6}", 0..5).prop_map(|lines| lines.join("\n"));
     let trap = prop::sample::select(TRAPS.to_vec()).prop_map(str::to_owned);
-    prop_oneof![trap, lines, any::<String>(), "[\u{0}-\u{ff}\u{2028}\u{202e}\u{feff}\u{ffff}]{0,8}"]
+    prop_oneof![
+        trap,
+        lines,
+        any::<String>(),
+        "[\u{0}-\u{ff}\u{2028}\u{202e}\u{feff}\u{ffff}]{0,8}"
+    ]
 }
 
 fn value() -> impl Strategy<Value = Value> {
@@ -32,7 +76,8 @@ fn value() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 24, 4, |inner| {
         let list = prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from);
         let entries = prop::collection::vec((text(), inner), 0..4);
-        let map = entries.prop_map(|entries| Value::Object(entries.into_iter().collect::<Map<_, _>>()));
+        let map =
+            entries.prop_map(|entries| Value::Object(entries.into_iter().collect::<Map<_, _>>()));
         prop_oneof![list, map]
     })
 }
@@ -46,7 +91,10 @@ fn plain(value: Value) -> Value {
             _ => json!(format!("float {:e}", number.as_f64().unwrap_or_default())),
         },
         Value::Array(items) => items.into_iter().map(plain).collect(),
-        Value::Object(map) => map.into_iter().map(|(key, value)| (key, plain(value))).collect(),
+        Value::Object(map) => map
+            .into_iter()
+            .map(|(key, value)| (key, plain(value)))
+            .collect(),
         other => other,
     }
 }
@@ -62,7 +110,12 @@ fn by_kubectl_and_by_us() {
             let expected = plain(value);
             let theirs = oracle.borrow_mut().yaml(&yaml).unwrap();
             let theirs: Value = serde_json::from_str(&theirs).unwrap();
-            prop_assert_eq!(&plain(theirs["value"].clone()), &expected, "kubectl reads\n{}", yaml);
+            prop_assert_eq!(
+                &plain(theirs["value"].clone()),
+                &expected,
+                "kubectl reads\n{}",
+                yaml
+            );
             let (own, findings) = documents("sample", yaml.clone().into_bytes());
             prop_assert!(findings.is_empty(), "we say {:?} of\n{}", findings, yaml);
             let own = serde_json::to_value(&own[0].value).unwrap();
