@@ -100,9 +100,9 @@ impl<'a> Held<'a> {
         self.legs.first().is_some_and(LegHeld::on_all)
     }
 
-    /// The names of the objects on which the first leg is held, besides those on which it is held without names.
-    pub(crate) fn names(&self) -> BTreeSet<&'a Str> {
-        self.legs.first().map(LegHeld::names).unwrap_or_default()
+    /// The names of the objects on which a leg is held, besides those on which it is held without names.
+    pub(crate) fn names(&self, leg: usize) -> BTreeSet<&'a Str> {
+        self.legs.get(leg).map(LegHeld::names).unwrap_or_default()
     }
 
     /// What a step rests on that needs the first leg on the object called `name` (on all of them where it is `None`)

@@ -33,7 +33,7 @@ fn link(held: &Held<'_>, _: &World<'_>, link: &mut Link<'_>) {
         link.edge(held.subject, every, held.condition(None));
         link.edge(held.subject, Node::group(names::MASTERS), held.condition(None));
     }
-    for name in held.names() {
+    for name in held.names(0) {
         link.edge(held.subject, Node::group(name), held.condition(Some(name)));
     }
 }

@@ -23,7 +23,7 @@ fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
     if held.on_all() {
         link.edge(held.subject, Node::area(Area::Users, &held.scope), held.condition(None));
     }
-    for name in held.names() {
+    for name in held.names(0) {
         let user = world.user_by_name(name);
         if !matches!(user, Node::ServiceAccount { .. }) {
             link.edge(held.subject, user, held.condition(Some(name)));

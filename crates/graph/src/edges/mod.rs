@@ -27,7 +27,7 @@ fn pods_in_reach(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
             held.condition(None),
         );
     }
-    for name in held.names() {
+    for name in held.names(0) {
         for namespace in world.namespaces_in(&held.scope) {
             if let Some(workload) = world.workload(&namespace, name) {
                 let condition = held.condition(Some(name));
@@ -41,13 +41,30 @@ fn pods_in_reach(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
     }
 }
 
+/// Links to every Secret of the scope, or to those whose names the first leg is limited to.
+fn secrets_in_reach(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    if held.on_all() {
+        let every = Node::area(Area::Secrets, &held.scope);
+        link.edge(held.subject, every, held.condition(None));
+    }
+    for name in held.names(0) {
+        for namespace in world.namespaces_in(&held.scope) {
+            if world.snapshot.secrets.get(&namespace, name).is_some() {
+                let name = name.clone();
+                let condition = held.condition(Some(&name));
+                link.edge(held.subject, Node::Secret { namespace, name }, condition);
+            }
+        }
+    }
+}
+
 /// Links to every service account of the scope, or to those whose names the first leg is limited to.
 fn service_accounts_in_reach(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
     if held.on_all() {
         let every = Node::area(Area::ServiceAccounts, &held.scope);
         link.edge(held.subject, every, held.condition(None));
     }
-    for name in held.names() {
+    for name in held.names(0) {
         for namespace in world.namespaces_with_account(&held.scope, name) {
             let account = Node::service_account(&namespace, name);
             link.edge(held.subject, account, held.condition(Some(name)));
@@ -57,7 +74,9 @@ fn service_accounts_in_reach(held: &Held<'_>, world: &World<'_>, link: &mut Link
 
 edges![
     contains,
+    ephemeral_container,
     exec,
+    exec_by_get,
     full_control,
     impersonate_group,
     impersonate_service_account,
@@ -65,8 +84,14 @@ edges![
     masters,
     member_of,
     mounted_token,
+    new_pod,
+    nodes_proxy,
     pod_create,
+    pod_patch,
     read_secrets,
+    secret_mint,
+    secrets_echo,
+    template_change,
     token_of_secret,
     token_request,
 ];

@@ -1,6 +1,6 @@
 use crate::build::{Held, Link, World};
 use crate::edge::{Leg, Rule, Versions, edge};
-use crate::node::{Area, Node};
+use crate::edges::secrets_in_reach;
 use crate::right::Right;
 
 edge! {
@@ -21,15 +21,5 @@ edge! {
 static LEGS: &[Leg] = &[&[Right::new("", "secrets", &["get", "list", "watch"])]];
 
 fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
-    if held.on_all() {
-        link.edge(held.subject, Node::area(Area::Secrets, &held.scope), held.condition(None));
-    }
-    for name in held.names() {
-        for namespace in world.namespaces_in(&held.scope) {
-            if world.snapshot.secrets.get(&namespace, name).is_some() {
-                let secret = Node::Secret { namespace, name: name.clone() };
-                link.edge(held.subject, secret, held.condition(Some(name)));
-            }
-        }
-    }
+    secrets_in_reach(held, world, link);
 }

@@ -78,3 +78,82 @@ fn ids_are_sorted_and_unique() {
     sorted.dedup();
     assert_eq!(ids, sorted);
 }
+
+#[test]
+fn names_of_pods_to_create_count_with_server_side_apply_alone() {
+    let cluster = |verbs: &str| {
+        format!(
+            "Role shop/r
+               {verbs} on jobs of batch named web
+             RoleBinding shop/r gives Role/r to user:eve"
+        )
+    };
+    check("pod-create", "user eve", &cluster("create"), &[]);
+    check(
+        "pod-create",
+        "user eve",
+        &cluster("create,patch"),
+        &["new pods of namespace shop"],
+    );
+}
+
+#[test]
+fn impersonation_gives_the_name_and_not_the_groups() {
+    let cluster = "ClusterRole r
+                     impersonate on users of '' named amy
+                   ClusterRole all
+                     * on * of *
+                   ClusterRoleBinding r gives ClusterRole/r to user:eve
+                   ClusterRoleBinding all gives ClusterRole/all to group:admins";
+    let members = [("amy", "admins")];
+    let bare = "user amy without groups";
+    check_with("impersonate-user", "user eve", cluster, &members, &[bare]);
+    check_with("member-of", bare, cluster, &members, &[]);
+    check_with(
+        "member-of",
+        "user amy",
+        cluster,
+        &members,
+        &["group admins"],
+    );
+}
+
+#[test]
+fn users_are_impersonated_by_cluster_role_bindings_alone() {
+    let cluster = "ClusterRole r
+                     impersonate on users,groups of ''
+                   RoleBinding shop/r gives ClusterRole/r to user:eve";
+    check("impersonate-user", "user eve", cluster, &[]);
+    check("impersonate-group", "user eve", cluster, &[]);
+}
+
+#[test]
+fn legs_of_impersonation_come_from_several_bindings() {
+    let cluster = "ClusterRole g
+                     impersonate on groups of '' named ops
+                   Role shop/a
+                     impersonate on serviceaccounts of ''
+                   ClusterRoleBinding g gives ClusterRole/g to user:eve
+                   RoleBinding shop/a gives Role/a to group:system:authenticated";
+    check("impersonate-group", "user eve", cluster, &["group ops"]);
+}
+
+#[test]
+fn dead_rights_lead_nowhere() {
+    let missing = "RoleBinding shop/r gives ClusterRole/gone to user:eve";
+    let star = "Role shop/r
+                  create on pods/*,*/* of ''
+                  Create on pods/exec of ''
+                  create on pods/exec of core
+                RoleBinding shop/r gives Role/r to user:eve";
+    let nodes = "ClusterRole r
+                   get on nodes/proxy of ''
+                 RoleBinding shop/r gives ClusterRole/r to user:eve";
+    for cluster in [missing, star, nodes] {
+        let graph = graph(cluster, 37);
+        let mut steps = graph
+            .edges()
+            .filter(|step| step.from.to_string() == "user eve");
+        assert!(steps.next().is_none(), "{cluster}");
+    }
+}

@@ -1,0 +1,26 @@
+use crate::build::{Link, World};
+use crate::edge::{Rule, Versions, edge};
+use crate::node::{Area, Node};
+
+edge! {
+    /// A pod has whatever of its namespace it asks for.
+    ///
+    /// The API server does not ask whether whoever creates a pod may use the service account that it runs as, nor whether he may
+    /// read the Secrets that it mounts. So a pod of one's own is every service account of its namespace, by their tokens in its
+    /// files, and every Secret, by its volumes.
+    "new-pod", "use what the namespace holds from a pod of one's own", effort 0, Versions::ALL,
+    &[Rule::Objects(link)],
+    "new pods of namespace shop" => "every Secret of namespace shop", "namespace: shop" => "namespace: pay",
+    "---
+     {apiVersion: v1, kind: ServiceAccount, metadata: {namespace: shop, name: web}}"
+}
+
+fn link(world: &World<'_>, link: &mut Link<'_>) {
+    let everywhere = Default::default();
+    for namespace in world.namespaces.iter().chain([&everywhere]) {
+        let pods = Node::area(Area::NewPods, namespace);
+        for area in [Area::ServiceAccounts, Area::Secrets] {
+            link.always(&pods, Node::area(area, namespace));
+        }
+    }
+}
