@@ -4,6 +4,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stdout,
     clippy::indexing_slicing,
     reason = "a test, also where it is no test function"
 )]
@@ -121,6 +122,7 @@ fn the_api_server_agrees_about_the_example() {
         "{allowed} of {}",
         answered.len()
     );
+    println!("{} reviews, {allowed} of them allowed", answered.len());
     let file = cluster.dir().join("answered.jsonl");
     let lines: Vec<String> = answered.iter().map(Value::to_string).collect();
     fs::write(&file, lines.join("\n")).unwrap();
