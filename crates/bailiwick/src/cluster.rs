@@ -40,9 +40,9 @@ pub(crate) struct Opened {
 
 impl Opened {
     /// Reads what the options name. Fails where nothing at all could be read.
-    pub(crate) fn open(global: &Global, need: Need, console: &Console) -> Result<Self> {
+    pub(crate) fn open(global: &Global, need: Need, console: &mut Console) -> Result<Self> {
         let members = match &global.groups_file {
-            Some(path) => Members::read(path)?,
+            Some(path) => Members::read(path, console)?,
             None => Members::default(),
         };
         let mut opened = if global.filename.is_empty() {
@@ -63,13 +63,12 @@ impl Opened {
                 _ => Source::Path(path.clone()),
             })
             .collect();
-        if sources
+        let from_stdin = sources
             .iter()
             .filter(|source| **source == Source::Stdin)
-            .count()
-            > 1
-        {
-            bail!("`-f -` is given more than once, but standard input can be read only once");
+            .count();
+        if from_stdin + usize::from(console.stdin_in_use()) > 1 {
+            bail!("standard input is named more than once, but it can be read only once");
         }
         let namespace = global
             .namespace
@@ -106,7 +105,7 @@ impl Opened {
     }
 
     fn live(global: &Global, need: Need, console: &Console) -> Result<Self> {
-        let cluster = Cluster::connect(&connect_options(global))?;
+        let cluster = Cluster::connect(&connect_options(global, console))?;
         let kinds = match need {
             Need::Rbac => LoadKinds::rbac(),
             Need::Everything => LoadKinds::all(),
@@ -296,7 +295,7 @@ fn api_table(snapshot: &Snapshot) -> Result<ApiTable> {
 }
 
 /// How the connection flags reach the client.
-pub(crate) fn connect_options(global: &Global) -> ConnectOptions {
+fn connect_options(global: &Global, console: &Console) -> ConnectOptions {
     ConnectOptions {
         kubeconfig: global.kubeconfig.clone(),
         context: global.context.clone(),
@@ -313,6 +312,6 @@ pub(crate) fn connect_options(global: &Global) -> ConnectOptions {
         namespace: global.namespace.clone(),
         request_timeout: global.request_timeout.map(|timeout| timeout.0),
         plugin_timeout: None,
-        stdin_in_use: false,
+        stdin_in_use: console.stdin_in_use(),
     }
 }

@@ -11,6 +11,7 @@ use bailiwick_report::Look;
 pub(crate) struct Console {
     out: io::BufWriter<io::Stdout>,
     quiet: bool,
+    stdin_in_use: bool,
     color: bool,
     color_err: bool,
 }
@@ -39,6 +40,7 @@ impl Console {
             color_err: wanted(AutoStream::choice(&io::stderr())),
             out: io::BufWriter::new(io::stdout()),
             quiet,
+            stdin_in_use: false,
         }
     }
 
@@ -125,6 +127,34 @@ impl Console {
         }
     }
 
+    /// Reads a file of the command line; `-` is standard input, which can be read once.
+    pub(crate) fn read(&mut self, path: &Path) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        if path == Path::new("-") {
+            if std::mem::replace(&mut self.stdin_in_use, true) {
+                bail!("standard input is named more than once, but it can be read only once");
+            }
+            io::stdin().take(LARGEST + 1).read_to_end(&mut bytes)
+        } else {
+            std::fs::File::open(path)
+                .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
+        }
+        .with_context(|| format!("`{}` cannot be read", path.display()))?;
+        if bytes.len() as u64 > LARGEST {
+            bail!(
+                "`{}` is larger than {} MiB; split it",
+                path.display(),
+                LARGEST >> 20
+            );
+        }
+        Ok(bytes)
+    }
+
+    /// Whether standard input holds a file of the command line, so that nobody may ask the user there.
+    pub(crate) fn stdin_in_use(&self) -> bool {
+        self.stdin_in_use
+    }
+
     fn say(&self, word: &str, color: &str, text: impl Display) {
         if !self.quiet {
             self.line(word, color, &text.to_string());
@@ -148,25 +178,6 @@ pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
             .downcast_ref::<io::Error>()
             .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     })
-}
-
-/// Reads a file of the command line; `-` is standard input.
-pub(crate) fn read_argument(path: &Path) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    if path == Path::new("-") {
-        io::stdin().take(LARGEST + 1).read_to_end(&mut bytes)
-    } else {
-        std::fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
-    }
-    .with_context(|| format!("`{}` cannot be read", path.display()))?;
-    if bytes.len() as u64 > LARGEST {
-        bail!(
-            "`{}` is larger than {} MiB; split it",
-            path.display(),
-            LARGEST >> 20
-        );
-    }
-    Ok(bytes)
 }
 
 /// Bytes of a file of reviews or memberships.

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use bailiwick_core::{Str, Subject, UserInfo};
 use bailiwick_model::Value;
 
-use crate::console;
+use crate::console::Console;
 
 /// Who is in which group, from `--groups-file`. Kubernetes keeps no such list: groups come with each login.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,8 +21,8 @@ impl Members {
     /// developers: [alice, bob]
     /// ci: ["sa:ci/runner"]
     /// ```
-    pub(crate) fn read(path: &Path) -> Result<Self> {
-        let bytes = console::read_argument(path)?;
+    pub(crate) fn read(path: &Path, console: &mut Console) -> Result<Self> {
+        let bytes = console.read(path)?;
         Self::from_bytes(bytes)
             .with_context(|| format!("the groups file `{}` is not usable", path.display()))
     }

@@ -214,9 +214,9 @@ fn wrong_use() {
     );
     check(
         &["scan", "-f", "in.yaml", "--check", "wildcard-verb"],
-        "no check is called",
+        "no check or edge is called",
     );
-    check(&["explain", "no-such-check"], "no check is called");
+    check(&["explain", "no-such-check"], "no check or edge is called");
     check(
         &[
             "can",

@@ -8,6 +8,7 @@
 
 mod build;
 mod condition;
+mod docs;
 mod edge;
 mod edges;
 mod fix;
@@ -18,6 +19,7 @@ mod search;
 mod world;
 
 pub use condition::{Atom, AtomId};
+pub use docs::pages;
 pub use edge::{EdgeKind, Example, Versions};
 pub use edges::EDGES;
 pub use fix::{Cost, Fix, NoFix};

@@ -2,7 +2,8 @@ use crate::style::{Look, Tone, wrap};
 
 /// A page of the documentation for a terminal.
 ///
-/// Pages are ours and use little of Markdown: headings, paragraphs, lists with `-`, fenced blocks and `code`.
+/// Pages are ours and use little of Markdown: headings, paragraphs, lists with `-`, fenced and indented
+/// blocks and `code`.
 pub fn page(markdown: &str, look: &Look) -> String {
     let mut out = String::new();
     let mut paragraph = Paragraph::default();
@@ -16,6 +17,8 @@ pub fn page(markdown: &str, look: &Look) -> String {
         } else if line.trim().is_empty() {
             paragraph.end(&mut out, look);
             out.push('\n');
+        } else if paragraph.text.is_empty() && line.starts_with("    ") {
+            out += &format!("{}\n", look.paint(Tone::Code, line));
         } else if let Some(title) = line
             .trim_start_matches('#')
             .strip_prefix(' ')
@@ -134,5 +137,14 @@ verbs: [get]
     fn a_pipe_gets_paragraphs_on_one_line() {
         let text = page(PAGE, &Look::default());
         assert!(text.contains("allows every verb, those that do not exist yet included.\n"));
+    }
+
+    #[test]
+    fn indented_blocks_stay_as_they_are() {
+        let text = page(
+            "Text.\n\n    one\n      two\n\nMore\n    text.\n",
+            &Look::default(),
+        );
+        assert_eq!(text, "Text.\n\n    one\n      two\n\nMore text.\n");
     }
 }

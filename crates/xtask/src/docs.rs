@@ -7,14 +7,20 @@ use anyhow::{Context, Result};
 
 /// Where the pages of the checks are, from the root of the checkout.
 const CHECKS: &str = "docs/checks";
+/// Where the pages of the edges are.
+const EDGES: &str = "docs/edges";
 
 /// Paths from the root of the checkout, and what the files there must hold.
 pub(crate) fn pages() -> Vec<(String, String)> {
     let page = |page: bailiwick_posture::Page| (format!("{CHECKS}/{}", page.file), page.text);
-    bailiwick_posture::pages().into_iter().map(page).collect()
+    let checks = bailiwick_posture::pages().into_iter().map(page);
+    let edges = bailiwick_graph::pages().into_iter();
+    checks
+        .chain(edges.map(|(file, text)| (format!("{EDGES}/{file}"), text)))
+        .collect()
 }
 
-/// Writes the pages, and removes those of checks that are gone.
+/// Writes the pages, and removes those of checks and edges that are gone.
 ///
 /// # Errors
 /// When a file cannot be written or removed.
@@ -23,12 +29,14 @@ pub(crate) fn run() -> Result<()> {
 }
 
 fn write(root: &Path, pages: &[(String, String)]) -> Result<()> {
-    let folder = root.join(CHECKS);
-    fs::create_dir_all(&folder).context("cannot create the folder of the pages")?;
-    for entry in fs::read_dir(&folder)? {
-        let path = entry?.path();
-        if !pages.iter().any(|(page, _)| root.join(page) == path) {
-            fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+    for folder in [CHECKS, EDGES].map(|folder| root.join(folder)) {
+        fs::create_dir_all(&folder).context("cannot create the folder of the pages")?;
+        for entry in fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if !pages.iter().any(|(page, _)| root.join(page) == path) {
+                fs::remove_file(&path)
+                    .with_context(|| format!("cannot remove {}", path.display()))?;
+            }
         }
     }
     for (page, text) in pages {

@@ -16,18 +16,19 @@ const EXAMPLES: &str = "\
 Examples:
   bailiwick explain alice delete pods -n shop    why, or why not and the nearest grants that would allow it
   bailiwick explain sa:ci/runner create pods/exec -n shop
-  bailiwick explain wildcard-grant               the page of a check
-  bailiwick explain                              all checks";
+  bailiwick explain wildcard-verbs               the page of a check
+  bailiwick explain token-request                the page of an edge
+  bailiwick explain                              all checks and edges";
 
 /// Arguments of `bailiwick explain`.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = EXAMPLES,
-    override_usage = "bailiwick explain [OPTIONS] SUBJECT VERB RESOURCE\n       bailiwick explain [CHECK]"
+    override_usage = "bailiwick explain [OPTIONS] SUBJECT VERB RESOURCE\n       bailiwick explain [ID]"
 )]
 pub(crate) struct ExplainArgs {
-    /// The id of a check, or SUBJECT of a decision
-    #[arg(value_name = "CHECK|SUBJECT")]
+    /// The id of a check or edge, or SUBJECT of a decision
+    #[arg(value_name = "ID|SUBJECT")]
     first: Option<String>,
     /// Verb
     #[arg(requires = "resource")]
@@ -50,7 +51,7 @@ pub(crate) fn run(args: &ExplainArgs, global: &Global, console: &mut Console) ->
         (Some(subject), Some(verb), Some(resource)) => {
             decision(args, subject, verb, resource, global, console)
         }
-        _ => bail!("write CHECK, or SUBJECT VERB RESOURCE"),
+        _ => bail!("write the ID of a check or edge, or SUBJECT VERB RESOURCE"),
     }
 }
 
@@ -60,16 +61,25 @@ fn list(console: &mut Console) -> Result<Exit> {
         table.row([check.id, check.severity.as_str(), check.title]);
     }
     console.answer(table.text(&console.look(), false))?;
+    let mut table = bailiwick_report::Table::new(["EDGE", "EFFORT", "AN ATTACKER CAN"]);
+    for edge in bailiwick_graph::EDGES {
+        table.row([edge.id, &edge.effort.to_string(), edge.title]);
+    }
+    console.answer(format_args!("\n{}", table.text(&console.look(), false)))?;
     Ok(Exit::Yes)
 }
 
 fn page(id: &str, console: &mut Console) -> Result<Exit> {
-    let check = known_check(id)?;
-    console.answer(bailiwick_report::page(&check.page(), &console.look()))?;
+    let edge = bailiwick_graph::EDGES.iter().find(|edge| edge.id == id);
+    let page = match edge {
+        Some(edge) => edge.page(),
+        None => known_check(id)?.page(),
+    };
+    console.answer(bailiwick_report::page(&page, &console.look()))?;
     Ok(Exit::Yes)
 }
 
-/// The check with this id. One that does not exist is a mistake worth a suggestion.
+/// The check with this id. One that does not exist is a mistake worth a word.
 pub(crate) fn known_check(id: &str) -> Result<&'static bailiwick_posture::Check> {
     match bailiwick_posture::CHECKS
         .iter()
@@ -77,8 +87,8 @@ pub(crate) fn known_check(id: &str) -> Result<&'static bailiwick_posture::Check>
     {
         Some(check) => Ok(check),
         None => bail!(
-            "no check is called `{id}`; `bailiwick explain` lists them \
-             (for a decision write SUBJECT VERB RESOURCE)"
+            "no check or edge is called `{id}`; `bailiwick explain` lists them (for a decision write SUBJECT VERB \
+             RESOURCE)"
         ),
     }
 }

@@ -10,7 +10,7 @@ use bailiwick_report::Format;
 use crate::cli::Global;
 use crate::cluster::{Need, Opened};
 use crate::cmd::can;
-use crate::console::{self, Console};
+use crate::console::Console;
 use crate::exit::Exit;
 
 /// Answers every review of `path`, in order.
@@ -24,12 +24,8 @@ pub(crate) fn run(
     global: &Global,
     console: &mut Console,
 ) -> Result<Exit> {
-    let standard_input = path == Path::new("-");
-    if standard_input && global.filename.iter().any(|file| file == path) {
-        bail!("--reviews and -f cannot both read standard input");
-    }
     let name = path.display().to_string();
-    let bytes = console::read_argument(path)?;
+    let bytes = console.read(path)?;
     let json = bytes.trim_ascii_start().starts_with(b"{");
     let (documents, unreadable) = bailiwick_input::documents(&name, bytes);
     let format = match output {

@@ -16,8 +16,8 @@ Examples:
   bailiwick scan                             the live cluster
   bailiwick scan -f dump.yaml -o sarif       for code scanning
   bailiwick scan --min-severity high         what matters most
-  bailiwick scan --check wildcard-grant      one check
-  bailiwick explain wildcard-grant           what a check looks for";
+  bailiwick scan --check wildcard-verbs      one check
+  bailiwick explain wildcard-verbs           what a check looks for";
 
 /// Arguments of `bailiwick scan`.
 #[derive(clap::Args, Debug)]
