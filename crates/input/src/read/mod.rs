@@ -2,6 +2,7 @@
 
 mod entries;
 mod json;
+mod node;
 mod problem;
 mod refuse;
 mod scalar;
@@ -15,11 +16,12 @@ use std::ops::Range;
 use bailiwick_model::Value;
 
 pub(crate) use json::{JsonError, read_json};
+pub(crate) use node::{is_merge, key_text};
 pub(crate) use problem::{Duplicate, Problem};
 pub(crate) use split::{Piece, Splitter};
 pub(crate) use stream::{Documents, Syntax, read_documents};
 pub(crate) use text::{BLOCK, Cursor, Lines, to_utf8};
-pub(crate) use yaml::{is_merge, key_text, read_yaml};
+pub(crate) use yaml::read_yaml;
 
 /// Receives the items of a list while the document is being read, so that a large list is never held whole.
 pub(crate) trait Items {
