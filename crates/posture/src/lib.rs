@@ -14,6 +14,8 @@ mod scan;
 mod words;
 
 #[cfg(test)]
+mod soundness;
+#[cfg(test)]
 mod testing;
 
 pub use check::Check;
