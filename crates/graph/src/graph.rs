@@ -21,6 +21,7 @@ pub struct Graph {
     incoming: Vec<Vec<EdgeId>>,
     atoms: Table<Atom>,
     conditions: Table<Condition>,
+    held_back: Vec<HeldBack>,
 }
 
 /// A step.
@@ -75,6 +76,15 @@ impl Graph {
 
     pub(crate) fn condition(&mut self, condition: Condition) -> ConditionId {
         ConditionId(self.conditions.put(condition))
+    }
+
+    pub(crate) fn hold_back(&mut self, step: HeldBack) {
+        self.held_back.push(step);
+    }
+
+    /// Steps that are not there because a setting stands in their way.
+    pub fn held_back(&self) -> &[HeldBack] {
+        &self.held_back
     }
 
     /// Number of nodes.
@@ -184,6 +194,21 @@ pub struct Step<'g> {
     pub kind: &'static EdgeKind,
     /// What it rests on: of each group one entry has to be there, with all of its atoms.
     pub evidence: Vec<Vec<Vec<&'g Atom>>>,
+}
+
+/// A step that is not there because of a setting.
+#[derive(Clone, Debug)]
+pub struct HeldBack {
+    /// Whence it would lead.
+    pub from: Node,
+    /// Whither.
+    pub to: Node,
+    /// How.
+    pub kind: &'static EdgeKind,
+    /// The setting that stands in its way.
+    pub by: Atom,
+    /// What that setting does, in a sentence without its end.
+    pub why: &'static str,
 }
 
 impl Atom {

@@ -34,8 +34,13 @@ pub enum Node {
     Workload(ObjectRef),
     /// Root on a node.
     Machine {
-        /// The node's name.
+        /// The node's name; empty is some node, nobody knows which: of a template, or a pod that waits for one.
         name: Str,
+    },
+    /// The tokens and Secrets of a node's pods, as they lie on its disk.
+    PodFiles {
+        /// The node's name.
+        machine: Str,
     },
     /// What a Secret holds.
     Secret {
@@ -117,7 +122,7 @@ impl Node {
                 let kind = object.kind.as_str().to_lowercase();
                 format!("{kind}:{}/{}", object.namespace, object.name)
             }
-            Self::Machine { name } => format!("node:{name}"),
+            Self::Machine { name } if !name.is_empty() => format!("node:{name}"),
             Self::Secret { namespace, name } => format!("secret:{namespace}/{name}"),
             Self::Area {
                 area: Area::Namespace,
@@ -166,6 +171,9 @@ impl Node {
             ],
             Self::User { name } if **name == *names::ANONYMOUS => {
                 vec![names::UNAUTHENTICATED.into()]
+            }
+            Self::User { name } if name.starts_with(names::NODE_USER_PREFIX) => {
+                vec![names::NODES.into(), names::AUTHENTICATED.into()]
             }
             Self::User { .. } | Self::UserName { .. } => vec![names::AUTHENTICATED.into()],
             Self::Group { name } => match &**name {
@@ -276,7 +284,9 @@ impl fmt::Display for Node {
                 write!(f, "service account {namespace}/{name}")
             }
             Self::Workload(object) => write!(f, "{object}"),
+            Self::Machine { name } if name.is_empty() => f.write_str("some node"),
             Self::Machine { name } => write!(f, "node {name}"),
+            Self::PodFiles { machine } => write!(f, "the files of the pods on node {machine}"),
             Self::Secret { namespace, name } => write!(f, "Secret {namespace}/{name}"),
             Self::Role { role, namespace } if namespace.is_empty() => {
                 write!(f, "the rights of {role} in the cluster")
@@ -284,6 +294,10 @@ impl fmt::Display for Node {
             Self::Role { role, namespace } => {
                 write!(f, "the rights of {role} in namespace {namespace}")
             }
+            Self::Area {
+                area: Area::Namespace,
+                namespace,
+            } if namespace.is_empty() => f.write_str("full control of every namespace"),
             Self::Area { area, namespace } if namespace.is_empty() => {
                 write!(f, "{} of the cluster", area.words())
             }

@@ -1,9 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use bailiwick_core::{Kind, ObjectRef, Str, Subject};
+use bailiwick_core::{Kind, ObjectRef, Str, Subject, names};
 use bailiwick_model::{Binding, Role, Snapshot, Workload};
 
+use crate::condition::Atom;
 use crate::node::Node;
+use crate::right::Right;
 
 /// The service account that every namespace has.
 const DEFAULT: &str = "default";
@@ -26,6 +28,16 @@ pub(crate) struct World<'a> {
     memberships: BTreeMap<Str, Vec<Str>>,
     /// Whether there are pods, so that templates are only plans.
     has_pods: bool,
+}
+
+/// A role that somebody has.
+pub(crate) struct Bound {
+    /// The role.
+    pub(crate) role: ObjectRef,
+    /// Where it holds; empty is the whole cluster.
+    pub(crate) namespace: Str,
+    /// The entry of the binding; `None` for somebody who is what the role gives.
+    pub(crate) by: Option<Atom>,
 }
 
 impl<'a> World<'a> {
@@ -125,7 +137,8 @@ impl<'a> World<'a> {
 
     /// Whom somebody is who has this user name, but not the groups that come with the user's login.
     pub(crate) fn user_by_name(&self, name: &Str) -> Node {
-        if self.memberships.contains_key(name) {
+        // The group `system:nodes` comes with a kubelet's certificate.
+        if self.memberships.contains_key(name) || name.starts_with(names::NODE_USER_PREFIX) {
             return Node::UserName { name: name.clone() };
         }
         Node::of(&Subject::User {
@@ -163,6 +176,42 @@ impl<'a> World<'a> {
             node => self.held.get(node),
         };
         bindings.map_or(&[], Vec::as_slice)
+    }
+
+    /// The roles that somebody has, by being bound or by his groups.
+    pub(crate) fn roles_of(&self, node: &Node) -> Vec<Bound> {
+        if let Node::Role { role, namespace } = node {
+            return vec![Bound {
+                role: role.clone(),
+                namespace: namespace.clone(),
+                by: None,
+            }];
+        }
+        let groups = self.groups_of(node).into_iter();
+        let groups = groups.map(|name| Node::Group { name });
+        let bindings = groups
+            .chain([node.clone()])
+            .flat_map(|node| self.bindings_of(&node).to_vec());
+        let bound = bindings.filter_map(|(binding, position)| {
+            Some(Bound {
+                role: binding.role()?,
+                namespace: binding.metadata.namespace.clone(),
+                by: Some(Atom::Subject {
+                    binding: binding.object_ref(),
+                    position,
+                }),
+            })
+        });
+        bound
+            .filter(|bound| self.role(&bound.role).is_some())
+            .collect()
+    }
+
+    /// The first ClusterRole that allows everything; who may bind any role needs no other.
+    pub(crate) fn role_of_everything(&self) -> Option<&'a Role> {
+        const ALL: Right = Right::new("*", "*", &["*"]);
+        let mut roles = self.snapshot.roles.in_namespace("");
+        roles.find(|role| role.rules.iter().any(|rule| ALL.names(rule).is_some()))
     }
 
     /// The bindings that give this role.

@@ -100,6 +100,12 @@ impl<'a> Held<'a> {
         self.legs.first().is_some_and(LegHeld::on_all)
     }
 
+    /// The resource that a leg is about, for rules whose legs are about one each.
+    pub(crate) fn resource(&self, leg: usize) -> Option<&'static str> {
+        let holding = self.legs.get(leg)?.0.first()?;
+        Some(holding.right.resource)
+    }
+
     /// The names of the objects on which a leg is held, besides those on which it is held without names.
     pub(crate) fn names(&self, leg: usize) -> BTreeSet<&'a Str> {
         self.legs.get(leg).map(LegHeld::names).unwrap_or_default()

@@ -1,6 +1,6 @@
-use crate::condition::{Atom, Condition};
+use crate::condition::{Atom, Clause, Condition};
 use crate::edge::EdgeKind;
-use crate::graph::Graph;
+use crate::graph::{Graph, HeldBack};
 use crate::node::Node;
 
 /// Where edges of one kind go.
@@ -22,6 +22,22 @@ impl<'g> Link<'g> {
         self.graph.link(from, to, self.kind, condition);
     }
 
+    /// An edge that is there as long as its condition holds and one of these settings is there.
+    pub(crate) fn edge_if(
+        &mut self,
+        from: &Node,
+        to: Node,
+        mut condition: Condition,
+        settings: impl IntoIterator<Item = Atom>,
+    ) {
+        let settings = settings.into_iter();
+        let clause: Clause = settings.map(|atom| vec![self.graph.atom(atom)]).collect();
+        if !clause.is_empty() {
+            condition.clauses.push(clause);
+        }
+        self.edge(from, to, condition);
+    }
+
     /// An edge that is always there: a part of something, or what Kubernetes does by itself.
     pub(crate) fn always(&mut self, from: &Node, to: Node) {
         self.edge(from, to, Condition::default());
@@ -34,5 +50,26 @@ impl<'g> Link<'g> {
             .map(|atom| vec![vec![self.graph.atom(atom)]])
             .collect();
         self.edge(from, to, Condition { clauses });
+    }
+
+    /// An edge that is there as long as one of these causes is, each with all of its settings.
+    pub(crate) fn by_any(&mut self, from: &Node, to: Node, causes: Vec<Vec<Atom>>) {
+        let causes = causes.into_iter().map(|settings| {
+            let atoms = settings.into_iter().map(|atom| self.graph.atom(atom));
+            atoms.collect()
+        });
+        let clauses = vec![causes.collect()];
+        self.edge(from, to, Condition { clauses });
+    }
+
+    /// An edge that would be there if not for a setting.
+    pub(crate) fn held_back(&mut self, from: &Node, to: Node, by: Atom, why: &'static str) {
+        self.graph.hold_back(HeldBack {
+            from: from.clone(),
+            to,
+            kind: self.kind,
+            by,
+            why,
+        });
     }
 }

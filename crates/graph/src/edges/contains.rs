@@ -1,5 +1,6 @@
 use crate::build::{Link, World};
 use crate::edge::{Rule, Versions, edge};
+use crate::host::machines;
 use crate::node::{Area, Node};
 
 edge! {
@@ -40,6 +41,9 @@ fn link(world: &World<'_>, link: &mut Link<'_>) {
     for workload in world.workloads() {
         let every = Node::area(Area::Pods, &workload.metadata.namespace);
         link.always(&every, Node::Workload(workload.object_ref()));
+    }
+    for name in machines(world) {
+        link.always(&Node::area(Area::Machines, &everywhere), Node::Machine { name });
     }
     for subject in world.subjects() {
         match subject {

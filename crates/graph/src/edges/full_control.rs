@@ -1,6 +1,6 @@
 use crate::build::{Held, Link, World};
 use crate::edge::{Leg, Rule, Versions, edge};
-use crate::node::{Area, Node};
+use crate::edges::everything_in;
 use crate::right::Right;
 
 edge! {
@@ -18,9 +18,5 @@ edge! {
 static LEGS: &[Leg] = &[&[Right::new("*", "*", &["*"])]];
 
 fn link(held: &Held<'_>, _: &World<'_>, link: &mut Link<'_>) {
-    let to = match &*held.scope {
-        "" => Node::Cluster,
-        _ => Node::area(Area::Namespace, &held.scope),
-    };
-    link.edge(held.subject, to, held.condition(None));
+    link.edge(held.subject, everything_in(&held.scope), held.condition(None));
 }

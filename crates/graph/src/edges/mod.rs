@@ -1,7 +1,10 @@
 //! One file an edge: what it is and why it works (the doc comment), how hard it is, in which versions, and where it
 //! comes from. Adding one takes the file and one word in the list.
 
+use bailiwick_core::{Str, names};
+
 use crate::build::{Held, Link, World};
+use crate::condition::Condition;
 use crate::node::{Area, Node};
 
 macro_rules! edges {
@@ -17,6 +20,27 @@ macro_rules! edges {
 mod testing;
 #[cfg(test)]
 mod tests;
+
+/// API group of certificate requests and signers.
+const CERTIFICATES: &str = "certificates.k8s.io";
+
+/// Links to the identity of every node.
+fn every_node(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>, condition: &Condition) {
+    for node in world.snapshot.nodes.iter() {
+        let name = format!("{}{}", names::NODE_USER_PREFIX, node.metadata.name);
+        let user = Node::User { name: name.into() };
+        link.edge(held.subject, user, condition.clone());
+    }
+}
+
+/// What somebody has who has every right in this namespace, or (empty) in the whole cluster.
+fn everything_in(namespace: &Str) -> Node {
+    if namespace.is_empty() {
+        Node::Cluster
+    } else {
+        Node::area(Area::Namespace, namespace)
+    }
+}
 
 /// Links to every pod of the scope, or to those whose names the first leg is limited to.
 fn pods_in_reach(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
@@ -73,11 +97,26 @@ fn service_accounts_in_reach(held: &Held<'_>, world: &World<'_>, link: &mut Link
 }
 
 edges![
+    aggregate,
+    bind,
+    capability_dac_read_search,
+    capability_sys_admin,
+    capability_sys_module,
     contains,
+    control_plane_node,
+    core_pattern,
+    csr_approve,
+    csr_approve_node,
+    csr_auto_node,
     ephemeral_container,
+    escalate,
     exec,
     exec_by_get,
     full_control,
+    host_path_control_plane,
+    host_path_kubelet,
+    host_path_tokens,
+    host_path_write,
     impersonate_group,
     impersonate_service_account,
     impersonate_user,
@@ -85,13 +124,23 @@ edges![
     member_of,
     mounted_token,
     new_pod,
+    new_pod_node,
+    node_authorizer,
+    node_identity,
     nodes_proxy,
     pod_create,
     pod_patch,
+    pod_secrets,
+    pods_of_node,
+    privileged_container,
     read_secrets,
+    runtime_socket,
     secret_mint,
     secrets_echo,
+    subject_edit,
     template_change,
     token_of_secret,
     token_request,
+    trace_host_process,
+    windows_host_process,
 ];

@@ -1,6 +1,6 @@
 use crate::build::{Link, World};
-use crate::condition::Atom;
 use crate::edge::{Rule, Versions, edge};
+use crate::host::field;
 use crate::node::Node;
 
 edge! {
@@ -17,30 +17,10 @@ edge! {
 }
 
 fn link(world: &World<'_>, link: &mut Link<'_>) {
-    for workload in world.workloads() {
-        let (pod, namespace) = (&workload.pod, &workload.metadata.namespace);
-        let account = world.snapshot.service_accounts.get(namespace, pod.service_account());
-        let mounted = pod
-            .automount_service_account_token
-            .or(account.and_then(|account| account.automount_service_account_token))
-            .unwrap_or(true);
-        let projected = pod.tokens.iter().any(|token| token.audience.is_empty());
-        if mounted || projected {
-            let object = workload.object_ref();
-            let setting = Atom::Field { object: object.clone(), pointer: pod_pointer(workload.kind) };
-            let account = Node::service_account(namespace, &pod.service_account().into());
-            link.by(&Node::Workload(object), account, [setting]);
-        }
+    for workload in world.workloads().filter(|workload| world.has_token(workload)) {
+        let setting = field(world.keeper(workload), "/automountServiceAccountToken");
+        let account = workload.pod.service_account().into();
+        let account = Node::service_account(&workload.metadata.namespace, &account);
+        link.by(&Node::Workload(workload.object_ref()), account, [setting]);
     }
-}
-
-/// JSON pointer to the setting that turns the token off.
-fn pod_pointer(kind: bailiwick_core::Kind) -> String {
-    use bailiwick_core::Kind;
-    let spec = match kind {
-        Kind::Pod => "/spec",
-        Kind::CronJob => "/spec/jobTemplate/spec/template/spec",
-        _ => "/spec/template/spec",
-    };
-    format!("{spec}/automountServiceAccountToken")
 }

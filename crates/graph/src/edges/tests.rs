@@ -157,3 +157,148 @@ fn dead_rights_lead_nowhere() {
         assert!(steps.next().is_none(), "{cluster}");
     }
 }
+
+#[test]
+fn bind_counts_in_the_namespace_of_the_binding() {
+    let roles = "ClusterRole deploy
+                   create on pods of ''
+                 ClusterRole all
+                   * on * of *
+                 ClusterRole b
+                   bind on clusterroles of rbac.authorization.k8s.io named deploy
+                 Role shop/c
+                   create on rolebindings of rbac.authorization.k8s.io
+                 ClusterRole cc
+                   create on clusterrolebindings,rolebindings of rbac.authorization.k8s.io
+                 ClusterRole any
+                   bind on clusterroles of rbac.authorization.k8s.io
+                 ClusterRole put
+                   create,update on clusterrolebindings of rbac.authorization.k8s.io named mine";
+    let bound = |bindings: &str, expected: &[&str]| {
+        check(
+            "bind",
+            "user eve",
+            &format!("{roles}\n{bindings}"),
+            expected,
+        );
+    };
+    bound(
+        "RoleBinding shop/b gives ClusterRole/b to user:eve
+           RoleBinding shop/c gives Role/c to user:eve",
+        &["the rights of ClusterRole deploy in namespace shop"],
+    );
+    bound(
+        "RoleBinding pay/b gives ClusterRole/b to user:eve
+           RoleBinding shop/c gives Role/c to user:eve",
+        &[],
+    );
+    bound(
+        "RoleBinding shop/b gives ClusterRole/b to user:eve
+           ClusterRoleBinding cc gives ClusterRole/cc to group:system:authenticated",
+        &["the rights of ClusterRole deploy in namespace shop"],
+    );
+    bound(
+        "ClusterRoleBinding b gives ClusterRole/b to user:eve
+           ClusterRoleBinding put gives ClusterRole/put to user:eve",
+        &["the rights of ClusterRole deploy in the cluster"],
+    );
+    bound(
+        "ClusterRoleBinding any gives ClusterRole/any to user:eve
+           ClusterRoleBinding cc gives ClusterRole/cc to user:eve",
+        &[
+            "full control of every namespace",
+            "the rights of ClusterRole all in the cluster",
+        ],
+    );
+    bound(
+        "RoleBinding shop/any gives ClusterRole/any to user:eve
+           RoleBinding shop/c gives Role/c to user:eve",
+        &["the rights of ClusterRole all in namespace shop"],
+    );
+}
+
+#[test]
+fn escalation_takes_a_role_that_one_has() {
+    let roles = "ClusterRole r
+                   escalate,update on clusterroles of rbac.authorization.k8s.io
+                 ClusterRoleBinding r gives ClusterRole/r to user:eve
+                 ClusterRole s
+                   escalate,update on clusterroles of rbac.authorization.k8s.io named basic
+                 ClusterRoleBinding s gives ClusterRole/s to user:sam
+                 ClusterRole t
+                   escalate,update on clusterroles of rbac.authorization.k8s.io named other
+                 RoleBinding shop/t gives ClusterRole/t to user:tim
+                 ClusterRole basic
+                   create on selfsubjectreviews of authentication.k8s.io
+                 ClusterRoleBinding basic gives ClusterRole/basic to group:system:authenticated";
+    check(
+        "escalate",
+        "user eve",
+        roles,
+        &["full control of the cluster"],
+    );
+    check(
+        "escalate",
+        "user sam",
+        roles,
+        &["full control of the cluster"],
+    );
+    check("escalate", "user tim", roles, &[]);
+}
+
+#[test]
+fn parts_flow_into_wholes_over_several_steps() {
+    let cluster = "ClusterRole part labels to=view
+                     get on pods of ''
+                   ClusterRole view labels to=edit aggregates to=view
+                   ClusterRole edit aggregates to=edit
+                   ClusterRole r
+                     escalate,patch on clusterroles of rbac.authorization.k8s.io named part
+                   ClusterRoleBinding r gives ClusterRole/r to user:eve
+                   RoleBinding shop/edit gives ClusterRole/edit to user:eve";
+    check(
+        "aggregate",
+        "user eve",
+        cluster,
+        &["full control of namespace shop"],
+    );
+    check("escalate", "user eve", cluster, &[]);
+}
+
+#[test]
+fn signers_are_named_exactly_or_by_domain() {
+    let legs = |names: &str| {
+        format!(
+            "ClusterRole r
+                     create on certificatesigningrequests of certificates.k8s.io
+                     update on certificatesigningrequests/approval of certificates.k8s.io
+                     approve on signers of certificates.k8s.io {names}
+                   ClusterRoleBinding r gives ClusterRole/r to user:eve"
+        )
+    };
+    let all = [
+        "every group of the cluster",
+        "every service account of the cluster",
+        "every user of the cluster",
+    ];
+    check("csr-approve", "user eve", &legs(""), &all);
+    check(
+        "csr-approve",
+        "user eve",
+        &legs("named kubernetes.io/kube-apiserver-client"),
+        &all,
+    );
+    check(
+        "csr-approve",
+        "user eve",
+        &legs("named kubernetes.io/*"),
+        &all,
+    );
+    check("csr-approve", "user eve", &legs("named */*"), &[]);
+    check(
+        "csr-approve",
+        "user eve",
+        &legs("named kubernetes.io/kubelet-serving"),
+        &[],
+    );
+}

@@ -1,0 +1,57 @@
+use std::collections::BTreeSet;
+
+use crate::build::{Link, World};
+use crate::edge::{Rule, Versions, edge};
+use crate::host::{Relation, link_each, relation};
+use crate::node::Node;
+
+edge! {
+    /// Read the tokens and Secrets of a node's pods from its disk.
+    ///
+    /// The kubelet keeps the volumes of all pods of a node below `/var/lib/kubelet/pods`: their service account tokens, and
+    /// the Secrets that they mount. A container that mounts that directory, or one above it, reads them as root; read-only
+    /// is enough. (A kubelet may keep them elsewhere; nothing in the API tells.)
+    "host-path-tokens", "read the tokens of the node's pods", effort 1, Versions::ALL, &[Rule::Objects(link)],
+    "Pod shop/web" => "the files of the pods on node n1", "path: /var/lib" => "path: /var/log",
+    "---
+     {apiVersion: v1, kind: Pod, metadata: {namespace: shop, name: web},
+      spec: {nodeName: n1, volumes: [{name: host, hostPath: {path: /var/lib}}],
+       containers: [{name: web, image: web, volumeMounts: [{name: host, mountPath: /host, readOnly: true}]}]}}"
+}
+
+const PODS: &str = "/var/lib/kubelet/pods";
+
+fn link(world: &World<'_>, link: &mut Link<'_>) {
+    let mut machines = BTreeSet::new();
+    let files = |machine: &bailiwick_core::Str| Node::PodFiles { machine: machine.clone() };
+    for workload in world.workloads() {
+        let mut paths = workload.pod.containers.iter().flat_map(|container| &container.host_paths);
+        if paths.any(|mount| relation(&mount.path, PODS) == Some(Relation::Above)) {
+            machines.insert(&workload.node_name);
+        }
+    }
+    let known = |node: &bailiwick_core::Str| !node.is_empty();
+    link_each(
+        world,
+        link,
+        |workload| known(&workload.node_name).then(|| files(&workload.node_name)),
+        |seen| {
+            let mut mounts = seen.host_paths().iter();
+            let mount = mounts.find(|mount| relation(&mount.path, PODS) == Some(Relation::Above))?;
+            Some(seen.by_mount(mount).unless(seen.not_root()))
+        },
+    );
+    for workload in world.workloads().filter(|workload| known(&workload.node_name)) {
+        if !machines.contains(&workload.node_name) {
+            continue;
+        }
+        let (from, namespace) = (files(&workload.node_name), &workload.metadata.namespace);
+        if world.has_token(workload) {
+            let account = workload.pod.service_account().into();
+            link.always(&from, Node::service_account(namespace, &account));
+        }
+        for name in world.secrets_of(workload, &workload.pod.secrets) {
+            link.always(&from, Node::Secret { namespace: namespace.clone(), name: name.clone() });
+        }
+    }
+}

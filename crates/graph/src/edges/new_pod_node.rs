@@ -1,0 +1,33 @@
+use crate::build::{Link, World};
+use crate::edge::{Rule, Versions, edge};
+use crate::node::{Area, Node};
+
+edge! {
+    /// Start a privileged pod on any node.
+    ///
+    /// Whoever starts pods chooses what they may do on their node, and which node that is: `nodeName` goes past the
+    /// scheduler, and a pod tolerates what it says it tolerates, so taints keep nothing off. What stands in the way is Pod
+    /// Security: a namespace with the label `pod-security.kubernetes.io/enforce` at `baseline` or `restricted` refuses pods
+    /// that are privileged, mount paths of the node or share its processes. It is on since Kubernetes 1.23.
+    ///
+    /// A level that Pod Security does not know counts as `restricted`. Defaults and exemptions of the API server's own
+    /// configuration, and other admission controllers, are not known.
+    "new-pod-node", "start a privileged pod", effort 1, Versions::ALL, &[Rule::Objects(link)],
+    "new pods of namespace shop" => "every node of the cluster", "enforce: privileged" => "enforce: baseline",
+    "---
+     {apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: {pod-security.kubernetes.io/enforce: privileged}}}"
+}
+
+fn link(world: &World<'_>, link: &mut Link<'_>) {
+    let machines = || Node::area(Area::Machines, &Default::default());
+    for namespace in &world.namespaces {
+        let pods = Node::area(Area::NewPods, namespace);
+        match world.pod_security(namespace) {
+            Ok(label) => link.by(&pods, machines(), [label]),
+            Err(label) => {
+                let why = "Pod Security refuses privileged pods in this namespace";
+                link.held_back(&pods, machines(), label, why);
+            }
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! Containers as seen from their node: what they may do, what holds them back, and which setting says so.
+
+mod path;
+
+use std::collections::BTreeSet;
+
+use bailiwick_core::{Kind, ObjectRef, Str, names};
+use bailiwick_model::{AppArmor, Container, HostPathMount, PodSpec, Security, Workload};
+
+pub(crate) use path::{Relation, relation};
+
+use crate::build::{Link, World};
+use crate::condition::Atom;
+use crate::node::Node;
+
+/// A container of a workload.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen<'w> {
+    world: &'w World<'w>,
+    pub(crate) workload: &'w Workload,
+    pub(crate) container: &'w Container,
+}
+
+/// Whether a container gets somewhere.
+pub(crate) enum Way {
+    /// It does, as long as all of these settings are there.
+    Open(Vec<Atom>),
+    /// It would, but for a setting.
+    HeldBack(Obstacle),
+}
+
+/// A setting that stands in the way, and what it does.
+pub(crate) type Obstacle = (Atom, &'static str);
+
+/// The first minor in which the API server keeps `hostUsers` unless told otherwise
+/// (upstream `pkg/features/kube_features.go`, `UserNamespacesSupport`).
+const OWN_USERS_SINCE: u16 = 33;
+
+/// The first minor in which pods and containers have an `appArmorProfile`.
+const APP_ARMOR_SINCE: u16 = 30;
+
+/// Links every workload to its node that has a container for which `way` finds a way there.
+pub(crate) fn to_node<'w>(
+    world: &'w World<'w>,
+    link: &mut Link<'_>,
+    way: impl Fn(&Seen<'w>) -> Option<Way>,
+) {
+    link_each(
+        world,
+        link,
+        |_| {
+            Some(Node::Machine {
+                name: Str::default(),
+            })
+        },
+        way,
+    );
+}
+
+/// Links every workload that has a container for which `way` finds a way to where `to` says.
+pub(crate) fn link_each<'w>(
+    world: &'w World<'w>,
+    link: &mut Link<'_>,
+    to: impl Fn(&'w Workload) -> Option<Node>,
+    way: impl Fn(&Seen<'w>) -> Option<Way>,
+) {
+    for workload in world.workloads() {
+        let mut ways = Vec::new();
+        let mut obstacle = None;
+        for container in &workload.pod.containers {
+            let seen = Seen {
+                world,
+                workload,
+                container,
+            };
+            match way(&seen).map(|way| way.while_it_runs(&seen)) {
+                Some(Way::Open(settings)) => ways.push(settings),
+                Some(Way::HeldBack(by)) => obstacle = Some(by),
+                None => {}
+            }
+        }
+        if ways.is_empty() && obstacle.is_none() {
+            continue;
+        }
+        let Some(to) = to(workload) else { continue };
+        let to = match to {
+            Node::Machine { .. } => Node::Machine {
+                name: workload.node_name.clone(),
+            },
+            to => to,
+        };
+        let from = Node::Workload(workload.object_ref());
+        if !ways.is_empty() {
+            link.by_any(&from, to, ways);
+        } else if let Some((by, why)) = obstacle {
+            link.held_back(&from, to, by, why);
+        }
+    }
+}
+
+/// Every node that there is or that something runs on.
+pub(crate) fn machines(world: &World<'_>) -> BTreeSet<Str> {
+    let known = world.snapshot.nodes.iter().map(|node| &node.metadata.name);
+    let used = world.workloads().map(|workload| &workload.node_name);
+    known
+        .chain(used)
+        .filter(|name| !name.is_empty())
+        .cloned()
+        .collect()
+}
+
+/// Whom the kubelet of a node is; `None` where the node is not known.
+pub(crate) fn node_user(node: &str) -> Option<Node> {
+    let name = format!("{}{node}", names::NODE_USER_PREFIX).into();
+    (!node.is_empty()).then_some(Node::User { name })
+}
+
+/// Whether a node is one of the control plane.
+pub(crate) fn is_control_plane(world: &World<'_>, node: &str) -> bool {
+    let node = world.snapshot.nodes.get("", node);
+    let has = |label: &&str| node.is_some_and(|node| node.metadata.label(label).is_some());
+    CONTROL_PLANE.iter().any(has)
+}
+
+/// The labels of nodes of the control plane; the second one until Kubernetes 1.24.
+const CONTROL_PLANE: [&str; 2] = [
+    "node-role.kubernetes.io/control-plane",
+    "node-role.kubernetes.io/master",
+];
+
+impl Way {
+    /// A way that rests on a further setting.
+    pub(crate) fn and(mut self, setting: Atom) -> Self {
+        if let Self::Open(settings) = &mut self {
+            settings.push(setting);
+        }
+        self
+    }
+
+    /// The way, unless something stands in it.
+    pub(crate) fn unless(self, obstacle: Option<Obstacle>) -> Self {
+        match (self, obstacle) {
+            (Self::Open(_), Some(obstacle)) => Self::HeldBack(obstacle),
+            (way, _) => way,
+        }
+    }
+
+    /// A container that has ended leads nowhere.
+    fn while_it_runs(self, seen: &Seen<'_>) -> Self {
+        let ended = "it ends before the other containers start";
+        let runs_on = seen.container.runs_on();
+        self.unless((!runs_on).then(|| (seen.field(""), ended)))
+    }
+}
+
+impl<'w> Seen<'w> {
+    fn pod(&self) -> &'w PodSpec {
+        &self.workload.pod
+    }
+
+    /// The container's own security context.
+    pub(crate) fn security(&self) -> &'w Security {
+        &self.container.security
+    }
+
+    /// The paths of the node that it mounts.
+    pub(crate) fn host_paths(&self) -> &'w [HostPathMount] {
+        &self.container.host_paths
+    }
+
+    /// A way that rests on settings of the container, as JSON pointers from it.
+    pub(crate) fn by(&self, pointers: &[&str]) -> Way {
+        Way::Open(pointers.iter().map(|pointer| self.field(pointer)).collect())
+    }
+
+    /// A way that rests on a mount of the container.
+    pub(crate) fn by_mount(&self, mount: &HostPathMount) -> Way {
+        self.by(&[&format!("/volumeMounts/{}", mount.position)])
+    }
+
+    /// A capability that the container asks for, by the field that does; privileged containers have all without it.
+    pub(crate) fn capability(&self, name: &str) -> Option<String> {
+        // Container runtimes look at neither case nor prefix.
+        let is = |own: &str, name: &str| {
+            let bare = own.get(4..).filter(|_| own.get(..4).is_some_and(is_prefix));
+            bare.unwrap_or(own).eq_ignore_ascii_case(name)
+        };
+        let asked = &self.security().capabilities;
+        let position = asked
+            .iter()
+            .position(|own| is(own, name) || is(own, "ALL"))?;
+        Some(format!("/securityContext/capabilities/add/{position}"))
+    }
+
+    /// The setting by which it sees the processes of the node.
+    pub(crate) fn host_processes(&self) -> Option<Atom> {
+        self.pod().host_pid.then(|| self.pod_field("/hostPID"))
+    }
+
+    /// Root of the container is nobody on the node.
+    pub(crate) fn own_users(&self) -> Option<Obstacle> {
+        let counts = self
+            .world
+            .minor()
+            .is_none_or(|minor| minor >= OWN_USERS_SINCE);
+        let own = self.pod().host_users == Some(false) && counts;
+        own.then(|| {
+            (
+                self.pod_field("/hostUsers"),
+                "root in the pod is an ordinary user of the node",
+            )
+        })
+    }
+
+    /// The container does not run as root.
+    pub(crate) fn not_root(&self) -> Option<Obstacle> {
+        let (own, pod) = (self.security(), &self.pod().security);
+        let why = "the container does not run as root";
+        let place = |own: bool, field: &str| match own {
+            true => self.field(field),
+            false => self.pod_field(field),
+        };
+        if own
+            .run_as_user
+            .or(pod.run_as_user)
+            .is_some_and(|user| user != 0)
+        {
+            return Some((
+                place(own.run_as_user.is_some(), "/securityContext/runAsUser"),
+                why,
+            ));
+        }
+        let refused = own.run_as_non_root.or(pod.run_as_non_root) == Some(true);
+        let field = "/securityContext/runAsNonRoot";
+        refused.then(|| (place(own.run_as_non_root.is_some(), field), why))
+    }
+
+    /// An AppArmor profile that somebody asked for. Without that nobody can tell: the container runtime puts its own
+    /// only on nodes that have AppArmor.
+    pub(crate) fn confined(&self) -> Option<Obstacle> {
+        let field_counts = self
+            .world
+            .minor()
+            .is_none_or(|minor| minor >= APP_ARMOR_SINCE);
+        let pod = self.pod().security.app_armor.filter(|_| field_counts);
+        let own = self.security().app_armor;
+        let confined = own.or(pod) == Some(AppArmor::Confined);
+        let pointer = "/securityContext/appArmorProfile";
+        let by = || {
+            if own.is_some() {
+                self.field(pointer)
+            } else {
+                self.pod_field(pointer)
+            }
+        };
+        confined.then(|| (by(), "its AppArmor profile refuses this"))
+    }
+
+    /// A setting of the container, as a JSON pointer from it.
+    pub(crate) fn field(&self, pointer: &str) -> Atom {
+        let same = |other: &Container| {
+            let own = self.container;
+            (other.list, other.position, &other.name) == (own.list, own.position, &own.name)
+        };
+        let keeper = self.world.keeper(self.workload);
+        let kept = keeper.pod.containers.iter().any(same);
+        let keeper = if kept { keeper } else { self.workload };
+        field(keeper, &format!("{}{pointer}", self.container.pointer()))
+    }
+
+    /// A setting of the pod, as a JSON pointer from its spec.
+    pub(crate) fn pod_field(&self, pointer: &str) -> Atom {
+        field(self.world.keeper(self.workload), pointer)
+    }
+}
+
+fn is_prefix(text: &str) -> bool {
+    text.eq_ignore_ascii_case("CAP_")
+}
+
+/// A setting, as a JSON pointer from the pod spec.
+pub(crate) fn field(keeper: &Workload, pointer: &str) -> Atom {
+    Atom::Field {
+        object: keeper.object_ref(),
+        pointer: format!("{}{pointer}", keeper.pod_pointer()),
+    }
+}
+
+impl<'a> World<'a> {
+    /// The object in which the settings of a pod are kept: the outermost of those that control it, or itself.
+    pub(crate) fn keeper(&self, workload: &'a Workload) -> &'a Workload {
+        let controller = |workload: &'a Workload| {
+            let (kind, name) = workload.metadata.controller.as_ref()?;
+            let kind: Kind = kind.parse().ok()?;
+            let store = self.snapshot.workloads.get(&kind)?;
+            store.get(&workload.metadata.namespace, name)
+        };
+        // Kubernetes nests three: CronJob, Job, Pod. More are a loop.
+        let chain = std::iter::successors(Some(workload), |workload| controller(workload));
+        chain.take(4).last().unwrap_or(workload)
+    }
+
+    /// Whether code in the pod, or root on its node, finds a token in it that the API server accepts.
+    pub(crate) fn has_token(&self, workload: &Workload) -> bool {
+        let (pod, namespace) = (&workload.pod, &workload.metadata.namespace);
+        let account = self
+            .snapshot
+            .service_accounts
+            .get(namespace, pod.service_account());
+        let mounted = pod
+            .automount_service_account_token
+            .or(account.and_then(|account| account.automount_service_account_token))
+            .unwrap_or(true);
+        mounted || pod.tokens.iter().any(|token| token.audience.is_empty())
+    }
+
+    /// Those of the Secrets named by a workload that are there.
+    pub(crate) fn secrets_of<'n>(
+        &self,
+        workload: &Workload,
+        names: &'n [Str],
+    ) -> impl Iterator<Item = &'n Str> {
+        let (secrets, namespace) = (&self.snapshot.secrets, &workload.metadata.namespace);
+        names
+            .iter()
+            .filter(move |name| secrets.get(namespace, name).is_some())
+    }
+
+    /// The label that makes Pod Security refuse pods that reach for their node in this namespace; `None` where it lets
+    /// them pass.
+    ///
+    /// A level that it does not know counts as `restricted` (upstream `k8s.io/pod-security-admission/api/helpers.go`).
+    pub(crate) fn pod_security(&self, namespace: &str) -> Result<Atom, Atom> {
+        let labels = self.snapshot.namespaces.get("", namespace);
+        let level = labels.and_then(|namespace| namespace.metadata.label(ENFORCE));
+        let atom = Atom::Field {
+            object: ObjectRef {
+                kind: Kind::Namespace,
+                namespace: Str::default(),
+                name: namespace.into(),
+            },
+            pointer: format!("/metadata/labels/{}", ENFORCE.replace('/', "~1")),
+        };
+        let counts = self.minor().is_none_or(|minor| minor >= POD_SECURITY_SINCE);
+        match level {
+            Some(level) if level != "privileged" && counts => Err(atom),
+            _ => Ok(atom),
+        }
+    }
+}
+
+/// The label that says which pods a namespace takes.
+const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
+
+/// The first minor in which Pod Security is on unless told otherwise.
+const POD_SECURITY_SINCE: u16 = 23;
