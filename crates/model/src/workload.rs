@@ -63,6 +63,9 @@ pub struct Container {
     pub position: u32,
     /// Its name.
     pub name: Str,
+    /// Whether it is one of `initContainers` that runs on beside the others; those without end before these start.
+    #[serde(skip_serializing_if = "is_false")]
+    pub sidecar: bool,
     /// Its own security context.
     #[serde(skip_serializing_if = "Security::is_default")]
     pub security: Security,
@@ -179,6 +182,11 @@ impl PodSpec {
 }
 
 impl Container {
+    /// Whether it runs as long as the pod does.
+    pub fn runs_on(&self) -> bool {
+        self.list != ContainerList::InitContainers || self.sidecar
+    }
+
     /// JSON pointer to the container, within the pod spec.
     pub fn pointer(&self) -> String {
         let list = match self.list {

@@ -330,8 +330,9 @@ fn what_is_kept() {
                 "capabilities":{"add":["SYS_PTRACE"],"drop":["ALL"]},"appArmorProfile":{"type":"Localhost","localhostProfile":"x"}},
                "volumeMounts":[{"name":"own","mountPath":"/a"},{"name":"logs","mountPath":"/b","subPath":"pods","readOnly":true},
                  {"name":"logs","mountPath":"/c","readOnly":true,"recursiveReadOnly":"Enabled"}]}],
+            "initContainers":[{"name":"proxy","restartPolicy":"Always","securityContext":{"runAsUser":0}}],
             "ephemeralContainers":[{"name":"debug"}]}}"#,
-        r#"{"kind":"Pod","metadata":{"name":"p","namespace":"default"},"pod":{"hostUsers":false,"security":{"runAsUser":1000,"hostProcess":false},"containers":[{"list":"containers","position":1,"name":"agent","security":{"privileged":true,"capabilities":["SYS_PTRACE"],"runAsNonRoot":false,"appArmor":"confined"},"hostPaths":[{"position":1,"path":"/var/log/pods","readOnly":true},{"position":2,"path":"/var/log/","readOnly":true,"recursive":true}]},{"list":"ephemeralContainers","position":0,"name":"debug","security":{"appArmor":"unconfined"}}]}}"#,
+        r#"{"kind":"Pod","metadata":{"name":"p","namespace":"default"},"pod":{"hostUsers":false,"security":{"runAsUser":1000,"hostProcess":false},"containers":[{"list":"containers","position":1,"name":"agent","security":{"privileged":true,"capabilities":["SYS_PTRACE"],"runAsNonRoot":false,"appArmor":"confined"},"hostPaths":[{"position":1,"path":"/var/log/pods","readOnly":true},{"position":2,"path":"/var/log/","readOnly":true,"recursive":true}]},{"list":"initContainers","position":0,"name":"proxy","sidecar":true,"security":{"runAsUser":0}},{"list":"ephemeralContainers","position":0,"name":"debug","security":{"appArmor":"unconfined"}}]}}"#,
     );
     check(
         r#"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"s","annotations":{"kubernetes.io/service-account.name":"a",

@@ -17,9 +17,11 @@ const CONTAINER: Shape = Shape {
             "the container runs as its image and its pod say",
         ),
         ("volumeMounts", ""),
+        ("restartPolicy", "the container ends before others start"),
         ("env", ""),
         ("envFrom", ""),
         // Not read, and close to one that is.
+        ("restartPolicyRules", ""),
         ("volumeDevices", ""),
     ],
 };
@@ -186,11 +188,14 @@ pub(super) fn container(
         host_paths.extend(host_path_mount(cx, mount, mounts, around));
         mounts += 1;
     });
+    let restarts = &*cx.text(node, "restartPolicy") == "Always";
+    let sidecar = restarts && list == ContainerList::InitContainers;
     let says_something = security != Security::default() || !host_paths.is_empty();
     says_something.then(|| Container {
         list,
         position,
         name,
+        sidecar,
         security,
         host_paths: host_paths.into(),
     })
