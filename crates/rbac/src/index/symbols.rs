@@ -74,7 +74,7 @@ impl Symbols {
             hasher: DefaultHashBuilder::default(),
         };
         for text in WELL_KNOWN {
-            symbols.intern(text);
+            symbols.add(text.into());
         }
         symbols
     }
@@ -91,29 +91,35 @@ impl Symbols {
 
     fn intern_with(&mut self, text: &str, own: impl FnOnce() -> Str) -> Symbol {
         let found = self.find(text);
-        if let Some(uses) = self.uses.get_mut(found.0 as usize) {
-            *uses += 1;
-            return found;
+        match self.uses.get_mut(found.0 as usize) {
+            Some(uses) => {
+                *uses += 1;
+                found
+            }
+            None => self.add(own()),
         }
+    }
+
+    fn add(&mut self, text: Str) -> Symbol {
         let symbol = self.free.pop().unwrap_or_else(|| {
             self.strings.push(Str::default());
             self.uses.push(0);
             Symbol(self.uses.len() as u32 - 1)
         });
-        if let (Some(string), Some(uses)) = (
-            self.strings.get_mut(symbol.0 as usize),
-            self.uses.get_mut(symbol.0 as usize),
-        ) {
-            (*string, *uses) = (own(), 1);
-        }
         let own = Text {
             start: self.texts.add(text.as_bytes()),
             len: text.len() as u32,
             symbol,
         };
-        let (hash, hasher, texts) = (self.hash(text), &self.hasher, &self.texts);
+        let (hash, hasher, texts) = (self.hash(&text), &self.hasher, &self.texts);
         self.by_text
             .insert_unique(hash, own, |other| hasher.hash_one(other.bytes(texts)));
+        if let (Some(string), Some(uses)) = (
+            self.strings.get_mut(symbol.0 as usize),
+            self.uses.get_mut(symbol.0 as usize),
+        ) {
+            (*string, *uses) = (text, 1);
+        }
         symbol
     }
 
@@ -140,6 +146,9 @@ impl Symbols {
 
     /// The symbol of `text`; [`Symbol::UNKNOWN`] where nobody uses it.
     pub(crate) fn find(&self, text: &str) -> Symbol {
+        if text.is_empty() {
+            return Symbol::EMPTY;
+        }
         self.by_text
             .find(self.hash(text), |own| {
                 own.bytes(&self.texts) == text.as_bytes()
