@@ -175,9 +175,6 @@ impl Node {
             Self::User { name } if name.starts_with(names::NODE_USER_PREFIX) => {
                 vec![names::NODES.into(), names::AUTHENTICATED.into()]
             }
-            Self::User { name } if name.starts_with(names::NODE_USER_PREFIX) => {
-                vec![names::NODES.into(), names::AUTHENTICATED.into()]
-            }
             Self::User { .. } | Self::UserName { .. } => vec![names::AUTHENTICATED.into()],
             Self::Group { name } => match &**name {
                 names::AUTHENTICATED | names::UNAUTHENTICATED => Vec::new(),
@@ -288,9 +285,7 @@ impl fmt::Display for Node {
             }
             Self::Workload(object) => write!(f, "{object}"),
             Self::Machine { name } if name.is_empty() => f.write_str("some node"),
-            Self::Machine { name } if name.is_empty() => f.write_str("some node"),
             Self::Machine { name } => write!(f, "node {name}"),
-            Self::PodFiles { machine } => write!(f, "the files of the pods on node {machine}"),
             Self::PodFiles { machine } => write!(f, "the files of the pods on node {machine}"),
             Self::Secret { namespace, name } => write!(f, "Secret {namespace}/{name}"),
             Self::Role { role, namespace } if namespace.is_empty() => {
