@@ -30,6 +30,8 @@ pub(crate) struct Edge {
     pub(crate) from: NodeId,
     pub(crate) to: NodeId,
     pub(crate) kind: &'static EdgeKind,
+    /// Position of the rule that it comes from in those of its kind.
+    pub(crate) rule: u8,
     pub(crate) condition: ConditionId,
 }
 
@@ -49,7 +51,7 @@ impl Graph {
         &mut self,
         from: NodeId,
         to: NodeId,
-        kind: &'static EdgeKind,
+        (kind, rule): (&'static EdgeKind, u8),
         condition: ConditionId,
     ) {
         if from == to {
@@ -60,6 +62,7 @@ impl Graph {
             from,
             to,
             kind,
+            rule,
             condition,
         });
         if let Some(list) = self.outgoing.get_mut(from.0 as usize) {
@@ -161,6 +164,7 @@ impl Graph {
             from: self.node(edge.from)?,
             to: self.node(edge.to)?,
             kind: edge.kind,
+            rule: edge.rule,
             evidence: self
                 .condition_of(edge)
                 .clauses
@@ -192,6 +196,8 @@ pub struct Step<'g> {
     pub to: &'g Node,
     /// How.
     pub kind: &'static EdgeKind,
+    /// Position of the rule that it comes from in those of its kind.
+    pub(crate) rule: u8,
     /// What it rests on: of each group one entry has to be there, with all of its atoms.
     pub evidence: Vec<Vec<Vec<&'g Atom>>>,
 }

@@ -7,11 +7,12 @@ use crate::node::Node;
 pub(crate) struct Link<'g> {
     graph: &'g mut Graph,
     kind: &'static EdgeKind,
+    rule: u8,
 }
 
 impl<'g> Link<'g> {
-    pub(crate) fn new(graph: &'g mut Graph, kind: &'static EdgeKind) -> Self {
-        Self { graph, kind }
+    pub(crate) fn new(graph: &'g mut Graph, kind: &'static EdgeKind, rule: u8) -> Self {
+        Self { graph, kind, rule }
     }
 
     /// An edge that is there as long as its condition holds.
@@ -19,7 +20,7 @@ impl<'g> Link<'g> {
         let from = self.graph.put(from.clone());
         let to = self.graph.put(to);
         let condition = self.graph.condition(condition);
-        self.graph.link(from, to, self.kind, condition);
+        self.graph.link(from, to, (self.kind, self.rule), condition);
     }
 
     /// An edge that is there as long as its condition holds and one of these settings is there.

@@ -38,7 +38,11 @@ impl Graph {
         let kinds = EDGES
             .iter()
             .filter(|kind| kind.versions.hold(world.minor()));
-        let rules = kinds.flat_map(|kind| kind.rules.iter().map(|rule| (*kind, rule)));
+        let rules = kinds.flat_map(|kind| {
+            (0..)
+                .zip(kind.rules)
+                .map(|(number, rule)| (*kind, number, rule))
+        });
         let mut builder = Builder {
             world: &world,
             rules: rules.collect(),
@@ -52,19 +56,22 @@ impl Graph {
     }
 }
 
+/// A kind of edge and one of its rules with its position there.
+type KindRule = (&'static EdgeKind, u8, &'static Rule);
+
 struct Builder<'w, 'a> {
     world: &'w World<'a>,
     /// The rules of all edges that work in this version.
-    rules: Vec<(&'static EdgeKind, &'static Rule)>,
+    rules: Vec<KindRule>,
     uses: HashMap<ObjectRef, Vec<Use<'a>>>,
     graph: Graph,
 }
 
 impl<'a> Builder<'_, 'a> {
     fn objects(&mut self) {
-        for (kind, rule) in &self.rules {
+        for (kind, number, rule) in &self.rules {
             if let Rule::Objects(link) = rule {
-                link(self.world, &mut Link::new(&mut self.graph, kind));
+                link(self.world, &mut Link::new(&mut self.graph, kind, *number));
             }
         }
     }
@@ -179,20 +186,24 @@ impl<'a> Builder<'_, 'a> {
             by_rule.entry(holding.rule).or_default().push(holding);
         }
         for (rule, holdings) in by_rule {
-            let Some((kind, Rule::Rights { legs, link })) = self.rules.get(rule) else {
+            let Some((kind, number, Rule::Rights { legs, link })) = self.rules.get(rule) else {
                 continue;
             };
             for held in Held::all(subject, legs.len(), &holdings) {
-                link(&held, self.world, &mut Link::new(&mut self.graph, kind));
+                link(
+                    &held,
+                    self.world,
+                    &mut Link::new(&mut self.graph, kind, *number),
+                );
             }
         }
     }
 }
 
 /// What the rules of a role are good for.
-fn uses<'a>(role: &'a Role, rules: &[(&'static EdgeKind, &'static Rule)]) -> Vec<Use<'a>> {
+fn uses<'a>(role: &'a Role, rules: &[KindRule]) -> Vec<Use<'a>> {
     let mut uses = Vec::new();
-    for (number, (_, rule)) in rules.iter().enumerate() {
+    for (number, (_, _, rule)) in rules.iter().enumerate() {
         let Rule::Rights { legs, .. } = rule else {
             continue;
         };

@@ -1,7 +1,12 @@
 //! What holds of every edge, and of several together.
 
-use super::testing::{check, check_with, graph, has};
-use crate::{EDGES, EdgeKind};
+use std::collections::BTreeMap;
+
+use bailiwick_rbac::Engine;
+
+use super::testing::{check, check_with, cluster, graph, has};
+use crate::edge::Rule;
+use crate::{EDGES, EdgeKind, Graph, Review};
 
 /// The newest minor in which an edge works.
 fn minor(kind: &EdgeKind) -> u16 {
@@ -301,4 +306,42 @@ fn signers_are_named_exactly_or_by_domain() {
         &legs("named kubernetes.io/kubelet-serving"),
         &[],
     );
+}
+
+#[test]
+fn reviews_are_allowed_with_the_word_and_refused_without_it() {
+    for kind in EDGES {
+        let example = &kind.example;
+        let snapshot = cluster(example.cluster, minor(kind));
+        let graph = Graph::new(&snapshot, BTreeMap::new());
+        let mut steps = graph.edges().filter(|step| {
+            step.kind.id == kind.id
+                && step.from.to_string() == example.from
+                && step.to.to_string() == example.to
+        });
+        let proof = steps.next().unwrap().proof(&snapshot);
+        let needs = kind
+            .rules
+            .iter()
+            .any(|rule| matches!(rule, Rule::Rights { .. }));
+        assert_eq!(!proof.is_empty(), needs, "{}", kind.id);
+        let allowed = |cluster| {
+            let engine = Engine::new(cluster);
+            let is_allowed = |review: &Review| {
+                let user = review.user.as_ref().unwrap();
+                engine.decide(user, &review.request).is_allowed()
+            };
+            proof.iter().all(is_allowed)
+        };
+        assert!(allowed(snapshot.clone()), "{}: {proof:#?}", kind.id);
+        let (word, instead) = example.safe;
+        let (rbac, _) = example
+            .cluster
+            .split_once("---")
+            .unwrap_or((example.cluster, ""));
+        if needs && rbac.contains(word) {
+            let safe = cluster(&example.cluster.replace(word, instead), minor(kind));
+            assert!(!allowed(safe), "{}: {proof:#?}", kind.id);
+        }
+    }
 }

@@ -36,7 +36,7 @@ fn graph(shape: &Shape) -> (Graph, Vec<NodeId>, Vec<AtomId>) {
         graph.link(
             nodes[usize::from(*from)],
             nodes[usize::from(*to)],
-            EDGES[0],
+            (EDGES[0], 0),
             condition,
         );
     }
