@@ -4,7 +4,7 @@ use bailiwick_core::{Kind, ObjectRef};
 use bailiwick_diag::Severity;
 
 /// Supporting facts of a finding that are listed; the rest is counted.
-const MOST: usize = 20;
+const MOST: usize = 10;
 
 /// At most [`MOST`] of the facts, and a line that counts the others.
 pub(crate) fn bounded(facts: impl ExactSizeIterator<Item = String>) -> Vec<String> {
@@ -146,8 +146,8 @@ mod tests {
         assert_eq!(few(&["a", "b", "c", "d"]), "a, b and 2 others");
         let many: Vec<String> = (0..50).map(|n| n.to_string()).collect();
         let shown = bounded(many.into_iter());
-        assert_eq!(shown.len(), 21);
-        assert_eq!(shown.last().unwrap(), "and 30 more");
+        assert_eq!(shown.len(), 11);
+        assert_eq!(shown.last().unwrap(), "and 40 more");
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub enum Detail {
 /// Findings of one id in a row from which on all but the first are shown on a line each.
 const MANY: usize = 4;
 /// Supporting facts shown with a finding; the rest is counted.
-const FACTS: usize = 12;
+const FACTS: usize = 16;
 
 /// The findings for a terminal: source lines with carets where the file is known, object and pointer otherwise, then
 /// what could not be read, and a line that counts.
