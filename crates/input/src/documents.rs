@@ -78,7 +78,7 @@ impl Documents for Taker<'_> {
             let finding = Finding::new(
                 "duplicate-key",
                 Severity::Medium,
-                format!("{}: a key is there twice in one mapping", self.name),
+                "a key is there twice in one mapping",
             )
             .at(Place::span(self.span(&duplicate.kept)).label("this one counts"))
             .at(Place::span(self.span(&duplicate.lost)).label("this one is lost"))
@@ -96,8 +96,7 @@ impl Documents for Taker<'_> {
 
     fn broken(&mut self, problem: &Problem, base: usize, _: Range<usize>) {
         let at = base + problem.at.start..base + problem.at.end;
-        let message = format!("{}: {}", self.name, problem.message);
-        let finding = Finding::new(problem.id, Severity::High, message)
+        let finding = Finding::new(problem.id, Severity::High, problem.message.clone())
             .at(Place::span(self.span(&at)))
             .help(problem.help)
             .losing_input();

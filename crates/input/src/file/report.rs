@@ -67,7 +67,7 @@ impl File<'_> {
                 (1, _) => "a document holds no Kubernetes object".into(),
                 (many, _) => format!("{many} documents hold no Kubernetes object"),
             };
-            let message = format!("{}: {what} and is left aside", self.name);
+            let message = format!("{what} and is left aside");
             let span = self.span(&(0..0), &(first..first), Quote::Nothing);
             let note = Finding::new("not-kubernetes", Severity::Info, message)
                 .at(Place::span(span).label("neither `kind` nor `apiVersion`"));
@@ -106,14 +106,14 @@ impl File<'_> {
             (problem.id, problem.help)
         };
         let message = format!(
-            "{}: the document at line {line} cannot be read: {}",
-            self.name, problem.message
+            "the document at line {line} cannot be read: {}",
+            problem.message
         );
         self.read.gaps.push(Gap {
             kinds: Vec::new(),
             except: Str::default(),
             namespace: Str::default(),
-            message: message.clone(),
+            message: format!("{}: {message}", self.name),
         });
         let finding = Finding::new(id, Severity::High, message)
             .at(Place::span(span))
@@ -207,7 +207,7 @@ impl File<'_> {
             let finding = Finding::new(
                 "duplicate-key",
                 Severity::Medium,
-                format!("{}: {key} is there twice in one mapping", self.name),
+                format!("{key} is there twice in one mapping"),
             )
             .at(place(&duplicate.kept, "this one counts"))
             .at(place(&duplicate.lost, "this one is lost"))
@@ -220,10 +220,7 @@ impl File<'_> {
     }
 
     pub(super) fn say_ignored(&mut self, at: usize) {
-        let message = format!(
-            "{}: kubectl does not read on from here to the next `---`",
-            self.name
-        );
+        let message = "kubectl does not read on from here to the next `---`";
         let finding = Finding::new("text-ignored", Severity::Medium, message)
             .at(Place::span(self.span(&(0..0), &(at..at), Quote::Nothing)))
             .help("separate documents with `---`");

@@ -110,7 +110,8 @@ fn what_cannot_be_read_is_told_and_the_rest_is_read() {
     for finding in &loaded.findings {
         assert!(finding.help.is_some(), "{finding:?}");
         assert!(
-            finding.message.contains(directory.path().to_str().unwrap()),
+            format!("{} {:?}", finding.message, finding.places)
+                .contains(directory.path().to_str().unwrap()),
             "{finding:?}"
         );
     }
