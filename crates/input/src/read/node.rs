@@ -12,10 +12,17 @@ pub(crate) fn is_merge(event: &Event<'_>) -> bool {
     match event {
         Event::Scalar(text, style, _, tag) if text == "<<" => match tag {
             None => *style == ScalarStyle::Plain,
+            Some(tag) if is_bare(tag) => true,
             Some(tag) => tag.suffix_in_namespace(CORE).as_deref() == Some("merge"),
         },
         _ => false,
     }
+}
+
+/// Whether a tag is a lone `!`. To go-yaml the scalar behind it counts as untagged, quoted or not (`parserc.go`), except
+/// that its text stays a text.
+fn is_bare(tag: &granit_parser::Tag) -> bool {
+    tag.handle().is_empty() && tag.suffix() == "!"
 }
 
 /// The text of a scalar key; `None` where it has no text or is no scalar.
