@@ -2,7 +2,7 @@ use bailiwick_core::{Decision, Effect, Reason, Request, UserInfo};
 
 use crate::engine::Engine;
 use crate::evidence::GrantRef;
-use crate::index::{BindingId, BindingSlot, Given, Index, SubjectKey, Wanted};
+use crate::index::{BindingSlot, Given, Index, SubjectKey, Wanted};
 use crate::problem::{Problem, node_problem};
 
 /// What RBAC says to one request, with its evidence, borrowed.
@@ -115,7 +115,7 @@ impl Engine {
                 let mut allowing = rules.allowing(&wanted, &index.symbols, || probe.rule());
                 if let Some(rule) = allowing.next() {
                     drop(allowing);
-                    verdict.outcome = self.granted(given.binding, rule, user);
+                    verdict.outcome = self.granted(*given, rule, user);
                     return verdict;
                 }
             }
@@ -126,10 +126,10 @@ impl Engine {
     }
 
     /// The subject that upstream names is the first of the binding that applies.
-    fn granted(&self, binding: BindingId, rule: u32, user: &UserInfo) -> Outcome<'_> {
-        let slot = self.index.binding(binding);
+    fn granted(&self, given: Given, rule: u32, user: &UserInfo) -> Outcome<'_> {
+        let slot = self.index.binding(given.binding);
         let subject = slot.map_or(0, |slot| first_applying(&self.index, slot, user));
-        GrantRef::new(self, binding, rule, subject).map_or(Outcome::NoOpinion, Outcome::Granted)
+        GrantRef::new(self, given, rule, subject).map_or(Outcome::NoOpinion, Outcome::Granted)
     }
 
     /// Every grant that allows the request, in the order of their bindings: each rule that matches, for each subject
@@ -138,16 +138,14 @@ impl Engine {
         let index = &self.index;
         let wanted = Wanted::new(request, &index.symbols);
         let mut grants = Vec::new();
-        for binding in self.bindings_of(user, request.namespace()) {
-            let Some(slot) = index.binding(binding) else {
-                continue;
-            };
-            let Some(rules) = index.rules(slot.role) else {
+        for given in self.bindings_of(user, request.namespace()) {
+            let (Some(slot), Some(rules)) = (index.binding(given.binding), index.rules(given.role))
+            else {
                 continue;
             };
             for rule in rules.allowing(&wanted, &index.symbols, || {}) {
                 let subjects = applying(index, slot, user);
-                grants.extend(subjects.filter_map(|s| GrantRef::new(self, binding, rule, s)));
+                grants.extend(subjects.filter_map(|s| GrantRef::new(self, given, rule, s)));
             }
         }
         grants
@@ -155,34 +153,30 @@ impl Engine {
 
     /// The bindings that apply to a user in a namespace, each once, in order: the cluster-wide ones, then those of
     /// the namespace.
-    pub(crate) fn bindings_of(&self, user: &UserInfo, namespace: &str) -> Vec<BindingId> {
+    pub(crate) fn bindings_of(&self, user: &UserInfo, namespace: &str) -> Vec<Given> {
         let index = &self.index;
         let namespace = index.symbols.find(namespace);
-        let mut bindings: Vec<BindingId> = subject_keys(index, user)
+        let mut bindings: Vec<Given> = subject_keys(index, user)
             .flat_map(|subject| index.lists(subject, namespace))
             .flatten()
-            .map(|given| given.binding)
+            .copied()
             .collect();
-        bindings.sort_unstable_by(|&a, &b| index.order(a, b));
+        bindings.sort_unstable_by(|a, b| index.order(a.binding, b.binding));
         bindings.dedup();
         bindings
     }
 
     /// A binding that applies to the user, with the subject that upstream names.
-    pub(crate) fn first_subject(
-        &self,
-        binding: BindingId,
-        user: &UserInfo,
-    ) -> Option<GrantRef<'_>> {
-        let slot = self.index.binding(binding)?;
-        GrantRef::new(self, binding, 0, first_applying(&self.index, slot, user))
+    pub(crate) fn first_subject(&self, given: Given, user: &UserInfo) -> Option<GrantRef<'_>> {
+        let slot = self.index.binding(given.binding)?;
+        GrantRef::new(self, given, 0, first_applying(&self.index, slot, user))
     }
 
     /// What keeps the answers about a user in a namespace from being the whole truth.
     pub fn problems<'a>(&'a self, user: &'a UserInfo, namespace: &str) -> Vec<Problem<'a>> {
         self.bindings_of(user, namespace)
             .into_iter()
-            .filter_map(|binding| self.role_problem(self.index.binding(binding)?))
+            .filter_map(|given| self.role_problem(self.index.binding(given.binding)?))
             .chain(self.gap_problems(namespace, false))
             .chain(node_problem(user))
             .collect()

@@ -2,7 +2,7 @@ use bailiwick_core::{Grant, Kind, ObjectRef, Subject};
 use bailiwick_model::{Binding, BindingSubject, PolicyRule, Role};
 
 use crate::engine::Engine;
-use crate::index::{BindingId, BindingSlot, RoleSlot};
+use crate::index::{BindingSlot, Given, RoleSlot};
 
 /// Why RBAC allows something: a rule of a role that a binding gives to a subject. Borrowed from the engine; costs
 /// nothing to make and copy.
@@ -16,18 +16,12 @@ pub struct GrantRef<'a> {
 }
 
 impl<'a> GrantRef<'a> {
-    pub(crate) fn new(
-        engine: &'a Engine,
-        binding: BindingId,
-        rule: u32,
-        subject: u32,
-    ) -> Option<Self> {
-        let binding = engine.index.binding(binding)?;
-        let role = engine.index.role(binding.role)?;
+    /// The role comes with the binding, so that the two are read at the same time.
+    pub(crate) fn new(engine: &'a Engine, given: Given, rule: u32, subject: u32) -> Option<Self> {
         Some(Self {
             engine,
-            binding,
-            role,
+            binding: engine.index.binding(given.binding)?,
+            role: engine.index.role(given.role)?,
             rule,
             subject,
         })

@@ -36,8 +36,8 @@ impl Engine {
     /// as one on nodes in a RoleBinding, are among them: escalation checks count them.
     pub fn rules_for<'a>(&'a self, user: &'a UserInfo, namespace: &str) -> ResolvedRules<'a> {
         let mut resolved = ResolvedRules::default();
-        for id in self.bindings_of(user, namespace) {
-            let Some(grant) = self.first_subject(id, user) else {
+        for given in self.bindings_of(user, namespace) {
+            let Some(grant) = self.first_subject(given, user) else {
                 continue;
             };
             let (Some(binding), Some(subject)) = (grant.binding(), grant.binding_subject()) else {

@@ -4,7 +4,7 @@ use bailiwick_core::{Request, Subject, names};
 
 use crate::engine::Engine;
 use crate::evidence::GrantRef;
-use crate::index::{BindingId, RoleSlot, SubjectKey, Symbol, Wanted};
+use crate::index::{BindingId, Given, RoleSlot, SubjectKey, Symbol, Wanted};
 use crate::problem::Problem;
 
 /// Groups by user name: what an identity provider knows and RBAC does not.
@@ -216,8 +216,13 @@ impl<'a> Who<'a> {
     /// Every grant.
     pub fn grants(&self) -> impl Iterator<Item = GrantRef<'a>> {
         let engine = self.engine;
-        self.grants
-            .iter()
-            .filter_map(move |raw| GrantRef::new(engine, raw.binding, raw.rule, raw.position))
+        self.grants.iter().filter_map(move |raw| {
+            let role = engine.index.binding(raw.binding)?.role;
+            let given = Given {
+                binding: raw.binding,
+                role,
+            };
+            GrantRef::new(engine, given, raw.rule, raw.position)
+        })
     }
 }
