@@ -3,6 +3,7 @@ use std::ops::Range;
 use bailiwick_diag::{Finding, Place, Position, Severity, Span};
 use bailiwick_model::Value;
 
+use crate::limits::MAX_UNTYPED_BYTES;
 use crate::read::{Documents, Items, Lines, Problem, Root, Syntax, read_documents, to_utf8};
 
 /// A document of a file that holds no cluster objects, such as a list of access reviews.
@@ -25,6 +26,7 @@ pub fn documents(name: &str, bytes: Vec<u8>) -> (Vec<Document>, Vec<Finding>) {
         text: &text,
         lines: Lines::of(&text),
         items: None,
+        bytes: 0,
         documents: Vec::new(),
         findings: Vec::new(),
     };
@@ -37,6 +39,8 @@ struct Taker<'a> {
     text: &'a [u8],
     lines: Lines,
     items: Option<Vec<Value>>,
+    /// Bytes of all items so far.
+    bytes: usize,
     documents: Vec<Document>,
     findings: Vec<Finding>,
 }
@@ -46,8 +50,10 @@ impl Items for Taker<'_> {
         self.items = Some(Vec::new());
     }
 
-    fn item(&mut self, value: Value, _: Range<usize>) {
+    fn item(&mut self, value: Value, range: Range<usize>) -> bool {
+        self.bytes += range.len();
         self.items.get_or_insert_default().push(value);
+        self.bytes <= MAX_UNTYPED_BYTES
     }
 }
 

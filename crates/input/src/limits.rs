@@ -10,6 +10,9 @@ pub(crate) const MAX_DOCUMENTS: usize = 2_000_000;
 /// object, so lists have no bound of their own.
 pub(crate) const MAX_NODES: u64 = 10_000_000;
 
+/// Most bytes of items of a list that leave it to the list what they are.
+pub(crate) const MAX_UNTYPED_BYTES: usize = 128 << 20;
+
 /// Most files of a directory or an archive.
 pub(crate) const MAX_FILES: usize = 200_000;
 

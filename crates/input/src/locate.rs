@@ -186,10 +186,11 @@ impl<'s> Locator<'s> {
 struct Changed;
 
 fn open(path: &str) -> io::Result<Option<Opened>> {
-    let mut file = File::open(path)?;
-    if !file.metadata()?.is_file() {
+    // Opening a pipe would wait for ever.
+    if !std::fs::metadata(path)?.is_file() {
         return Ok(None);
     }
+    let mut file = File::open(path)?;
     let mut head = [0; 2];
     let length = file.read(&mut head)?;
     file.rewind()?;

@@ -81,16 +81,14 @@ struct File<'a> {
 
 impl Items for File<'_> {
     fn begin(&mut self) {
-        self.staged = Staged {
-            is_list: true,
-            items: Vec::new(),
-        };
+        self.staged = Staged::default();
+        self.staged.is_list = true;
     }
 
-    fn item(&mut self, value: Value, range: Range<usize>) {
+    fn item(&mut self, value: Value, range: Range<usize>) -> bool {
         let content = Content::of(value, self.namespace, self.names);
         let range = self.base + range.start..self.base + range.end;
-        self.staged.items.push(Item { range, content });
+        self.staged.push(Item { range, content })
     }
 }
 

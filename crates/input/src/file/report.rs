@@ -189,11 +189,10 @@ impl File<'_> {
             .get("kind")
             .and_then(Value::as_str)
             .and_then(|kind| kind.parse::<Kind>().ok());
-        for duplicate in duplicates {
-            let item = staged
-                .items
-                .iter()
-                .find(|item| item.range.contains(&duplicate.kept.start));
+        let room = MAX_FINDINGS.saturating_sub(self.read.findings.len());
+        self.unspoken += duplicates.len().saturating_sub(room);
+        for duplicate in duplicates.iter().take(room) {
+            let item = staged.item_at(duplicate.kept.start);
             let kind = item.map_or(root_kind, Item::kind);
             let object = item.map_or(range, |item| &item.range);
             let quote = quote_for(kind);

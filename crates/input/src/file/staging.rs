@@ -1,5 +1,6 @@
 use std::ops::Range;
 
+use crate::limits::MAX_UNTYPED_BYTES;
 use bailiwick_core::Kind;
 use bailiwick_model::{Decoded, DecodedKind, Interner, Value, decode_in};
 
@@ -9,8 +10,30 @@ use bailiwick_model::{Decoded, DecodedKind, Interner, Value, decode_in};
 pub(super) struct Staged {
     /// Whether the document has a list `items`.
     pub(super) is_list: bool,
-    /// Its items.
+    /// Its items, in the order of the text.
     pub(super) items: Vec<Item>,
+    /// Bytes of the items that are held as plain values.
+    untyped: usize,
+}
+
+impl Staged {
+    /// Takes an item; `false` where too much is held.
+    pub(super) fn push(&mut self, item: Item) -> bool {
+        if !matches!(item.content, Content::Decoded(_)) {
+            self.untyped += item.range.len();
+        }
+        self.items.push(item);
+        self.untyped <= MAX_UNTYPED_BYTES
+    }
+
+    /// The item around a byte of the file.
+    pub(super) fn item_at(&self, offset: usize) -> Option<&Item> {
+        let behind = self
+            .items
+            .partition_point(|item| item.range.start <= offset);
+        let item = self.items.get(behind.checked_sub(1)?)?;
+        item.range.contains(&offset).then_some(item)
+    }
 }
 
 /// An item of a list.

@@ -8,17 +8,42 @@ use super::problem::Duplicate;
 /// From this many keys on an index is kept.
 const INDEXED: usize = 24;
 
+/// Where a key stands.
+#[derive(Clone)]
+enum Key {
+    /// In the mapping itself.
+    Own(Range<usize>),
+    /// In another mapping, which the merge key here brings in.
+    Merged(Range<usize>),
+}
+
 /// A mapping under construction, in which a later key replaces an earlier equal one.
 #[derive(Default)]
 pub(super) struct Entries {
     entries: Vec<(String, Value)>,
-    keys: Vec<Range<usize>>,
+    keys: Vec<Key>,
     index: HashMap<String, usize>,
 }
 
 impl Entries {
-    /// Sets `key`, which stands at `at`. Tells of the earlier equal key.
+    /// Sets `key`, which stands at `at`. Tells of the earlier equal key, unless that came from a merge key: to be
+    /// replaced is what those are for.
     pub(super) fn set(&mut self, key: String, value: Value, at: Range<usize>) -> Option<Duplicate> {
+        self.put(key, value, Key::Own(at))
+    }
+
+    /// Sets `key`, which the merge key at `at` brings in. Tells of the earlier equal key of the mapping itself, which
+    /// most people take for the one that counts.
+    pub(super) fn merge(
+        &mut self,
+        key: String,
+        value: Value,
+        at: Range<usize>,
+    ) -> Option<Duplicate> {
+        self.put(key, value, Key::Merged(at))
+    }
+
+    fn put(&mut self, key: String, value: Value, at: Key) -> Option<Duplicate> {
         let position = match self.entries.len() {
             0..INDEXED => self.entries.iter().position(|(known, _)| *known == key),
             _ => {
@@ -33,12 +58,11 @@ impl Entries {
         match known {
             Some((entry, place)) => {
                 entry.1 = value;
-                let lost = std::mem::replace(place, at.clone());
-                Some(Duplicate {
-                    key,
-                    lost,
-                    kept: at,
-                })
+                let (Key::Own(kept) | Key::Merged(kept)) = at.clone();
+                match std::mem::replace(place, at) {
+                    Key::Own(lost) => Some(Duplicate { key, lost, kept }),
+                    Key::Merged(_) => None,
+                }
             }
             None => {
                 self.entries.push((key, value));

@@ -5,7 +5,7 @@ use bailiwick_model::{MAX_DEPTH, Map, Value};
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::problem::Problem;
+use super::problem::{Problem, untyped};
 use super::scalar::number;
 use super::{Items, Root};
 use crate::limits::MAX_NODES;
@@ -186,7 +186,13 @@ impl<'de> Visitor<'de> for List<'_, '_> {
             self.state.nodes.set(0);
             let mut reader = serde_json::Deserializer::from_str(raw);
             match Seed::new(self.state).deserialize(&mut reader) {
-                Ok(value) => self.items.item(value, start..start + raw.len()),
+                Ok(value) => {
+                    let range = start..start + raw.len();
+                    if !self.items.item(value, range.clone()) {
+                        *self.problem = Some(untyped(range));
+                        return Err(A::Error::custom("no more items can be held"));
+                    }
+                }
                 Err(error) => {
                     *self.problem = Some(problem(&error, raw.as_bytes(), start));
                     return Err(A::Error::custom("an item of the list cannot be read"));

@@ -29,8 +29,8 @@ pub(crate) trait Items {
     /// not to count.
     fn begin(&mut self);
 
-    /// The next item and where it stands in the document.
-    fn item(&mut self, value: Value, range: Range<usize>);
+    /// The next item and where it stands in the document; `false` where no more can be taken.
+    fn item(&mut self, value: Value, range: Range<usize>) -> bool;
 }
 
 /// A document, without the items that went to [`Items`].

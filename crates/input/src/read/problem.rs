@@ -1,6 +1,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use crate::limits::MAX_UNTYPED_BYTES;
+
 /// Why a document cannot be read. Messages name no contents: they may be secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
@@ -28,6 +30,19 @@ impl Problem {
             at,
         }
     }
+}
+
+/// A list with too many items that do not say what they are: they have to be held until the list has said it.
+pub(super) fn untyped(at: Range<usize>) -> Problem {
+    Problem::new(
+        "document-too-large",
+        format!(
+            "items without a kind take more than {} MiB",
+            MAX_UNTYPED_BYTES >> 20
+        ),
+        "write `kind` and `apiVersion` into each item",
+        at,
+    )
 }
 
 /// A key that is there twice in one mapping. kubectl takes the later value and says nothing.

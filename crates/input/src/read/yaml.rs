@@ -6,7 +6,7 @@ use granit_parser::{Event, Parser, ScanError, Span, StrInput};
 
 use super::entries::Entries;
 use super::node::{is_merge, scalar, scalar_problem};
-use super::problem::{Duplicate, Problem};
+use super::problem::{Duplicate, Problem, untyped};
 use super::scalar::ScalarError;
 use super::{Items, Root, refuse};
 use crate::limits::MAX_NODES;
@@ -44,6 +44,8 @@ struct Reader<'t, 'i> {
     /// Values that upstream would have decoded so far, aliases expanded, and how many of them came from aliases.
     decoded: u64,
     expanded: u64,
+    /// Values that are held because an alias may ask for them.
+    anchored: u64,
     /// [`Reader::decoded`] when the object that is being built began.
     object_began: u64,
 }
@@ -77,6 +79,7 @@ impl<'t, 'i> Reader<'t, 'i> {
             last: 0,
             decoded: 1,
             expanded: 0,
+            anchored: 0,
             object_began: 0,
         }
     }
@@ -219,9 +222,14 @@ impl<'t, 'i> Reader<'t, 'i> {
             _ => return Err(unexpected(&at)),
         };
         if anchor != 0 {
+            let nodes = self.decoded - before;
+            self.anchored = self.anchored.saturating_add(nodes);
+            if self.anchored > MAX_NODES {
+                return Err(too_large(&at, "anchors stand for more than", MAX_NODES));
+            }
             let anchored = Anchored {
                 value: value.clone(),
-                nodes: self.decoded - before,
+                nodes,
             };
             self.anchors.insert(anchor, anchored);
         }
@@ -293,7 +301,10 @@ impl<'t, 'i> Reader<'t, 'i> {
             self.object_began = self.decoded;
             let start = node.1.start;
             let value = self.node(node, 1)?;
-            self.items.item(value, start..self.last.max(start));
+            let range = start..self.last.max(start);
+            if !self.items.item(value, range.clone()) {
+                return Err(untyped(range));
+            }
         }
     }
 
@@ -357,8 +368,8 @@ impl<'t, 'i> Reader<'t, 'i> {
                 ));
             };
             for (key, value) in map {
-                // Not reported: overriding is what merge keys are for.
-                entries.set(key, value, at.clone());
+                self.duplicates
+                    .extend(entries.merge(key, value, at.clone()));
             }
         }
         Ok(())
@@ -402,12 +413,7 @@ impl<'t, 'i> Reader<'t, 'i> {
             }
         }
         if self.decoded - self.object_began > MAX_NODES {
-            return Err(Problem::new(
-                "document-too-large",
-                format!("one object holds more than {MAX_NODES} values"),
-                "split the document",
-                at.clone(),
-            ));
+            return Err(too_large(at, "one object holds more than", MAX_NODES));
         }
         Ok(())
     }
@@ -421,6 +427,15 @@ fn allowed_ratio(decoded: u64) -> f64 {
         4_000_000.. => 0.10,
         decoded => 0.99 - 0.89 * ((decoded - 400_000) as f64 / 3_600_000.0),
     }
+}
+
+fn too_large(at: &Range<usize>, what: &str, values: u64) -> Problem {
+    Problem::new(
+        "document-too-large",
+        format!("{what} {values} values"),
+        "split the document",
+        at.clone(),
+    )
 }
 
 fn too_deep(at: &Range<usize>) -> Problem {

@@ -134,6 +134,28 @@ fn duplicate_keys_are_told_at_both_places() {
 }
 
 #[test]
+fn merge_keys_are_replaced_in_silence_and_replace_with_a_warning() {
+    let account = "apiVersion: v1\nkind: ServiceAccount\n";
+    let check = |metadata: &str, expected: &[&str]| {
+        let loaded = read_text(
+            "a.yaml",
+            &format!("x: &m {{name: merged, namespace: n}}\n{account}{metadata}"),
+        );
+        let found: Vec<_> = ids(&loaded)
+            .into_iter()
+            .filter(|id| *id == "duplicate-key")
+            .collect();
+        assert_eq!(found, expected, "{metadata}");
+        objects(&loaded)
+    };
+    let objects = check("metadata:\n  <<: *m\n  name: own\n", &[]);
+    assert_eq!(objects, ["ServiceAccount n/own"]);
+    // kubectl goes by the order in the text: the merge key wins here.
+    let objects = check("metadata:\n  name: own\n  <<: *m\n", &["duplicate-key"]);
+    assert_eq!(objects, ["ServiceAccount n/merged"]);
+}
+
+#[test]
 fn duplicate_objects_are_told_at_both_places_and_the_last_stands() {
     let other = ROLE.replace("[get]", "[list]");
     let directory = directory(&[("a.yaml", ROLE.as_bytes()), ("b.yaml", other.as_bytes())]);
