@@ -63,6 +63,13 @@ pub enum Node {
         /// The namespace; empty is the whole cluster.
         namespace: Str,
     },
+    /// Somebody without credentials.
+    Outside,
+    /// An identity at a cloud provider.
+    Cloud {
+        /// Its name there.
+        name: Str,
+    },
     /// Full control of the cluster: everything is allowed, or nothing stands in the way of making it so.
     Cluster,
 }
@@ -87,6 +94,16 @@ pub enum Area {
     Groups,
     /// Full control of a namespace.
     Namespace,
+    /// Connections to any port of any pod, its loopback included.
+    Ports,
+    /// What containers and nodes have logged.
+    Logs,
+    /// What others send to the API server.
+    Requests,
+    /// What others send to each other.
+    Traffic,
+    /// Certificates in the name of any pod and its service account.
+    Certificates,
 }
 
 impl Node {
@@ -270,6 +287,11 @@ impl Area {
             Self::Users => "every user",
             Self::Groups => "every group",
             Self::Namespace => "full control",
+            Self::Ports => "every port",
+            Self::Logs => "every log",
+            Self::Requests => "every request",
+            Self::Traffic => "every connection",
+            Self::Certificates => "every certificate",
         }
     }
 }
@@ -304,6 +326,8 @@ impl fmt::Display for Node {
             Self::Area { area, namespace } => {
                 write!(f, "{} of namespace {namespace}", area.words())
             }
+            Self::Outside => f.write_str("anybody"),
+            Self::Cloud { name } => write!(f, "cloud identity {name}"),
             Self::Cluster => f.write_str("full control of the cluster"),
         }
     }

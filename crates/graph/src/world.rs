@@ -161,12 +161,14 @@ impl<'a> World<'a> {
             Some(name) => store.get(namespace, name).is_some(),
             None => store.in_namespace(namespace).next().is_some(),
         });
-        is_there
-            || self
-                .snapshot
-                .gaps_touching(&[kind], namespace)
-                .next()
-                .is_some()
+        is_there || self.is_hidden(kind, namespace)
+    }
+
+    /// Whether objects of this kind may be there that could not be read.
+    pub(crate) fn is_hidden(&self, kind: Kind, namespace: &str) -> bool {
+        let kinds = [kind];
+        let mut gaps = self.snapshot.gaps_touching(&kinds, namespace);
+        gaps.next().is_some()
     }
 
     /// The bindings that name this node.

@@ -105,5 +105,9 @@ fn is_allowed(admin: &Identity, review: &Review) -> bool {
     let reply = admin.post(path, &body).unwrap();
     assert_eq!(reply.status, 201, "{body}\n{}", reply.body);
     let answer = reply.json().unwrap();
-    answer.pointer("/status/allowed").unwrap().as_bool().unwrap()
+    answer
+        .pointer("/status/allowed")
+        .unwrap()
+        .as_bool()
+        .unwrap()
 }

@@ -323,7 +323,16 @@ fn etcd_flags(client: &str, peer: &str) -> Vec<String> {
 }
 
 fn controller_manager_flags(pki: &Pki, identity: &Identity) -> Vec<String> {
+    let authority = pki.authority();
     vec![
+        flag(
+            "cluster-signing-cert-file",
+            &authority.certificate.display().to_string(),
+        ),
+        flag(
+            "cluster-signing-key-file",
+            &authority.key.display().to_string(),
+        ),
         flag("kubeconfig", &identity.kubeconfig().display().to_string()),
         flag("use-service-account-credentials", "true"),
         flag(

@@ -39,11 +39,13 @@ impl Pki {
             KeyUsagePurpose::DigitalSignature,
         ];
         let certificate = params.self_signed(&key)?;
+        let key_pem = key.serialize_pem();
         let pki = Self {
             dir,
             issuer: Issuer::new(params, key),
         };
         pki.write("ca.crt", &certificate.pem())?;
+        pki.write("ca.key", &key_pem)?;
 
         let names = ["127.0.0.1", "localhost", "kubernetes.default.svc"].map(str::to_owned);
         let mut server = CertificateParams::new(names)?;
@@ -87,6 +89,11 @@ impl Pki {
 
     pub(super) fn ca(&self) -> PathBuf {
         self.dir.join("ca.crt")
+    }
+
+    /// The authority itself, with which the controller-manager signs certificate requests.
+    pub(super) fn authority(&self) -> KeyFiles {
+        self.pair("ca.crt", "ca.key")
     }
 
     pub(super) fn server(&self) -> KeyFiles {

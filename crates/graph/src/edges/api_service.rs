@@ -1,0 +1,29 @@
+use crate::build::{Held, Link, On, World};
+use crate::edge::{Leg, Rule, Versions, edge};
+use crate::node::{Area, Node};
+use crate::right::Right;
+
+edge! {
+    /// Answer requests in place of the API server.
+    ///
+    /// An APIService sends all requests for a version of an API group to a Service of the cluster. Whoever creates or changes one
+    /// sees what others send there and answers what he likes, as for metrics by which workloads are scaled. Groups that the API server
+    /// serves itself are put back by it.
+    "api-service", "serve an API group oneself", effort 3, Versions::ALL,
+    &[Rule::Rights { legs: LEGS, link }],
+    "user eve" => "every request of the cluster", "create" => "delete",
+    "ClusterRole r
+       create on apiservices of apiregistration.k8s.io
+     ClusterRoleBinding r gives ClusterRole/r to user:eve"
+}
+
+static LEGS: &[Leg] = &[&[Right::cluster(
+    "apiregistration.k8s.io",
+    "apiservices",
+    &["create", "patch", "update"],
+)]];
+
+fn link(held: &Held<'_>, _: &World<'_>, link: &mut Link<'_>) {
+    let to = Node::area(Area::Requests, &held.scope);
+    link.edge(held.subject, to, held.condition_on(&[On::Any]));
+}

@@ -1,0 +1,51 @@
+use bailiwick_core::Kind;
+
+use crate::build::{Held, Link, On, World};
+use crate::edge::{Leg, Rule, Versions, edge};
+use crate::node::Node;
+use crate::right::Right;
+
+edge! {
+    /// Create the service account that a binding names in vain.
+    ///
+    /// Bindings outlive what they name, and may come before it. Where the service account of a binding does not exist, whoever may
+    /// create service accounts in that namespace, and then tokens of them or pods that run as them, has what the binding gives.
+    /// Closed by deleting the subject from the binding.
+    "dangling-account", "create a service account that is bound already", effort 1, Versions::ALL,
+    &[Rule::Rights { legs: LEGS, link }],
+    "user eve" => "service account shop/gone", "create on serviceaccounts" => "get on serviceaccounts",
+    "Role shop/r
+       create on serviceaccounts of ''
+       create on pods of ''
+     RoleBinding shop/r gives Role/r to user:eve
+     ClusterRole admin
+       * on * of *
+     ClusterRoleBinding admin gives ClusterRole/admin to sa:shop/gone"
+}
+
+const CREATE: &[&str] = &["create"];
+
+static LEGS: &[Leg] = &[
+    &[Right::new("", "serviceaccounts", CREATE)],
+    &[
+        Right::new("", "serviceaccounts/token", CREATE),
+        Right::new("", "pods", CREATE),
+        Right::new("apps", "deployments", CREATE),
+        Right::new("apps", "daemonsets", CREATE),
+        Right::new("apps", "statefulsets", CREATE),
+        Right::new("batch", "jobs", CREATE),
+        Right::new("batch", "cronjobs", CREATE),
+    ],
+];
+
+fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    for subject in world.subjects() {
+        let Node::ServiceAccount { namespace, name } = subject else { continue };
+        let inside = held.scope.is_empty() || *namespace == held.scope;
+        let exists = !world.namespaces_with_account(namespace, name).is_empty();
+        let on = [On::Name(name)];
+        if inside && !exists && held.is_on(&on) && !world.is_hidden(Kind::ServiceAccount, namespace) {
+            link.edge(held.subject, subject.clone(), held.condition_on(&on));
+        }
+    }
+}

@@ -1,0 +1,53 @@
+use crate::build::{Held, Link, On, World};
+use crate::edge::{Leg, Rule, Versions, edge};
+use crate::node::{Area, Node};
+use crate::right::Right;
+
+edge! {
+    /// Change the labels of a namespace that keep privileged pods out.
+    ///
+    /// Pod Security reads its level from labels of the namespace. Whoever may `update` or `patch` the namespace can set it to
+    /// `privileged`, and with the right to start pods there, start one that is root on its node. A request for a namespace counts as
+    /// one inside it, so a RoleBinding in the namespace gives this right: roles for "everything in my namespace" do.
+    ///
+    /// Namespaces without such a label have nothing to take away: there the right to start pods is enough. Closed by an
+    /// admission policy that protects the label, or by not giving `update` and `patch` on `namespaces`.
+    "namespace-label", "take a namespace out of Pod Security", effort 1, Versions::ALL,
+    &[Rule::Rights { legs: LEGS, link }],
+    "user eve" => "every node of the cluster", "patch on namespaces" => "get on namespaces",
+    "Role shop/r
+       patch on namespaces of ''
+       create on pods of ''
+     RoleBinding shop/r gives Role/r to user:eve
+     ---
+     {apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: {pod-security.kubernetes.io/enforce: baseline}}}"
+}
+
+const CREATE: &[&str] = &["create"];
+
+static LEGS: &[Leg] = &[
+    &[Right::new("", "namespaces", &["patch", "update"])],
+    &[
+        Right::new("", "pods", CREATE),
+        Right::new("apps", "deployments", CREATE),
+        Right::new("apps", "daemonsets", CREATE),
+        Right::new("apps", "replicasets", CREATE),
+        Right::new("apps", "statefulsets", CREATE),
+        Right::new("batch", "jobs", CREATE),
+        Right::new("batch", "cronjobs", CREATE),
+        Right::new("", "replicationcontrollers", CREATE),
+    ],
+];
+
+fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    let machines = Node::area(Area::Machines, &Default::default());
+    for namespace in world.namespaces_in(&held.scope) {
+        let on = [On::Name(&namespace)];
+        if held.is_on(&on) && world.pod_security(&namespace).is_err() {
+            link.edge(held.subject, machines.clone(), held.condition_on(&on));
+            if held.on_all() {
+                return;
+            }
+        }
+    }
+}
