@@ -8,17 +8,20 @@
 //!   what an API server refuses.
 //! - [`Shape`] makes clusters of ordinary rules in given numbers, for measuring: how many bindings of each kind,
 //!   roles, namespaces, users, groups and service accounts.
+//! - [`Pods`] adds nodes, pods and what controls them to the clusters of a shape.
 //! - [`Requests`] makes users and requests for any cluster, about half of them allowed: most start from a rule that
 //!   some binding gives to somebody, and some of those are then changed in one field.
 //! - [`manifest`] writes what was made as JSON for the API server and for upstream's code.
 
 pub mod manifest;
+mod pods;
 mod requests;
 mod rng;
 mod shape;
 mod wild;
 mod words;
 
+pub use pods::Pods;
 pub use requests::{Question, Requests};
 pub use rng::{Rng, SEED_VARIABLE, seed};
 pub use shape::Shape;

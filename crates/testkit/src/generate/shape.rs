@@ -42,6 +42,21 @@ impl Shape {
         service_accounts: 4,
     };
 
+    /// So many times as much of everything, in each namespace the same.
+    #[must_use]
+    pub const fn times(self, factor: usize) -> Self {
+        Self {
+            cluster_role_bindings: self.cluster_role_bindings * factor,
+            role_bindings: self.role_bindings * factor,
+            cluster_roles: self.cluster_roles * factor,
+            roles: self.roles * factor,
+            namespaces: self.namespaces * factor,
+            users: self.users * factor,
+            groups: self.groups * factor,
+            service_accounts: self.service_accounts,
+        }
+    }
+
     /// `bindings` bindings, 30 % of them cluster-wide, that look the same to each subject and in each namespace
     /// however many there are: a hundred bindings are those of 2 namespaces, 10 users and 4 groups, of which a user
     /// has 5 bindings on average and a group 6.

@@ -2,6 +2,7 @@
 
 mod engine;
 mod figures;
+mod graph;
 mod input;
 mod live;
 mod scan;
@@ -27,6 +28,14 @@ enum Part {
     Engine,
     /// Reading manifests, dumps and snapshot files: time and memory
     Input,
+    /// The access graph of made-up clusters of 25,000 and 150,000 pods, from their snapshot files
+    Graph,
+    /// The access graph of one snapshot file, as a line of JSON
+    #[command(hide = true)]
+    GraphOf {
+        /// The snapshot file
+        file: PathBuf,
+    },
     /// who-can on a real API server with 10,000 bindings, beside kubectl and kubectl-who-can
     Live,
     /// Every posture check on made-up clusters
@@ -38,7 +47,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if cfg!(debug_assertions) {
         return release();
     }
-    let (name, figures) = match arguments.part {
+    let (name, figures) = match &arguments.part {
+        Part::GraphOf { file } => return graph::of(file),
+        Part::Graph => ("graph", graph::run()?),
         Part::Engine => ("engine", engine::run()?),
         Part::Input => ("input", input::run()?),
         Part::Scan => ("scan", scan::run()?),
