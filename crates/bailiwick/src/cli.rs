@@ -60,6 +60,8 @@ pub(crate) enum Command {
     Blast(cmd::paths::BlastArgs),
     /// The smallest change that closes every path
     Fix(cmd::fix::FixArgs),
+    /// Who gains or loses what between two states
+    Diff(cmd::diff::DiffArgs),
     /// Find access that is too broad, dangling, dead or open to everybody
     Scan(cmd::scan::ScanArgs),
     /// Save what Bailiwick reads of a cluster to one file, without any secret value

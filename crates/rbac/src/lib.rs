@@ -10,6 +10,7 @@
 pub mod aggregation;
 mod covers;
 mod decide;
+mod diff;
 mod engine;
 mod escalation;
 mod evidence;
@@ -24,6 +25,7 @@ mod who_can;
 
 pub use covers::{Compact, Coverage, covers};
 pub use decide::{Outcome, Touched, Verdict};
+pub use diff::{AccessChange, diff};
 pub use engine::{Engine, Size};
 pub use escalation::{Change, Escalation, EscalationOutcome};
 pub use evidence::GrantRef;

@@ -254,7 +254,7 @@ fn rules_table(rules: &[Held]) -> Table {
 }
 
 /// Resources with their groups, or paths.
-fn targets(rule: &PolicyRule) -> String {
+pub(crate) fn targets(rule: &PolicyRule) -> String {
     let mut targets: Vec<String> = Vec::new();
     for resource in &rule.resources {
         for group in &rule.api_groups {
@@ -269,7 +269,8 @@ fn targets(rule: &PolicyRule) -> String {
     targets.join(", ")
 }
 
-fn names(rule: &PolicyRule) -> String {
+/// The names that a rule is limited to.
+pub(crate) fn names(rule: &PolicyRule) -> String {
     // An empty name is a name: it matches the requests that name nothing.
     let shown = rule.resource_names.iter().map(|name| match &**name {
         "" => "\"\"".to_owned(),

@@ -1,6 +1,7 @@
 pub(crate) mod access;
 pub(crate) mod can;
 pub(crate) mod completions;
+pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod fix;
 pub(crate) mod man;
@@ -25,6 +26,7 @@ pub(crate) fn run(cli: Cli, console: &mut Console) -> Result<Exit> {
         Command::WhoCan(args) => who_can::run(&args, global, console),
         Command::Access(args) => access::run(&args, global, console),
         Command::Explain(args) => explain::run(&args, global, console),
+        Command::Diff(args) => diff::run(&args, global, console),
         Command::Paths(args) => paths::run(&args, global, console),
         Command::Blast(args) => paths::blast(&args, global, console),
         Command::Fix(args) => fix::run(&args, global, console),

@@ -1,0 +1,236 @@
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+use bailiwick_core::{Kind, Subject};
+use bailiwick_graph::{Graph, Node};
+use bailiwick_model::PolicyRule;
+use bailiwick_report::{Cell, Column, Format, Table, Tone};
+use serde::Serialize;
+
+use crate::cli::Global;
+use crate::cluster::{Need, Opened};
+use crate::cmd::access::{names, targets};
+use crate::cmd::paths::starts;
+use crate::console::Console;
+use crate::exit::Exit;
+
+const EXAMPLES: &str = "\
+Examples:
+  bailiwick diff old/ new/                     two directories of manifests
+  bailiwick diff main:deploy/rbac deploy/rbac  what a branch changes: a revision of git against the files
+  bailiwick diff monday.bwk live               what has changed in the cluster since the snapshot
+  bailiwick diff live manifests/               what applying the manifests would change
+
+OLD and NEW are files, directories, archives or snapshots as -f has them, REVISION:PATH of the git repository here,
+or `live`. Rules that are worded differently and allow the same are no change.";
+
+/// Arguments of `bailiwick diff`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct DiffArgs {
+    /// The state before
+    old: String,
+    /// The state after
+    new: String,
+    /// Output: table, wide, json, yaml or markdown
+    #[arg(short, long, value_name = "FORMAT")]
+    output: Option<Format>,
+}
+
+const FORMATS: &[Format] = &[
+    Format::Table,
+    Format::Wide,
+    Format::Json,
+    Format::Yaml,
+    Format::Markdown,
+];
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    /// Who can do what he could not before, or no longer can what he could.
+    access: Vec<Change>,
+    /// Who gets to full control and did not before.
+    paths_gained: Vec<Node>,
+    /// Who got to full control and no longer does.
+    paths_lost: Vec<Node>,
+    partial: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Change {
+    subject: Subject,
+    /// The namespace; empty is the whole cluster.
+    namespace: String,
+    gained: Vec<PolicyRule>,
+    lost: Vec<PolicyRule>,
+}
+
+pub(crate) fn run(args: &DiffArgs, global: &Global, console: &mut Console) -> Result<Exit> {
+    let format = args.output.unwrap_or_default().among(FORMATS)?;
+    if !global.filename.is_empty() {
+        bail!("diff takes OLD and NEW in place of -f");
+    }
+    if args.old == args.new && args.old == "live" {
+        bail!("OLD and NEW are both `live`");
+    }
+    let old = open(&args.old, global, console)?;
+    let new = open(&args.new, global, console)?;
+    let mut partial = false;
+    for (name, opened) in [(&args.old, &old), (&args.new, &new)] {
+        if opened
+            .snapshot()
+            .gaps_touching(&Kind::ALL, "")
+            .next()
+            .is_some()
+        {
+            console.warn(format_args!(
+                "parts of {name} could not be read: what they hold is not compared"
+            ));
+            partial = true;
+        }
+    }
+    let (paths_gained, paths_lost) = paths(&old.graph(), &new.graph());
+    let changes = bailiwick_rbac::diff(&old.engine, &new.engine)
+        .into_iter()
+        .map(|change| Change {
+            subject: change.subject,
+            namespace: change.namespace,
+            gained: change.gained,
+            lost: change.lost,
+        });
+    let answer = Answer {
+        access: changes.collect(),
+        paths_gained,
+        paths_lost,
+        partial,
+    };
+    show(&answer, format, console)?;
+    let same =
+        answer.access.is_empty() && answer.paths_gained.is_empty() && answer.paths_lost.is_empty();
+    Ok(Exit::answer(same, partial))
+}
+
+fn show(answer: &Answer, format: Format, console: &mut Console) -> Result<()> {
+    match format {
+        Format::Json => return console.answer(bailiwick_report::json("AccessDiff", answer)?),
+        Format::Yaml => return console.answer(bailiwick_report::yaml("AccessDiff", answer)?),
+        _ => {}
+    }
+    let (access, paths) = (access_table(answer), paths_table(answer));
+    for table in [access, paths].iter().filter(|table| !table.is_empty()) {
+        let text = match format {
+            Format::Markdown => table.markdown(true),
+            format => table.text(&console.look(), format == Format::Wide),
+        };
+        console.answer(format_args!("{text}\n"))?;
+    }
+    if answer.access.is_empty() && answer.paths_gained.is_empty() && answer.paths_lost.is_empty() {
+        console.note("nobody's access changes");
+    }
+    Ok(())
+}
+
+fn access_table(answer: &Answer) -> Table {
+    let columns = ["", "SUBJECT", "SCOPE", "VERBS", "RESOURCES", "NAMES"];
+    let mut table = Table::new(columns.map(Column::new));
+    for change in &answer.access {
+        let rules = change.gained.iter().map(|rule| ("+", Tone::Bad, rule));
+        let rules = rules.chain(change.lost.iter().map(|rule| ("-", Tone::Good, rule)));
+        for (sign, tone, rule) in rules {
+            let scope = if change.namespace.is_empty() {
+                "cluster"
+            } else {
+                &change.namespace
+            };
+            table.row([
+                Cell::new(sign).tone(tone),
+                Cell::new(&change.subject),
+                Cell::new(scope),
+                Cell::new(&rule.verbs.join(", ")),
+                Cell::new(&targets(rule)),
+                Cell::new(&names(rule)),
+            ]);
+        }
+    }
+    table
+}
+
+fn paths_table(answer: &Answer) -> Table {
+    let mut table = Table::new(["", "GETS TO FULL CONTROL OF THE CLUSTER"].map(Column::new));
+    for node in &answer.paths_gained {
+        table.row([Cell::new("+").tone(Tone::Bad), Cell::new(node)]);
+    }
+    for node in &answer.paths_lost {
+        table.row([Cell::new("-").tone(Tone::Good), Cell::new(node)]);
+    }
+    table
+}
+
+/// Who gets to full control in the one graph and not in the other.
+fn paths(old: &Graph, new: &Graph) -> (Vec<Node>, Vec<Node>) {
+    let (before, after) = (sovereigns(old), sovereigns(new));
+    let not_in = |a: &[Node], b: &[Node]| -> Vec<Node> {
+        a.iter()
+            .filter(|node| b.binary_search(node).is_err())
+            .cloned()
+            .collect()
+    };
+    (not_in(&after, &before), not_in(&before, &after))
+}
+
+fn sovereigns(graph: &Graph) -> Vec<Node> {
+    let Some(cluster) = graph.find(&Node::Cluster) else {
+        return Vec::new();
+    };
+    let reaching = graph.reaching(cluster);
+    let reached = starts(graph).filter(|&node| reaching.effort(node).is_some());
+    let mut nodes: Vec<Node> = reached
+        .filter_map(|node| graph.node(node).cloned())
+        .collect();
+    nodes.sort();
+    nodes
+}
+
+fn open(side: &str, global: &Global, console: &mut Console) -> Result<Opened> {
+    let mut global = global.clone();
+    let path = PathBuf::from(side);
+    let revision = side.split_once(':').filter(|_| !path.exists());
+    // Kept until everything is read.
+    let mut checkout = None;
+    if let Some((revision, path)) = revision {
+        let archive = checkout.insert(git_archive(revision, path)?);
+        global.filename = vec![archive.path().to_owned()];
+    } else if side != "live" {
+        global.filename = vec![path];
+    }
+    Opened::open(&global, Need::Everything, console)
+        .with_context(|| format!("`{side}` cannot be compared"))
+}
+
+/// What git has at a path of a revision, as an archive.
+fn git_archive(revision: &str, path: &str) -> Result<tempfile::NamedTempFile> {
+    if revision.starts_with('-') || revision.is_empty() {
+        bail!("`{revision}` is no revision of git");
+    }
+    let archive = tempfile::Builder::new().suffix(".tar").tempfile()?;
+    let mut command = Command::new("git");
+    command
+        .args(["archive", "--format=tar", "-o"])
+        .arg(archive.path());
+    command
+        .arg(revision)
+        .arg("--")
+        .arg(Path::new(path))
+        .stdin(Stdio::null());
+    let output = command
+        .output()
+        .context("git cannot be run; REVISION:PATH needs it")?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("git has no `{path}` in `{revision}`: {}", said.trim());
+    }
+    Ok(archive)
+}
