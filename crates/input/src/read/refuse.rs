@@ -86,6 +86,9 @@ impl<'t> Refusals<'t> {
             Event::Scalar(_, style, ..) => {
                 self.gap(at, in_flow)?;
                 self.scalar(*style, at, in_flow)?;
+                if *style == ScalarStyle::Plain {
+                    self.plain_lines(at)?;
+                }
                 self.key_line(at, in_flow)?;
                 self.ended(at, *style == ScalarStyle::Plain);
             }
@@ -121,10 +124,7 @@ impl<'t> Refusals<'t> {
         if !at.is_empty() {
             self.last = at.end;
             self.after_plain = plain;
-            self.plain_indent = match self.open.last() {
-                Some(Open::Block(column)) => *column,
-                _ => 0,
-            };
+            self.plain_indent = self.indent();
         }
     }
 
@@ -137,6 +137,30 @@ impl<'t> Refusals<'t> {
             self.head(at.start)?;
         }
         self.tabs(at.start)
+    }
+
+    /// Indentation of the innermost list or mapping without brackets.
+    fn indent(&self) -> usize {
+        let blocks = self.open.iter().rev().map(|open| match open {
+            Open::Flow => None,
+            Open::Block(column) => Some(*column),
+        });
+        blocks.flatten().next().unwrap_or(0)
+    }
+
+    /// In a text of several lines without quotes a tab may stand behind the indentation only.
+    fn plain_lines(&self, at: &Range<usize>) -> Result<(), Problem> {
+        let text = self.text.get(at.clone()).unwrap_or_default();
+        let mut start = at.start;
+        for (position, line) in text.split_inclusive('\n').enumerate() {
+            let blank = line.len() - line.trim_start_matches([' ', '\t']).len();
+            let tab = line.get(..blank).and_then(|blank| blank.find('\t'));
+            if let Some(tab) = tab.filter(|tab| position > 0 && *tab <= self.indent()) {
+                return refused_tab(start + tab);
+            }
+            start += line.len();
+        }
+        Ok(())
     }
 
     /// Where a key or an entry may start, only spaces may stand in front of it: no tab in front of or behind the
@@ -170,10 +194,7 @@ impl<'t> Refusals<'t> {
             if let Some(tab) = lead.find('\t') {
                 let blank = lead.trim_start_matches([' ', '\t']).is_empty();
                 if !(blank && after_plain && tab > self.plain_indent) {
-                    return refused(
-                        "a tab stands where kubectl takes spaces only",
-                        start + tab..start + tab + 1,
-                    );
+                    return refused_tab(start + tab);
                 }
             }
             start += line.len();
@@ -205,7 +226,7 @@ impl<'t> Refusals<'t> {
             let behind = line.trim_start_matches(' ');
             if behind.starts_with('\t') {
                 let tab = at + line.len() - behind.len();
-                return refused("a tab stands where kubectl takes spaces only", tab..tab + 1);
+                return refused_tab(tab);
             }
             if !behind.trim().is_empty() && !behind.starts_with('#') {
                 return refused("a value is missing here", at..at + line.trim_end().len());
@@ -215,11 +236,19 @@ impl<'t> Refusals<'t> {
         Ok(())
     }
 
-    /// go-yaml takes a comma or a bracket right behind a tag for a part of it, and refuses `#` there.
+    /// go-yaml takes a comma or a bracket right behind a tag for a part of it, and refuses `#` in it and behind it.
     fn tag(&self, span: &Span) -> Result<(), Problem> {
-        let Some(end) = span.tag_span().and_then(|tag| tag.end.byte_offset()) else {
+        let tag = span.tag_span();
+        let Some((tag, end)) = tag.and_then(|tag| Some((tag, tag.end.byte_offset()?))) else {
             return Ok(());
         };
+        let text = tag
+            .start
+            .byte_offset()
+            .and_then(|start| self.text.get(start..end));
+        if text.is_some_and(|text| text.contains('#')) {
+            return refused("`#` has no place in a tag", end - 1..end);
+        }
         match self.text.as_bytes().get(end) {
             None | Some(b' ' | b'\t' | b'\r' | b'\n') => Ok(()),
             Some(_) => refused("a space is missing behind the tag", end..end + 1),
@@ -293,6 +322,10 @@ impl<'t> Refusals<'t> {
         }
         Ok(())
     }
+}
+
+fn refused_tab(at: usize) -> Result<(), Problem> {
+    refused("a tab stands where kubectl takes spaces only", at..at + 1)
 }
 
 fn refused(message: &'static str, at: Range<usize>) -> Result<(), Problem> {
