@@ -3,7 +3,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 use bailiwick_core::{Kind, Subject};
-use bailiwick_graph::{Graph, Node};
+use bailiwick_graph::Node;
 use bailiwick_model::PolicyRule;
 use bailiwick_report::{Cell, Column, Format, Table, Tone};
 use serde::Serialize;
@@ -92,7 +92,7 @@ pub(crate) fn run(args: &DiffArgs, global: &Global, console: &mut Console) -> Re
             partial = true;
         }
     }
-    let (paths_gained, paths_lost) = paths(&old.graph(), &new.graph());
+    let (paths_gained, paths_lost) = paths(&old, &new);
     let changes = bailiwick_rbac::diff(&old.engine, &new.engine)
         .into_iter()
         .map(|change| Change {
@@ -170,7 +170,7 @@ fn paths_table(answer: &Answer) -> Table {
 }
 
 /// Who gets to full control in the one graph and not in the other.
-fn paths(old: &Graph, new: &Graph) -> (Vec<Node>, Vec<Node>) {
+fn paths(old: &Opened, new: &Opened) -> (Vec<Node>, Vec<Node>) {
     let (before, after) = (sovereigns(old), sovereigns(new));
     let not_in = |a: &[Node], b: &[Node]| -> Vec<Node> {
         a.iter()
@@ -181,12 +181,14 @@ fn paths(old: &Graph, new: &Graph) -> (Vec<Node>, Vec<Node>) {
     (not_in(&after, &before), not_in(&before, &after))
 }
 
-fn sovereigns(graph: &Graph) -> Vec<Node> {
+fn sovereigns(opened: &Opened) -> Vec<Node> {
+    let graph = opened.graph();
     let Some(cluster) = graph.find(&Node::Cluster) else {
         return Vec::new();
     };
     let reaching = graph.reaching(cluster);
-    let reached = starts(graph).filter(|&node| reaching.effort(node).is_some());
+    let starts = starts(opened, &graph).into_iter();
+    let reached = starts.filter(|&node| reaching.effort(node).is_some());
     let mut nodes: Vec<Node> = reached
         .filter_map(|node| graph.node(node).cloned())
         .collect();

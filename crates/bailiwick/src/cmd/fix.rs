@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::cli::Global;
 use crate::cluster::{Need, Opened};
 use crate::cmd::can::FORMATS;
-use crate::cmd::paths::{facts, find, starts};
+use crate::cmd::paths::{BOOTSTRAP, facts, find, starts};
 use crate::console::Console;
 use crate::exit::Exit;
 
@@ -28,7 +28,7 @@ creates for itself always stay.";
 #[command(after_help = EXAMPLES)]
 pub(crate) struct FixArgs {
     /// Where paths start, as `bailiwick paths` writes nodes. May be repeated; without it every identity and workload
-    /// that does not have the target in the first place
+    /// but those of the control plane and those that have the target in the first place
     #[arg(long, value_name = "NODE")]
     from: Vec<Node>,
     /// What nobody of them may reach
@@ -44,8 +44,6 @@ pub(crate) struct FixArgs {
 
 /// The annotation on what must stay.
 const NEEDED: &str = "bailiwick.dev/needed";
-/// The label on what the API server creates for itself.
-const BOOTSTRAP: &str = "kubernetes.io/bootstrapping";
 
 /// What one change costs; its side effects come below it, so that the fewest changes win and among those the one that
 /// touches the fewest others.
@@ -87,7 +85,7 @@ pub(crate) fn run(args: &FixArgs, global: &Global, console: &mut Console) -> Res
         console.note(format_args!("nothing here leads to {}", args.target));
         return Ok(Exit::answer(true, partial));
     };
-    let sources = sources(args, &graph, target)?;
+    let sources = sources(args, &opened, &graph, target)?;
     let cost = |atom: AtomId| {
         graph
             .atom_of(atom)
@@ -124,14 +122,13 @@ pub(crate) fn run(args: &FixArgs, global: &Global, console: &mut Console) -> Res
     Ok(Exit::answer(answer.changes.is_empty(), partial))
 }
 
-fn sources(args: &FixArgs, graph: &Graph, target: NodeId) -> Result<Vec<NodeId>> {
+fn sources(args: &FixArgs, opened: &Opened, graph: &Graph, target: NodeId) -> Result<Vec<NodeId>> {
     if !args.from.is_empty() {
         return args.from.iter().map(|from| find(graph, from)).collect();
     }
     let reaching = graph.reaching(target);
-    Ok(starts(graph)
-        .filter(|&node| reaching.effort(node).is_some_and(|e| e > 0))
-        .collect())
+    let reaches = |&node: &NodeId| reaching.effort(node).is_some_and(|effort| effort > 0);
+    Ok(starts(opened, graph).into_iter().filter(reaches).collect())
 }
 
 /// What taking an atom away costs; `None` where it has to stay.

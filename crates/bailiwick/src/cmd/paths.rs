@@ -1,8 +1,9 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use anyhow::{Context as _, Result, bail};
 use bailiwick_core::Kind;
 use bailiwick_graph::{Atom, Graph, Node, NodeId, Path, Step};
+use bailiwick_model::{Origin, Snapshot};
 use bailiwick_report::{Cell, Column, Format, Look, Table, Tone, inert};
 use serde::Serialize;
 
@@ -26,7 +27,7 @@ name. Effort counts steps: what is free counts nothing, what takes luck or noise
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct PathsArgs {
-    /// Where paths start; without it every identity and workload
+    /// Where paths start; without it every identity and workload but those of the control plane
     #[arg(long, value_name = "NODE")]
     from: Option<Node>,
     /// Where paths end
@@ -92,7 +93,7 @@ pub(crate) fn run(args: &PathsArgs, global: &Global, console: &mut Console) -> R
             let source = find(&graph, from)?;
             graph.paths(source, target, usize::from(args.count))
         }
-        None => nearest_from_everywhere(&graph, target),
+        None => nearest_from_everywhere(&opened, &graph, target),
     };
     show(&graph, args, &paths, partial, format, console)?;
     Ok(Exit::answer(paths.is_empty(), partial))
@@ -149,9 +150,10 @@ fn no_target(graph: &Graph, target: &Node, console: &Console) -> Result<()> {
 }
 
 /// The path of least effort from every identity and workload that has one, those that are there already left out.
-fn nearest_from_everywhere(graph: &Graph, target: NodeId) -> Vec<Path> {
+fn nearest_from_everywhere(opened: &Opened, graph: &Graph, target: NodeId) -> Vec<Path> {
     let reaching = graph.reaching(target);
-    let mut paths: Vec<Path> = starts(graph)
+    let mut paths: Vec<Path> = starts(opened, graph)
+        .into_iter()
         .filter(|&node| reaching.effort(node).is_some_and(|effort| effort > 0))
         .filter_map(|node| graph.path(node, &reaching))
         .collect();
@@ -159,20 +161,43 @@ fn nearest_from_everywhere(graph: &Graph, target: NodeId) -> Vec<Path> {
     paths
 }
 
-/// Everything that an attacker can start from.
-pub(crate) fn starts(graph: &Graph) -> impl Iterator<Item = NodeId> {
-    graph
-        .nodes()
-        .filter(|(_, node)| is_start(node))
-        .map(|(id, _)| id)
+/// Everything that an attacker can start from: identities and workloads, but for those of the control plane, which have
+/// all that they need to take over the cluster by design. Whoever controls one of them is asked about with `--from`.
+pub(crate) fn starts(opened: &Opened, graph: &Graph) -> Vec<NodeId> {
+    let control_plane = control_plane(opened.snapshot());
+    let starts = graph.nodes().filter(|(_, node)| {
+        matches!(
+            node,
+            Node::User { .. }
+                | Node::Group { .. }
+                | Node::ServiceAccount { .. }
+                | Node::Workload(_)
+        ) && !control_plane.contains(*node)
+    });
+    starts.map(|(id, _)| id).collect()
 }
 
-fn is_start(node: &Node) -> bool {
-    matches!(
-        node,
-        Node::User { .. } | Node::Group { .. } | Node::ServiceAccount { .. } | Node::Workload(_)
-    )
+/// Those whom only bindings name that the API server creates for itself.
+fn control_plane(snapshot: &Snapshot) -> HashSet<Node> {
+    let (mut by_default, mut by_others) = (HashSet::new(), HashSet::new());
+    for entry in snapshot.bindings.entries() {
+        let metadata = &entry.object.metadata;
+        let is_default =
+            matches!(entry.origin, Origin::Default { .. }) || metadata.label(BOOTSTRAP).is_some();
+        let named = if is_default {
+            &mut by_default
+        } else {
+            &mut by_others
+        };
+        let subjects = entry.object.subjects.iter();
+        let subjects = subjects.filter_map(|subject| subject.subject(&metadata.namespace));
+        named.extend(subjects.map(|subject| Node::of(&subject)));
+    }
+    &by_default - &by_others
 }
+
+/// The label on what the API server creates for itself.
+pub(crate) const BOOTSTRAP: &str = "kubernetes.io/bootstrapping";
 
 fn path_answer<'g>(graph: &'g Graph, path: &Path) -> Option<PathAnswer<'g>> {
     let steps = path
