@@ -1,9 +1,9 @@
 //! What an edge rests on, and what would have to be taken away for it to vanish.
 
-use std::collections::HashMap;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 
 use bailiwick_core::ObjectRef;
+use hashbrown::{DefaultHashBuilder, HashTable};
 use serde::Serialize;
 
 /// Something in the cluster that can be changed.
@@ -67,35 +67,47 @@ impl Condition {
 /// Values that are there once, by position.
 #[derive(Clone, Debug)]
 pub(crate) struct Table<T> {
-    positions: HashMap<T, u32>,
+    hasher: DefaultHashBuilder,
+    /// Positions by the values that stand there.
+    positions: HashTable<u32>,
     values: Vec<T>,
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
         Self {
-            positions: HashMap::new(),
+            hasher: DefaultHashBuilder::default(),
+            positions: HashTable::new(),
             values: Vec::new(),
         }
     }
 }
 
-impl<T: Clone + Eq + Hash> Table<T> {
+impl<T: Eq + Hash> Table<T> {
     /// Position of the value, new or not.
     pub(crate) fn put(&mut self, value: T) -> u32 {
-        if let Some(&position) = self.positions.get(&value) {
+        if let Some(position) = self.find(&value) {
             return position;
         }
         // More than u32::MAX different values do not fit into the memory of any machine that reads this.
         let position = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
-        self.values.push(value.clone());
-        self.positions.insert(value, position);
+        let hash = self.hasher.hash_one(&value);
+        self.values.push(value);
+        let (hasher, values) = (&self.hasher, &self.values);
+        let hash_at = |&at: &u32| {
+            values
+                .get(at as usize)
+                .map_or(0, |value| hasher.hash_one(value))
+        };
+        self.positions.insert_unique(hash, position, hash_at);
         position
     }
 
     /// Position of the value, where it is there.
     pub(crate) fn find(&self, value: &T) -> Option<u32> {
-        self.positions.get(value).copied()
+        let hash = self.hasher.hash_one(value);
+        let same = |&at: &u32| self.values.get(at as usize) == Some(value);
+        self.positions.find(hash, same).copied()
     }
 
     /// The value at a position that [`Table::put`] gave.

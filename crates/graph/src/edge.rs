@@ -92,6 +92,12 @@ impl Versions {
 }
 
 impl EdgeKind {
+    /// Whether somebody needs rights for it, rather than to be where it starts.
+    pub fn needs_rights(&self) -> bool {
+        let is_right = |rule: &Rule| matches!(rule, Rule::Rights { .. });
+        self.rules.iter().any(is_right)
+    }
+
     /// The page, in Markdown.
     pub fn page(&self) -> String {
         let body: String = self

@@ -1,7 +1,8 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use bailiwick_core::{Kind, ObjectRef, Str, Subject, names};
 use bailiwick_model::{Binding, Role, Snapshot, Workload};
+use hashbrown::HashMap;
 
 use crate::condition::Atom;
 use crate::node::Node;
@@ -22,12 +23,12 @@ pub(crate) struct World<'a> {
     names: Vec<Node>,
     /// Bindings by whom they name, with the position of the subject.
     held: HashMap<Node, Vec<(&'a Binding, u32)>>,
-    /// Bindings by role.
-    bound: HashMap<ObjectRef, Vec<&'a Binding>>,
     /// Groups of users, beyond those that Kubernetes adds by itself.
     memberships: BTreeMap<Str, Vec<Str>>,
     /// Whether there are pods, so that templates are only plans.
     has_pods: bool,
+    /// What runs, by its node.
+    by_node: HashMap<&'a str, Vec<&'a Workload>>,
 }
 
 /// A role that somebody has.
@@ -48,14 +49,15 @@ impl<'a> World<'a> {
             accounts: HashMap::new(),
             names: Vec::new(),
             held: HashMap::new(),
-            bound: HashMap::new(),
             memberships,
             has_pods: snapshot.workloads.contains_key(&Kind::Pod),
+            by_node: HashMap::new(),
         };
+        for workload in world.workloads() {
+            let of_node = world.by_node.entry(&workload.node_name).or_default();
+            of_node.push(workload);
+        }
         for binding in snapshot.bindings.iter() {
-            if let Some(role) = binding.role() {
-                world.bound.entry(role).or_default().push(binding);
-            }
             for (position, subject) in (0..).zip(binding.subjects.iter()) {
                 if let Some(subject) = subject.subject(&binding.metadata.namespace) {
                     let node = Node::of(&subject);
@@ -216,11 +218,6 @@ impl<'a> World<'a> {
         roles.find(|role| role.rules.iter().any(|rule| ALL.names(rule).is_some()))
     }
 
-    /// The bindings that give this role.
-    pub(crate) fn bindings_of_role(&self, role: &ObjectRef) -> &[&'a Binding] {
-        self.bound.get(role).map_or(&[], Vec::as_slice)
-    }
-
     /// The role, where it exists.
     pub(crate) fn role(&self, role: &ObjectRef) -> Option<&'a Role> {
         self.snapshot.roles.get(&role.namespace, &role.name)
@@ -281,8 +278,13 @@ impl<'a> World<'a> {
         })
     }
 
+    /// What runs on a node.
+    pub(crate) fn workloads_on(&self, node: &str) -> &[&'a Workload] {
+        self.by_node.get(node).map_or(&[], Vec::as_slice)
+    }
+
     /// What runs: pods, or where no pods are known the templates that will make some.
-    pub(crate) fn workloads(&self) -> impl Iterator<Item = &'a Workload> {
+    pub(crate) fn workloads(&self) -> impl Iterator<Item = &'a Workload> + use<'a> {
         let has_pods = self.has_pods;
         self.snapshot
             .all_workloads()

@@ -3,10 +3,11 @@
 mod held;
 mod link;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use bailiwick_core::{ObjectRef, Str};
 use bailiwick_model::{Role, Snapshot};
+use hashbrown::HashMap;
 
 pub(crate) use crate::world::World;
 pub(crate) use held::{Held, Holding, On};

@@ -18,9 +18,9 @@ edge! {
        create on serviceaccounts of ''
        create on pods of ''
      RoleBinding shop/r gives Role/r to user:eve
-     ClusterRole admin
+     ClusterRole all
        * on * of *
-     ClusterRoleBinding admin gives ClusterRole/admin to sa:shop/gone"
+     ClusterRoleBinding all gives ClusterRole/all to sa:shop/gone"
 }
 
 const CREATE: &[&str] = &["create"];

@@ -17,7 +17,7 @@ macro_rules! edges {
 }
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

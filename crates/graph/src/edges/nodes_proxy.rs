@@ -32,7 +32,7 @@ fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
         link.edge(held.subject, every, held.condition(None));
     }
     for name in held.names(0) {
-        for pod in world.workloads().filter(|workload| workload.node_name == *name) {
+        for pod in world.workloads_on(name) {
             let node = Node::Workload(pod.object_ref());
             link.edge(held.subject, node, held.condition(Some(name)));
         }

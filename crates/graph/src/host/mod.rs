@@ -1,6 +1,8 @@
 //! Containers as seen from their node: what they may do, what holds them back, and which setting says so.
 
 mod path;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 
