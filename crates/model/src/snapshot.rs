@@ -1,3 +1,5 @@
+use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use bailiwick_core::{Kind, ObjectRef, Str};
@@ -51,7 +53,54 @@ pub struct ClusterInfo {
 
 /// Objects of one kind with where they came from, sorted by namespace and name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Store<T>(BTreeMap<(Str, Str), Entry<T>>);
+pub struct Store<T>(BTreeMap<Key, Entry<T>>);
+
+/// Namespace and name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key(Str, Str);
+
+/// Namespace and name, owned or not, so that looking something up allocates nothing.
+trait AsKey {
+    fn parts(&self) -> (&str, &str);
+}
+
+impl AsKey for Key {
+    fn parts(&self) -> (&str, &str) {
+        (&self.0, &self.1)
+    }
+}
+
+impl AsKey for (&str, &str) {
+    fn parts(&self) -> (&str, &str) {
+        *self
+    }
+}
+
+impl<'k> Borrow<dyn AsKey + 'k> for Key {
+    fn borrow(&self) -> &(dyn AsKey + 'k) {
+        self
+    }
+}
+
+impl PartialEq for dyn AsKey + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for dyn AsKey + '_ {}
+
+impl PartialOrd for dyn AsKey + '_ {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for dyn AsKey + '_ {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.parts().cmp(&other.parts())
+    }
+}
 
 /// An object and where it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +125,7 @@ impl<T> Store<T> {
 
     /// The object of this namespace and name with its origin.
     pub fn entry(&self, namespace: &str, name: &str) -> Option<&Entry<T>> {
-        self.0.get(&(namespace.into(), name.into()))
+        self.0.get(&(namespace, name) as &dyn AsKey)
     }
 
     /// All objects with their origins.
@@ -93,8 +142,8 @@ impl<T> Store<T> {
     pub fn in_namespace(&self, namespace: &str) -> impl Iterator<Item = &T> {
         let namespace: Str = namespace.into();
         self.0
-            .range((namespace.clone(), Str::default())..)
-            .take_while(move |((own, _), _)| *own == namespace)
+            .range(Key(namespace.clone(), Str::default())..)
+            .take_while(move |(key, _)| key.0 == namespace)
             .map(|(_, entry)| &entry.object)
     }
 
@@ -107,8 +156,8 @@ impl<T> Store<T> {
                 // No string lies between a namespace and itself with a NUL.
                 Some(namespace) => format!("{namespace}\0").into(),
             };
-            let next = self.0.range((from, Str::default())..).next();
-            last = next.map(|((namespace, _), _)| namespace);
+            let next = self.0.range(Key(from, Str::default())..).next();
+            last = next.map(|(key, _)| &key.0);
             last
         })
         .fuse()
@@ -125,12 +174,15 @@ impl<T> Store<T> {
     }
 
     fn put(&mut self, namespace: &Str, name: &Str, object: T, origin: Origin) -> Option<Entry<T>> {
-        self.0
-            .insert((namespace.clone(), name.clone()), Entry { object, origin })
+        self.0.insert(
+            Key(namespace.clone(), name.clone()),
+            Entry { object, origin },
+        )
     }
 
     fn take(&mut self, namespace: &Str, name: &Str) -> bool {
-        self.0.remove(&(namespace.clone(), name.clone())).is_some()
+        let key: (&str, &str) = (namespace, name);
+        self.0.remove(&key as &dyn AsKey).is_some()
     }
 }
 
