@@ -49,6 +49,12 @@ fn a_number_with_an_anchor_is_no_key() {
 }
 
 #[test]
+fn keys_that_become_equal_as_text_are_refused() {
+    check("09: a\n9: b\n", "by chance");
+    check("\"8\": a\n010: b\n", "by chance");
+}
+
+#[test]
 fn a_comment_needs_a_space_in_front() {
     check("a: 'x'#c\n", "comments must be separated");
 }

@@ -36,6 +36,14 @@ pub(crate) fn key_text(event: &Event<'_>) -> Option<String> {
     }
 }
 
+/// The scalar that a key was, of which `key` is the text and `written` what stands in the document.
+pub(super) fn written_key<'t>(written: &'t str, key: &'t str) -> Scalar<'t> {
+    match resolve(written.into(), None) {
+        Ok(Scalar::Text(_)) | Err(_) => Scalar::Text(key.into()),
+        Ok(scalar) => scalar,
+    }
+}
+
 /// What the tags of YAML itself start with, `!!` for short.
 const CORE: &str = "tag:yaml.org,2002:";
 

@@ -5,7 +5,7 @@ use bailiwick_model::{MAX_DEPTH, Map, Value};
 use granit_parser::{Event, Parser, ScanError, Span, StrInput};
 
 use super::entries::Entries;
-use super::node::{is_merge, scalar, scalar_problem};
+use super::node::{is_merge, scalar, scalar_problem, written_key};
 use super::problem::{Duplicate, Problem, untyped};
 use super::scalar::ScalarError;
 use super::{Items, Root, refuse};
@@ -273,9 +273,8 @@ impl<'t, 'i> Reader<'t, 'i> {
                 self.items.begin();
                 if matches!(node.0, Event::SequenceStart(_, 0, _)) {
                     // An earlier `items` that was no list is lost.
-                    if let Some(duplicate) = entries.set(key.clone(), Value::Null, at.clone()) {
-                        self.duplicates.push(duplicate);
-                    }
+                    let duplicate = entries.set(key.clone(), Value::Null, at.clone());
+                    self.repeated(duplicate)?;
                     entries.remove(&key);
                     streamed = Some(at);
                     self.stream_items(&node.1)?;
@@ -283,8 +282,33 @@ impl<'t, 'i> Reader<'t, 'i> {
                 }
             }
             let value = self.node(node, depth)?;
-            self.duplicates.extend(entries.set(key, value, at));
+            let duplicate = entries.set(key, value, at);
+            self.repeated(duplicate)?;
         }
+    }
+
+    /// Notes a key that is there twice. Two that only become equal as text, such as `09` and `9`, are refused: which of
+    /// them kubectl takes is a matter of chance.
+    fn repeated(&mut self, duplicate: Option<Duplicate>) -> Result<(), Problem> {
+        let Some(duplicate) = duplicate else {
+            return Ok(());
+        };
+        let written = |at: &Range<usize>| {
+            written_key(
+                self.text.get(at.clone()).unwrap_or_default(),
+                &duplicate.key,
+            )
+        };
+        if written(&duplicate.lost) != written(&duplicate.kept) {
+            return Err(Problem::new(
+                "broken-yaml",
+                "two keys of a mapping become the same text, and kubectl takes one of them by chance",
+                "quote or rename one of them",
+                duplicate.kept,
+            ));
+        }
+        self.duplicates.push(duplicate);
+        Ok(())
     }
 
     fn duplicate(&mut self, key: String, lost: Range<usize>, kept: Range<usize>) {

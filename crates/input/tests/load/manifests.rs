@@ -139,20 +139,20 @@ fn merge_keys_are_replaced_in_silence_and_replace_with_a_warning() {
     let check = |metadata: &str, expected: &[&str]| {
         let loaded = read_text(
             "a.yaml",
-            &format!("x: &m {{name: merged, namespace: n}}\n{account}{metadata}"),
+            &format!("x: &m {{name: merged, namespace: shop}}\n{account}{metadata}"),
         );
         let found: Vec<_> = ids(&loaded)
             .into_iter()
             .filter(|id| *id == "duplicate-key")
             .collect();
-        assert_eq!(found, expected, "{metadata}");
+        assert_eq!(found, expected, "{metadata} {:?}", loaded.findings);
         objects(&loaded)
     };
     let objects = check("metadata:\n  <<: *m\n  name: own\n", &[]);
-    assert_eq!(objects, ["ServiceAccount n/own"]);
+    assert_eq!(objects, ["ServiceAccount shop/own"]);
     // kubectl goes by the order in the text: the merge key wins here.
     let objects = check("metadata:\n  name: own\n  <<: *m\n", &["duplicate-key"]);
-    assert_eq!(objects, ["ServiceAccount n/merged"]);
+    assert_eq!(objects, ["ServiceAccount shop/merged"]);
 }
 
 #[test]
