@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bailiwick_core::Str;
 
@@ -50,31 +50,37 @@ impl<'a> Held<'a> {
     /// it holds in the whole cluster, of each namespace.
     pub(crate) fn all(subject: &'a Node, legs: usize, holdings: &[&'a Holding<'a>]) -> Vec<Self> {
         let own = |holding: &&&Holding<'_>| legs > 1 || holding.group.is_none();
-        let holdings: Vec<&Holding<'_>> = holdings.iter().filter(own).copied().collect();
-        let mut scopes: BTreeSet<Str> = holdings.iter().map(|held| held.scope.clone()).collect();
-        if !holdings.is_empty() {
-            scopes.insert(Str::default());
+        let mut by_scope: BTreeMap<&Str, Vec<&Holding<'_>>> = BTreeMap::new();
+        for holding in holdings.iter().filter(own) {
+            by_scope.entry(&holding.scope).or_default().push(holding);
         }
-        scopes
+        // One leg that holds in the whole cluster is an edge of its own; several may have to come together.
+        let everywhere: Vec<&Holding<'_>> = match by_scope.get(&Str::default()) {
+            Some(holdings) if legs > 1 => holdings.clone(),
+            _ => Vec::new(),
+        };
+        let in_scope = |(scope, mut here): (&Str, Vec<&'a Holding<'a>>)| {
+            if !scope.is_empty() {
+                here.extend(&everywhere);
+            }
+            Self::in_scope(subject, legs, &here, scope.clone())
+        };
+        by_scope
             .into_iter()
-            .map(|scope| Self::in_scope(subject, legs, &holdings, scope))
+            .map(in_scope)
             .filter(|held| held.is_complete() && held.is_new())
             .collect()
     }
 
-    fn in_scope(subject: &'a Node, legs: usize, holdings: &[&'a Holding<'a>], scope: Str) -> Self {
-        // One leg that holds in the whole cluster is an edge of its own; several may have to come together.
-        let here =
-            |held: &&&Holding<'_>| held.scope == scope || (legs > 1 && held.scope.is_empty());
+    fn in_scope(subject: &'a Node, legs: usize, here: &[&'a Holding<'a>], scope: Str) -> Self {
         let of_leg = |leg: usize| {
-            let of_leg = holdings.iter().filter(here).filter(|held| held.leg == leg);
+            let of_leg = here.iter().filter(|held| held.leg == leg);
             LegHeld(of_leg.copied().collect())
         };
-        let legs = (0..legs).map(of_leg).collect();
         Self {
             subject,
             scope,
-            legs,
+            legs: (0..legs).map(of_leg).collect(),
         }
     }
 
