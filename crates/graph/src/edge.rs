@@ -36,6 +36,9 @@ pub(crate) enum Rule {
         legs: &'static [Leg],
         link: fn(&Held<'_>, &World<'_>, &mut Link<'_>),
     },
+    /// From constrained impersonation: a subject that may act as those on whom it has the leg, as far as it has
+    /// `impersonate-on:MODE:VERB` where they have VERB.
+    Acting { mode: &'static str, leg: Leg },
     /// From what is there.
     Objects(fn(&World<'_>, &mut Link<'_>)),
 }
@@ -94,7 +97,7 @@ impl Versions {
 impl EdgeKind {
     /// Whether somebody needs rights for it, rather than to be where it starts.
     pub fn needs_rights(&self) -> bool {
-        let is_right = |rule: &Rule| matches!(rule, Rule::Rights { .. });
+        let is_right = |rule: &Rule| !matches!(rule, Rule::Objects(_));
         self.rules.iter().any(is_right)
     }
 

@@ -63,6 +63,13 @@ pub enum Node {
         /// The namespace; empty is the whole cluster.
         namespace: Str,
     },
+    /// Somebody who acts as another where both may.
+    Acting {
+        /// Who acts.
+        by: Box<Node>,
+        /// As whom.
+        target: Box<Node>,
+    },
     /// Somebody without credentials.
     Outside,
     /// An identity at a cloud provider.
@@ -326,6 +333,7 @@ impl fmt::Display for Node {
             Self::Area { area, namespace } => {
                 write!(f, "{} of namespace {namespace}", area.words())
             }
+            Self::Acting { by, target } => write!(f, "{by} as {target}"),
             Self::Outside => f.write_str("anybody"),
             Self::Cloud { name } => write!(f, "cloud identity {name}"),
             Self::Cluster => f.write_str("full control of the cluster"),

@@ -25,8 +25,10 @@ impl Step<'_> {
     ///
     /// `snapshot` is the one that the graph was made of.
     pub fn proof(&self, snapshot: &Snapshot) -> Vec<Review> {
-        let Some(Rule::Rights { legs, .. }) = self.kind.rules.get(usize::from(self.rule)) else {
-            return Vec::new();
+        let legs = match self.kind.rules.get(usize::from(self.rule)) {
+            Some(Rule::Rights { legs, .. }) => *legs,
+            Some(Rule::Acting { leg, .. }) => std::slice::from_ref(leg),
+            _ => return Vec::new(),
         };
         let held: Vec<LegHeld<'_>> = legs
             .iter()

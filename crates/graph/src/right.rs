@@ -66,24 +66,35 @@ impl Right {
     /// that name no object, unless the empty name is among its names. Objects are created without a name in the
     /// request, or with one by server-side apply (which takes `patch`, too) and for some resources by PUT.
     pub fn names<'r>(&self, rule: &'r PolicyRule) -> Option<Names<'r>> {
-        let resource = |own: &Str| self.is_resource(own);
-        if !has(&rule.api_groups, self.group) || !rule.resources.iter().any(resource) {
+        let names = self
+            .verbs
+            .iter()
+            .filter_map(|verb| self.names_by(rule, verb, verb));
+        // A verb that gives all gives more than one that gives some.
+        names.reduce(|first, second| if first == Names::All { first } else { second })
+    }
+
+    /// The same for one verb, where a rule has to give another word for it.
+    pub(crate) fn names_by<'r>(
+        &self,
+        rule: &'r PolicyRule,
+        verb: &str,
+        word: &str,
+    ) -> Option<Names<'r>> {
+        if !has(&rule.verbs, word) || !self.is_about(rule) {
             return None;
         }
-        let mut verbs = self.verbs.iter().copied();
-        if rule.resource_names.is_empty() {
-            return verbs
-                .any(|verb| has(&rule.verbs, verb))
-                .then_some(Names::All);
-        }
-        let mut given = self.verbs.iter().filter(|verb| has(&rule.verbs, verb));
         let for_nameless = rule.resource_names.iter().any(|name| name.is_empty());
-        if for_nameless && given.clone().any(|verb| self.is_nameless(verb)) {
+        if rule.resource_names.is_empty() || (for_nameless && self.is_nameless(verb)) {
             return Some(Names::All);
         }
-        given
-            .any(|verb| self.is_named(verb, rule))
+        self.is_named(verb, rule)
             .then_some(Names::Only(&rule.resource_names))
+    }
+
+    fn is_about(&self, rule: &PolicyRule) -> bool {
+        let mut resources = rule.resources.iter();
+        has(&rule.api_groups, self.group) && resources.any(|own| self.is_resource(own))
     }
 
     /// The verbs of this right that a rule gives.

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bailiwick_core::Str;
+use bailiwick_model::PolicyRule;
 
 use crate::condition::{AtomId, Cause, Clause, Condition};
 use crate::node::Node;
@@ -12,6 +13,8 @@ pub(crate) struct Holding<'a> {
     pub(crate) rule: usize,
     pub(crate) leg: usize,
     pub(crate) right: &'static Right,
+    /// The rule of a role that gives it.
+    pub(crate) given: &'a PolicyRule,
     /// Where it holds; empty is the whole cluster.
     pub(crate) scope: Str,
     pub(crate) names: Names<'a>,

@@ -1,19 +1,20 @@
 //! From a cluster to its graph.
 
+mod acting;
 mod held;
 mod link;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bailiwick_core::{ObjectRef, Str};
-use bailiwick_model::{Role, Snapshot};
+use bailiwick_model::{PolicyRule, Role, Snapshot};
 use hashbrown::HashMap;
 
 pub(crate) use crate::world::World;
 pub(crate) use held::{Held, Holding, On};
 pub(crate) use link::Link;
 
-use crate::condition::Atom;
+use crate::condition::{Atom, AtomId};
 use crate::edge::{EdgeKind, Rule};
 use crate::edges::EDGES;
 use crate::graph::Graph;
@@ -26,8 +27,9 @@ struct Use<'a> {
     rule: usize,
     leg: usize,
     right: &'static Right,
-    /// Position in the role.
-    position: u32,
+    given: &'a PolicyRule,
+    /// The rule.
+    atom: AtomId,
     names: Names<'a>,
 }
 
@@ -81,24 +83,26 @@ impl<'a> Builder<'_, 'a> {
         let mut subjects: Vec<&Node> = self.world.subjects().collect();
         subjects.sort();
         for subject in subjects {
-            let mut holdings = Vec::new();
-            for &(binding, position) in self.world.bindings_of(subject) {
-                let Some(role) = binding.role() else { continue };
-                let atom = Atom::Subject {
-                    binding: binding.object_ref(),
-                    position,
-                };
-                self.hold(
-                    &role,
-                    &binding.metadata.namespace,
-                    Some(&atom),
-                    None,
-                    &mut holdings,
-                );
-            }
-            self.inherit(subject, &mut holdings);
+            let holdings = self.holdings(subject);
             self.link(subject, &holdings);
+            self.acting(subject);
         }
+    }
+
+    /// What a subject holds by its own bindings and by its groups.
+    fn holdings(&mut self, subject: &Node) -> Vec<Holding<'a>> {
+        let mut holdings = Vec::new();
+        for &(binding, position) in self.world.bindings_of(subject) {
+            let Some(role) = binding.role() else { continue };
+            let atom = Atom::Subject {
+                binding: binding.object_ref(),
+                position,
+            };
+            let scope = &binding.metadata.namespace;
+            self.hold(&role, scope, Some(&atom), None, &mut holdings);
+        }
+        self.inherit(subject, &mut holdings);
+        holdings
     }
 
     /// Roles that somebody can give to himself are as good as subjects that have them.
@@ -137,27 +141,24 @@ impl<'a> Builder<'_, 'a> {
     ) {
         let world = self.world;
         let Some(held) = world.role(role) else { return };
-        let rules = &self.rules;
+        let (rules, graph) = (&self.rules, &mut self.graph);
+        let binding = binding.map(|atom| graph.atom(atom.clone()));
         let uses = self
             .uses
             .entry(role.clone())
-            .or_insert_with(|| uses(held, rules));
+            .or_insert_with(|| uses(held, rules, graph));
         for found in uses.iter() {
             if found.right.scope == Scope::Cluster && !scope.is_empty() {
                 continue;
             }
-            let rule = Atom::Rule {
-                role: role.clone(),
-                position: found.position,
-            };
-            let atoms = binding.cloned().into_iter().chain([rule]);
             holdings.push(Holding {
                 rule: found.rule,
                 leg: found.leg,
                 right: found.right,
+                given: found.given,
                 scope: scope.clone(),
                 names: found.names,
-                cause: atoms.map(|atom| self.graph.atom(atom)).collect(),
+                cause: binding.into_iter().chain([found.atom]).collect(),
                 group: group.cloned(),
             });
         }
@@ -202,21 +203,27 @@ impl<'a> Builder<'_, 'a> {
 }
 
 /// What the rules of a role are good for.
-fn uses<'a>(role: &'a Role, rules: &[KindRule]) -> Vec<Use<'a>> {
+fn uses<'a>(role: &'a Role, rules: &[KindRule], graph: &mut Graph) -> Vec<Use<'a>> {
+    let atom = |(position, given)| {
+        let role = role.object_ref();
+        (given, graph.atom(Atom::Rule { role, position }))
+    };
+    let given: Vec<(&PolicyRule, AtomId)> = (0..).zip(role.rules.iter()).map(atom).collect();
     let mut uses = Vec::new();
     for (number, (_, _, rule)) in rules.iter().enumerate() {
         let Rule::Rights { legs, .. } = rule else {
             continue;
         };
         for (leg, rights) in legs.iter().enumerate() {
-            for (position, own) in (0..).zip(role.rules.iter()) {
+            for &(given, atom) in &given {
                 uses.extend(rights.iter().filter_map(|right| {
                     Some(Use {
                         rule: number,
                         leg,
                         right,
-                        position,
-                        names: right.names(own)?,
+                        given,
+                        atom,
+                        names: right.names(given)?,
                     })
                 }));
             }

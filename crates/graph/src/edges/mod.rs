@@ -126,6 +126,7 @@ edges![
     host_path_kubelet,
     host_path_tokens,
     host_path_write,
+    impersonate_constrained,
     impersonate_group,
     impersonate_service_account,
     impersonate_user,

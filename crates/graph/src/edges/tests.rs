@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use bailiwick_rbac::Engine;
 
 use super::testing::{check, check_with, cluster, graph, has};
-use crate::edge::Rule;
 use crate::{EDGES, EdgeKind, Graph, Review};
 
 /// The newest minor in which an edge works.
@@ -320,10 +319,7 @@ fn reviews_are_allowed_with_the_word_and_refused_without_it() {
                 && step.to.to_string() == example.to
         });
         let proof = steps.next().unwrap().proof(&snapshot);
-        let needs = kind
-            .rules
-            .iter()
-            .any(|rule| matches!(rule, Rule::Rights { .. }));
+        let needs = kind.needs_rights();
         assert_eq!(!proof.is_empty(), needs, "{}", kind.id);
         let allowed = |cluster| {
             let engine = Engine::new(cluster);
@@ -344,4 +340,26 @@ fn reviews_are_allowed_with_the_word_and_refused_without_it() {
             assert!(!allowed(safe), "{}: {proof:#?}", kind.id);
         }
     }
+}
+
+#[test]
+fn constrained_impersonation_leaves_what_both_may() {
+    let cluster = "ClusterRole r
+                     impersonate:serviceaccount on serviceaccounts of authentication.k8s.io
+                     impersonate-on:serviceaccount:list on secrets,pods of ''
+                   RoleBinding shop/r gives ClusterRole/r to user:eve
+                   ClusterRole s
+                     list,create on secrets,pods of ''
+                   ClusterRoleBinding s gives ClusterRole/s to sa:shop/web
+                   ClusterRoleBinding t gives ClusterRole/s to sa:pay/web";
+    let acting = "user eve as service account shop/web";
+    check("impersonate-constrained", "user eve", cluster, &[acting]);
+    check(
+        "read-secrets",
+        acting,
+        cluster,
+        &["every Secret of namespace shop"],
+    );
+    check("pod-create", acting, cluster, &[]);
+    check("secret-mint", acting, cluster, &[]);
 }

@@ -90,6 +90,11 @@ pub(crate) const ACTS: &[(&str, Act)] = &[
             &stage.get(&format!("{APIS}/apps/v1/namespaces/shop/deployments")),
         )
     }),
+    ("impersonate-constrained", |stage| {
+        let headers = [("impersonate-user", "amy")];
+        let get = |path: &str| stage.eve.request("GET", path, &headers, None).unwrap();
+        is(200, &get(&format!("{CORE}/shop/secrets"))) && is(403, &get("/api/v1/secrets"))
+    }),
     ("impersonate-group", |stage| {
         let headers = [
             ("impersonate-user", "amy"),
