@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bailiwick_core::{Kind, ObjectRef, Str, Subject, names};
-use bailiwick_model::{Binding, Role, Snapshot, Workload};
+use bailiwick_model::{Binding, PolicyRule, Role, Snapshot, Workload};
 use hashbrown::HashMap;
 
 use crate::condition::Atom;
@@ -19,6 +19,8 @@ pub(crate) struct World<'a> {
     pub(crate) namespaces: BTreeSet<Str>,
     /// Service accounts by name: their namespaces.
     accounts: HashMap<Str, Vec<Str>>,
+    /// See [`World::rules_of_accounts`].
+    account_rules: Vec<&'a PolicyRule>,
     /// Users whose groups are known, by name alone.
     names: Vec<Node>,
     /// Bindings by whom they name, with the position of the subject.
@@ -47,6 +49,7 @@ impl<'a> World<'a> {
             snapshot,
             namespaces: BTreeSet::new(),
             accounts: HashMap::new(),
+            account_rules: Vec::new(),
             names: Vec::new(),
             held: HashMap::new(),
             memberships,
@@ -81,6 +84,7 @@ impl<'a> World<'a> {
         world.names = users.into_iter().filter(grouped).collect();
         world.namespaces = world.find_namespaces();
         world.accounts = world.find_accounts();
+        world.account_rules = world.find_rules_of_accounts();
         world
     }
 
@@ -209,6 +213,29 @@ impl<'a> World<'a> {
         bound
             .filter(|bound| self.role(&bound.role).is_some())
             .collect()
+    }
+
+    /// The rules that service accounts have by ClusterRoleBindings of their own, each once.
+    pub(crate) fn rules_of_accounts(&self) -> &[&'a PolicyRule] {
+        &self.account_rules
+    }
+
+    fn find_rules_of_accounts(&self) -> Vec<&'a PolicyRule> {
+        let exists = |node: &Node| match node {
+            Node::ServiceAccount { namespace, name } => {
+                !self.namespaces_with_account(namespace, name).is_empty()
+            }
+            _ => false,
+        };
+        let accounts = self.held.iter().filter(|(node, _)| exists(node));
+        let bindings = accounts.flat_map(|(_, bindings)| bindings);
+        let everywhere = bindings.filter(|(binding, _)| binding.metadata.namespace.is_empty());
+        let roles: BTreeSet<ObjectRef> = everywhere
+            .filter_map(|(binding, _)| binding.role())
+            .collect();
+        let roles = roles.iter().filter_map(|role| self.role(role));
+        let rules: BTreeSet<&PolicyRule> = roles.flat_map(|role| &role.rules).collect();
+        rules.into_iter().collect()
     }
 
     /// The first ClusterRole that allows everything; who may bind any role needs no other.

@@ -3,9 +3,9 @@
 use bailiwick_core::Str;
 use bailiwick_model::PolicyRule;
 
-use super::{Builder, Holding, Link, World};
+use super::{Builder, Holding, KindRule, Link, World};
 use crate::condition::{Atom, AtomId, Condition};
-use crate::edge::{EdgeKind, Rule};
+use crate::edge::{EdgeKind, Leg, Rule};
 use crate::node::Node;
 use crate::right::{Names, Right, Scope};
 
@@ -17,12 +17,26 @@ struct Grant<'a> {
 }
 
 impl<'a> Builder<'_, 'a> {
+    /// The rules of edges by constrained impersonation for which there is any role.
+    pub(super) fn acting_rules(&self) -> Vec<(KindRule, &'static str, Leg)> {
+        let roles = || self.world.snapshot.roles.iter();
+        let given = || {
+            roles()
+                .flat_map(|role| &role.rules)
+                .filter(|rule| is_limited(rule))
+        };
+        let of_use =
+            |leg: Leg| given().any(|rule| leg.iter().any(|right| right.names(rule).is_some()));
+        let acting = self.rules.iter().filter_map(|&of_kind| match of_kind.2 {
+            Rule::Acting { mode, leg } if of_use(leg) => Some((of_kind, *mode, *leg)),
+            _ => None,
+        });
+        acting.collect()
+    }
+
     /// Links a subject to those as whom it may act, and these to what both of them may do.
-    pub(super) fn acting(&mut self, subject: &Node) {
-        for (kind, number, rule) in self.rules.clone() {
-            let Rule::Acting { mode, leg } = rule else {
-                continue;
-            };
+    pub(super) fn acting(&mut self, subject: &Node, rules: &[(KindRule, &'static str, Leg)]) {
+        for &((kind, number, _), mode, leg) in rules {
             let grants = self.grants(subject, mode);
             for grant in &grants {
                 for target in leg
@@ -77,7 +91,7 @@ impl<'a> Builder<'_, 'a> {
                 let concerns = |verb: &Str| {
                     &**verb == "*" || (verb.starts_with("impersonate") && verb.contains(mode))
                 };
-                if !rule.verbs.iter().any(concerns) || EVERYTHING.names(rule).is_some() {
+                if !rule.verbs.iter().any(concerns) || !is_limited(rule) {
                     continue;
                 }
                 let atom = Atom::Rule {
@@ -96,7 +110,11 @@ impl<'a> Builder<'_, 'a> {
     }
 }
 
-const EVERYTHING: Right = Right::new("*", "*", &["*"]);
+/// Whether a rule does not give everything anyhow.
+fn is_limited(rule: &PolicyRule) -> bool {
+    const EVERYTHING: Right = Right::new("*", "*", &["*"]);
+    EVERYTHING.names(rule).is_none()
+}
 
 /// As whom a rule lets somebody act.
 fn targets(right: &Right, grant: &Grant<'_>, world: &World<'_>) -> Vec<Node> {

@@ -82,10 +82,11 @@ impl<'a> Builder<'_, 'a> {
     fn subjects(&mut self) {
         let mut subjects: Vec<&Node> = self.world.subjects().collect();
         subjects.sort();
+        let acting = self.acting_rules();
         for subject in subjects {
             let holdings = self.holdings(subject);
             self.link(subject, &holdings);
-            self.acting(subject);
+            self.acting(subject, &acting);
         }
     }
 

@@ -12,7 +12,7 @@ edge! {
     /// Many operators turn an object of their own into pods and take image, service account and volumes from it. Whoever writes
     /// such objects starts pods without any right on pods. Known are Argo Workflows, Tekton, the Prometheus operator, the Spark
     /// operator, Kubeflow's training operator, JobSet, Ray and Knative Serving; the step is there where the resource is defined and a
-    /// service account may write its status, which is what an operator needs.
+    /// service account may write its status in the whole cluster, which is what an operator needs.
     "deputy-pods", "have an operator start a pod", effort 1, Versions::ALL,
     &[Rule::Rights { legs: LEGS, link }],
     "user eve" => "new pods of namespace shop", "workflows of argoproj.io" => "workflows of example.com",
@@ -60,12 +60,8 @@ fn has_operator(right: &Right, world: &World<'_>) -> bool {
     if world.snapshot.custom_resources.get("", &name).is_none() {
         return false;
     }
-    world.accounts().any(|(namespace, name)| {
-        let account = Node::service_account(namespace, name);
-        let roles = world.roles_of(&account).into_iter();
-        let mut roles = roles.filter_map(|bound| world.role(&bound.role));
-        roles.any(|role| role.rules.iter().any(|rule| writes_status(rule, right)))
-    })
+    let mut rules = world.rules_of_accounts().iter();
+    rules.any(|rule| writes_status(rule, right))
 }
 
 fn writes_status(rule: &PolicyRule, right: &Right) -> bool {
