@@ -101,6 +101,8 @@ pub enum Area {
     Groups,
     /// Full control of a namespace.
     Namespace,
+    /// Changing the pods that any object of a kind makes.
+    Templates(Kind),
     /// Connections to any port of any pod, its loopback included.
     Ports,
     /// What containers and nodes have logged.
@@ -289,6 +291,7 @@ impl Area {
             Self::ServiceAccounts => "every service account",
             Self::Pods => "code in every pod",
             Self::NewPods => "new pods",
+            Self::Templates(_) => "every pod template",
             Self::Secrets => "every Secret",
             Self::Machines => "every node",
             Self::Users => "every user",
@@ -327,6 +330,10 @@ impl fmt::Display for Node {
                 area: Area::Namespace,
                 namespace,
             } if namespace.is_empty() => f.write_str("full control of every namespace"),
+            Self::Area {
+                area: Area::Templates(kind),
+                namespace,
+            } if namespace.is_empty() => write!(f, "the template of every {kind} of the cluster"),
             Self::Area { area, namespace } if namespace.is_empty() => {
                 write!(f, "{} of the cluster", area.words())
             }

@@ -31,6 +31,8 @@ pub(crate) struct World<'a> {
     has_pods: bool,
     /// What runs, by its node.
     by_node: HashMap<&'a str, Vec<&'a Workload>>,
+    /// Namespaces of objects with a pod template, by kind and name.
+    templates: HashMap<(Kind, &'a str), Vec<&'a Str>>,
 }
 
 /// A role that somebody has.
@@ -55,7 +57,15 @@ impl<'a> World<'a> {
             memberships,
             has_pods: snapshot.workloads.contains_key(&Kind::Pod),
             by_node: HashMap::new(),
+            templates: HashMap::new(),
         };
+        for workload in snapshot.all_workloads() {
+            if workload.kind != Kind::Pod {
+                let name = (workload.kind, &*workload.metadata.name);
+                let namespaces = world.templates.entry(name).or_default();
+                namespaces.push(&workload.metadata.namespace);
+            }
+        }
         for workload in world.workloads() {
             let of_node = world.by_node.entry(&workload.node_name).or_default();
             of_node.push(workload);
@@ -168,6 +178,21 @@ impl<'a> World<'a> {
             None => store.in_namespace(namespace).next().is_some(),
         });
         is_there || self.is_hidden(kind, namespace)
+    }
+
+    /// The namespaces that have an object of this kind, which has a pod template, and name. What could not be read may
+    /// be anywhere.
+    pub(crate) fn namespaces_with_template(&self, kind: Kind, name: &str) -> Vec<Str> {
+        if self.snapshot.gaps.is_empty() {
+            let known = self
+                .templates
+                .get(&(kind, name))
+                .map_or(&[][..], Vec::as_slice);
+            return known.iter().map(|&namespace| namespace.clone()).collect();
+        }
+        let all = self.namespaces.iter().cloned();
+        all.filter(|namespace| self.has(kind, namespace, Some(name)))
+            .collect()
     }
 
     /// Whether objects of this kind may be there that could not be read.

@@ -1,7 +1,10 @@
 use std::collections::BTreeSet;
 
+use bailiwick_core::names;
+
 use crate::build::{Link, World};
 use crate::edge::{Rule, Versions, edge};
+use crate::host::node_user;
 use crate::node::Node;
 
 edge! {
@@ -25,6 +28,9 @@ fn link(world: &World<'_>, link: &mut Link<'_>) {
         accounts.map(|(namespace, name)| Node::service_account(namespace, name)).collect();
     members.extend(world.subjects().cloned());
     members.extend(world.users_with_groups());
+    members.insert(Node::User { name: names::ANONYMOUS.into() });
+    let nodes = world.snapshot.nodes.iter();
+    members.extend(nodes.filter_map(|node| node_user(&node.metadata.name)));
     for member in members {
         for group in world.groups_of(&member) {
             let group = Node::Group { name: group };

@@ -6,8 +6,9 @@ use crate::right::Right;
 edge! {
     /// Mount a path of the node by way of a PersistentVolume.
     ///
-    /// A PersistentVolume may be a `hostPath`. Pod Security looks at pods, and there a claim for it is a claim like any other: it
-    /// passes even the level `restricted`. With `create` on `persistentvolumes`, which only a ClusterRoleBinding gives, and
+    /// A PersistentVolume may be a `hostPath`. Pod Security looks at pods, and there a claim for it is a claim like any other, so
+    /// that it passes. The level `restricted` keeps the pod from being root, and so from most of the node's files: a
+    /// namespace with that level has no such step. With `create` on `persistentvolumes`, which only a ClusterRoleBinding gives, and
     /// `create` on `persistentvolumeclaims` and on pods in one namespace, somebody mounts the root of any node and writes to it.
     "persistent-volume", "mount a node's disk as a persistent volume", effort 1, Versions::ALL,
     &[Rule::Rights { legs: LEGS, link }],
@@ -20,6 +21,7 @@ edge! {
      ClusterRoleBinding v gives ClusterRole/v to user:eve"
 }
 
+const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
 const CREATE: &[&str] = &["create"];
 
 static LEGS: &[Leg] = &[
@@ -37,7 +39,15 @@ static LEGS: &[Leg] = &[
     ],
 ];
 
-fn link(held: &Held<'_>, _: &World<'_>, link: &mut Link<'_>) {
-    let machines = Node::area(Area::Machines, &Default::default());
-    link.edge(held.subject, machines, held.condition_on(&[On::Any]));
+fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    let namespaces = world.namespaces_in(&held.scope);
+    if namespaces.iter().any(|namespace| !is_restricted(namespace, world)) {
+        let machines = Node::area(Area::Machines, &Default::default());
+        link.edge(held.subject, machines, held.condition_on(&[On::Any]));
+    }
+}
+
+fn is_restricted(namespace: &str, world: &World<'_>) -> bool {
+    let namespace = world.snapshot.namespaces.get("", namespace);
+    namespace.and_then(|namespace| namespace.metadata.label(ENFORCE)) == Some("restricted")
 }

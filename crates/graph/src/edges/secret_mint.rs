@@ -11,7 +11,8 @@ edge! {
     /// The controller-manager puts a token without end of validity into every new Secret of type
     /// `kubernetes.io/service-account-token` that is annotated with the name of a service account of its namespace. Nobody asks
     /// whether the creator has anything to do with that account. So `create` on `secrets` together with any way to see the
-    /// Secret afterwards (`get`, `list`, `watch`, or `patch` with `{}`) in the same namespace is every service account there.
+    /// Secret afterwards (`get`, `list`, `watch`, or a `patch` or `delete` that shows it) in the same namespace is every service
+    /// account there.
     ///
     /// The two rights may come from different bindings. Closed by taking away either.
     "secret-mint", "have a token put into a new Secret", effort 1, Versions::ALL,

@@ -13,7 +13,7 @@ edge! {
     /// on pods. A Job's template cannot be changed. A rule with names reaches the objects of these names; where there is no
     /// object to change there is no step.
     "template-change", "change the pods that an object makes", effort 1, Versions::ALL,
-    &[Rule::Rights { legs: LEGS, link }],
+    &[Rule::Rights { legs: LEGS, link }, Rule::Objects(link_objects)],
     "user eve" => "new pods of namespace shop", "patch" => "get",
     "Role shop/r
        patch on deployments of apps named web
@@ -44,15 +44,49 @@ const KINDS: [Kind; 6] = [
 ];
 
 fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
-    for namespace in world.namespaces_in(&held.scope) {
-        let reaches = |holding: &Holding<'_>| reaches(holding, world, &namespace);
-        if let Some(condition) = held.condition_by(reaches) {
-            link.edge(held.subject, Node::area(Area::NewPods, &namespace), condition);
+    if held.scope.is_empty() {
+        return link_cluster(held, world, link);
+    }
+    let reaches = |holding: &Holding<'_>| reaches(holding, world, &held.scope);
+    if let Some(condition) = held.condition_by(reaches) {
+        link.edge(held.subject, Node::area(Area::NewPods, &held.scope), condition);
+    }
+}
+
+/// To all of a kind there is one step, and from there one to each namespace that has any.
+fn link_cluster(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    for kind in KINDS {
+        let of_kind = |holding: &Holding<'_>| holding.right.resource == kind.resource();
+        let all = held.condition_by(|held| of_kind(held) && held.names == Names::All);
+        if let Some(condition) = all {
+            let every = Node::area(Area::Templates(kind), &held.scope);
+            link.edge(held.subject, every, condition);
+        }
+        for name in held.names(0) {
+            let named = |held: &Holding<'_>| match held.names {
+                Names::Only(names) => of_kind(held) && names.contains(name),
+                Names::All => false,
+            };
+            let Some(condition) = held.condition_by(named) else { continue };
+            for namespace in world.namespaces_with_template(kind, name) {
+                let pods = Node::area(Area::NewPods, &namespace);
+                link.edge(held.subject, pods, condition.clone());
+            }
         }
     }
 }
 
-/// Whether there is an object that can be changed.
+fn link_objects(world: &World<'_>, link: &mut Link<'_>) {
+    for kind in KINDS {
+        let every = Node::area(Area::Templates(kind), &Default::default());
+        for namespace in &world.namespaces {
+            if world.has(kind, namespace, None) {
+                link.always(&every, Node::area(Area::NewPods, namespace));
+            }
+        }
+    }
+}
+
 fn reaches(holding: &Holding<'_>, world: &World<'_>, namespace: &str) -> bool {
     let kind = KINDS.into_iter().find(|kind| kind.resource() == holding.right.resource);
     kind.is_some_and(|kind| match holding.names {

@@ -363,3 +363,98 @@ fn constrained_impersonation_leaves_what_both_may() {
     check("pod-create", acting, cluster, &[]);
     check("secret-mint", acting, cluster, &[]);
 }
+
+#[test]
+fn restricted_pods_are_not_root_on_a_volume() {
+    let cluster = |level: &str| {
+        format!(
+            "Role shop/r
+               create on persistentvolumeclaims,pods of ''
+             RoleBinding shop/r gives Role/r to user:eve
+             ClusterRole v
+               create on persistentvolumes of ''
+             ClusterRoleBinding v gives ClusterRole/v to user:eve
+             ---
+             {{apiVersion: v1, kind: Namespace, metadata: {{name: shop, labels: {{pod-security.kubernetes.io/enforce: {level}}}}}}}"
+        )
+    };
+    let machines = ["every node of the cluster"];
+    check(
+        "persistent-volume",
+        "user eve",
+        &cluster("baseline"),
+        &machines,
+    );
+    check("persistent-volume", "user eve", &cluster("restricted"), &[]);
+}
+
+#[test]
+fn names_of_minted_secrets_are_those_that_can_be_read() {
+    let cluster = |read: &str| {
+        format!(
+            "Role shop/r
+               create,patch on secrets of '' named mine
+               get on secrets of '' named {read}
+             RoleBinding shop/r gives Role/r to user:eve"
+        )
+    };
+    let every = ["every service account of namespace shop"];
+    check("secret-mint", "user eve", &cluster("mine"), &every);
+    let other = "Role shop/r
+                   create,update on secrets of '' named mine
+                   get on secrets of '' named mine
+                 RoleBinding shop/r gives Role/r to user:eve";
+    check("secret-mint", "user eve", other, &[]);
+}
+
+#[test]
+fn bindings_of_missing_and_mistaken_roles_lead_nowhere() {
+    let escalating = "escalate,patch on clusterroles of rbac.authorization.k8s.io";
+    let cases = [
+        // A ClusterRole's rules on cluster-scoped resources are dead in a namespace.
+        format!("ClusterRole r\n{escalating}\nRoleBinding shop/r gives ClusterRole/r to user:eve"),
+        // A ClusterRoleBinding of a Role gives nothing, nor does a Role of another namespace.
+        "Role shop/r\n* on * of *\nClusterRoleBinding r gives Role/r to user:eve".to_owned(),
+        "Role shop/r\n* on * of *\nRoleBinding pay/r gives Role/r to user:eve".to_owned(),
+        // A service account without a namespace is nobody in a ClusterRoleBinding.
+        "ClusterRole r\n* on * of *\nClusterRoleBinding r gives ClusterRole/r to sa:/eve"
+            .to_owned(),
+    ];
+    for cluster in cases {
+        let graph = graph(&cluster, 37);
+        let leads = graph.edges().any(|step| {
+            step.to.to_string() == "full control of the cluster" && step.kind.id != "masters"
+        });
+        assert!(!leads, "{cluster}");
+    }
+}
+
+#[test]
+fn nodes_and_strangers_are_in_their_groups() {
+    let cluster = "ClusterRole r
+                     get on pods of ''
+                   ClusterRole i
+                     impersonate on users of '' named system:anonymous
+                   ClusterRoleBinding r gives ClusterRole/r to group:system:nodes group:system:unauthenticated
+                   ClusterRoleBinding i gives ClusterRole/i to user:eve
+                   ---
+                   {apiVersion: v1, kind: Node, metadata: {name: n1}}";
+    check(
+        "member-of",
+        "user system:node:n1",
+        cluster,
+        &["group system:nodes"],
+    );
+    check(
+        "member-of",
+        "user system:anonymous",
+        cluster,
+        &["group system:unauthenticated"],
+    );
+    check(
+        "anonymous",
+        "anybody",
+        cluster,
+        &["group system:unauthenticated"],
+    );
+}

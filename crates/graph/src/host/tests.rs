@@ -410,3 +410,30 @@ fn windows_says_it_for_the_pod_or_for_each_container() {
     check_why("windows-host-process", ("hostNetwork: true,", own), 22, "-");
     check_why("windows-host-process", ("hostNetwork: true,", ""), 37, "-");
 }
+
+#[test]
+fn templates_of_the_whole_cluster_are_reached_by_kind() {
+    let template = "selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, \
+                    spec: {containers: [{name: web, image: web}]}}";
+    let cluster = |names: &str| {
+        format!(
+            "ClusterRole r
+               patch on deployments of apps {names}
+             ClusterRoleBinding r gives ClusterRole/r to user:eve
+             ---
+             {{apiVersion: apps/v1, kind: Deployment, metadata: {{namespace: shop, name: web}}, spec: {{{template}}}}}
+             {{apiVersion: apps/v1, kind: DaemonSet, metadata: {{namespace: pay, name: web}}, spec: {{{template}}}}}"
+        )
+    };
+    let every = "the template of every Deployment of the cluster";
+    let shop = "new pods of namespace shop";
+    check("template-change", "user eve", &cluster(""), &[every]);
+    check("template-change", every, &cluster(""), &[shop]);
+    check(
+        "template-change",
+        "user eve",
+        &cluster("named web"),
+        &[shop],
+    );
+    check("template-change", "user eve", &cluster("named app"), &[]);
+}
