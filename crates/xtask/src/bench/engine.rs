@@ -231,7 +231,7 @@ fn memory(figures: &mut Figures) {
 fn who_can(figures: &mut Figures) {
     let request: Request = ResourceRequest::new("get", "", "secrets").into();
     let clusters = [
-        ("of 1,000 roles", Shape::mixed(40_000).cluster(SEED)),
+        ("of 3,300 roles", Shape::mixed(40_000).cluster(SEED)),
         ("that all grant it", Shape::one_role(40_000, SEED)),
     ];
     for (which, snapshot) in clusters {
