@@ -15,7 +15,7 @@ edge! {
     /// whole. Roles can flow into each other over several steps.
     ///
     /// Labelling a role of one's own is no such way: the API server checks all rules of the role at any change of it.
-    "aggregate", "add rights to a part of a role that one has", effort 1, Versions::ALL,
+    "aggregate", "add rights to a part of a role that one has", effort 2, Versions::ALL,
     &[Rule::Rights { legs: LEGS, link }],
     "user eve" => "full control of the cluster", "named part" => "named other",
     "ClusterRole r

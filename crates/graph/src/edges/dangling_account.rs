@@ -11,7 +11,7 @@ edge! {
     /// Bindings outlive what they name, and may come before it. Where the service account of a binding does not exist, whoever may
     /// create service accounts in that namespace, and then tokens of them or pods that run as them, has what the binding gives.
     /// Closed by deleting the subject from the binding.
-    "dangling-account", "create a service account that is bound already", effort 1, Versions::ALL,
+    "dangling-account", "create a service account that is bound already", effort 2, Versions::ALL,
     &[Rule::Rights { legs: LEGS, link }],
     "user eve" => "service account shop/gone", "create on serviceaccounts" => "get on serviceaccounts",
     "Role shop/r

@@ -10,7 +10,7 @@ edge! {
     /// that it passes. The level `restricted` keeps the pod from being root, and so from most of the node's files: a
     /// namespace with that level has no such step. With `create` on `persistentvolumes`, which only a ClusterRoleBinding gives, and
     /// `create` on `persistentvolumeclaims` and on pods in one namespace, somebody mounts the root of any node and writes to it.
-    "persistent-volume", "mount a node's disk as a persistent volume", effort 1, Versions::ALL,
+    "persistent-volume", "mount a node's disk as a persistent volume", effort 2, Versions::ALL,
     &[Rule::Rights { legs: LEGS, link }],
     "user eve" => "every node of the cluster", "persistentvolumes " => "volumeattachments ",
     "Role shop/r

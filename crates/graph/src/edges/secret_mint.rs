@@ -15,7 +15,7 @@ edge! {
     /// account there.
     ///
     /// The two rights may come from different bindings. Closed by taking away either.
-    "secret-mint", "have a token put into a new Secret", effort 1, Versions::ALL,
+    "secret-mint", "have a token put into a new Secret", effort 2, Versions::ALL,
     &[Rule::Rights { legs: LEGS, link }],
     "user eve" => "every service account of namespace shop", "get" => "update",
     "Role shop/r
