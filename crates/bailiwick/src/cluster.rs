@@ -126,12 +126,16 @@ impl Opened {
         let mut findings = loaded.findings;
         let snapshot = loaded.snapshot;
         if snapshot.objects().next().is_none() && !snapshot.gaps.is_empty() {
-            let messages: Vec<&str> = snapshot
-                .gaps
+            findings
                 .iter()
-                .map(|gap| gap.message.as_str())
-                .collect();
-            bail!("nothing could be read: {}", messages.join("; "));
+                .take(PROBLEMS_SHOWN)
+                .for_each(|finding| console.finding(finding));
+            bail!(
+                "nothing could be read of the cluster as {}; `bailiwick print-role` prints what it takes",
+                cluster
+                    .whoami()
+                    .map_or_else(|_| "this user".to_owned(), |user| user.name)
+            );
         }
         let api = match discovered {
             Ok(Ok(discovered)) => {
