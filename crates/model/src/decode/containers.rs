@@ -21,6 +21,7 @@ const CONTAINER: Shape = Shape {
         ("env", ""),
         ("envFrom", ""),
         // Not read, and close to one that is.
+        ("resizePolicy", ""),
         ("restartPolicyRules", ""),
         ("volumeDevices", ""),
     ],
