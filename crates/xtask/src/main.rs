@@ -11,6 +11,7 @@ mod tidy;
 mod up;
 
 use std::path::Path;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -44,7 +45,19 @@ enum Chore {
     Up(up::Arguments),
 }
 
-fn main() -> anyhow::Result<()> {
+/// Tells an error in one line; the output above it says more than a backtrace.
+#[allow(clippy::print_stderr, reason = "why a chore failed")]
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
     match Arguments::parse().chore {
         Chore::Testenv(arguments) => testenv::run(&arguments),
         Chore::Deny(arguments) => deny::run(&arguments),
