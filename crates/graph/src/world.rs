@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bailiwick_core::{Kind, ObjectRef, Str, Subject, names};
 use bailiwick_model::{Binding, PolicyRule, Role, Snapshot, Workload};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use crate::condition::Atom;
 use crate::node::Node;
@@ -19,6 +19,8 @@ pub(crate) struct World<'a> {
     pub(crate) namespaces: BTreeSet<Str>,
     /// Service accounts by name: their namespaces.
     accounts: HashMap<Str, Vec<Str>>,
+    /// See [`World::missing_accounts`].
+    missing: Vec<Node>,
     /// See [`World::rules_of_accounts`].
     account_rules: Vec<&'a PolicyRule>,
     /// Users whose groups are known, by name alone.
@@ -51,6 +53,7 @@ impl<'a> World<'a> {
             snapshot,
             namespaces: BTreeSet::new(),
             accounts: HashMap::new(),
+            missing: Vec::new(),
             account_rules: Vec::new(),
             names: Vec::new(),
             held: HashMap::new(),
@@ -94,6 +97,7 @@ impl<'a> World<'a> {
         world.names = users.into_iter().filter(grouped).collect();
         world.namespaces = world.find_namespaces();
         world.accounts = world.find_accounts();
+        world.missing = world.find_missing_accounts();
         world.account_rules = world.find_rules_of_accounts();
         world
     }
@@ -245,13 +249,24 @@ impl<'a> World<'a> {
         &self.account_rules
     }
 
-    fn find_rules_of_accounts(&self) -> Vec<&'a PolicyRule> {
-        let exists = |node: &Node| match node {
-            Node::ServiceAccount { namespace, name } => {
-                !self.namespaces_with_account(namespace, name).is_empty()
-            }
+    /// The service accounts that bindings name and that do not exist.
+    pub(crate) fn missing_accounts(&self) -> &[Node] {
+        &self.missing
+    }
+
+    fn find_missing_accounts(&self) -> Vec<Node> {
+        let existing: HashSet<(&Str, &Str)> = self.accounts().collect();
+        let is_missing = |node: &&Node| match node {
+            Node::ServiceAccount { namespace, name } => !existing.contains(&(namespace, name)),
             _ => false,
         };
+        self.held.keys().filter(is_missing).cloned().collect()
+    }
+
+    fn find_rules_of_accounts(&self) -> Vec<&'a PolicyRule> {
+        let missing: HashSet<&Node> = self.missing.iter().collect();
+        let exists =
+            |node: &Node| matches!(node, Node::ServiceAccount { .. }) && !missing.contains(node);
         let accounts = self.held.iter().filter(|(node, _)| exists(node));
         let bindings = accounts.flat_map(|(_, bindings)| bindings);
         let everywhere = bindings.filter(|(binding, _)| binding.metadata.namespace.is_empty());

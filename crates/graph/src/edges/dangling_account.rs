@@ -39,12 +39,11 @@ static LEGS: &[Leg] = &[
 ];
 
 fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
-    for subject in world.subjects() {
+    for subject in world.missing_accounts() {
         let Node::ServiceAccount { namespace, name } = subject else { continue };
         let inside = held.scope.is_empty() || *namespace == held.scope;
-        let exists = !world.namespaces_with_account(namespace, name).is_empty();
         let on = [On::Name(name)];
-        if inside && !exists && held.is_on(&on) && !world.is_hidden(Kind::ServiceAccount, namespace) {
+        if inside && held.is_on(&on) && !world.is_hidden(Kind::ServiceAccount, namespace) {
             link.edge(held.subject, subject.clone(), held.condition_on(&on));
         }
     }

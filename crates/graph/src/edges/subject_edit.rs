@@ -47,13 +47,21 @@ fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
     let (Some(role_kind), Some(binding_kind)) = (held.resource(0), held.resource(1)) else {
         return;
     };
-    for binding in world.snapshot.bindings.iter() {
+    let bindings = &world.snapshot.bindings;
+    let namespaces = match &*held.scope {
+        "" => bindings.namespaces().cloned().collect(),
+        _ => vec![held.scope.clone()],
+    };
+    let inside = namespaces.iter().flat_map(|namespace| bindings.in_namespace(namespace));
+    for binding in inside {
         let namespace = &binding.metadata.namespace;
+        if !held.names(0).contains(&binding.role_ref.name) && !held.on_all() {
+            continue;
+        }
         let Some(role) = binding.role() else { continue };
         let fits = binding.kind().resource() == binding_kind && role.kind.resource() == role_kind;
-        let inside = held.scope.is_empty() || *namespace == held.scope;
         let on = [On::Name(&role.name), On::Name(&binding.metadata.name)];
-        if fits && inside && world.role(&role).is_some() && held.is_on(&on) {
+        if fits && world.role(&role).is_some() && held.is_on(&on) {
             let condition = held.condition_on(&on);
             let node = Node::Role { role: role.clone(), namespace: namespace.clone() };
             link.edge(held.subject, node, condition);
