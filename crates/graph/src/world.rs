@@ -302,10 +302,13 @@ impl<'a> World<'a> {
     /// The namespaces of a scope that have a service account of this name.
     pub(crate) fn namespaces_with_account(&self, scope: &str, name: &str) -> Vec<Str> {
         let namespaces = self.accounts.get(name).map_or(&[][..], Vec::as_slice);
-        let inside = namespaces
-            .iter()
-            .filter(|own| scope.is_empty() || ***own == *scope);
-        inside.cloned().collect()
+        if scope.is_empty() {
+            return namespaces.to_vec();
+        }
+        // They are in order, as the service accounts are.
+        let found = namespaces.binary_search_by(|own| (**own).cmp(scope));
+        let found = found.ok().and_then(|at| namespaces.get(at));
+        found.into_iter().cloned().collect()
     }
 
     /// The users that the memberships name.
