@@ -29,7 +29,7 @@ pub(crate) struct ScanArgs {
     /// Report only this check. May be repeated
     #[arg(long = "check", value_name = "ID")]
     checks: Vec<String>,
-    /// Output: table, wide (every finding in full), json, yaml, sarif, markdown or name
+    /// Output: table, wide (every finding in full), json, yaml, sarif or markdown
     #[arg(short, long, value_name = "FORMAT")]
     output: Option<Format>,
 }
@@ -108,12 +108,6 @@ fn print(report: &Report<'_>, format: Format, console: &mut Console) -> Result<(
         Format::Yaml => bailiwick_report::yaml_findings(report)?,
         Format::Sarif => bailiwick_report::sarif_findings(report)?,
         Format::Markdown => bailiwick_report::markdown_findings(report, COMMENT),
-        Format::Name => {
-            let mut ids: Vec<&str> = report.findings.iter().map(|finding| &*finding.id).collect();
-            ids.sort_unstable();
-            ids.dedup();
-            ids.into_iter().map(|id| format!("{id}\n")).collect()
-        }
         format => {
             let detail = if format == Format::Wide {
                 Detail::Full
