@@ -1,5 +1,6 @@
+use bailiwick_rbac::Right;
+
 use crate::build::{Held, Link, World};
-use crate::right::Right;
 
 /// A way to get from one node to another.
 #[derive(Debug)]

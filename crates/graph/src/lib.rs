@@ -16,7 +16,6 @@ mod graph;
 mod host;
 mod node;
 mod proof;
-mod right;
 mod search;
 mod world;
 
@@ -28,5 +27,4 @@ pub use fix::{Cost, Fix, NoFix};
 pub use graph::{EdgeId, Graph, HeldBack, NodeId, Step};
 pub use node::{Area, Node, NodeParseError};
 pub use proof::Review;
-pub use right::{Names, Right, Scope};
 pub use search::{Path, Reach};

@@ -2,12 +2,12 @@
 
 use bailiwick_core::{Request, ResourceRequest, Str, Subject, UserInfo};
 use bailiwick_model::{PolicyRule, Snapshot};
+use bailiwick_rbac::{Right, Scope};
 
 use crate::condition::Atom;
 use crate::edge::Rule;
 use crate::graph::Step;
 use crate::node::Node;
-use crate::right::{Right, Scope};
 
 /// One question to the API server's authorizer, as a SubjectAccessReview asks it. A step is possible if all of its
 /// reviews are allowed and the settings in its evidence are as they are.

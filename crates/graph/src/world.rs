@@ -2,11 +2,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bailiwick_core::{Kind, ObjectRef, Str, Subject, names};
 use bailiwick_model::{Binding, PolicyRule, Role, Snapshot, Workload};
+use bailiwick_rbac::Right;
 use hashbrown::{HashMap, HashSet};
 
 use crate::condition::Atom;
 use crate::node::Node;
-use crate::right::Right;
 
 /// The service account that every namespace has.
 const DEFAULT: &str = "default";
@@ -280,9 +280,12 @@ impl<'a> World<'a> {
 
     /// The first ClusterRole that allows everything; who may bind any role needs no other.
     pub(crate) fn role_of_everything(&self) -> Option<&'a Role> {
-        const ALL: Right = Right::new("*", "*", &["*"]);
         let mut roles = self.snapshot.roles.in_namespace("");
-        roles.find(|role| role.rules.iter().any(|rule| ALL.names(rule).is_some()))
+        roles.find(|role| {
+            role.rules
+                .iter()
+                .any(|rule| Right::EVERYTHING.names(rule).is_some())
+        })
     }
 
     /// The role, where it exists.

@@ -3,9 +3,9 @@ use std::collections::BTreeSet;
 use bailiwick_core::Subject;
 use bailiwick_diag::{Finding, Place, Severity};
 use bailiwick_model::{Binding, PolicyRule, Role};
+use bailiwick_rbac::Right;
 
 use crate::check::Check;
-use crate::rights::Right;
 use crate::scan::{Scan, effective};
 use crate::words::{bounded, count, lower, quoted, ticked};
 

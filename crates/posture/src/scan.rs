@@ -5,9 +5,10 @@ use bailiwick_model::{
     ApiTable, Binding, BindingSubject, Delta, LabelSelector, Origin, PolicyRule, Role, Snapshot,
     defaults,
 };
+use bailiwick_rbac::Right;
 use bailiwick_rbac::{Engine, aggregation, covers};
 
-use crate::rights::{ESCALATE, Right, WRITE_ROLES, is_everything};
+use crate::rights::{ESCALATE, WRITE_ROLES, is_everything};
 
 /// A cluster with what every check wants to know of it.
 pub(crate) struct Scan<'a> {
@@ -131,7 +132,7 @@ impl<'a> Scan<'a> {
         resolved
             .rules
             .iter()
-            .any(|own| rights.iter().any(|right| right.of(own.rule)))
+            .any(|own| rights.iter().any(|right| right.is_in(own.rule)))
     }
 
     /// Whether a rule that reaches the subject anywhere gives one of the rights, if only on some names.
@@ -146,7 +147,7 @@ impl<'a> Scan<'a> {
             .flat_map(|subject| self.bindings_naming(&subject))
             .filter_map(|binding| self.role_of(binding))
             .flat_map(|role| &role.rules)
-            .any(|rule| rights.iter().any(|right| right.of(rule)))
+            .any(|rule| rights.iter().any(|right| right.is_in(rule)))
     }
 
     /// The ClusterRoles that gather rules of others, with their selectors.
@@ -216,7 +217,7 @@ pub(crate) fn is_sovereign(role: &Role) -> bool {
     let has = |rights: &[Right]| {
         role.rules
             .iter()
-            .any(|rule| rights.iter().any(|right| right.of(rule)))
+            .any(|rule| rights.iter().any(|right| right.is_in(rule)))
     };
     let [escalate, _] = ESCALATE;
     let [write, _] = WRITE_ROLES;

@@ -5,11 +5,12 @@ use std::collections::HashSet;
 use bailiwick_core::{Request, ResourceRequest, UserInfo};
 use bailiwick_model::{ApiTable, PolicyRule, Snapshot};
 use bailiwick_rbac::Engine;
+use bailiwick_rbac::Right;
 use bailiwick_testkit::generate::{Wild, seed};
 
 use crate::grants::Live;
 use crate::rights::{
-    CHANGE_ADMISSION, CREATE_TOKENS, KUBELET, MAKE_PODS, READ_SECRETS, RUN_IN_PODS, Right,
+    CHANGE_ADMISSION, CREATE_TOKENS, KUBELET, MAKE_PODS, READ_SECRETS, RUN_IN_PODS,
 };
 use crate::scan::Scan;
 

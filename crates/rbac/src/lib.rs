@@ -19,6 +19,7 @@ mod index;
 mod nearest;
 mod problem;
 mod request_info;
+mod right;
 mod rules;
 mod second_check;
 mod who_can;
@@ -35,6 +36,7 @@ pub use impersonation::{
 pub use nearest::{Lack, NearMiss, Nearest, NewRole, RoleOffer};
 pub use problem::Problem;
 pub use request_info::{RequestInfoError, request_info};
+pub use right::{Names, Right, Scope};
 pub use rules::{ResolvedRule, ResolvedRules};
 pub use second_check::second_check;
 pub use who_can::{Member, Memberships, Who, WhoCan};

@@ -2,12 +2,12 @@
 
 use bailiwick_core::Str;
 use bailiwick_model::PolicyRule;
+use bailiwick_rbac::{Names, Right, Scope};
 
 use super::{Builder, Holding, KindRule, Link, World};
 use crate::condition::{Atom, AtomId, Condition};
 use crate::edge::{EdgeKind, Leg, Rule};
 use crate::node::Node;
-use crate::right::{Names, Right, Scope};
 
 /// A rule that somebody has, where it holds, and what gives it.
 struct Grant<'a> {
@@ -112,8 +112,7 @@ impl<'a> Builder<'_, 'a> {
 
 /// Whether a rule does not give everything anyhow.
 fn is_limited(rule: &PolicyRule) -> bool {
-    const EVERYTHING: Right = Right::new("*", "*", &["*"]);
-    EVERYTHING.names(rule).is_none()
+    Right::EVERYTHING.names(rule).is_none()
 }
 
 /// As whom a rule lets somebody act.

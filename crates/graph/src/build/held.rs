@@ -2,10 +2,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bailiwick_core::Str;
 use bailiwick_model::PolicyRule;
+use bailiwick_rbac::{Names, Right};
 
 use crate::condition::{AtomId, Cause, Clause, Condition};
 use crate::node::Node;
-use crate::right::{Names, Right};
 
 /// One rule that gives a subject one leg of an edge.
 pub(crate) struct Holding<'a> {

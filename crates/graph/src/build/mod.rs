@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bailiwick_core::{ObjectRef, Str};
 use bailiwick_model::{PolicyRule, Role, Snapshot};
+use bailiwick_rbac::{Names, Right, Scope};
 use hashbrown::HashMap;
 
 pub(crate) use crate::world::World;
@@ -19,7 +20,6 @@ use crate::edge::{EdgeKind, Rule};
 use crate::edges::EDGES;
 use crate::graph::Graph;
 use crate::node::Node;
-use crate::right::{Names, Right, Scope};
 
 /// What a rule of a role is good for: a leg of an edge.
 struct Use<'a> {

@@ -1,10 +1,10 @@
 use bailiwick_core::names::RBAC_GROUP;
 use bailiwick_model::{LabelSelector, Role};
+use bailiwick_rbac::Right;
 
 use crate::build::{Held, Link, On, World};
 use crate::edge::{Leg, Rule, Versions, edge};
 use crate::edges::everything_in;
-use crate::right::Right;
 
 edge! {
     /// Write rights into a ClusterRole that flows into another.

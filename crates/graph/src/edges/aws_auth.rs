@@ -1,10 +1,10 @@
 use bailiwick_core::Str;
 use bailiwick_core::names::MASTERS;
+use bailiwick_rbac::Right;
 
 use crate::build::{Held, Link, On, World};
 use crate::edge::{Leg, Rule, Versions, edge};
 use crate::node::Node;
-use crate::right::Right;
 
 edge! {
     /// Write the map from identities of AWS to users and groups.

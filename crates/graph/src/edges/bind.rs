@@ -1,11 +1,11 @@
 use bailiwick_core::names::RBAC_GROUP;
 use bailiwick_core::{ObjectRef, Str};
+use bailiwick_rbac::Right;
 
 use crate::build::{Held, Link, On, World};
 use crate::condition::Condition;
 use crate::edge::{Leg, Rule, Versions, edge};
 use crate::node::{Area, Node};
-use crate::right::Right;
 
 edge! {
     /// Bind a role that one does not have.

@@ -1,9 +1,9 @@
 use bailiwick_core::Str;
+use bailiwick_rbac::Right;
 
 use crate::build::{Held, Link, On, World};
 use crate::edge::{Leg, Rule, Versions, edge};
 use crate::edges::bootstrap_token::bootstrap_groups;
-use crate::right::Right;
 
 edge! {
     /// Create a Secret that is a bootstrap token.

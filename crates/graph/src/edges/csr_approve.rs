@@ -1,9 +1,11 @@
+
+use bailiwick_rbac::Right;
+
 use crate::build::{Held, Link, On, World};
 use crate::condition::Condition;
 use crate::edge::{Leg, Rule, Versions, edge};
 use crate::edges::CERTIFICATES as GROUP;
 use crate::node::{Area, Node};
-use crate::right::Right;
 
 edge! {
     /// Sign a client certificate for any name.

@@ -1,8 +1,10 @@
+
+use bailiwick_rbac::Right;
+
 use crate::build::{Held, Link, World};
 use crate::edge::{Leg, Rule, Versions, edge};
 use crate::edges::csr_approve::of_signer;
 use crate::edges::{CERTIFICATES as GROUP, every_node};
-use crate::right::Right;
 
 edge! {
     /// Sign a client certificate for any node.

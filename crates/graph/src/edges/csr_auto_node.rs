@@ -1,7 +1,9 @@
+
+use bailiwick_rbac::Right;
+
 use crate::build::{Held, Link, World};
 use crate::edge::{Leg, Rule, Versions, edge};
 use crate::edges::{CERTIFICATES as GROUP, every_node};
-use crate::right::Right;
 
 edge! {
     /// Get a node's certificate without anybody's approval.

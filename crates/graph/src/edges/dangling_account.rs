@@ -1,9 +1,9 @@
 use bailiwick_core::Kind;
+use bailiwick_rbac::Right;
 
 use crate::build::{Held, Link, On, World};
 use crate::edge::{Leg, Rule, Versions, edge};
 use crate::node::Node;
-use crate::right::Right;
 
 edge! {
     /// Create the service account that a binding names in vain.

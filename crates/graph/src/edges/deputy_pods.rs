@@ -1,10 +1,10 @@
 use bailiwick_core::Str;
 use bailiwick_model::PolicyRule;
+use bailiwick_rbac::Right;
 
 use crate::build::{Held, Holding, Link, World};
 use crate::edge::{Leg, Rule, Versions, edge};
 use crate::node::{Area, Node};
-use crate::right::Right;
 
 edge! {
     /// Write an object from which an operator makes pods.

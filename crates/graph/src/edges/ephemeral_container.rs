@@ -1,7 +1,9 @@
+
+use bailiwick_rbac::Right;
+
 use crate::build::{Held, Link, World};
 use crate::edge::{Leg, Rule, Versions, edge};
 use crate::edges::pods_in_reach;
-use crate::right::Right;
 
 edge! {
     /// Add an ephemeral container to a pod that runs.

@@ -1,7 +1,9 @@
+
+use bailiwick_rbac::Right;
+
 use crate::build::{Held, Link, World};
 use crate::edge::{Leg, Rule, Versions, edge};
 use crate::edges::everything_in;
-use crate::right::Right;
 
 edge! {
     /// A rule that allows every verb on every resource of every group is full control where it is bound.
@@ -15,7 +17,7 @@ edge! {
      RoleBinding shop/r gives Role/r to user:eve"
 }
 
-static LEGS: &[Leg] = &[&[Right::new("*", "*", &["*"])]];
+static LEGS: &[Leg] = &[&[Right::EVERYTHING]];
 
 fn link(held: &Held<'_>, _: &World<'_>, link: &mut Link<'_>) {
     link.edge(held.subject, everything_in(&held.scope), held.condition(None));

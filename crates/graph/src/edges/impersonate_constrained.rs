@@ -1,5 +1,7 @@
+
+use bailiwick_rbac::Right;
+
 use crate::edge::{Rule, Versions, edge};
-use crate::right::Right;
 
 edge! {
     /// Send requests as somebody else as far as one may do the same on behalf of others.

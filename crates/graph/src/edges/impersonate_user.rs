@@ -1,7 +1,9 @@
+
+use bailiwick_rbac::Right;
+
 use crate::build::{Held, Link, World};
 use crate::edge::{Leg, Rule, Versions, edge};
 use crate::node::{Area, Node};
-use crate::right::Right;
 
 edge! {
     /// Send requests as a user.

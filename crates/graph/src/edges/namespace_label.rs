@@ -1,7 +1,9 @@
+
+use bailiwick_rbac::Right;
+
 use crate::build::{Held, Link, On, World};
 use crate::edge::{Leg, Rule, Versions, edge};
 use crate::node::{Area, Node};
-use crate::right::Right;
 
 edge! {
     /// Change the labels of a namespace that keep privileged pods out.

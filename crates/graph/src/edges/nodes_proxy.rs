@@ -1,7 +1,9 @@
+
+use bailiwick_rbac::Right;
+
 use crate::build::{Held, Link, World};
 use crate::edge::{Leg, Rule, Versions, edge};
 use crate::node::{Area, Node};
-use crate::right::Right;
 
 edge! {
     /// Run commands in every pod of a node by talking to its kubelet.

@@ -1,8 +1,10 @@
+
+use bailiwick_rbac::Right;
+
 use crate::build::{Held, Link, On, World};
 use crate::edge::{Leg, Rule, Versions, edge};
 use crate::edges::CERTIFICATES;
 use crate::node::{Area, Node};
-use crate::right::Right;
 
 edge! {
     /// Ask for certificates in the name of any pod and its service account.

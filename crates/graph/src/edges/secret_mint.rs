@@ -1,9 +1,11 @@
+
+use bailiwick_rbac::Right;
+
 use std::collections::BTreeSet;
 
 use crate::build::{Held, Link, On, World};
 use crate::edge::{Leg, Rule, Versions, edge};
 use crate::node::{Area, Node};
-use crate::right::Right;
 
 edge! {
     /// Create a Secret for the token of any service account, and read it.

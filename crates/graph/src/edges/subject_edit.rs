@@ -1,9 +1,9 @@
 use bailiwick_core::names::RBAC_GROUP;
+use bailiwick_rbac::Right;
 
 use crate::build::{Held, Link, On, World};
 use crate::edge::{Leg, Rule, Versions, edge};
 use crate::node::Node;
-use crate::right::Right;
 
 edge! {
     /// Add oneself to a binding that is there.

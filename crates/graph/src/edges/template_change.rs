@@ -1,9 +1,9 @@
 use bailiwick_core::Kind;
+use bailiwick_rbac::{Names, Right};
 
 use crate::build::{Held, Holding, Link, World};
 use crate::edge::{Leg, Rule, Versions, edge};
 use crate::node::{Area, Node};
-use crate::right::{Names, Right};
 
 edge! {
     /// Change the template from which a controller makes pods.

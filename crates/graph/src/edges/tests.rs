@@ -1,8 +1,8 @@
 //! What holds of every edge, and of several together.
 
-use std::collections::BTreeMap;
-
 use bailiwick_rbac::Engine;
+
+use std::collections::BTreeMap;
 
 use super::testing::{check, check_with, cluster, graph, has};
 use crate::{EDGES, EdgeKind, Graph, Review};

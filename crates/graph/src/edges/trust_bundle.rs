@@ -1,8 +1,10 @@
+
+use bailiwick_rbac::Right;
+
 use crate::build::{Held, Link, On, World};
 use crate::edge::{Leg, Rule, Versions, edge};
 use crate::edges::CERTIFICATES;
 use crate::node::{Area, Node};
-use crate::right::Right;
 
 edge! {
     /// Put an authority of one's own among those that workloads trust.

@@ -1,9 +1,10 @@
 use bailiwick_diag::{Finding, Severity};
 use bailiwick_model::PolicyRule;
+use bailiwick_rbac::Right;
 
 use crate::check::check;
 use crate::grants::{Cause, Live};
-use crate::rights::{ESCALATE, Right, WRITE_ROLES};
+use crate::rights::{ESCALATE, WRITE_ROLES};
 use crate::scan::Scan;
 use crate::words::lower;
 

@@ -1,10 +1,11 @@
 use bailiwick_core::Subject;
 use bailiwick_diag::{Finding, Place};
 use bailiwick_model::{Binding, PolicyRule};
+use bailiwick_rbac::Right;
 
 use crate::check::check;
 use crate::grants::holders_of;
-use crate::rights::{CREATE_TOKENS, IMPERSONATE_SUBJECT, MAKE_PODS, Right};
+use crate::rights::{CREATE_TOKENS, IMPERSONATE_SUBJECT, MAKE_PODS};
 use crate::scan::{Scan, Sovereign};
 use crate::words::{few, quoted};
 
@@ -50,7 +51,7 @@ fn finding(scan: &Scan<'_>, binding: &Binding) -> Option<Finding> {
     let ways: Vec<&str> = WAYS
         .iter()
         .filter(|(rights, names, _)| {
-            let gives = |rule: &PolicyRule| rights.iter().any(|right| right.of(rule));
+            let gives = |rule: &PolicyRule| rights.iter().any(|right| right.is_in(rule));
             let reaches = |rule: &PolicyRule| match names {
                 Names::OfAccount => names_account(rule, sovereign),
                 Names::None => rule.resource_names.is_empty(),

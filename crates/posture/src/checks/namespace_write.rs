@@ -1,8 +1,8 @@
 use bailiwick_diag::Finding;
+use bailiwick_rbac::Right;
 
 use crate::check::check;
 use crate::grants::{Grant, Live};
-use crate::rights::right;
 use crate::scan::Scan;
 
 check! {
@@ -29,7 +29,7 @@ check! {
 fn run(scan: &Scan<'_>) -> Vec<Finding> {
     scan.report(&Grant {
         check: &CHECK,
-        rights: &[right("", "namespaces", &["update", "patch"])],
+        rights: &[Right::new("", "namespaces", &["update", "patch"])],
         live: Live::Anywhere,
         does: "change the labels of namespaces",
         help: "take `update` and `patch` on namespaces away",

@@ -1,8 +1,8 @@
 use bailiwick_diag::Finding;
+use bailiwick_rbac::Right;
 
 use crate::check::check;
 use crate::grants::{Grant, Live};
-use crate::rights::right;
 use crate::scan::Scan;
 
 check! {
@@ -29,7 +29,7 @@ check! {
 fn run(scan: &Scan<'_>) -> Vec<Finding> {
     scan.report(&Grant {
         check: &CHECK,
-        rights: &[right("", "persistentvolumes", &["create"])],
+        rights: &[Right::cluster("", "persistentvolumes", &["create"])],
         live: Live::ClusterWide,
         does: "create volumes of any kind, `hostPath` among them,",
         help: "give `persistentvolumeclaims` instead and let a provisioner create the volumes",

@@ -1,10 +1,11 @@
 use std::collections::BTreeSet;
 
 use bailiwick_diag::Finding;
+use bailiwick_rbac::Right;
 
 use crate::check::check;
 use crate::grants::Live;
-use crate::rights::{READ_SECRETS, right};
+use crate::rights::READ_SECRETS;
 use crate::scan::Scan;
 
 check! {
@@ -33,10 +34,10 @@ check! {
 }
 
 fn run(scan: &Scan<'_>) -> Vec<Finding> {
-    let echo = right("", "secrets", &["patch", "delete", "deletecollection"]);
+    let echo = Right::new("", "secrets", &["patch", "delete", "deletecollection"]);
     let find = |rule: &bailiwick_model::PolicyRule| {
         let position = echo.named_in(rule)?;
-        let reported = rule.resource_names.is_empty() && !READ_SECRETS.of(rule);
+        let reported = rule.resource_names.is_empty() && !READ_SECRETS.is_in(rule);
         reported.then(|| format!("resources/{position}"))
     };
     let mut findings = Vec::new();

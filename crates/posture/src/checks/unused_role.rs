@@ -78,7 +78,7 @@ fn gathered<'a>(scan: &Scan<'a>) -> HashSet<&'a str> {
 fn bindable<'a>(scan: &Scan<'a>) -> HashSet<&'a str> {
     let rules = scan.snapshot.roles.iter().flat_map(|role| &role.rules);
     rules
-        .filter(|rule| BIND.iter().any(|bind| bind.of(rule)))
+        .filter(|rule| BIND.iter().any(|bind| bind.is_in(rule)))
         .flat_map(|rule| &rule.resource_names)
         .map(|name| &**name)
         .collect()

@@ -34,6 +34,9 @@ pub enum Names<'a> {
 }
 
 impl Right {
+    /// Every verb on every resource of every group.
+    pub const EVERYTHING: Self = Self::new("*", "*", &["*"]);
+
     /// The right to any of `verbs` on `resource` of `group`, which is in namespaces.
     pub const fn new(
         group: &'static str,
@@ -75,12 +78,7 @@ impl Right {
     }
 
     /// The same for one verb, where a rule has to give another word for it.
-    pub(crate) fn names_by<'r>(
-        &self,
-        rule: &'r PolicyRule,
-        verb: &str,
-        word: &str,
-    ) -> Option<Names<'r>> {
+    pub fn names_by<'r>(&self, rule: &'r PolicyRule, verb: &str, word: &str) -> Option<Names<'r>> {
         if !has(&rule.verbs, word) || !self.is_about(rule) {
             return None;
         }
@@ -92,16 +90,25 @@ impl Right {
             .then_some(Names::Only(&rule.resource_names))
     }
 
+    /// Whether a rule gives this right on anything, whatever names it is limited to.
+    pub fn is_in(&self, rule: &PolicyRule) -> bool {
+        self.verbs.iter().any(|verb| has(&rule.verbs, verb)) && self.is_about(rule)
+    }
+
+    /// Position in `resources` of the word by which a rule gives this right, other than the lone `*`.
+    pub fn named_in(&self, rule: &PolicyRule) -> Option<usize> {
+        let is_named = |own: &Str| &**own != "*" && self.is_resource(own);
+        let position = rule.resources.iter().position(is_named);
+        position.filter(|_| self.is_in(rule))
+    }
+
     fn is_about(&self, rule: &PolicyRule) -> bool {
         let mut resources = rule.resources.iter();
         has(&rule.api_groups, self.group) && resources.any(|own| self.is_resource(own))
     }
 
     /// The verbs of this right that a rule gives.
-    pub(crate) fn verbs_of<'s>(
-        &'s self,
-        rule: &'s PolicyRule,
-    ) -> impl Iterator<Item = &'static str> + 's {
+    pub fn verbs_of<'s>(&'s self, rule: &'s PolicyRule) -> impl Iterator<Item = &'static str> + 's {
         self.verbs
             .iter()
             .copied()
@@ -185,8 +192,29 @@ mod tests {
     }
 
     #[test]
+    fn a_right_is_in_a_rule_whatever_its_names() {
+        const READ: Right = Right::new("", "secrets", &["get", "list"]);
+        const EXEC: Right = Right::new("", "pods/exec", &["create"]);
+        let check = |right: Right, own: PolicyRule, is_in: bool, named_in: Option<usize>| {
+            assert_eq!(right.is_in(&own), is_in, "{own:?}");
+            assert_eq!(right.named_in(&own), named_in, "{own:?}");
+        };
+        check(READ, rule(&["get"], "", "secrets", &["tls"]), true, Some(0));
+        check(READ, rule(&["*"], "*", "secrets", &[]), true, Some(0));
+        check(READ, rule(&["get"], "", "*", &[]), true, None);
+        check(READ, rule(&["create"], "", "secrets", &[]), false, None);
+        check(READ, rule(&["get"], "core", "secrets", &[]), false, None);
+        check(READ, rule(&["Get"], "", "secrets", &[]), false, None);
+        check(READ, rule(&["get"], "", "secrets/*", &[]), false, None);
+        check(EXEC, rule(&["create"], "", "*/exec", &[]), true, Some(0));
+        check(EXEC, rule(&["create"], "", "pods/*", &[]), false, None);
+        check(EXEC, rule(&["create"], "", "pods", &[]), false, None);
+        check(EXEC, rule(&["create"], "", "*", &[]), true, None);
+    }
+
+    #[test]
     fn a_star_is_given_by_a_star_alone() {
-        const ALL: Right = Right::new("*", "*", &["*"]);
+        const ALL: Right = Right::EVERYTHING;
         assert!(ALL.names(&rule(&["*"], "*", "*", &[])).is_some());
         assert!(ALL.names(&rule(&["get"], "*", "*", &[])).is_none());
         assert!(ALL.names(&rule(&["*"], "", "*", &[])).is_none());
@@ -219,6 +247,6 @@ mod tests {
         let token = Right::new("", "serviceaccounts/token", &["create"]);
         check(token, &["create"], &["web"], Some(&["web"]));
         check(token, &["create"], &[""], Some(&[""]));
-        check(Right::new("*", "*", &["*"]), &["*"], &["web"], None);
+        check(Right::EVERYTHING, &["*"], &["web"], None);
     }
 }
