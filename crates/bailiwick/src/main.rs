@@ -5,6 +5,7 @@ mod cluster;
 mod cmd;
 mod console;
 mod exit;
+mod formats;
 mod members;
 mod progress;
 mod subject;

@@ -12,6 +12,7 @@ use crate::cluster::{Need, Opened};
 use crate::cmd::can::{grant_line, known_problems};
 use crate::console::Console;
 use crate::exit::Exit;
+use crate::formats::Formats;
 use crate::subject::SubjectOptions;
 
 const EXAMPLES: &str = "\
@@ -32,18 +33,10 @@ pub(crate) struct AccessArgs {
     /// Show which verbs are allowed on which resource of one namespace, or with -A cluster-wide
     #[arg(long)]
     matrix: bool,
-    /// Output: table, wide, json, yaml or markdown
-    #[arg(short, long, value_name = "FORMAT")]
-    output: Option<Format>,
+    /// Form of the output
+    #[arg(short, long, value_name = "FORMAT", default_value_t, value_parser = Formats(Format::TABLES))]
+    output: Format,
 }
-
-const FORMATS: &[Format] = &[
-    Format::Table,
-    Format::Wide,
-    Format::Json,
-    Format::Yaml,
-    Format::Markdown,
-];
 
 /// Everything that a subject can do.
 #[derive(Serialize)]
@@ -92,7 +85,7 @@ struct Row {
 }
 
 pub(crate) fn run(args: &AccessArgs, global: &Global, console: &mut Console) -> Result<Exit> {
-    let format = args.output.unwrap_or_default().among(FORMATS)?;
+    let format = args.output;
     let opened = Opened::open(global, Need::Rbac, console)?;
     opened.mention_problems(console);
     let who = args.who.resolve(&args.subject, &opened)?;

@@ -11,6 +11,7 @@ use crate::cluster::{Need, Opened};
 use crate::cmd::reviews;
 use crate::console::Console;
 use crate::exit::Exit;
+use crate::formats::Formats;
 use crate::subject::SubjectOptions;
 use crate::target::{self, Target, TargetOptions};
 
@@ -51,8 +52,8 @@ pub(crate) struct CanArgs {
     /// where one that has a status expects another answer
     #[arg(long, value_name = "FILE", conflicts_with_all = ["subject", "verb", "resource"])]
     reviews: Option<PathBuf>,
-    /// Output: table, json or yaml
-    #[arg(short, long, value_name = "FORMAT")]
+    /// Form of the output
+    #[arg(short, long, value_name = "FORMAT", value_parser = Formats(Format::DECISIONS))]
     output: Option<Format>,
 }
 
@@ -64,7 +65,7 @@ pub(crate) fn run(args: &CanArgs, global: &Global, console: &mut Console) -> Res
     else {
         bail!("write SUBJECT VERB RESOURCE");
     };
-    let format = args.output.unwrap_or_default().among(FORMATS)?;
+    let format = args.output.unwrap_or_default();
     let opened = Opened::open(global, Need::Rbac, console)?;
     opened.mention_problems(console);
     let who = args.who.resolve(subject, &opened)?;
@@ -83,9 +84,6 @@ pub(crate) fn run(args: &CanArgs, global: &Global, console: &mut Console) -> Res
     }
     Ok(Exit::answer(answer.allowed, answer.partial))
 }
-
-/// Formats of a single decision.
-pub(crate) const FORMATS: &[Format] = &[Format::Table, Format::Json, Format::Yaml];
 
 /// A decision for people and machines.
 #[derive(Serialize)]

@@ -14,6 +14,7 @@ use crate::cmd::access::{names, targets};
 use crate::cmd::paths::starts;
 use crate::console::Console;
 use crate::exit::Exit;
+use crate::formats::Formats;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,18 +34,10 @@ pub(crate) struct DiffArgs {
     old: String,
     /// The state after
     new: String,
-    /// Output: table, wide, json, yaml or markdown
-    #[arg(short, long, value_name = "FORMAT")]
-    output: Option<Format>,
+    /// Form of the output
+    #[arg(short, long, value_name = "FORMAT", default_value_t, value_parser = Formats(Format::TABLES))]
+    output: Format,
 }
-
-const FORMATS: &[Format] = &[
-    Format::Table,
-    Format::Wide,
-    Format::Json,
-    Format::Yaml,
-    Format::Markdown,
-];
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -69,7 +62,7 @@ struct Change {
 }
 
 pub(crate) fn run(args: &DiffArgs, global: &Global, console: &mut Console) -> Result<Exit> {
-    let format = args.output.unwrap_or_default().among(FORMATS)?;
+    let format = args.output;
     if !global.filename.is_empty() {
         bail!("diff takes OLD and NEW in place of -f");
     }

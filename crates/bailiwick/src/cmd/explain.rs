@@ -6,9 +6,10 @@ use bailiwick_report::{Format, Look, Tone};
 
 use crate::cli::Global;
 use crate::cluster::{Need, Opened};
-use crate::cmd::can::{Answer, FORMATS, grant_line};
+use crate::cmd::can::{Answer, grant_line};
 use crate::console::Console;
 use crate::exit::Exit;
+use crate::formats::Formats;
 use crate::subject::SubjectOptions;
 use crate::target::{self, TargetOptions};
 
@@ -39,9 +40,9 @@ pub(crate) struct ExplainArgs {
     who: SubjectOptions,
     #[command(flatten)]
     target: TargetOptions,
-    /// Output: table, json or yaml
-    #[arg(short, long, value_name = "FORMAT")]
-    output: Option<Format>,
+    /// Form of the output
+    #[arg(short, long, value_name = "FORMAT", default_value_t, value_parser = Formats(Format::DECISIONS))]
+    output: Format,
 }
 
 pub(crate) fn run(args: &ExplainArgs, global: &Global, console: &mut Console) -> Result<Exit> {
@@ -101,7 +102,7 @@ fn decision(
     global: &Global,
     console: &mut Console,
 ) -> Result<Exit> {
-    let format = args.output.unwrap_or_default().among(FORMATS)?;
+    let format = args.output;
     let opened = Opened::open(global, Need::Rbac, console)?;
     opened.mention_problems(console);
     let who = args.who.resolve(subject, &opened)?;

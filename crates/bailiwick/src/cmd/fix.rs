@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use crate::cli::Global;
 use crate::cluster::{Need, Opened};
-use crate::cmd::can::FORMATS;
 use crate::cmd::paths::{BOOTSTRAP, facts, find, starts};
 use crate::console::Console;
 use crate::exit::Exit;
+use crate::formats::Formats;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,9 +37,9 @@ pub(crate) struct FixArgs {
     /// How many sets of changes to look at before the best one found is taken
     #[arg(long, value_name = "NUMBER", default_value_t = 2_000)]
     work: usize,
-    /// Output: table, json or yaml
-    #[arg(short, long, value_name = "FORMAT")]
-    output: Option<Format>,
+    /// Form of the output
+    #[arg(short, long, value_name = "FORMAT", default_value_t, value_parser = Formats(Format::DECISIONS))]
+    output: Format,
 }
 
 /// The annotation on what must stay.
@@ -76,7 +76,7 @@ struct Change {
 }
 
 pub(crate) fn run(args: &FixArgs, global: &Global, console: &mut Console) -> Result<Exit> {
-    let format = args.output.unwrap_or_default().among(FORMATS)?;
+    let format = args.output;
     let opened = Opened::open(global, Need::Everything, console)?;
     opened.mention_problems(console);
     let graph = opened.graph();

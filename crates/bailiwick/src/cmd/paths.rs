@@ -11,6 +11,7 @@ use crate::cli::Global;
 use crate::cluster::{Need, Opened};
 use crate::console::Console;
 use crate::exit::Exit;
+use crate::formats::Formats;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,18 +37,10 @@ pub(crate) struct PathsArgs {
     /// How many paths to show from one start
     #[arg(short = 'k', long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
     count: u16,
-    /// Output: table, wide, json, yaml or markdown
-    #[arg(short, long, value_name = "FORMAT")]
-    output: Option<Format>,
+    /// Form of the output
+    #[arg(short, long, value_name = "FORMAT", default_value_t, value_parser = Formats(Format::TABLES))]
+    output: Format,
 }
-
-const FORMATS: &[Format] = &[
-    Format::Table,
-    Format::Wide,
-    Format::Json,
-    Format::Yaml,
-    Format::Markdown,
-];
 
 /// Paths, for people and machines.
 #[derive(Serialize)]
@@ -79,7 +72,7 @@ pub(crate) struct StepAnswer<'g> {
 }
 
 pub(crate) fn run(args: &PathsArgs, global: &Global, console: &mut Console) -> Result<Exit> {
-    let format = args.output.unwrap_or_default().among(FORMATS)?;
+    let format = args.output;
     let opened = Opened::open(global, Need::Everything, console)?;
     opened.mention_problems(console);
     let graph = opened.graph();
@@ -323,9 +316,9 @@ pub(crate) struct BlastArgs {
     /// Where the attacker starts, as `bailiwick paths` writes nodes
     #[arg(value_name = "NODE")]
     from: Node,
-    /// Output: table, wide, json, yaml, markdown or name
-    #[arg(short, long, value_name = "FORMAT")]
-    output: Option<Format>,
+    /// Form of the output
+    #[arg(short, long, value_name = "FORMAT", default_value_t, value_parser = Formats(Format::LISTS))]
+    output: Format,
 }
 
 #[derive(Serialize)]
@@ -345,7 +338,7 @@ struct Reached<'g> {
 }
 
 pub(crate) fn blast(args: &BlastArgs, global: &Global, console: &mut Console) -> Result<Exit> {
-    let format = args.output.unwrap_or_default().among(Format::TABLES)?;
+    let format = args.output;
     let opened = Opened::open(global, Need::Everything, console)?;
     opened.mention_problems(console);
     let graph = opened.graph();

@@ -9,6 +9,7 @@ use crate::cli::Global;
 use crate::cluster::{Need, Opened};
 use crate::console::Console;
 use crate::exit::Exit;
+use crate::formats::Formats;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,13 +30,13 @@ pub(crate) struct ScanArgs {
     /// Report only this check. May be repeated
     #[arg(long = "check", value_name = "ID")]
     checks: Vec<String>,
-    /// Output: table, wide (every finding in full), json, yaml, sarif or markdown
-    #[arg(short, long, value_name = "FORMAT")]
-    output: Option<Format>,
+    /// Form of the output; `wide` has every finding in full
+    #[arg(short, long, value_name = "FORMAT", default_value_t, value_parser = Formats(Format::FINDINGS))]
+    output: Format,
 }
 
 pub(crate) fn run(args: &ScanArgs, global: &Global, console: &mut Console) -> Result<Exit> {
-    let format = args.output.unwrap_or_default().among(Format::FINDINGS)?;
+    let format = args.output;
     for id in &args.checks {
         crate::cmd::explain::known_check(id)?;
     }

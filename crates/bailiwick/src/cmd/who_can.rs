@@ -10,6 +10,7 @@ use crate::cluster::{Need, Opened};
 use crate::cmd::can::known_problems;
 use crate::console::Console;
 use crate::exit::Exit;
+use crate::formats::Formats;
 use crate::target::{self, Target, TargetOptions};
 
 const EXAMPLES: &str = "\
@@ -33,9 +34,9 @@ pub(crate) struct WhoCanArgs {
     resource: String,
     #[command(flatten)]
     target: TargetOptions,
-    /// Output: table, wide, json, yaml, markdown or name
-    #[arg(short, long, value_name = "FORMAT")]
-    output: Option<Format>,
+    /// Form of the output
+    #[arg(short, long, value_name = "FORMAT", default_value_t, value_parser = Formats(Format::LISTS))]
+    output: Format,
 }
 
 /// Everybody who can.
@@ -65,7 +66,7 @@ struct Entry {
 }
 
 pub(crate) fn run(args: &WhoCanArgs, global: &Global, console: &mut Console) -> Result<Exit> {
-    let format = args.output.unwrap_or_default().among(Format::TABLES)?;
+    let format = args.output;
     let opened = Opened::open(global, Need::Rbac, console)?;
     opened.mention_problems(console);
     let target = target::read(
