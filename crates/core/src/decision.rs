@@ -2,6 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Str;
 use crate::object::ObjectRef;
 use crate::subject::Subject;
 
@@ -16,6 +17,9 @@ pub enum Effect {
     Deny,
     /// Neither: the next authorizer is asked.
     NoOpinion,
+    /// It depends on the object: [`Reason::Conditions`] says on what. Whoever cannot have the conditions evaluated
+    /// takes [`Decision::unconditional`].
+    Conditional,
 }
 
 /// One reason for which a request is allowed: a binding gives a role to a subject, and a rule of the role matches.
@@ -73,8 +77,125 @@ pub enum Reason {
     Masters,
     /// A grant of RBAC.
     Rbac(Grant),
+    /// A grant of the static floor, which no revocation and no policy overrides.
+    Floor(Grant),
+    /// The subject, or the credential that it came with, is revoked.
+    Revoked(Revoked),
+    /// Policies that deny, or, where none does, policies that allow. Never empty.
+    Policies {
+        /// The policies, by namespace and id.
+        policies: Vec<PolicyEvidence>,
+    },
+    /// A chain of relations from the resource to the subject.
+    Relation {
+        /// Each step as `TYPE:ID#RELATION@SUBJECT`, the resource first.
+        path: Vec<String>,
+    },
+    /// What the answer depends on.
+    Conditions(Conditions),
+    /// The question itself cannot be decided: it breaks a limit, or it speaks of something unknown.
+    Refused {
+        /// What is wrong with it.
+        message: String,
+    },
     /// Nothing allows it.
     NoGrant,
+}
+
+/// A revocation that applies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Revoked {
+    /// Name of the revocation.
+    pub name: Str,
+    /// What is revoked, such as `user:anna` or `credential:JTI=...`.
+    pub target: String,
+    /// Why, as whoever revoked it wrote.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub reason: Str,
+    /// When it ends, in seconds since 1970; `None` means never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<i64>,
+}
+
+/// A policy that counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyEvidence {
+    /// Namespace of the policy; empty in the cluster's tier.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub namespace: Str,
+    /// Its id.
+    pub id: Str,
+    /// What its author wrote for whoever reads the answer: the annotation `@reason`.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub says: Str,
+    /// The bytes of its text that hold the conditions; the whole text where it has none.
+    pub clause: Span,
+    /// Why it could not be evaluated. A policy that denies counts in spite of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// Bytes of a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// First byte.
+    pub start: u32,
+    /// First byte after it.
+    pub end: u32,
+}
+
+/// On what a decision depends. The first list with a condition that holds decides: denials, then abstentions, then
+/// permissions; nothing holds means no opinion.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Conditions {
+    /// Any of these that holds, or that fails, denies.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deny: Vec<Condition>,
+    /// Any of these that holds, or that fails, takes away what `allow` would give.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub no_opinion: Vec<Condition>,
+    /// Any of these that holds allows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<Condition>,
+}
+
+/// A part of the answer that waits for the object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// Unique among the conditions of a decision, with the syntax of a label key and a domain.
+    pub id: String,
+    /// What is left to evaluate, as text of the policy's language; empty where it holds whatever the object is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub residual: String,
+    /// What the condition comes from.
+    pub reason: Box<Reason>,
+}
+
+impl Conditions {
+    /// What the decision is where nobody evaluates the conditions.
+    pub fn failure(&self) -> Effect {
+        if self.deny.is_empty() {
+            Effect::NoOpinion
+        } else {
+            Effect::Deny
+        }
+    }
+}
+
+impl Decision {
+    /// The decision for whoever cannot have conditions evaluated: what may be denied is denied, what may be allowed is
+    /// not. The conditions stay as the reason.
+    #[must_use]
+    pub fn unconditional(mut self) -> Self {
+        if let (Effect::Conditional, Reason::Conditions(conditions)) = (self.effect, &self.reason) {
+            self.effect = conditions.failure();
+        }
+        self
+    }
 }
 
 /// An answer that can name its evidence.

@@ -10,9 +10,11 @@ mod request;
 mod subject;
 mod user;
 
-pub use decision::{Decision, Effect, Grant, Reason};
+pub use decision::{
+    Condition, Conditions, Decision, Effect, Grant, PolicyEvidence, Reason, Revoked, Span,
+};
 pub use object::{Kind, ObjectRef, UnknownKind};
-pub use request::{NonResourceRequest, Request, ResourceRequest};
+pub use request::{NonResourceRequest, Request, Requirement, ResourceRequest, SelectorOperator};
 pub use subject::{Subject, SubjectParseError};
 pub use user::UserInfo;
 
@@ -37,6 +39,9 @@ pub mod names {
     pub const NODES: &str = "system:nodes";
     /// What a kubelet's user name starts with, before the node's name.
     pub const NODE_USER_PREFIX: &str = "system:node:";
+    /// Key of a user's extra fields under which the API server names the credential of a request: `JTI=` and the id of a
+    /// token, or `X509SHA256=` and the hash of a certificate.
+    pub const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
     /// API group of roles and bindings.
     pub const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
 }

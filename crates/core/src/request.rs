@@ -34,6 +34,38 @@ pub struct ResourceRequest {
     /// Object name; empty where the request names none (create by POST, list, watch, deletecollection).
     #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
+    /// What a list, watch or deletecollection asks of labels. Requirements only narrow a request; RBAC does not read
+    /// them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub label_selector: Vec<Requirement>,
+    /// What it asks of fields.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub field_selector: Vec<Requirement>,
+}
+
+/// One requirement of a request's selector, as a SubjectAccessReview carries it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Requirement {
+    /// The label's key, or the field's path.
+    pub key: String,
+    /// How the value is compared.
+    pub operator: SelectorOperator,
+    /// The values of `In` and `NotIn`; empty for the others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+}
+
+/// How a requirement compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum SelectorOperator {
+    /// There, with one of the values.
+    In,
+    /// With none of the values, or not there.
+    NotIn,
+    /// There.
+    Exists,
+    /// Not there.
+    DoesNotExist,
 }
 
 /// A request on a path outside `/api/VERSION/...` and `/apis/GROUP/VERSION/...`.

@@ -293,6 +293,7 @@ fn request(spec: &Map) -> Result<Request> {
                 subresource: field("subresource")?,
                 namespace: field("namespace")?,
                 name: field("name")?,
+                ..ResourceRequest::default()
             }))
         }
         (None, Some(path)) => Ok(Request::NonResource(NonResourceRequest {

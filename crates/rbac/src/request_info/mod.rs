@@ -126,6 +126,7 @@ fn resource_request(
         subresource: subresource.to_owned(),
         namespace: namespace.to_owned(),
         name,
+        ..ResourceRequest::default()
     }))
 }
 

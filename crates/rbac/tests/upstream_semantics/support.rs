@@ -47,6 +47,7 @@ pub(crate) fn expected_request(info: RequestInfo) -> Request {
         subresource: info.subresource,
         namespace: info.namespace,
         name: info.name,
+        ..ResourceRequest::default()
     };
     request.into()
 }

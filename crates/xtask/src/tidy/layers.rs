@@ -27,6 +27,7 @@ const CRATES: &[(&str, Layer)] = &[
     ("bailiwick-rbac", Layer::Engines),
     ("bailiwick-graph", Layer::Engines),
     ("bailiwick-posture", Layer::Engines),
+    ("bailiwick-pdp", Layer::Engines),
     ("bailiwick-input", Layer::Adapters),
     ("bailiwick-kube", Layer::Adapters),
     ("bailiwick-report", Layer::Adapters),

@@ -1,0 +1,28 @@
+//! The decision point: one answer to every request, whatever door it came through.
+//!
+//! [`State::decide`] asks, in this order and never in another:
+//!
+//! 1. the static floor: RBAC objects of a read-only file, and `system:masters`. What it allows nothing takes away;
+//! 2. revocations, and policies that forbid. A policy that forbids and cannot be evaluated denies;
+//! 3. RBAC, policies that permit, and relations: any of them allows;
+//! 4. nothing: no opinion, which the API server passes on to the next authorizer and every other door takes as a no.
+//!
+//! Modes that never change an answer (explain, shadow) are the business of the door: a [`Decision`] is what the
+//! policies say.
+//!
+//! Pure and synchronous: no I/O, no clock (`now` is an argument), no locks. A [`State`] is a handful of shared parts,
+//! so that a new one with one part changed costs nothing but that part.
+//!
+//! [`Decision`]: bailiwick_core::Decision
+
+mod decide;
+mod question;
+mod revocations;
+mod state;
+mod time;
+
+pub use decide::{Outcome, Verdict};
+pub use question::{ApplicationRequest, Entity, Question};
+pub use revocations::{Revocation, RevocationTarget, Revocations};
+pub use state::State;
+pub use time::{Timestamp, TimestampError};

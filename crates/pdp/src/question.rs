@@ -1,0 +1,64 @@
+use bailiwick_core::{Request, UserInfo};
+use bailiwick_model::{Map, Value};
+
+/// What a door asks.
+#[derive(Clone, Copy, Debug)]
+pub enum Question<'a> {
+    /// Whether a user may make a request of the Kubernetes API.
+    Kubernetes {
+        /// The user, with exactly the groups that count.
+        user: &'a UserInfo,
+        /// The request.
+        request: &'a Request,
+    },
+    /// Whether a subject may do something in an application. RBAC has no say in it.
+    Application(&'a ApplicationRequest),
+}
+
+/// A question of an application or a gateway, as AuthZEN and ext_authz ask it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ApplicationRequest {
+    /// The application that the caller speaks for.
+    pub application: String,
+    /// Who wants to.
+    pub subject: Entity,
+    /// Groups of the subject, from its credential.
+    pub groups: Vec<String>,
+    /// Id of the credential that the subject came with, such as `JTI=...`; empty where it is not known.
+    pub credential: String,
+    /// Name of the action.
+    pub action: String,
+    /// What is said of the action.
+    pub action_properties: Map,
+    /// On what.
+    pub resource: Entity,
+    /// Whatever else is known.
+    pub context: Map,
+}
+
+/// A subject or a resource of an application.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Entity {
+    /// Its type, such as `user` or `record`.
+    pub kind: String,
+    /// Its id, unique within the type.
+    pub id: String,
+    /// What is said of it.
+    pub properties: Map,
+}
+
+impl Entity {
+    /// An entity of which nothing is said.
+    pub fn new(kind: &str, id: &str) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            id: id.to_owned(),
+            properties: Map::new(),
+        }
+    }
+
+    /// A property.
+    pub fn property(&self, key: &str) -> Option<&Value> {
+        self.properties.get(key)
+    }
+}
