@@ -2,13 +2,17 @@
 //! code as the judge ([`oracle`]), where their binaries are ([`binaries`]), clusters made up from a
 //! seed ([`generate`]), and clusters in few words ([`notation`]).
 //!
-//! Nothing here skips a test. A binary that is missing is an error whose message is the command
+//! Other foreign programs are started through [`janitor`], which leaves none behind; [`envoy`] is one.
+//!
+//! Nothing here skips a test but [`envoy`], which says so. A binary that is missing is an error whose message is the command
 //! that installs it; the error types print that message as their `Debug` form too, so that a plain
 //! `unwrap` in a test shows it.
 
 pub mod binaries;
 pub mod directory;
+pub mod envoy;
 pub mod generate;
+pub mod janitor;
 pub mod notation;
 pub mod oracle;
 pub mod servers;

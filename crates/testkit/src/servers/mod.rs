@@ -17,7 +17,6 @@
 mod builder;
 mod error;
 mod identity;
-mod janitor;
 mod pki;
 
 use std::ops::Deref;
@@ -33,8 +32,8 @@ pub use self::error::ServersError;
 pub use self::identity::{Identity, Output, Reply};
 
 use self::identity::{Credential, Endpoint};
-use self::janitor::Janitor;
 use self::pki::Pki;
+use crate::janitor::Janitor;
 
 /// How long the controllers may take for their first round on a busy machine.
 const CONTROLLER_LIMIT: Duration = Duration::from_secs(120);

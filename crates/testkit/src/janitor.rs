@@ -1,6 +1,7 @@
-//! Stops a cluster's processes and removes its directory, whatever becomes of the test process.
+//! Runs servers in a directory of their own; stops them and removes it, whatever becomes of the test process.
 
 use std::io::Write;
+use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -21,8 +22,8 @@ kill -s TERM 0
 [ -e "$1/keep" ] || rm -rf "$1"
 "#;
 
-/// Owns the directory of a cluster and the processes that run in it.
-pub(super) struct Janitor {
+/// Owns a directory and the servers that run in it: a cluster's, or any other foreign program's.
+pub struct Janitor {
     dir: PathBuf,
     shell: Child,
     lifeline: Option<ChildStdin>,
@@ -31,7 +32,10 @@ pub(super) struct Janitor {
 
 impl Janitor {
     /// Takes over `dir`, which is removed in the end unless [`Janitor::keep`] was called.
-    pub(super) fn start(dir: PathBuf) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// When there is no shell to start.
+    pub fn start(dir: PathBuf) -> io::Result<Self> {
         let mut shell = Command::new("sh")
             .args(["-c", SCRIPT, "janitor"])
             .arg(&dir)
@@ -50,12 +54,17 @@ impl Janitor {
         })
     }
 
-    pub(super) fn dir(&self) -> &Path {
+    /// The directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Starts a server whose output goes to a log file of its name in the directory.
-    pub(super) fn spawn(&mut self, name: &str, mut command: Command) -> io::Result<()> {
+    /// Starts a server whose output goes to a log file of its name in the directory, where it runs.
+    ///
+    /// # Errors
+    /// When the log cannot be written or the program cannot be started.
+    pub fn spawn(&mut self, name: &str, mut command: Command) -> io::Result<()> {
         let log = fs::File::create(self.dir.join(format!("{name}.log")))?;
         let group = i32::try_from(self.shell.id()).map_err(io::Error::other)?;
         let child = command
@@ -74,22 +83,52 @@ impl Janitor {
     }
 
     /// Whether a server has ended by itself.
-    pub(super) fn any_ended(&mut self) -> bool {
+    pub fn any_ended(&mut self) -> bool {
         self.servers
             .iter_mut()
             .any(|server| !matches!(server.try_wait(), Ok(None)))
     }
 
     /// Leaves the directory in place for somebody to read.
-    pub(super) fn keep(&self) {
+    pub fn keep(&self) {
         // Without the mark the directory goes away: nothing worse, so nothing to report.
         let _ = fs::write(self.dir.join("keep"), "");
     }
 
+    /// The last lines that a server wrote, each with its name in front.
+    #[must_use]
+    pub fn log_end(&self, name: &str) -> String {
+        let text = fs::read(self.dir.join(format!("{name}.log"))).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().rev().take(15).collect();
+        lines
+            .iter()
+            .rev()
+            .map(|line| format!("{name}: {line}\n"))
+            .collect()
+    }
+
     /// Process ids of the servers, in the order of their start.
-    pub(super) fn pids(&self) -> Vec<u32> {
+    #[must_use]
+    pub fn pids(&self) -> Vec<u32> {
         self.servers.iter().map(Child::id).collect()
     }
+}
+
+/// Ports of the loopback address that were free a moment ago.
+///
+/// # Errors
+/// When no port can be had.
+pub fn free_ports<const N: usize>() -> io::Result<[u16; N]> {
+    // All are held at once, so that they differ.
+    let mut held = Vec::with_capacity(N);
+    let mut ports = [0; N];
+    for port in &mut ports {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        *port = listener.local_addr()?.port();
+        held.push(listener);
+    }
+    Ok(ports)
 }
 
 impl Drop for Janitor {
