@@ -28,6 +28,7 @@ const CRATES: &[(&str, Layer)] = &[
     ("bailiwick-graph", Layer::Engines),
     ("bailiwick-posture", Layer::Engines),
     ("bailiwick-pdp", Layer::Engines),
+    ("bailiwick-audit", Layer::Engines),
     ("bailiwick-input", Layer::Adapters),
     ("bailiwick-kube", Layer::Adapters),
     ("bailiwick-report", Layer::Adapters),

@@ -13,6 +13,7 @@ const PURE: &[&str] = &[
     "indexmap",
     "serde",
     "serde_json",
+    "sha2",
     "smallvec",
     "thiserror",
 ];
