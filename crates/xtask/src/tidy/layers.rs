@@ -29,6 +29,7 @@ const CRATES: &[(&str, Layer)] = &[
     ("bailiwick-posture", Layer::Engines),
     ("bailiwick-pdp", Layer::Engines),
     ("bailiwick-audit", Layer::Engines),
+    ("bailiwick-identity", Layer::Engines),
     ("bailiwick-input", Layer::Adapters),
     ("bailiwick-kube", Layer::Adapters),
     ("bailiwick-report", Layer::Adapters),

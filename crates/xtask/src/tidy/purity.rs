@@ -9,13 +9,20 @@ use super::tree::{Package, Tree};
 
 /// What the words and the engines may depend on beside each other.
 const PURE: &[&str] = &[
+    "aws-lc-rs",
+    "base64",
     "hashbrown",
     "indexmap",
+    "rcgen",
+    "rustls-pki-types",
+    "rustls-webpki",
     "serde",
     "serde_json",
     "sha2",
     "smallvec",
     "thiserror",
+    "time",
+    "x509-parser",
 ];
 
 /// Modules of the standard library that reach outside of the program.

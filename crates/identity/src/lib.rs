@@ -1,0 +1,23 @@
+//! SPIFFE identities: who a workload is ([`SpiffeId`]), the documents that say so ([`x509`], [`jwt`]), the keys they are
+//! checked with ([`Bundle`]).
+//!
+//! Pure: time, randomness and signatures are arguments. A private key is only ever a [`Signer`], so that it may live in
+//! a file, in a hardware module or in a cluster without this crate knowing.
+//!
+//! Sources: SPIFFE-ID, X509-SVID, JWT-SVID and SPIFFE Trust Domain and Bundle of <https://github.com/spiffe/spiffe>.
+
+mod bundle;
+mod encoding;
+mod id;
+pub mod jwt;
+mod key;
+mod time;
+pub mod x509;
+
+#[cfg(test)]
+mod testing;
+
+pub use bundle::{Bundle, BundleError, BundleMap, JwtKey, MAX_BUNDLE_BYTES};
+pub use id::{IdError, MAX_ID_BYTES, SpiffeId, TrustDomain};
+pub use key::{KeyError, KeyType, PublicKey, Scheme, SignError, Signer};
+pub use time::UnixTime;

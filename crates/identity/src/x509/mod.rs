@@ -1,0 +1,10 @@
+//! X509-SVID: certificates that say who a workload is, how they are made and how they are checked.
+
+mod issue;
+mod profile;
+mod validate;
+
+pub use issue::{DnsName, DnsNameError, IssueError, Issuer, Leaf, Serial, Validity, root};
+pub(crate) use profile::read as readable;
+pub use profile::{Profile, ProfileError, leaf_profile};
+pub use validate::{Anchors, MAX_CHAIN, Svid, ValidateError, validate};
