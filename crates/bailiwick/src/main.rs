@@ -7,6 +7,7 @@ mod console;
 mod exit;
 mod formats;
 mod members;
+mod picture;
 mod progress;
 mod subject;
 mod target;

@@ -52,8 +52,27 @@ fn every_command_writes_them_out() {
     let commands: &[(&[&str], &[&str])] = &[
         (
             &["scan", "--min-severity", "info"],
-            &["table", "wide", "json", "yaml", "sarif", "markdown", "name"],
+            &[
+                "table", "wide", "json", "yaml", "sarif", "junit", "markdown",
+            ],
         ),
+        (
+            &["paths"],
+            &[
+                "table", "wide", "json", "yaml", "sarif", "junit", "markdown", "mermaid", "dot",
+            ],
+        ),
+        (
+            &["paths", "--from", "group:h\u{1b}[6m"],
+            &["table", "junit"],
+        ),
+        (
+            &["blast", "group:h\u{1b}[6m"],
+            &[
+                "table", "json", "markdown", "mermaid", "dot", "html", "name",
+            ],
+        ),
+        (&["fix"], &["table", "json", "yaml", "markdown"]),
         (
             &["who-can", "get", "secrets"],
             &["table", "wide", "json", "yaml", "markdown", "name"],

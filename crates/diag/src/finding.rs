@@ -80,6 +80,9 @@ pub struct Finding {
     /// Facts that support it, one a line: who is affected, which grant leads there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<String>,
+    /// Ways to make use of it, each the places that it passes, in their order; the label of a place is the step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flows: Vec<Vec<Place>>,
     /// What to do, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
@@ -113,6 +116,7 @@ impl Finding {
             message: message.into(),
             places: Vec::new(),
             evidence: Vec::new(),
+            flows: Vec::new(),
             help: None,
             fix: None,
             input_lost: false,

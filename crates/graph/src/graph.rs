@@ -136,6 +136,16 @@ impl Graph {
         list.iter().filter_map(|&id| Some((id, self.edge(id)?)))
     }
 
+    /// Where an edge starts and where it ends.
+    pub fn ends(&self, id: EdgeId) -> Option<(NodeId, NodeId)> {
+        self.edge(id).map(|edge| (edge.from, edge.to))
+    }
+
+    /// The edges that start at a node.
+    pub fn edges_from(&self, node: NodeId) -> impl Iterator<Item = EdgeId> {
+        self.outgoing(node).map(|(id, _)| id)
+    }
+
     /// What an edge rests on.
     pub(crate) fn condition_of(&self, edge: &Edge) -> &Condition {
         static ALWAYS: Condition = Condition {

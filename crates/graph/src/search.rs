@@ -124,6 +124,22 @@ impl Graph {
         Some(path)
     }
 
+    /// The path of least effort to `end` from those whom `reach` starts from.
+    pub fn path_to(&self, end: NodeId, reach: &Reach) -> Option<Path> {
+        let effort = reach.effort(end)?;
+        let (mut from, mut edges) = (end, Vec::new());
+        while let Some(id) = reach.next(from) {
+            edges.push(id);
+            from = self.edge(id)?.from;
+        }
+        edges.reverse();
+        Some(Path {
+            from,
+            edges,
+            effort,
+        })
+    }
+
     /// Up to `count` paths from `source` to `target` that visit no node twice, those of least effort first.
     ///
     /// A best-first search in which what is left of each path is known exactly, so that it visits little beyond the

@@ -14,8 +14,14 @@ pub enum Format {
     Yaml,
     /// SARIF 2.1.0, for code scanning.
     Sarif,
+    /// JUnit XML, for the test reports of CI services.
+    Junit,
     /// Markdown, for a comment on a pull request.
     Markdown,
+    /// A flowchart of Mermaid, for Markdown.
+    Mermaid,
+    /// The language of Graphviz.
+    Dot,
     /// Names only, one a line.
     Name,
 }
@@ -36,7 +42,31 @@ impl Format {
         Self::Json,
         Self::Yaml,
         Self::Sarif,
+        Self::Junit,
         Self::Markdown,
+    ];
+    /// The formats of a command that answers with paths.
+    pub const PATHS: &[Self] = &[
+        Self::Table,
+        Self::Wide,
+        Self::Json,
+        Self::Yaml,
+        Self::Sarif,
+        Self::Junit,
+        Self::Markdown,
+        Self::Mermaid,
+        Self::Dot,
+    ];
+    /// The formats of a command that answers with what can be reached.
+    pub const REACH: &[Self] = &[
+        Self::Table,
+        Self::Wide,
+        Self::Json,
+        Self::Yaml,
+        Self::Markdown,
+        Self::Mermaid,
+        Self::Dot,
+        Self::Name,
     ];
     /// The formats of a command that answers with a table.
     pub const TABLES: &[Self] = &[
@@ -55,6 +85,8 @@ impl Format {
         Self::Markdown,
         Self::Name,
     ];
+    /// The formats of a list of changes.
+    pub const CHANGES: &[Self] = &[Self::Table, Self::Json, Self::Yaml, Self::Markdown];
     /// The formats of a single decision.
     pub const DECISIONS: &[Self] = &[Self::Table, Self::Json, Self::Yaml];
     /// The formats of a command that prints documents.
@@ -68,7 +100,10 @@ impl Format {
             Self::Json => "json",
             Self::Yaml => "yaml",
             Self::Sarif => "sarif",
+            Self::Junit => "junit",
             Self::Markdown => "markdown",
+            Self::Mermaid => "mermaid",
+            Self::Dot => "dot",
             Self::Name => "name",
         }
     }
@@ -112,7 +147,7 @@ mod tests {
 
     #[test]
     fn every_format_reads_back() {
-        for formats in [Format::FINDINGS, Format::LISTS] {
+        for formats in [Format::FINDINGS, Format::PATHS, Format::REACH] {
             for format in formats {
                 assert_eq!(Format::named(format.as_str(), formats), Ok(*format));
             }

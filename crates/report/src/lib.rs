@@ -6,10 +6,14 @@
 //! medium: no escape sequence reaches a terminal, no markup reaches a web page.
 
 mod document;
+mod dot;
 mod format;
 mod inert;
+mod junit;
 mod markdown;
+mod mermaid;
 mod page;
+mod picture;
 mod report;
 #[cfg(test)]
 mod sample;
@@ -20,10 +24,16 @@ mod text;
 mod yaml;
 
 pub use document::{API_VERSION, json, yaml};
+pub use dot::dot;
 pub use format::{Format, FormatError};
 pub use inert::inert;
-pub use markdown::{escape as escape_markdown, findings as markdown_findings};
+pub use junit::findings as junit_findings;
+pub use markdown::{
+    COMMENT, escape as escape_markdown, findings as markdown_findings, paths as markdown_paths,
+};
+pub use mermaid::mermaid;
 pub use page::page;
+pub use picture::{Fact, Picture, PictureNode, PicturePath, PictureStep};
 pub use report::{Report, Rule, json_findings, yaml_findings};
 pub use sarif::findings as sarif_findings;
 pub use style::{Look, Tone};

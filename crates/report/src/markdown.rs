@@ -3,10 +3,15 @@ use std::fmt::Write as _;
 use bailiwick_diag::{Finding, Severity};
 
 use crate::inert::{acts, inert};
+use crate::mermaid::mermaid_within;
+use crate::picture::Picture;
 use crate::report::Report;
 
+/// Bytes of a comment on a pull request: GitHub takes 65,536 characters, and other text may stand beside ours.
+pub const COMMENT: usize = 60_000;
+
 /// Supporting facts shown with a finding; the rest is counted.
-const FACTS: usize = 5;
+const FACTS: usize = 8;
 
 /// The findings as Markdown of at most about `limit` bytes, for a comment on a pull request: a line that counts, then
 /// one folded section a severity. Findings that do not fit are counted, never dropped without a word.
@@ -60,6 +65,30 @@ pub fn findings(report: &Report<'_>, limit: usize) -> String {
     }
     out
 }
+
+/// Paths as Markdown of at most about `limit` bytes, for a comment on a pull request: the first of them as a picture,
+/// then `report`, which has a finding for each cause.
+pub fn paths(picture: &Picture, report: &Report<'_>, limit: usize) -> String {
+    let mut out = format!("### {}\n\n", escape(&picture.title()));
+    let count = picture.paths.len();
+    let _ = match count {
+        0 => writeln!(out, "There are none."),
+        1 => writeln!(out, "There is one."),
+        _ => writeln!(
+            out,
+            "{count} paths; those that start with the same step are told together."
+        ),
+    };
+    if count > 0 {
+        let drawing = mermaid_within(picture, DRAWN, limit / 4);
+        let _ = writeln!(out, "\n```mermaid\n{drawing}```\n");
+    }
+    let left = limit.saturating_sub(out.len());
+    out + &findings(report, left)
+}
+
+/// Steps of a picture in a comment; more are not to be read in a column of text.
+const DRAWN: usize = 24;
 
 fn item(finding: &Finding) -> String {
     let mut out = format!(
@@ -156,7 +185,7 @@ fn pre(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::Sample;
+    use crate::sample::{Sample, picture};
 
     fn check(input: &str, expected: &str) {
         assert_eq!(escape(input), expected);
@@ -165,6 +194,12 @@ mod tests {
     #[test]
     fn findings_as_a_comment() {
         insta::assert_snapshot!(findings(&Sample::new().report(), 60_000));
+    }
+
+    #[test]
+    fn paths_as_a_comment() {
+        let comment = paths(&picture(), &Sample::paths().report(), 60_000);
+        insta::assert_snapshot!(comment);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Findings that the tests of every renderer show.
+//! Findings and a picture that the tests of every renderer show.
 
 use std::borrow::Cow;
 
@@ -6,6 +6,7 @@ use bailiwick_core::{Kind, ObjectRef};
 use bailiwick_diag::{Excerpt, Finding, Place, Position, Severity, Span};
 use bailiwick_model::Gap;
 
+use crate::picture::{Fact, Picture, PictureNode, PicturePath, PictureStep};
 use crate::report::{Report, Rule};
 
 const SOURCE: &str = "\
@@ -80,6 +81,14 @@ impl Sample {
         sample
     }
 
+    /// The causes of the paths of [`picture`].
+    pub(crate) fn paths() -> Self {
+        Self {
+            findings: picture().causes(),
+            ..Self::clean()
+        }
+    }
+
     pub(crate) fn clean() -> Self {
         Self {
             findings: vec![],
@@ -104,6 +113,71 @@ impl Sample {
             span.start.line += lines;
             span.end.line += lines;
         }
+    }
+}
+
+/// Two paths of one cause, one of which has a free step before, and one whose name is hostile.
+pub(crate) fn picture() -> Picture {
+    let node = |kind, label: &str| PictureNode {
+        kind,
+        label: label.to_owned(),
+    };
+    let step = |(from, to), edge, title, effort, facts: &[usize]| PictureStep {
+        from,
+        to,
+        edge,
+        title,
+        effort,
+        facts: facts.to_vec(),
+        reviews: vec![format!("may it {title}")],
+    };
+    let path = |from, effort, steps: &[usize]| PicturePath {
+        from,
+        effort,
+        severity: Severity::Critical,
+        steps: steps.to_vec(),
+    };
+    let fact = |text: &str, span: Option<Span>| {
+        let object = ObjectRef::new(Kind::RoleBinding, "ci", "runner");
+        let mut place = Place::field(object, "/subjects/0");
+        place.span = span;
+        Fact {
+            text: text.to_owned(),
+            place,
+            others: 0,
+        }
+    };
+    Picture {
+        subject: "full control of the cluster".to_owned(),
+        hub: 3,
+        outward: false,
+        nodes: vec![
+            node("serviceAccount", "service account ci/runner"),
+            node("workload", "StatefulSet ci/runner"),
+            node("user", "user x\u{1b}[31m\"</script><b>`|#;@all"),
+            node("cluster", "full control of the cluster"),
+            node("area", "new pods of namespace ci"),
+        ],
+        steps: vec![
+            step((0, 4), "pod-create", "start a pod", 1, &[0]),
+            step((4, 3), "contains", "reach everything of a kind", 0, &[]),
+            step((1, 0), "mounted-token", "use the pod's token", 0, &[1]),
+            step((2, 3), "impersonate-user", "act as a user", 2, &[1]),
+        ],
+        facts: vec![
+            fact(
+                "RoleBinding ci/runner, subject 1",
+                Some(span("rbac/ops role.yaml", SOURCE, "\"*\"")),
+            ),
+            fact("ClusterRole x\u{1b}[2J, rule 1", None),
+        ],
+        paths: vec![
+            path(0, 1, &[0, 1]),
+            path(1, 1, &[2, 0, 1]),
+            path(2, 2, &[3]),
+        ],
+        left_out: 0,
+        partial: true,
     }
 }
 

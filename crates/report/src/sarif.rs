@@ -102,7 +102,7 @@ fn result(finding: &Finding, rule: Option<usize>) -> Value {
     if let Some(fix) = &finding.fix {
         properties.insert("fix".to_owned(), json!(fix));
     }
-    json!({
+    let mut result = json!({
         "ruleId": finding.id,
         "ruleIndex": rule,
         "kind": "fail",
@@ -116,7 +116,22 @@ fn result(finding: &Finding, rule: Option<usize>) -> Value {
             "primaryLocationLineHash": format!("{fingerprint}:1"),
         },
         "properties": properties,
-    })
+    });
+    if let Some(result) = result.as_object_mut().filter(|_| !finding.flows.is_empty()) {
+        let flows: Vec<Value> = finding.flows.iter().map(|flow| code_flow(flow)).collect();
+        result.insert("codeFlows".to_owned(), json!(flows));
+    }
+    result
+}
+
+/// One way through the places of a finding.
+fn code_flow(places: &[Place]) -> Value {
+    let locations: Vec<Value> = places
+        .iter()
+        .take(PLACES)
+        .map(|place| json!({"location": location(place)}))
+        .collect();
+    json!({"threadFlows": [{"locations": locations}]})
 }
 
 fn location(place: &Place) -> Value {
@@ -256,13 +271,40 @@ mod tests {
 
     #[test]
     fn reads_as_sarif_and_back() {
-        for sample in [Sample::new(), Sample::many(3), Sample::clean()] {
+        for sample in [
+            Sample::new(),
+            Sample::many(3),
+            Sample::paths(),
+            Sample::clean(),
+        ] {
             let log = log(&sample);
             let typed: serde_sarif::sarif::Sarif = serde_json::from_value(log.clone()).unwrap();
             assert_eq!(typed.runs.len(), 1);
             // Every field that we write is one that the types know: none gets lost.
             assert_eq!(serde_json::to_value(&typed).unwrap(), log);
         }
+    }
+
+    #[test]
+    fn a_path_is_a_flow_of_its_steps() {
+        let log = log(&Sample::paths());
+        let result = &log["runs"][0]["results"][0];
+        let flows = result["codeFlows"].as_array().unwrap();
+        let steps = |flow: &Value| {
+            flow["threadFlows"][0]["locations"]
+                .as_array()
+                .unwrap()
+                .clone()
+        };
+        let lines: Vec<Value> = steps(&flows[1])
+            .iter()
+            .map(|step| step["location"]["physicalLocation"]["region"]["startLine"].clone())
+            .collect();
+        assert_eq!(lines, [Value::Null, json!(5), Value::Null]);
+        assert_eq!(
+            result["locations"][0]["physicalLocation"]["region"]["startLine"],
+            5
+        );
     }
 
     #[test]

@@ -150,8 +150,8 @@ impl Table {
         lines(&table)
     }
 
-    /// As a table in Markdown.
-    pub fn markdown(&self, wide: bool) -> String {
+    /// As a table in Markdown of at most about `limit` bytes. Rows that do not fit are counted.
+    pub fn markdown(&self, wide: bool, limit: usize) -> String {
         let shown = self.shown(wide);
         let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
         let mut out = line(
@@ -167,14 +167,21 @@ impl Table {
                 .map(|(_, column)| rule(column.number).to_owned())
                 .collect(),
         );
-        for row in &self.rows {
+        for (position, row) in self.rows.iter().enumerate() {
             let cell = |position: usize| row.get(position).map(|cell| escape(&cell.text));
-            out += &line(
+            let line = line(
                 shown
                     .iter()
                     .map(|(position, _)| cell(*position).unwrap_or_default())
                     .collect(),
             );
+            if out.len() + line.len() > limit {
+                let left = self.rows.len() - position;
+                out +=
+                    &format!("\n{left} more do not fit here; the other formats show them all.\n");
+                break;
+            }
+            out += &line;
         }
         out
     }
@@ -269,7 +276,18 @@ mod tests {
 
     #[test]
     fn in_markdown() {
-        insta::assert_snapshot!(sample().markdown(true));
+        insta::assert_snapshot!(sample().markdown(true, 60_000));
+    }
+
+    #[test]
+    fn rows_that_do_not_fit_a_comment_are_counted() {
+        let mut table = Table::new(["NAME"]);
+        (0..1000).for_each(|number| table.row([Cell::new(&number)]));
+        let text = table.markdown(true, 500);
+        let shown = text.lines().filter(|line| line.starts_with("| ")).count() - 2;
+        assert!(text.len() < 600, "{text}");
+        let left = format!("\n{} more do not fit here", 1000 - shown);
+        assert!(text.contains(&left), "{text}");
     }
 
     #[test]

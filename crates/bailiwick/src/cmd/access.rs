@@ -4,7 +4,7 @@ use anyhow::Result;
 use bailiwick_core::{Grant, Kind, Request, ResourceRequest, Subject, UserInfo};
 use bailiwick_model::{ApiResource, PolicyRule, Snapshot};
 use bailiwick_rbac::Engine;
-use bailiwick_report::{Cell, Column, Format, Table, Tone};
+use bailiwick_report::{COMMENT, Cell, Column, Format, Table, Tone};
 use serde::Serialize;
 
 use crate::cli::Global;
@@ -132,7 +132,7 @@ fn show(answer: &Answer, format: Format, console: &mut Console) -> Result<()> {
     match format {
         Format::Json => console.answer(bailiwick_report::json("Access", answer)?)?,
         Format::Yaml => console.answer(bailiwick_report::yaml("Access", answer)?)?,
-        Format::Markdown => console.answer(table.markdown(true))?,
+        Format::Markdown => console.answer(table.markdown(true, COMMENT))?,
         format => {
             if answer.masters {
                 console.note("system:masters: the API server allows this subject everything, whatever the rules say");

@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result, bail};
 use bailiwick_core::{Kind, Subject};
 use bailiwick_graph::Node;
 use bailiwick_model::PolicyRule;
-use bailiwick_report::{Cell, Column, Format, Table, Tone};
+use bailiwick_report::{COMMENT, Cell, Column, Format, Table, Tone};
 use serde::Serialize;
 
 use crate::cli::Global;
@@ -115,7 +115,7 @@ fn show(answer: &Answer, format: Format, console: &mut Console) -> Result<()> {
     let (access, paths) = (access_table(answer), paths_table(answer));
     for table in [access, paths].iter().filter(|table| !table.is_empty()) {
         let text = match format {
-            Format::Markdown => table.markdown(true),
+            Format::Markdown => table.markdown(true, COMMENT / 2),
             format => table.text(&console.look(), format == Format::Wide),
         };
         console.answer(format_args!("{text}\n"))?;

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use bailiwick_core::{Kind, ObjectRef};
 use bailiwick_graph::{Atom, AtomId, Graph, NoFix, Node, NodeId, Path};
 use bailiwick_model::{ObjectMeta, Origin, Snapshot};
-use bailiwick_report::{Format, Look, Tone, inert};
+use bailiwick_report::{COMMENT, Format, Look, Tone, escape_markdown, inert};
 use serde::Serialize;
 
 use crate::cli::Global;
@@ -38,7 +38,7 @@ pub(crate) struct FixArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 2_000)]
     work: usize,
     /// Form of the output
-    #[arg(short, long, value_name = "FORMAT", default_value_t, value_parser = Formats(Format::DECISIONS))]
+    #[arg(short, long, value_name = "FORMAT", default_value_t, value_parser = Formats(Format::CHANGES))]
     output: Format,
 }
 
@@ -117,6 +117,7 @@ pub(crate) fn run(args: &FixArgs, global: &Global, console: &mut Console) -> Res
     match format {
         Format::Json => console.answer(bailiwick_report::json("Fix", &answer)?)?,
         Format::Yaml => console.answer(bailiwick_report::yaml("Fix", &answer)?)?,
+        Format::Markdown => console.answer(markdown(&answer))?,
         _ => console.answer(text(&answer, &console.look()))?,
     }
     Ok(Exit::answer(answer.changes.is_empty(), partial))
@@ -222,8 +223,37 @@ fn text(answer: &Answer, look: &Look) -> String {
             let _ = writeln!(out, "   {}", inert(line));
         }
     }
+    let _ = writeln!(out, "{}", inert(&verdict(answer)));
+    out
+}
+
+/// For a comment on a pull request: changes that do not fit are counted.
+fn markdown(answer: &Answer) -> String {
+    let mut out = format!("**{}**\n\n", escape_markdown(&verdict(answer)));
+    for (number, change) in (1..).zip(&answer.changes) {
+        let mut item = format!("{number}. {}\n", escape_markdown(&change.what));
+        if let Some(at) = &change.at {
+            let _ = writeln!(item, "   at {}", escape_markdown(at));
+        }
+        if let Some(command) = &change.command {
+            let _ = writeln!(item, "\n   ```sh\n   {}\n   ```", inert(command));
+        }
+        if out.len() + item.len() > COMMENT {
+            let left = answer.changes.len() + 1 - number;
+            let _ = writeln!(
+                out,
+                "\n{left} more do not fit here; the other formats show them all."
+            );
+            break;
+        }
+        out += &item;
+    }
+    out
+}
+
+fn verdict(answer: &Answer) -> String {
     let (count, sources) = (answer.changes.len(), answer.sources);
-    let verdict = match (count, answer.smallest) {
+    match (count, answer.smallest) {
         (0, _) => format!("Nothing has to change: nobody reaches {}.", answer.target),
         (_, true) => format!(
             "These {count} changes close every path of {sources} identities and workloads to {}; fewer do not.",
@@ -234,9 +264,7 @@ fn text(answer: &Answer, look: &Look) -> String {
              that were found; it takes at least {}. A higher --work may find fewer.",
             answer.target, answer.at_least
         ),
-    };
-    let _ = writeln!(out, "{}", inert(&verdict));
-    out
+    }
 }
 
 fn path_lines(graph: &Graph, path: &Path) -> String {

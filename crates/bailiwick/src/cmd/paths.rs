@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, bail};
 use bailiwick_core::Kind;
 use bailiwick_graph::{Atom, Graph, Node, NodeId, Path, Step};
 use bailiwick_model::{Origin, Snapshot};
-use bailiwick_report::{Cell, Column, Format, Look, Table, Tone, inert};
+use bailiwick_report::{COMMENT, Cell, Column, Format, Look, Picture, Table, Tone, inert};
 use serde::Serialize;
 
 use crate::cli::Global;
@@ -12,6 +12,7 @@ use crate::cluster::{Need, Opened};
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::formats::Formats;
+use crate::picture::{self, Canvas};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,7 +39,7 @@ pub(crate) struct PathsArgs {
     #[arg(short = 'k', long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
     count: u16,
     /// Form of the output
-    #[arg(short, long, value_name = "FORMAT", default_value_t, value_parser = Formats(Format::TABLES))]
+    #[arg(short, long, value_name = "FORMAT", default_value_t, value_parser = Formats(Format::PATHS))]
     output: Format,
 }
 
@@ -72,24 +73,52 @@ pub(crate) struct StepAnswer<'g> {
 }
 
 pub(crate) fn run(args: &PathsArgs, global: &Global, console: &mut Console) -> Result<Exit> {
-    let format = args.output;
     let opened = Opened::open(global, Need::Everything, console)?;
     opened.mention_problems(console);
     let graph = opened.graph();
     let partial = opened.partial(&Kind::ALL, "", console);
+    let target = graph.find(&args.to);
+    if target.is_none() && args.to != Node::Cluster && graph.node_count() > 0 {
+        bail!("{} is not in this cluster, or nothing leads there", args.to);
+    }
+    let source = args.from.as_ref().map(|from| find(&graph, from));
+    let source = source.transpose()?;
+    let paths = match (target, source) {
+        (None, _) => Vec::new(),
+        (Some(target), Some(source)) => graph.paths(source, target, usize::from(args.count)),
+        (Some(target), None) => nearest_from_everywhere(&opened, &graph, target),
+    };
+    let clean = paths.is_empty();
+    if is_text(args.output) || matches!(args.output, Format::Json | Format::Yaml) {
+        show(&graph, args, &paths, partial, console)?;
+    } else {
+        let picture = draw(&opened, &graph, args, &paths, partial);
+        console.answer(picture::render(&opened, &picture, args.output)?)?;
+    }
+    Ok(Exit::answer(clean, partial))
+}
+
+fn is_text(format: Format) -> bool {
+    matches!(format, Format::Table | Format::Wide | Format::Name)
+}
+
+/// What is drawn of the paths.
+fn draw(
+    opened: &Opened,
+    graph: &Graph,
+    args: &PathsArgs,
+    paths: &[Path],
+    partial: bool,
+) -> Picture {
     let Some(target) = graph.find(&args.to) else {
-        no_target(&graph, &args.to, console)?;
-        return Ok(Exit::answer(true, partial));
+        return Picture {
+            subject: args.to.to_string(),
+            partial,
+            ..Picture::default()
+        };
     };
-    let paths = match &args.from {
-        Some(from) => {
-            let source = find(&graph, from)?;
-            graph.paths(source, target, usize::from(args.count))
-        }
-        None => nearest_from_everywhere(&opened, &graph, target),
-    };
-    show(&graph, args, &paths, partial, format, console)?;
-    Ok(Exit::answer(paths.is_empty(), partial))
+    let canvas = Canvas::new(opened, graph, target, false).paths(paths);
+    canvas.finish(partial)
 }
 
 fn show(
@@ -97,7 +126,6 @@ fn show(
     args: &PathsArgs,
     paths: &[Path],
     partial: bool,
-    format: Format,
     console: &mut Console,
 ) -> Result<()> {
     let answers: Vec<PathAnswer<'_>> = paths
@@ -109,14 +137,13 @@ fn show(
         paths: answers,
         partial,
     };
-    match format {
+    match args.output {
         Format::Json => console.answer(bailiwick_report::json("PathList", &answer)?),
         Format::Yaml => console.answer(bailiwick_report::yaml("PathList", &answer)?),
         _ if answer.paths.is_empty() => {
             console.note(format_args!("nothing here leads to {}", args.to));
             Ok(())
         }
-        Format::Markdown => console.answer(table(&answer).markdown(true)),
         _ if args.from.is_some() => {
             for (number, path) in (1..).zip(&answer.paths) {
                 console.answer(path_text(number, path, &console.look()))?;
@@ -132,14 +159,6 @@ pub(crate) fn find(graph: &Graph, node: &Node) -> Result<NodeId> {
     graph
         .find(node)
         .with_context(|| format!("{node} has no access and is reached by nothing in this cluster"))
-}
-
-fn no_target(graph: &Graph, target: &Node, console: &Console) -> Result<()> {
-    if *target != Node::Cluster && graph.node_count() > 0 {
-        bail!("{target} is not in this cluster, or nothing leads there");
-    }
-    console.note(format_args!("nothing here leads to {target}"));
-    Ok(())
 }
 
 /// The path of least effort from every identity and workload that has one, those that are there already left out.
@@ -317,7 +336,7 @@ pub(crate) struct BlastArgs {
     #[arg(value_name = "NODE")]
     from: Node,
     /// Form of the output
-    #[arg(short, long, value_name = "FORMAT", default_value_t, value_parser = Formats(Format::LISTS))]
+    #[arg(short, long, value_name = "FORMAT", default_value_t, value_parser = Formats(Format::REACH))]
     output: Format,
 }
 
@@ -338,45 +357,68 @@ struct Reached<'g> {
 }
 
 pub(crate) fn blast(args: &BlastArgs, global: &Global, console: &mut Console) -> Result<Exit> {
-    let format = args.output;
     let opened = Opened::open(global, Need::Everything, console)?;
     opened.mention_problems(console);
     let graph = opened.graph();
     let partial = opened.partial(&Kind::ALL, "", console);
     let source = find(&graph, &args.from)?;
     let reach = graph.reach(&[source]);
-    let mut reached: Vec<Reached<'_>> = reach
-        .nodes()
-        .filter(|&(node, _)| node != source)
-        .filter_map(|(node, effort)| {
-            Some(Reached {
-                node: graph.node(node)?,
-                effort,
-            })
+    let ends = reach.nodes().filter(|&(node, _)| node != source);
+    let mut ends: Vec<(Reached<'_>, NodeId)> = ends
+        .filter_map(|(id, effort)| {
+            Some((
+                Reached {
+                    node: graph.node(id)?,
+                    effort,
+                },
+                id,
+            ))
         })
         .collect();
-    reached.sort_by(|a, b| b.node.cmp(a.node).then(a.effort.cmp(&b.effort)));
-    let clean = reached.is_empty();
-    let mut table = Table::new([Column::new("REACHES"), Column::new("EFFORT").number()]);
-    for entry in &reached {
-        table.row([Cell::new(entry.node), Cell::new(&entry.effort)]);
-    }
-    let answer = Blast {
-        from: &args.from,
-        reached,
-        partial,
-    };
-    match format {
-        Format::Json => console.answer(bailiwick_report::json("Blast", &answer)?)?,
-        Format::Yaml => console.answer(bailiwick_report::yaml("Blast", &answer)?)?,
-        Format::Markdown => console.answer(table.markdown(true))?,
-        Format::Name => {
-            for key in answer.reached.iter().filter_map(|entry| entry.node.key()) {
-                console.answer(format_args!("{}\n", inert(&key)))?;
-            }
-        }
-        _ if clean => console.note(format_args!("{} reaches nothing further", args.from)),
-        format => console.answer(table.text(&console.look(), format == Format::Wide))?,
+    ends.sort_by(|(a, _), (b, _)| b.node.cmp(a.node).then(a.effort.cmp(&b.effort)));
+    let clean = ends.is_empty();
+    if matches!(args.output, Format::Mermaid | Format::Dot) {
+        let paths = ends
+            .iter()
+            .filter_map(|(_, end)| graph.path_to(*end, &reach));
+        let paths: Vec<Path> = paths.collect();
+        let canvas = Canvas::new(&opened, &graph, source, true).paths(&paths);
+        let picture = canvas.finish(partial);
+        console.answer(picture::render(&opened, &picture, args.output)?)?;
+    } else {
+        let reached = ends.into_iter().map(|(reached, _)| reached).collect();
+        let from = &args.from;
+        show_blast(
+            &Blast {
+                from,
+                reached,
+                partial,
+            },
+            args.output,
+            console,
+        )?;
     }
     Ok(Exit::answer(clean, partial))
+}
+
+fn show_blast(answer: &Blast<'_>, format: Format, console: &mut Console) -> Result<()> {
+    let mut table = Table::new([Column::new("REACHES"), Column::new("EFFORT").number()]);
+    for entry in &answer.reached {
+        table.row([Cell::new(entry.node), Cell::new(&entry.effort)]);
+    }
+    match format {
+        Format::Json => console.answer(bailiwick_report::json("Blast", answer)?),
+        Format::Yaml => console.answer(bailiwick_report::yaml("Blast", answer)?),
+        Format::Markdown => console.answer(table.markdown(true, COMMENT)),
+        Format::Name => {
+            let keys = answer.reached.iter().filter_map(|entry| entry.node.key());
+            let names: String = keys.map(|key| format!("{}\n", inert(&key))).collect();
+            console.answer(names)
+        }
+        _ if answer.reached.is_empty() => {
+            console.note(format_args!("{} reaches nothing further", answer.from));
+            Ok(())
+        }
+        format => console.answer(table.text(&console.look(), format == Format::Wide)),
+    }
 }

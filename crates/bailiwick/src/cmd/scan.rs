@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use anyhow::Result;
 use bailiwick_core::Kind;
 use bailiwick_diag::{Finding, Severity};
-use bailiwick_report::{Detail, Format, Report, Rule};
+use bailiwick_report::{COMMENT, Detail, Format, Report, Rule};
 
 use crate::cli::Global;
 use crate::cluster::{Need, Opened};
@@ -108,6 +108,7 @@ fn print(report: &Report<'_>, format: Format, console: &mut Console) -> Result<(
         Format::Json => bailiwick_report::json_findings(report)?,
         Format::Yaml => bailiwick_report::yaml_findings(report)?,
         Format::Sarif => bailiwick_report::sarif_findings(report)?,
+        Format::Junit => bailiwick_report::junit_findings(report, "scan"),
         Format::Markdown => bailiwick_report::markdown_findings(report, COMMENT),
         format => {
             let detail = if format == Format::Wide {
@@ -120,6 +121,3 @@ fn print(report: &Report<'_>, format: Format, console: &mut Console) -> Result<(
     };
     console.answer(text)
 }
-
-/// Bytes of a comment on a pull request; GitHub takes 65,536 characters, and other text may stand beside ours.
-const COMMENT: usize = 60_000;

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use bailiwick_core::{Grant, Kind, Request, Subject};
-use bailiwick_report::{Cell, Column, Format, Table, Tone};
+use bailiwick_report::{COMMENT, Cell, Column, Format, Table, Tone};
 use serde::Serialize;
 
 use crate::cli::Global;
@@ -80,7 +80,7 @@ pub(crate) fn run(args: &WhoCanArgs, global: &Global, console: &mut Console) -> 
     match format {
         Format::Json => console.answer(bailiwick_report::json("SubjectList", &answer)?)?,
         Format::Yaml => console.answer(bailiwick_report::yaml("SubjectList", &answer)?)?,
-        Format::Markdown => console.answer(table(&answer).markdown(true))?,
+        Format::Markdown => console.answer(table(&answer).markdown(true, COMMENT))?,
         Format::Name => {
             let names: BTreeSet<String> = answer
                 .subjects

@@ -1,0 +1,221 @@
+//! From the access graph to what the renderers draw.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use anyhow::Result;
+use bailiwick_core::UserInfo;
+use bailiwick_diag::{Finding, Place, Severity};
+use bailiwick_graph::{Atom, EDGES, EdgeId, Graph, Node, NodeId, Path, Review, Step};
+use bailiwick_report::{
+    COMMENT, Fact, Format, Picture, PictureNode, PicturePath, PictureStep, Report, Rule,
+};
+
+use crate::cluster::Opened;
+
+/// Nodes of one picture, and paths. A browser draws as many without stuttering.
+const NODES: usize = 20_000;
+
+/// A picture in the making.
+pub(crate) struct Canvas<'a> {
+    opened: &'a Opened,
+    graph: &'a Graph,
+    picture: Picture,
+    nodes: HashMap<NodeId, usize>,
+    steps: HashMap<EdgeId, usize>,
+    facts: HashMap<(String, usize), usize>,
+}
+
+impl<'a> Canvas<'a> {
+    /// An empty picture about a node that all paths lead to, or start from where they are `outward`.
+    pub(crate) fn new(opened: &'a Opened, graph: &'a Graph, hub: NodeId, outward: bool) -> Self {
+        let mut canvas = Self {
+            opened,
+            graph,
+            picture: Picture {
+                outward,
+                ..Picture::default()
+            },
+            nodes: HashMap::new(),
+            steps: HashMap::new(),
+            facts: HashMap::new(),
+        };
+        if let Some((hub, node)) = canvas.node(hub).zip(graph.node(hub)) {
+            canvas.picture.hub = hub;
+            canvas.picture.subject = node.to_string();
+        }
+        canvas
+    }
+
+    /// Adds paths, with their nodes and steps.
+    pub(crate) fn paths(mut self, paths: &[Path]) -> Self {
+        self.picture.left_out += paths.len().saturating_sub(NODES);
+        for path in paths.iter().take(NODES) {
+            let Some(from) = self.node(path.from) else {
+                continue;
+            };
+            let edges = path.edges.iter();
+            let steps: Vec<usize> = edges.filter_map(|&edge| self.step(edge)).collect();
+            let last = path.edges.last().and_then(|&edge| self.graph.ends(edge));
+            let end = last.map_or(path.from, |(_, to)| to);
+            self.picture.paths.push(PicturePath {
+                from,
+                effort: path.effort,
+                severity: severity(self.graph.node(end), path.effort),
+                steps,
+            });
+        }
+        self
+    }
+
+    /// The picture, with files and lines.
+    pub(crate) fn finish(mut self, partial: bool) -> Picture {
+        self.picture.partial = partial;
+        let facts = &mut self.picture.facts;
+        let mut places = Finding::new("places", Severity::Info, "");
+        places.places = facts.iter().map(|fact| fact.place.clone()).collect();
+        let mut places = [places];
+        self.opened.locate(&mut places);
+        let [places] = places;
+        for (fact, place) in facts.iter_mut().zip(places.places) {
+            fact.place = place;
+        }
+        self.picture
+    }
+
+    fn node(&mut self, id: NodeId) -> Option<usize> {
+        if let Some(&known) = self.nodes.get(&id) {
+            return Some(known);
+        }
+        let node = self.graph.node(id)?;
+        self.picture.nodes.push(PictureNode {
+            kind: kind(node),
+            label: node.to_string(),
+        });
+        let position = self.picture.nodes.len() - 1;
+        self.nodes.insert(id, position);
+        Some(position)
+    }
+
+    fn step(&mut self, id: EdgeId) -> Option<usize> {
+        if let Some(&known) = self.steps.get(&id) {
+            return Some(known);
+        }
+        let (from, to) = self.graph.ends(id)?;
+        let (from, to) = (self.node(from)?, self.node(to)?);
+        let step = self.graph.step(id)?;
+        let reviews = step.proof(self.opened.snapshot());
+        let step = PictureStep {
+            from,
+            to,
+            edge: step.kind.id,
+            title: step.kind.title,
+            effort: step.kind.effort,
+            facts: self.facts_of(&step),
+            reviews: reviews.iter().map(review).collect(),
+        };
+        self.picture.steps.push(step);
+        let position = self.picture.steps.len() - 1;
+        self.steps.insert(id, position);
+        Some(position)
+    }
+
+    /// Of alternatives the first is told and the others are counted.
+    fn facts_of(&mut self, step: &Step<'_>) -> Vec<usize> {
+        let mut facts = Vec::new();
+        for clause in &step.evidence {
+            let others = clause.len().saturating_sub(1);
+            for atom in clause.first().into_iter().flatten() {
+                let fact = self.fact(atom, others);
+                if !facts.contains(&fact) {
+                    facts.push(fact);
+                }
+            }
+        }
+        facts
+    }
+
+    fn fact(&mut self, atom: &Atom, others: usize) -> usize {
+        let text = crate::cmd::paths::atom_line(atom);
+        let facts = &mut self.picture.facts;
+        *self.facts.entry((text.clone(), others)).or_insert_with(|| {
+            facts.push(Fact {
+                text,
+                place: Place::field(atom.object().clone(), atom.pointer()),
+                others,
+            });
+            facts.len() - 1
+        })
+    }
+}
+
+/// The picture in a form that is made for it.
+pub(crate) fn render(opened: &Opened, picture: &Picture, format: Format) -> Result<String> {
+    let findings = match format {
+        Format::Junit => picture.each(),
+        _ => picture.causes(),
+    };
+    let rules: Vec<Rule<'_>> = EDGES
+        .iter()
+        .filter(|edge| findings.iter().any(|finding| finding.id == edge.id))
+        .map(|edge| Rule {
+            id: edge.id,
+            title: edge.title,
+            severity: Severity::High,
+            page: Cow::Owned(edge.page()),
+        })
+        .collect();
+    let report = Report {
+        findings: &findings,
+        rules: &rules,
+        gaps: &opened.snapshot().gaps,
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    Ok(match format {
+        Format::Sarif => bailiwick_report::sarif_findings(&report)?,
+        Format::Junit => bailiwick_report::junit_findings(&report, &picture.title()),
+        Format::Mermaid => bailiwick_report::mermaid(picture),
+        Format::Dot => bailiwick_report::dot(picture),
+        _ => bailiwick_report::markdown_paths(picture, &report, COMMENT),
+    })
+}
+
+/// A question to the API server in words.
+fn review(review: &Review) -> String {
+    let who = |user: &UserInfo| match (user.name.as_str(), user.groups.first()) {
+        ("", Some(group)) => format!("a member of {group}"),
+        (name, _) => name.to_owned(),
+    };
+    let who = review
+        .user
+        .as_ref()
+        .map_or_else(|| "whoever is bound".to_owned(), who);
+    format!("{who} may {}", review.request)
+}
+
+/// How much a path matters: by where it leads, and how hard it is.
+fn severity(end: Option<&Node>, effort: u32) -> Severity {
+    match (end, effort) {
+        (Some(Node::Cluster), 0..=1) => Severity::Critical,
+        (Some(Node::Cluster), _) | (Some(Node::Machine { .. }), 0..=1) => Severity::High,
+        _ => Severity::Medium,
+    }
+}
+
+/// What a node is, as it is coloured and filtered.
+fn kind(node: &Node) -> &'static str {
+    match node {
+        Node::User { .. } | Node::UserName { .. } => "user",
+        Node::Group { .. } => "group",
+        Node::ServiceAccount { .. } => "serviceAccount",
+        Node::Workload(_) => "workload",
+        Node::Machine { .. } | Node::PodFiles { .. } => "node",
+        Node::Secret { .. } => "secret",
+        Node::Role { .. } => "role",
+        Node::Area { .. } => "area",
+        Node::Acting { .. } => "acting",
+        Node::Outside => "outside",
+        Node::Cloud { .. } => "cloud",
+        Node::Cluster => "cluster",
+    }
+}

@@ -1,0 +1,193 @@
+//! JUnit XML, as CI services read it. There is no standard; this keeps to what all of them know: suites, cases,
+//! failures and errors.
+
+use std::fmt::Write as _;
+
+use bailiwick_diag::Finding;
+
+use crate::inert::inert;
+use crate::report::Report;
+
+/// The findings as a test report: a suite for each id, in which each finding is a failed case; an id without findings
+/// has one case that passed. What could not be read is an error. `title` names the whole.
+pub fn findings(report: &Report<'_>, title: &str) -> String {
+    let mut suites: Vec<Suite<'_>> = report
+        .rules
+        .iter()
+        .map(|rule| Suite::new(rule.id))
+        .collect();
+    for finding in report.findings {
+        let at = suites.iter().position(|suite| suite.name == finding.id);
+        let at = at.unwrap_or_else(|| {
+            suites.push(Suite::new(&finding.id));
+            suites.len() - 1
+        });
+        if let Some(suite) = suites.get_mut(at) {
+            suite.failures.push(failure(finding));
+        }
+    }
+    for suite in &mut suites {
+        if suite.failures.is_empty() {
+            let passed = report
+                .rule(suite.name)
+                .map_or(suite.name, |rule| rule.title);
+            suite.passed = Some(case(suite.name, passed, "", ""));
+        }
+    }
+    let mut input = Suite::new("input");
+    input.errors = report.gaps.iter().map(|gap| error(&gap.message)).collect();
+    if !input.errors.is_empty() {
+        suites.push(input);
+    }
+    if suites.is_empty() {
+        let mut nothing = Suite::new(title);
+        nothing.passed = Some(case(title, "nothing found", "", ""));
+        suites.push(nothing);
+    }
+    let tests: usize = suites.iter().map(Suite::tests).sum();
+    let failures: usize = suites.iter().map(|suite| suite.failures.len()).sum();
+    let errors: usize = suites.iter().map(|suite| suite.errors.len()).sum();
+    let mut out = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <testsuites name=\"{}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\">\n",
+        escape(title),
+    );
+    out.extend(suites.iter().map(Suite::xml));
+    out += "</testsuites>\n";
+    out
+}
+
+/// The cases of one id.
+struct Suite<'a> {
+    name: &'a str,
+    passed: Option<String>,
+    failures: Vec<String>,
+    errors: Vec<String>,
+}
+
+impl<'a> Suite<'a> {
+    fn new(name: &'a str) -> Self {
+        Self {
+            name,
+            passed: None,
+            failures: Vec::new(),
+            errors: Vec::new(),
+        }
+    }
+
+    fn tests(&self) -> usize {
+        usize::from(self.passed.is_some()) + self.failures.len() + self.errors.len()
+    }
+
+    fn xml(&self) -> String {
+        let mut out = format!(
+            "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"0\">\n",
+            escape(self.name),
+            self.tests(),
+            self.failures.len(),
+            self.errors.len(),
+        );
+        let passed = self.passed.iter();
+        out.extend(passed.chain(&self.failures).chain(&self.errors).cloned());
+        out += "  </testsuite>\n";
+        out
+    }
+}
+
+fn failure(finding: &Finding) -> String {
+    let mut proof: Vec<String> = finding.places.iter().map(ToString::to_string).collect();
+    proof.extend(finding.evidence.iter().cloned());
+    proof.extend(finding.help.iter().map(|help| format!("help: {help}")));
+    if let Some(fix) = &finding.fix {
+        proof.push(format!("fix: {}", fix.title));
+        proof.extend(fix.text.lines().map(str::to_owned));
+    }
+    let proof: Vec<String> = proof.iter().map(|line| escape(line)).collect();
+    let body = format!(
+        "      <failure type=\"{}\" message=\"{}\">{}</failure>\n",
+        finding.severity,
+        escape(&finding.message),
+        proof.join("\n"),
+    );
+    let spans = finding
+        .places
+        .iter()
+        .filter_map(|place| place.span.as_ref());
+    let at = spans.map(|span| {
+        format!(
+            " file=\"{}\" line=\"{}\"",
+            escape(&span.file),
+            span.start.line
+        )
+    });
+    let at = at.into_iter().next().unwrap_or_default();
+    case(&finding.id, &finding.message, &at, &body)
+}
+
+fn error(message: &str) -> String {
+    let message = escape(message);
+    let body = format!("      <error type=\"not-read\" message=\"{message}\"></error>\n");
+    case("input", "everything could be read", "", &body)
+}
+
+fn case(class: &str, name: &str, at: &str, body: &str) -> String {
+    let mut out = String::new();
+    let (class, name) = (escape(class), escape(name));
+    // Writing to a String cannot fail.
+    let _ = write!(
+        out,
+        "    <testcase classname=\"{class}\" name=\"{name}\"{at}"
+    );
+    if body.is_empty() {
+        out += "/>\n";
+    } else {
+        let _ = write!(out, ">\n{body}    </testcase>\n");
+    }
+    out
+}
+
+/// Text on one line, as content and as attribute. XML 1.0 has no way to write control characters.
+fn escape(text: &str) -> String {
+    let text = inert(text);
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            '<' => out += "&lt;",
+            '>' => out += "&gt;",
+            '&' => out += "&amp;",
+            '"' => out += "&quot;",
+            '\'' => out += "&apos;",
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::Sample;
+
+    #[test]
+    fn as_a_whole() {
+        insta::assert_snapshot!(findings(&Sample::new().report(), "scan"));
+    }
+
+    #[test]
+    fn a_clean_report_has_a_case_that_passed() {
+        let text = findings(&Sample::clean().report(), "scan");
+        assert!(
+            text.contains("tests=\"1\" failures=\"0\" errors=\"0\""),
+            "{text}"
+        );
+        assert!(text.contains("name=\"nothing found\"/>"), "{text}");
+    }
+
+    #[test]
+    fn nothing_is_markup() {
+        assert_eq!(
+            escape("]]><x a='b\">&\u{1b}\n"),
+            "]]&gt;&lt;x a=&apos;b&quot;&gt;&amp;\\u{1b}\\n"
+        );
+    }
+}
