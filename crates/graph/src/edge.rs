@@ -35,7 +35,12 @@ pub(crate) enum Rule {
     /// From rights: a subject that holds every leg in one scope.
     Rights {
         legs: &'static [Leg],
-        link: fn(&Held<'_>, &World<'_>, &mut Link<'_>),
+        link: LinkHeld,
+    },
+    /// The same, where the step leads depends on the roles that the subject has.
+    Roles {
+        legs: &'static [Leg],
+        link: LinkHeld,
     },
     /// From constrained impersonation: a subject that may act as those on whom it has the leg, as far as it has
     /// `impersonate-on:MODE:VERB` where they have VERB.
@@ -43,6 +48,9 @@ pub(crate) enum Rule {
     /// From what is there.
     Objects(fn(&World<'_>, &mut Link<'_>)),
 }
+
+/// Links a subject that holds every leg to where that leads.
+pub(crate) type LinkHeld = fn(&Held<'_>, &World<'_>, &mut Link<'_>);
 
 /// One of the rights that a step needs. Any of these will do.
 pub(crate) type Leg = &'static [Right];
@@ -61,6 +69,24 @@ pub struct Example {
     pub to: &'static str,
     /// A word of `cluster` that is there once, and what to write instead so that the step is not there.
     pub safe: (&'static str, &'static str),
+}
+
+impl Rule {
+    /// What a subject has to hold.
+    pub(crate) fn legs(&self) -> &'static [Leg] {
+        match self {
+            Self::Rights { legs, .. } | Self::Roles { legs, .. } => legs,
+            Self::Acting { .. } | Self::Objects(_) => &[],
+        }
+    }
+
+    /// Where a subject that holds them gets.
+    pub(crate) fn link(&self) -> Option<LinkHeld> {
+        match self {
+            Self::Rights { link, .. } | Self::Roles { link, .. } => Some(*link),
+            Self::Acting { .. } | Self::Objects(_) => None,
+        }
+    }
 }
 
 impl Versions {

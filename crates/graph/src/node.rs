@@ -70,6 +70,15 @@ pub enum Node {
         /// As whom.
         target: Box<Node>,
     },
+    /// Somebody who has bound a role to himself, with it and with what he had before.
+    Bound {
+        /// Who has bound it.
+        by: Box<Node>,
+        /// The Role or ClusterRole.
+        role: ObjectRef,
+        /// Where it holds; empty is the whole cluster.
+        namespace: Str,
+    },
     /// Somebody without credentials.
     Outside,
     /// An identity at a cloud provider.
@@ -341,6 +350,16 @@ impl fmt::Display for Node {
                 write!(f, "{} of namespace {namespace}", area.words())
             }
             Self::Acting { by, target } => write!(f, "{by} as {target}"),
+            Self::Bound {
+                by,
+                role,
+                namespace,
+            } if namespace.is_empty() => write!(f, "{by} with {role}"),
+            Self::Bound {
+                by,
+                role,
+                namespace,
+            } => write!(f, "{by} with {role} in namespace {namespace}"),
             Self::Outside => f.write_str("anybody"),
             Self::Cloud { name } => write!(f, "cloud identity {name}"),
             Self::Cluster => f.write_str("full control of the cluster"),

@@ -26,7 +26,7 @@ impl Step<'_> {
     /// `snapshot` is the one that the graph was made of.
     pub fn proof(&self, snapshot: &Snapshot) -> Vec<Review> {
         let legs = match self.kind.rules.get(usize::from(self.rule)) {
-            Some(Rule::Rights { legs, .. }) => *legs,
+            Some(Rule::Rights { legs, .. } | Rule::Roles { legs, .. }) => *legs,
             Some(Rule::Acting { leg, .. }) => std::slice::from_ref(leg),
             _ => return Vec::new(),
         };

@@ -43,8 +43,10 @@ pub(crate) struct Bound {
     pub(crate) role: ObjectRef,
     /// Where it holds; empty is the whole cluster.
     pub(crate) namespace: Str,
-    /// The entry of the binding; `None` for somebody who is what the role gives.
+    /// The entry of the binding; `None` for a role that he has bound to himself.
     pub(crate) by: Option<Atom>,
+    /// The group of the subject that is bound; `None` where it is himself.
+    pub(crate) group: Option<Str>,
 }
 
 impl<'a> World<'a> {
@@ -155,6 +157,12 @@ impl<'a> World<'a> {
         self.held.keys().chain(&self.names)
     }
 
+    /// Those, in order, and users of whom nothing but their groups is known.
+    pub(crate) fn everybody(&self) -> BTreeSet<Node> {
+        let known = self.subjects().cloned();
+        known.chain(self.users_with_groups()).collect()
+    }
+
     /// Whom somebody is who has this user name, but not the groups that come with the user's login.
     pub(crate) fn user_by_name(&self, name: &Str) -> Node {
         // The group `system:nodes` comes with a kubelet's certificate.
@@ -217,31 +225,46 @@ impl<'a> World<'a> {
 
     /// The roles that somebody has, by being bound or by his groups.
     pub(crate) fn roles_of(&self, node: &Node) -> Vec<Bound> {
-        if let Node::Role { role, namespace } = node {
-            return vec![Bound {
-                role: role.clone(),
-                namespace: namespace.clone(),
-                by: None,
-            }];
+        let own = |role: &ObjectRef, namespace: &Str| Bound {
+            role: role.clone(),
+            namespace: namespace.clone(),
+            by: None,
+            group: None,
+        };
+        match node {
+            Node::Role { role, namespace } => return vec![own(role, namespace)],
+            Node::Bound {
+                by,
+                role,
+                namespace,
+            } => {
+                let mut bound = self.roles_of(by);
+                bound.push(own(role, namespace));
+                return bound;
+            }
+            _ => {}
         }
-        let groups = self.groups_of(node).into_iter();
-        let groups = groups.map(|name| Node::Group { name });
-        let bindings = groups
-            .chain([node.clone()])
-            .flat_map(|node| self.bindings_of(&node).to_vec());
-        let bound = bindings.filter_map(|(binding, position)| {
-            Some(Bound {
-                role: binding.role()?,
-                namespace: binding.metadata.namespace.clone(),
-                by: Some(Atom::Subject {
-                    binding: binding.object_ref(),
-                    position,
-                }),
-            })
-        });
-        bound
-            .filter(|bound| self.role(&bound.role).is_some())
-            .collect()
+        let by = |node: &Node, group: Option<&Str>| {
+            let bindings = self.bindings_of(node).iter();
+            let bound = bindings.filter_map(|(binding, position)| {
+                Some(Bound {
+                    role: binding.role()?,
+                    namespace: binding.metadata.namespace.clone(),
+                    by: Some(Atom::Subject {
+                        binding: binding.object_ref(),
+                        position: *position,
+                    }),
+                    group: group.cloned(),
+                })
+            });
+            let there = bound.filter(|bound| self.role(&bound.role).is_some());
+            there.collect::<Vec<_>>()
+        };
+        let groups = self.groups_of(node);
+        let of_groups = groups
+            .iter()
+            .flat_map(|name| by(&Node::Group { name: name.clone() }, Some(name)));
+        of_groups.chain(by(node, None)).collect()
     }
 
     /// The rules that service accounts have by ClusterRoleBindings of their own, each once.

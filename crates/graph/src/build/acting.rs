@@ -166,6 +166,7 @@ fn both<'a>(holding: &Holding<'a>, on: &Grant<'a>, mode: &str) -> Option<Holding
         names,
         cause,
         group: None,
+        part: 0,
         ..*holding
     })
 }

@@ -6,8 +6,10 @@ use bailiwick_rbac::{Names, Right};
 
 use crate::condition::{AtomId, Cause, Clause, Condition};
 use crate::node::Node;
+use crate::world::Bound;
 
 /// One rule that gives a subject one leg of an edge.
+#[derive(Clone)]
 pub(crate) struct Holding<'a> {
     /// The rule of an edge of which this is a leg, by its position in the list of all rules.
     pub(crate) rule: usize,
@@ -21,6 +23,9 @@ pub(crate) struct Holding<'a> {
     pub(crate) cause: Vec<AtomId>,
     /// The group by which the subject has it; `None` where the subject itself is bound.
     pub(crate) group: Option<Str>,
+    /// Of the roles that the subject has bound to himself the one that gives it, counted from 1; 0 is what he has
+    /// without them.
+    pub(crate) part: u8,
 }
 
 /// Every leg of an edge, held by one subject in one scope.
@@ -52,9 +57,27 @@ impl<'a> Held<'a> {
     /// What a group of the subject holds alone is left to the group: the subject gets there by being in it. So is what
     /// it holds in the whole cluster, of each namespace.
     pub(crate) fn all(subject: &'a Node, legs: usize, holdings: &[&'a Holding<'a>]) -> Vec<Self> {
-        let own = |holding: &&&Holding<'_>| legs > 1 || holding.group.is_none();
+        let own: Vec<&Holding<'_>>;
+        let holdings = if legs > 1 {
+            holdings
+        } else {
+            let all = holdings.iter().copied();
+            own = all.filter(|holding| holding.group.is_none()).collect();
+            &own
+        };
+        let mut all = Self::together(subject, legs, holdings);
+        all.retain(Self::is_new);
+        all
+    }
+
+    /// The same with what a group holds alone.
+    pub(crate) fn together(
+        subject: &'a Node,
+        legs: usize,
+        holdings: &[&'a Holding<'a>],
+    ) -> Vec<Self> {
         let mut by_scope: BTreeMap<&Str, Vec<&Holding<'_>>> = BTreeMap::new();
-        for holding in holdings.iter().filter(own) {
+        for holding in holdings {
             by_scope.entry(&holding.scope).or_default().push(holding);
         }
         // One leg that holds in the whole cluster is an edge of its own; several may have to come together.
@@ -71,7 +94,8 @@ impl<'a> Held<'a> {
         by_scope
             .into_iter()
             .map(in_scope)
-            .filter(|held| held.is_complete() && held.is_new())
+            .filter(Self::is_complete)
+            .filter(Self::is_of_scope)
             .collect()
     }
 
@@ -91,17 +115,42 @@ impl<'a> Held<'a> {
         self.legs.iter().all(|leg| !leg.0.is_empty())
     }
 
+    /// Whether it holds in this scope by more than what holds everywhere.
+    fn is_of_scope(&self) -> bool {
+        let mut all = self.legs.iter().flat_map(|leg| &leg.0);
+        self.scope.is_empty() || all.any(|held| !held.scope.is_empty())
+    }
+
+    /// Whether it takes more than one group, or something of the subject's own.
     fn is_new(&self) -> bool {
         let all = || self.legs.iter().flat_map(|leg| &leg.0);
-        if !self.scope.is_empty() && all().all(|held| held.scope.is_empty()) {
-            return false;
-        }
         let alone = |group: &Str| {
             let of_group = |held: &&Holding<'_>| held.group.as_ref() == Some(group);
             self.legs.iter().all(|leg| leg.0.iter().any(&of_group))
         };
         all().any(|held| held.group.is_none())
             || !all().filter_map(|held| held.group.as_ref()).any(alone)
+    }
+
+    /// Whether the newest of the roles that the subject has bound to himself has a part in it, and not the only one.
+    pub(crate) fn is_of_parts(&self, newest: u8) -> bool {
+        let all = || self.legs.iter().flat_map(|leg| &leg.0);
+        all().any(|held| held.part == newest) && all().any(|held| held.part != newest)
+    }
+
+    /// Whether a group of the subject is bound to this role and holds the legs on these objects by itself, so that the
+    /// subject gets there by being in it.
+    pub(crate) fn is_left_to_group(&self, bound: &Bound, on: &[On<'_>]) -> bool {
+        let Some(group) = &bound.group else {
+            return false;
+        };
+        self.legs.iter().zip(on).all(|(leg, &on)| {
+            let mut of_group = leg
+                .0
+                .iter()
+                .filter(|held| held.group.as_ref() == Some(group));
+            of_group.any(|held| held.is_on(on))
+        })
     }
 
     /// Whether the first leg is held on all objects.

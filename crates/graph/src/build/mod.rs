@@ -1,10 +1,13 @@
 //! From a cluster to its graph.
 
 mod acting;
+mod bound;
 mod held;
 mod link;
+#[cfg(test)]
+mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bailiwick_core::{ObjectRef, Str};
 use bailiwick_model::{PolicyRule, Role, Snapshot};
@@ -18,7 +21,7 @@ pub(crate) use link::Link;
 use crate::condition::{Atom, AtomId};
 use crate::edge::{EdgeKind, Rule};
 use crate::edges::EDGES;
-use crate::graph::Graph;
+use crate::graph::{Graph, NodeId};
 use crate::node::Node;
 
 /// What a rule of a role is good for: a leg of an edge.
@@ -51,10 +54,12 @@ impl Graph {
             rules: rules.collect(),
             uses: HashMap::new(),
             graph: Self::default(),
+            seen: 0,
         };
         builder.objects();
         builder.subjects();
         builder.roles();
+        builder.bound();
         builder.graph
     }
 }
@@ -68,6 +73,8 @@ struct Builder<'w, 'a> {
     rules: Vec<KindRule>,
     uses: HashMap<ObjectRef, Vec<Use<'a>>>,
     graph: Graph,
+    /// How many nodes [`Builder::roles`] has seen.
+    seen: u32,
 }
 
 impl<'a> Builder<'_, 'a> {
@@ -80,13 +87,11 @@ impl<'a> Builder<'_, 'a> {
     }
 
     fn subjects(&mut self) {
-        let mut subjects: Vec<&Node> = self.world.subjects().collect();
-        subjects.sort();
         let acting = self.acting_rules();
-        for subject in subjects {
-            let holdings = self.holdings(subject);
-            self.link(subject, &holdings);
-            self.acting(subject, &acting);
+        for subject in self.world.everybody() {
+            let holdings = self.holdings(&subject);
+            self.link(&subject, &holdings);
+            self.acting(&subject, &acting);
         }
     }
 
@@ -106,27 +111,15 @@ impl<'a> Builder<'_, 'a> {
         holdings
     }
 
-    /// Roles that somebody can give to himself are as good as subjects that have them.
+    /// Roles that somebody can give to himself are as good as subjects that have them. Links those that are new.
     fn roles(&mut self) {
-        let mut done = BTreeSet::new();
-        loop {
-            let waiting: Vec<Node> = self
-                .graph
-                .nodes()
-                .map(|(_, node)| node)
-                .filter(|node| matches!(node, Node::Role { .. }) && !done.contains(*node))
-                .cloned()
-                .collect();
-            if waiting.is_empty() {
-                return;
-            }
-            for node in waiting {
-                if let Node::Role { role, namespace } = &node {
-                    let mut holdings = Vec::new();
-                    self.hold(role, namespace, None, None, &mut holdings);
-                    self.link(&node, &holdings);
-                }
-                done.insert(node);
+        while let Some(node) = self.graph.node(NodeId(self.seen)) {
+            self.seen += 1;
+            if let Node::Role { role, namespace } = node {
+                let (node, role, namespace) = (node.clone(), role.clone(), namespace.clone());
+                let mut holdings = Vec::new();
+                self.hold(&role, &namespace, None, None, &mut holdings);
+                self.link(&node, &holdings);
             }
         }
     }
@@ -161,6 +154,7 @@ impl<'a> Builder<'_, 'a> {
                 names: found.names,
                 cause: binding.into_iter().chain([found.atom]).collect(),
                 group: group.cloned(),
+                part: 0,
             });
         }
     }
@@ -189,14 +183,20 @@ impl<'a> Builder<'_, 'a> {
             by_rule.entry(holding.rule).or_default().push(holding);
         }
         for (rule, holdings) in by_rule {
-            let Some((kind, number, Rule::Rights { legs, link })) = self.rules.get(rule) else {
+            let Some(&(kind, number, of_edge)) = self.rules.get(rule) else {
                 continue;
             };
-            for held in Held::all(subject, legs.len(), &holdings) {
+            let Some(link) = of_edge.link() else { continue };
+            let legs = of_edge.legs().len();
+            let all = match of_edge {
+                Rule::Roles { .. } => Held::together(subject, legs, &holdings),
+                _ => Held::all(subject, legs, &holdings),
+            };
+            for held in all {
                 link(
                     &held,
                     self.world,
-                    &mut Link::new(&mut self.graph, kind, *number),
+                    &mut Link::new(&mut self.graph, kind, number),
                 );
             }
         }
@@ -212,10 +212,7 @@ fn uses<'a>(role: &'a Role, rules: &[KindRule], graph: &mut Graph) -> Vec<Use<'a
     let given: Vec<(&PolicyRule, AtomId)> = (0..).zip(role.rules.iter()).map(atom).collect();
     let mut uses = Vec::new();
     for (number, (_, _, rule)) in rules.iter().enumerate() {
-        let Rule::Rights { legs, .. } = rule else {
-            continue;
-        };
-        for (leg, rights) in legs.iter().enumerate() {
+        for (leg, rights) in rule.legs().iter().enumerate() {
             for &(given, atom) in &given {
                 uses.extend(rights.iter().filter_map(|right| {
                     Some(Use {

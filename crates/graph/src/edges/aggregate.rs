@@ -16,7 +16,7 @@ edge! {
     ///
     /// Labelling a role of one's own is no such way: the API server checks all rules of the role at any change of it.
     "aggregate", "add rights to a part of a role that one has", effort 2, Versions::ALL,
-    &[Rule::Rights { legs: LEGS, link }],
+    &[Rule::Roles { legs: LEGS, link }],
     "user eve" => "full control of the cluster", "named part" => "named other",
     "ClusterRole r
        escalate,patch on clusterroles of rbac.authorization.k8s.io named part
@@ -41,7 +41,7 @@ fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
         };
         for part in parts(role, world) {
             let on = [On::Name(&part.metadata.name); 2];
-            if held.is_on(&on) {
+            if held.is_on(&on) && !held.is_left_to_group(&bound, &on) {
                 let to = everything_in(&bound.namespace);
                 link.edge_if(held.subject, to, held.condition_on(&on), bound.by.clone());
             }

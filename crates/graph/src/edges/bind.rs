@@ -17,6 +17,7 @@ edge! {
     /// both rights in the whole cluster. The role has to exist.
     ///
     /// Whoever may bind any role takes the one that allows everything, where there is one; the others need no step of their own.
+    /// Where a step takes several rights, those of the new role count together with those that one has.
     /// Closed by naming the roles in the rule with `bind`, and by checking what they give.
     "bind", "bind a role to oneself", effort 1, Versions::ALL,
     &[

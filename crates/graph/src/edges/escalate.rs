@@ -17,8 +17,8 @@ edge! {
     /// nobody but the controllers of Kubernetes needs it.
     "escalate", "add rights to a role that one has", effort 1, Versions::ALL,
     &[
-        Rule::Rights { legs: CLUSTER_ROLES, link },
-        Rule::Rights { legs: ROLES, link },
+        Rule::Roles { legs: CLUSTER_ROLES, link },
+        Rule::Roles { legs: ROLES, link },
     ],
     "user eve" => "full control of the cluster", "escalate,patch" => "patch",
     "ClusterRole r
@@ -44,7 +44,7 @@ fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
         let fits = held.resource(0) == Some(role.kind.resource());
         let inside = held.scope.is_empty() || role.namespace == held.scope;
         let on = [On::Name(&role.name), On::Name(&role.name)];
-        if fits && inside && held.is_on(&on) {
+        if fits && inside && held.is_on(&on) && !held.is_left_to_group(&bound, &on) {
             let to = everything_in(&bound.namespace);
             link.edge_if(held.subject, to, held.condition_on(&on), bound.by);
         }

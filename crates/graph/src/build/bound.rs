@@ -1,0 +1,257 @@
+//! What somebody can do with roles that he binds to himself, together with what he has already.
+
+use std::collections::BTreeMap;
+
+use bailiwick_core::{ObjectRef, Str};
+use bailiwick_rbac::{Names, Right};
+use hashbrown::{HashMap, HashSet};
+
+use super::{Builder, Held, Holding, Link};
+use crate::condition::ConditionId;
+use crate::edge::{EdgeKind, Rule};
+use crate::node::Node;
+
+/// A role and where it is bound; empty is the whole cluster.
+type Bindable = (ObjectRef, Str);
+
+/// The ways in which somebody can bind a role: kind of edge, position of its rule, and what it rests on.
+type Ways = Vec<((&'static EdgeKind, u8), ConditionId)>;
+
+/// Combinations of one subject's roles that are looked at. Who may bind by name so many that it does not do has named
+/// hundreds of roles that all give parts of the same steps.
+const MOST_COMBINATIONS: usize = 10_000;
+
+/// Legs of the rules of edges, as bits: those that are held on any object, and those that are held on all.
+#[derive(Clone, Copy, Default)]
+struct Legs {
+    any: u32,
+    all: u32,
+}
+
+/// By the rule of an edge and the scope.
+type Masks = HashMap<(usize, Str), Legs>;
+
+/// What a role is good for beside what there is already.
+#[derive(Clone, Copy, Default)]
+struct Gain {
+    /// A step.
+    step: bool,
+    /// A part of one that lacks another still.
+    part: bool,
+}
+
+/// Somebody with the roles that he has bound to himself.
+struct With<'n, 'a> {
+    node: &'n Node,
+    holdings: &'n [Holding<'a>],
+    /// How many roles these are.
+    roles: u8,
+}
+
+impl<'a> Builder<'_, 'a> {
+    /// Links everybody who can bind roles to what a role and his other rights give together.
+    ///
+    /// A step that needs several rights may need some of each. So there is a node for somebody with a role where that
+    /// leads further than either, and then for him with two: as many as a step has legs.
+    pub(super) fn bound(&mut self) {
+        let most = self.rules.iter().map(|rule| rule.2.legs().len()).max();
+        let most = u8::try_from(most.unwrap_or_default()).unwrap_or(u8::MAX);
+        let binders = self.binders();
+        let of_groups = binders
+            .iter()
+            .any(|node| matches!(node, Node::Group { .. }));
+        for subject in self.world.everybody() {
+            let mut nodes = vec![subject.clone()];
+            if of_groups {
+                let groups = self.world.groups_of(&subject).into_iter();
+                nodes.extend(groups.map(|name| Node::Group { name }));
+            }
+            let mut bindable = BTreeMap::new();
+            for node in nodes.iter().filter(|node| binders.contains(*node)) {
+                self.bindable(node, &mut bindable);
+            }
+            self.leave_out_everything(&mut bindable);
+            if bindable.is_empty() {
+                continue;
+            }
+            let holdings = self.holdings(&subject);
+            let with = With {
+                node: &subject,
+                holdings: &holdings,
+                roles: 0,
+            };
+            let mut left = MOST_COMBINATIONS;
+            self.combine(&with, &bindable, most, &mut left);
+        }
+    }
+
+    /// Those who can bind any role.
+    fn binders(&self) -> HashSet<Node> {
+        let roles = self.graph.nodes();
+        let roles = roles.filter(|(_, node)| matches!(node, Node::Role { .. }));
+        let edges = roles.flat_map(|(id, _)| self.graph.incoming(id));
+        edges
+            .filter_map(|(_, edge)| self.graph.node(edge.from).cloned())
+            .collect()
+    }
+
+    /// Adds the roles that a node can bind.
+    fn bindable(&self, node: &Node, roles: &mut BTreeMap<Bindable, Ways>) {
+        let Some(id) = self.graph.find(node) else {
+            return;
+        };
+        for (_, edge) in self.graph.outgoing(id) {
+            if let Some(Node::Role { role, namespace }) = self.graph.node(edge.to) {
+                let ways = roles.entry((role.clone(), namespace.clone())).or_default();
+                ways.push(((edge.kind, edge.rule), edge.condition));
+            }
+        }
+    }
+
+    /// Beside a role that allows everything where it is bound, no other matters there.
+    fn leave_out_everything(&self, roles: &mut BTreeMap<Bindable, Ways>) {
+        let is_everything = |role: &ObjectRef| {
+            let rules = self.world.role(role).map_or(&[][..], |role| &role.rules);
+            let mut rules = rules.iter();
+            rules.any(|rule| Right::EVERYTHING.names(rule).is_some())
+        };
+        let whole: Vec<Str> = roles
+            .keys()
+            .filter(|(role, _)| is_everything(role))
+            .map(|(_, namespace)| namespace.clone())
+            .collect();
+        let covered = |namespace: &Str| whole.iter().any(|own| own.is_empty() || own == namespace);
+        roles.retain(|(_, namespace), _| !covered(namespace));
+    }
+
+    fn combine(
+        &mut self,
+        with: &With<'_, 'a>,
+        bindable: &BTreeMap<Bindable, Ways>,
+        most: u8,
+        left: &mut usize,
+    ) {
+        let own = self.masks(with.holdings);
+        for (key, ways) in bindable {
+            let (role, namespace) = key;
+            if *left == 0 || with.roles == most {
+                return;
+            }
+            *left -= 1;
+            let mut added = Vec::new();
+            self.hold(role, namespace, None, None, &mut added);
+            let gain = self.gain(&own, &self.masks(&added));
+            let node = Node::Bound {
+                by: Box::new(with.node.clone()),
+                role: role.clone(),
+                namespace: namespace.clone(),
+            };
+            let roles = with.roles + 1;
+            added.iter_mut().for_each(|holding| holding.part = roles);
+            added.extend(with.holdings.iter().cloned());
+            if gain.step {
+                self.link_together(&node, roles, &added);
+                self.roles();
+            }
+            let mut next = BTreeMap::new();
+            let of_role = Node::Role {
+                role: role.clone(),
+                namespace: namespace.clone(),
+            };
+            self.bindable(&of_role, &mut next);
+            self.bindable(&node, &mut next);
+            next.retain(|key, _| !bindable.contains_key(key));
+            if gain.part {
+                let later = bindable.range(key..).skip(1);
+                next.extend(later.map(|(key, ways)| (key.clone(), ways.clone())));
+            }
+            let bound = With {
+                node: &node,
+                holdings: &added,
+                roles,
+            };
+            self.combine(&bound, &next, most, left);
+            if self.graph.find(&node).is_some() {
+                let from = self.graph.put(with.node.clone());
+                let to = self.graph.put(node);
+                for &(by, condition) in ways {
+                    self.graph.link(from, to, by, condition);
+                }
+            }
+        }
+    }
+
+    /// Links somebody with roles to where these and his other rights lead together.
+    fn link_together(&mut self, node: &Node, newest: u8, holdings: &[Holding<'a>]) {
+        let mut by_rule: BTreeMap<usize, Vec<&Holding<'a>>> = BTreeMap::new();
+        for holding in holdings {
+            by_rule.entry(holding.rule).or_default().push(holding);
+        }
+        for (number, holdings) in by_rule {
+            let Some(&(kind, position, rule)) = self.rules.get(number) else {
+                continue;
+            };
+            let Some(link) = rule.link().filter(|_| is_shared(rule)) else {
+                continue;
+            };
+            for held in Held::together(node, rule.legs().len(), &holdings) {
+                if matches!(rule, Rule::Roles { .. }) || held.is_of_parts(newest) {
+                    let mut edges = Link::new(&mut self.graph, kind, position);
+                    link(&held, self.world, &mut edges);
+                }
+            }
+        }
+    }
+
+    fn masks(&self, holdings: &[Holding<'_>]) -> Masks {
+        let mut masks = Masks::new();
+        for holding in holdings {
+            let shared = |rule: &(_, _, &Rule)| is_shared(rule.2);
+            if self.rules.get(holding.rule).is_some_and(shared) {
+                let scope = holding.scope.clone();
+                let legs = masks.entry((holding.rule, scope)).or_default();
+                let bit = 1_u32.checked_shl(u32::try_from(holding.leg).unwrap_or(u32::MAX));
+                legs.any |= bit.unwrap_or_default();
+                if holding.names == Names::All {
+                    legs.all |= bit.unwrap_or_default();
+                }
+            }
+        }
+        masks
+    }
+
+    /// What a role that holds `added` is good for beside `own`.
+    fn gain(&self, own: &Masks, added: &Masks) -> Gain {
+        let in_scope = |masks: &Masks, rule: usize, scope: &Str| {
+            let of = |scope: Str| masks.get(&(rule, scope)).copied().unwrap_or_default();
+            let (here, everywhere) = (of(scope.clone()), of(Str::default()));
+            Legs {
+                any: here.any | everywhere.any,
+                all: here.all | everywhere.all,
+            }
+        };
+        let mut gain = Gain::default();
+        for (rule, scope) in added.keys().chain(own.keys()) {
+            let Some(&(_, _, of_edge)) = self.rules.get(*rule) else {
+                continue;
+            };
+            let full = (1_u32 << of_edge.legs().len().min(31)) - 1;
+            let (own, added) = (in_scope(own, *rule, scope), in_scope(added, *rule, scope));
+            let both = own.any | added.any;
+            if let Rule::Roles { .. } = of_edge {
+                gain.step |= both == full;
+            }
+            if own.all == full || added.all == full || added.any & !own.all == 0 {
+                continue;
+            }
+            gain.step |= both == full && own.any & !added.all != 0;
+            gain.part |= both != full;
+        }
+        gain
+    }
+}
+
+/// Whether several roles may have parts of what a rule needs.
+fn is_shared(rule: &Rule) -> bool {
+    matches!(rule, Rule::Roles { .. }) || rule.legs().len() > 1
+}

@@ -1,0 +1,129 @@
+//! Rights that come together from several bindings, groups and roles.
+
+use crate::edges::testing::{check, check_with};
+
+const ROLES: &str = "ClusterRole mint
+                       create on secrets of ''
+                     ClusterRole read
+                       get on secrets of ''
+                     ClusterRole b
+                       bind on clusterroles of rbac.authorization.k8s.io named mint
+                       create on rolebindings of rbac.authorization.k8s.io
+                     ClusterRole b2
+                       bind on clusterroles of rbac.authorization.k8s.io named read
+                     ClusterRole e
+                       escalate,patch on clusterroles of rbac.authorization.k8s.io named mint";
+const EVERY: &[&str] = &["every service account of namespace shop"];
+
+#[track_caller]
+fn leads(id: &str, from: &str, bindings: &str, expected: &[&str]) {
+    check(id, from, &format!("{ROLES}\n{bindings}"), expected);
+}
+
+#[test]
+fn a_role_that_one_binds_adds_to_what_one_has() {
+    let with = "user eve with ClusterRole mint in namespace shop";
+    let own = "RoleBinding shop/b gives ClusterRole/b to user:eve
+               RoleBinding shop/read gives ClusterRole/read to user:eve";
+    leads("secret-mint", with, own, EVERY);
+    leads("secret-mint", "user eve", own, &[]);
+    leads(
+        "bind",
+        "user eve",
+        own,
+        &["the rights of ClusterRole mint in namespace shop", with],
+    );
+    let elsewhere = "RoleBinding shop/b gives ClusterRole/b to user:eve
+                     RoleBinding pay/read gives ClusterRole/read to user:eve";
+    leads("secret-mint", with, elsewhere, &[]);
+    leads(
+        "bind",
+        "user eve",
+        elsewhere,
+        &["the rights of ClusterRole mint in namespace shop"],
+    );
+}
+
+#[test]
+fn a_group_binds_what_its_member_needs() {
+    let cluster = "RoleBinding shop/b gives ClusterRole/b to group:system:authenticated
+                   RoleBinding shop/read gives ClusterRole/read to user:eve";
+    let with = "user eve with ClusterRole mint in namespace shop";
+    leads("secret-mint", with, cluster, EVERY);
+    leads("bind", "user eve", cluster, &[with]);
+}
+
+#[test]
+fn two_roles_that_one_binds_add_up() {
+    let cluster = "RoleBinding shop/b gives ClusterRole/b to user:eve
+                   RoleBinding shop/b2 gives ClusterRole/b2 to user:eve";
+    let one = "user eve with ClusterRole mint in namespace shop";
+    let two =
+        "user eve with ClusterRole mint in namespace shop with ClusterRole read in namespace shop";
+    leads("secret-mint", two, cluster, EVERY);
+    leads("bind", one, cluster, &[two]);
+}
+
+#[test]
+fn a_role_that_one_binds_may_bind_the_next() {
+    let cluster = "ClusterRole first
+                     bind on clusterroles of rbac.authorization.k8s.io named b
+                     create on rolebindings of rbac.authorization.k8s.io
+                   RoleBinding shop/first gives ClusterRole/first to user:eve
+                   RoleBinding shop/read gives ClusterRole/read to user:eve";
+    let one = "user eve with ClusterRole b in namespace shop";
+    let two =
+        "user eve with ClusterRole b in namespace shop with ClusterRole mint in namespace shop";
+    let b = "the rights of ClusterRole b in namespace shop";
+    let mint = "the rights of ClusterRole mint in namespace shop";
+    leads("bind", one, cluster, &[b, mint, two]);
+    leads("secret-mint", two, cluster, EVERY);
+}
+
+#[test]
+fn a_role_that_one_binds_and_may_escalate_is_everything() {
+    let cluster = "RoleBinding shop/b gives ClusterRole/b to user:eve
+                   ClusterRoleBinding e gives ClusterRole/e to user:eve";
+    leads("escalate", "user eve", cluster, &[]);
+    leads(
+        "escalate",
+        "user eve with ClusterRole mint in namespace shop",
+        cluster,
+        &["full control of namespace shop"],
+    );
+}
+
+#[test]
+fn a_group_escalates_the_role_of_its_member() {
+    let cluster = "ClusterRoleBinding e gives ClusterRole/e to group:system:authenticated
+                   RoleBinding shop/m gives ClusterRole/mint to user:eve";
+    leads(
+        "escalate",
+        "user eve",
+        cluster,
+        &["full control of namespace shop"],
+    );
+    leads("escalate", "group system:authenticated", cluster, &[]);
+    let own = "ClusterRoleBinding e gives ClusterRole/e to group:system:authenticated
+               RoleBinding shop/m gives ClusterRole/mint to group:system:authenticated
+               RoleBinding pay/r gives ClusterRole/read to user:eve";
+    leads("escalate", "user eve", own, &[]);
+    leads(
+        "escalate",
+        "group system:authenticated",
+        own,
+        &["full control of namespace shop"],
+    );
+}
+
+#[test]
+fn groups_add_up_in_a_member_that_no_binding_names() {
+    let cluster = format!(
+        "{ROLES}
+         RoleBinding shop/m gives ClusterRole/mint to group:a
+         RoleBinding shop/r gives ClusterRole/read to group:b"
+    );
+    let members = [("amy", "a"), ("amy", "b"), ("bob", "b")];
+    check_with("secret-mint", "user amy", &cluster, &members, EVERY);
+    check_with("secret-mint", "user bob", &cluster, &members, &[]);
+}
