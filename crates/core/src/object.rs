@@ -28,6 +28,11 @@ pub enum Kind {
     CronJob,
     ReplicationController,
     CustomResourceDefinition,
+    PersistentVolume,
+    CSIDriver,
+    RuntimeClass,
+    ValidatingWebhookConfiguration,
+    MutatingWebhookConfiguration,
 }
 
 /// A kind that Bailiwick does not read.
@@ -37,7 +42,7 @@ pub struct UnknownKind(pub String);
 
 impl Kind {
     /// Every kind, in the order of the declaration.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 22] = [
         Self::Role,
         Self::ClusterRole,
         Self::RoleBinding,
@@ -55,6 +60,11 @@ impl Kind {
         Self::CronJob,
         Self::ReplicationController,
         Self::CustomResourceDefinition,
+        Self::PersistentVolume,
+        Self::CSIDriver,
+        Self::RuntimeClass,
+        Self::ValidatingWebhookConfiguration,
+        Self::MutatingWebhookConfiguration,
     ];
 
     /// The four kinds that RBAC is made of.
@@ -85,6 +95,11 @@ impl Kind {
             Self::CronJob => "CronJob",
             Self::ReplicationController => "ReplicationController",
             Self::CustomResourceDefinition => "CustomResourceDefinition",
+            Self::PersistentVolume => "PersistentVolume",
+            Self::CSIDriver => "CSIDriver",
+            Self::RuntimeClass => "RuntimeClass",
+            Self::ValidatingWebhookConfiguration => "ValidatingWebhookConfiguration",
+            Self::MutatingWebhookConfiguration => "MutatingWebhookConfiguration",
         }
     }
 
@@ -99,10 +114,16 @@ impl Kind {
             | Self::Secret
             | Self::Node
             | Self::Pod
-            | Self::ReplicationController => "",
+            | Self::ReplicationController
+            | Self::PersistentVolume => "",
             Self::Deployment | Self::ReplicaSet | Self::StatefulSet | Self::DaemonSet => "apps",
             Self::Job | Self::CronJob => "batch",
             Self::CustomResourceDefinition => "apiextensions.k8s.io",
+            Self::CSIDriver => "storage.k8s.io",
+            Self::RuntimeClass => "node.k8s.io",
+            Self::ValidatingWebhookConfiguration | Self::MutatingWebhookConfiguration => {
+                "admissionregistration.k8s.io"
+            }
         }
     }
 
@@ -126,6 +147,11 @@ impl Kind {
             Self::CronJob => "cronjobs",
             Self::ReplicationController => "replicationcontrollers",
             Self::CustomResourceDefinition => "customresourcedefinitions",
+            Self::PersistentVolume => "persistentvolumes",
+            Self::CSIDriver => "csidrivers",
+            Self::RuntimeClass => "runtimeclasses",
+            Self::ValidatingWebhookConfiguration => "validatingwebhookconfigurations",
+            Self::MutatingWebhookConfiguration => "mutatingwebhookconfigurations",
         }
     }
 
@@ -138,6 +164,11 @@ impl Kind {
                 | Self::Namespace
                 | Self::Node
                 | Self::CustomResourceDefinition
+                | Self::PersistentVolume
+                | Self::CSIDriver
+                | Self::RuntimeClass
+                | Self::ValidatingWebhookConfiguration
+                | Self::MutatingWebhookConfiguration
         )
     }
 }

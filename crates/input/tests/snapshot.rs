@@ -12,10 +12,11 @@ use bailiwick_core::Kind;
 use bailiwick_input::snapshot::{SnapshotError, read, write};
 use bailiwick_input::{Defaults, LoadOptions, Source, load};
 use bailiwick_model::{
-    Binding, BindingSubject, ClusterInfo, Container, CustomResource, Delta, FileId, FileOrigin,
-    Gap, HostPathMount, LabelSelector, Namespace, Node, Object, ObjectMeta, Origin, PodSpec,
-    PolicyRule, Requirement, Role, RoleRef, Secret, Security, ServiceAccount, Snapshot, SourceFile,
-    TokenMount, Workload,
+    Binding, BindingSubject, ClaimMount, ClusterInfo, Container, CsiDriver, CustomResource, Delta,
+    FileId, FileOrigin, Gap, HostPathMount, LabelSelector, Namespace, Node, Object, ObjectMeta,
+    Origin, PersistentVolume, PodSpec, PolicyRule, Requirement, Role, RoleRef, RuntimeClass,
+    Secret, Security, ServiceAccount, Snapshot, SourceFile, Taint, TokenMount, Toleration, Webhook,
+    WebhookConfiguration, Workload,
 };
 use proptest::prelude::*;
 
@@ -169,6 +170,12 @@ fn object() -> BoxedStrategy<Object> {
                         ..HostPathMount::default()
                     }]
                     .into(),
+                    claims: [ClaimMount {
+                        claim: node_name.clone(),
+                        below: service_account_name.clone(),
+                        ..ClaimMount::default()
+                    }]
+                    .into(),
                     ..Container::default()
                 };
                 let pod = PodSpec {
@@ -176,6 +183,14 @@ fn object() -> BoxedStrategy<Object> {
                     automount_service_account_token: automount,
                     tokens,
                     secrets,
+                    host_network: true,
+                    tolerations: [Toleration {
+                        key: node_name.clone(),
+                        value: Some(node_name.clone()),
+                        ..Toleration::default()
+                    }]
+                    .into(),
+                    node_selector: [(node_name.clone(), node_name.clone())].into(),
                     containers: [container].into(),
                     ..PodSpec::default()
                 };
@@ -192,7 +207,47 @@ fn object() -> BoxedStrategy<Object> {
         binding,
         workload,
         meta(false).prop_map(|metadata| Object::Namespace(Namespace { metadata })),
-        meta(false).prop_map(|metadata| Object::Node(Node { metadata })),
+        (meta(false), text(), text(), text()).prop_map(|(metadata, key, kernel, runtime)| {
+            let (value, effect) = (key.clone(), key.clone());
+            Object::Node(Node {
+                metadata,
+                provider_id: key.clone(),
+                taints: [Taint { key, value, effect }].into(),
+                kernel,
+                runtime,
+            })
+        }),
+        (meta(false), text(), text(), any::<bool>()).prop_map(|(metadata, path, driver, local)| {
+            Object::PersistentVolume(PersistentVolume {
+                metadata,
+                claim_namespace: path.clone(),
+                claim_name: driver.clone(),
+                path,
+                local,
+                driver,
+            })
+        }),
+        (meta(false), any::<bool>())
+            .prop_map(|(metadata, inline)| Object::CsiDriver(CsiDriver { metadata, inline })),
+        (meta(false), text()).prop_map(|(metadata, handler)| Object::RuntimeClass(RuntimeClass {
+            metadata,
+            handler
+        })),
+        (meta(false), any::<bool>(), text(), text()).prop_map(
+            |(metadata, mutating, name, service)| {
+                let webhook = Webhook {
+                    name,
+                    service_namespace: service.clone(),
+                    service_name: service,
+                    fails_open: mutating,
+                };
+                Object::Webhooks(WebhookConfiguration {
+                    metadata,
+                    mutating,
+                    webhooks: [webhook].into(),
+                })
+            },
+        ),
         (meta(true), text()).prop_map(|(metadata, secret_type)| Object::Secret(Secret {
             metadata,
             secret_type

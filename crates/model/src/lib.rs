@@ -10,6 +10,7 @@ mod interner;
 mod meta;
 mod object;
 mod origin;
+mod platform;
 mod rbac;
 mod snapshot;
 mod spelling;
@@ -21,11 +22,13 @@ pub use decode::{Decoded, DecodedKind, Issue, decode, decode_in};
 pub use defaults::defaults;
 pub use interner::Interner;
 pub use meta::ObjectMeta;
-pub use object::{CustomResource, Delta, Namespace, Node, Object, Secret, ServiceAccount};
+pub use object::{CustomResource, Delta, Namespace, Node, Object, Secret, ServiceAccount, Taint};
 pub use origin::{FileId, FileOrigin, Gap, Origin, SourceFile};
+pub use platform::{CsiDriver, PersistentVolume, RuntimeClass, Webhook, WebhookConfiguration};
 pub use rbac::{Binding, BindingSubject, LabelSelector, PolicyRule, Requirement, Role, RoleRef};
 pub use snapshot::{ClusterInfo, Entry, Snapshot, Store};
 pub use value::{MAX_DEPTH, Map, Value};
 pub use workload::{
-    AppArmor, Container, ContainerList, HostPathMount, PodSpec, Security, TokenMount, Workload,
+    AppArmor, ClaimMount, Container, ContainerList, HostPathMount, PodSpec, Security, TokenMount,
+    Toleration, Workload,
 };

@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::meta::ObjectMeta;
 use crate::origin::Origin;
+use crate::platform::{CsiDriver, PersistentVolume, RuntimeClass, WebhookConfiguration};
 use crate::rbac::{Binding, Role};
 use crate::workload::Workload;
 
@@ -26,6 +27,14 @@ pub enum Object {
     Workload(Workload),
     /// A CustomResourceDefinition.
     CustomResource(CustomResource),
+    /// A PersistentVolume.
+    PersistentVolume(PersistentVolume),
+    /// A CSIDriver.
+    CsiDriver(CsiDriver),
+    /// A RuntimeClass.
+    RuntimeClass(RuntimeClass),
+    /// A ValidatingWebhookConfiguration or MutatingWebhookConfiguration.
+    Webhooks(WebhookConfiguration),
 }
 
 /// One change of the cluster.
@@ -46,9 +55,35 @@ pub struct Namespace {
 
 /// A Node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Node {
     /// Name and labels.
     pub metadata: ObjectMeta,
+    /// What keeps pods off it.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub taints: Box<[Taint]>,
+    /// What the cloud provider calls the machine, such as `aws:///eu-west-1a/i-1`; empty where it is in no cloud.
+    #[serde(rename = "providerID", skip_serializing_if = "str::is_empty")]
+    pub provider_id: Str,
+    /// The kernel's version as the kubelet tells it.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub kernel: Str,
+    /// Name and version of the container runtime as the kubelet tells it, such as `containerd://2.1.4`.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub runtime: Str,
+}
+
+/// What keeps pods off a node that do not tolerate it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Taint {
+    /// The key.
+    pub key: Str,
+    /// The value; empty for none.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub value: Str,
+    /// `NoSchedule`, `PreferNoSchedule` or `NoExecute`.
+    pub effect: Str,
 }
 
 /// A ServiceAccount.
@@ -116,6 +151,10 @@ impl Object {
             Self::Node(object) => &object.metadata,
             Self::Workload(object) => &object.metadata,
             Self::CustomResource(object) => &object.metadata,
+            Self::PersistentVolume(object) => &object.metadata,
+            Self::CsiDriver(object) => &object.metadata,
+            Self::RuntimeClass(object) => &object.metadata,
+            Self::Webhooks(object) => &object.metadata,
         }
     }
 
@@ -129,6 +168,10 @@ impl Object {
             Self::Node(object) => &mut object.metadata,
             Self::Workload(object) => &mut object.metadata,
             Self::CustomResource(object) => &mut object.metadata,
+            Self::PersistentVolume(object) => &mut object.metadata,
+            Self::CsiDriver(object) => &mut object.metadata,
+            Self::RuntimeClass(object) => &mut object.metadata,
+            Self::Webhooks(object) => &mut object.metadata,
         }
     }
 
@@ -143,6 +186,10 @@ impl Object {
             Self::Node(_) => Kind::Node,
             Self::Workload(workload) => workload.kind,
             Self::CustomResource(_) => Kind::CustomResourceDefinition,
+            Self::PersistentVolume(_) => Kind::PersistentVolume,
+            Self::CsiDriver(_) => Kind::CSIDriver,
+            Self::RuntimeClass(_) => Kind::RuntimeClass,
+            Self::Webhooks(object) => object.kind(),
         }
     }
 

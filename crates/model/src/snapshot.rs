@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::object::{CustomResource, Delta, Namespace, Node, Object, Secret, ServiceAccount};
 use crate::origin::{Gap, Origin, SourceFile};
+use crate::platform::{CsiDriver, PersistentVolume, RuntimeClass, WebhookConfiguration};
 use crate::rbac::{Binding, Role};
 use crate::workload::Workload;
 
@@ -35,6 +36,16 @@ pub struct Snapshot {
     pub workloads: BTreeMap<Kind, Store<Workload>>,
     /// CustomResourceDefinitions.
     pub custom_resources: Store<CustomResource>,
+    /// PersistentVolumes.
+    pub volumes: Store<PersistentVolume>,
+    /// CSIDrivers.
+    pub csi_drivers: Store<CsiDriver>,
+    /// RuntimeClasses.
+    pub runtime_classes: Store<RuntimeClass>,
+    /// ValidatingWebhookConfigurations.
+    pub validating_webhooks: Store<WebhookConfiguration>,
+    /// MutatingWebhookConfigurations.
+    pub mutating_webhooks: Store<WebhookConfiguration>,
 }
 
 /// What is known of the cluster itself.
@@ -217,6 +228,11 @@ impl Snapshot {
             Object::Node(object) => put!(self.nodes, object),
             Object::Workload(object) => put!(self.workloads.entry(kind).or_default(), object),
             Object::CustomResource(object) => put!(self.custom_resources, object),
+            Object::PersistentVolume(object) => put!(self.volumes, object),
+            Object::CsiDriver(object) => put!(self.csi_drivers, object),
+            Object::RuntimeClass(object) => put!(self.runtime_classes, object),
+            Object::Webhooks(object) if object.mutating => put!(self.mutating_webhooks, object),
+            Object::Webhooks(object) => put!(self.validating_webhooks, object),
         }
     }
 
@@ -231,6 +247,11 @@ impl Snapshot {
             Kind::Secret => self.secrets.take(namespace, name),
             Kind::Node => self.nodes.take(namespace, name),
             Kind::CustomResourceDefinition => self.custom_resources.take(namespace, name),
+            Kind::PersistentVolume => self.volumes.take(namespace, name),
+            Kind::CSIDriver => self.csi_drivers.take(namespace, name),
+            Kind::RuntimeClass => self.runtime_classes.take(namespace, name),
+            Kind::ValidatingWebhookConfiguration => self.validating_webhooks.take(namespace, name),
+            Kind::MutatingWebhookConfiguration => self.mutating_webhooks.take(namespace, name),
             kind => match self.workloads.get_mut(&kind) {
                 Some(store) => {
                     let removed = store.take(namespace, name);
@@ -261,6 +282,11 @@ impl Snapshot {
             Kind::Secret => origin!(self.secrets),
             Kind::Node => origin!(self.nodes),
             Kind::CustomResourceDefinition => origin!(self.custom_resources),
+            Kind::PersistentVolume => origin!(self.volumes),
+            Kind::CSIDriver => origin!(self.csi_drivers),
+            Kind::RuntimeClass => origin!(self.runtime_classes),
+            Kind::ValidatingWebhookConfiguration => origin!(self.validating_webhooks),
+            Kind::MutatingWebhookConfiguration => origin!(self.mutating_webhooks),
             kind => origin!(self.workloads.get(&kind)?),
         }
     }
@@ -292,6 +318,11 @@ impl Snapshot {
                     .flat_map(|store| of(store, Object::Workload)),
             )
             .chain(of(&self.custom_resources, Object::CustomResource))
+            .chain(of(&self.volumes, Object::PersistentVolume))
+            .chain(of(&self.csi_drivers, Object::CsiDriver))
+            .chain(of(&self.runtime_classes, Object::RuntimeClass))
+            .chain(of(&self.validating_webhooks, Object::Webhooks))
+            .chain(of(&self.mutating_webhooks, Object::Webhooks))
     }
 
     /// The gaps that an answer about `kinds` in `namespace` (empty for the whole cluster) has to mention.

@@ -42,13 +42,38 @@ pub struct PodSpec {
     /// Whether its containers see the processes of the node.
     #[serde(rename = "hostPID", skip_serializing_if = "is_false")]
     pub host_pid: bool,
+    /// Whether its containers have the network of the node.
+    #[serde(skip_serializing_if = "is_false")]
+    pub host_network: bool,
+    /// Whether its containers share memory with the processes of the node.
+    #[serde(rename = "hostIPC", skip_serializing_if = "is_false")]
+    pub host_ipc: bool,
+    /// Whether its containers see the processes of each other.
+    #[serde(skip_serializing_if = "is_false")]
+    pub share_process_namespace: bool,
+    /// The RuntimeClass; empty is the node's usual way to run containers.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub runtime_class_name: Str,
+    /// The taints of nodes that it tolerates.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub tolerations: Box<[Toleration]>,
+    /// The labels that its node must have, sorted.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub node_selector: Box<[(Str, Str)]>,
+    /// The CSI drivers of which it has volumes without a claim, sorted, each once.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub csi_drivers: Box<[Str]>,
+    /// The FlexVolume drivers of which it has volumes, sorted, each once.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub flex_drivers: Box<[Str]>,
     /// Whether its users are those of the node; `None` means yes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_users: Option<bool>,
     /// What holds for containers that do not say otherwise.
     #[serde(skip_serializing_if = "Security::is_default")]
     pub security: Security,
-    /// The containers of every sort that say something about security or mount paths of the node.
+    /// The containers of every sort that say something about security, mount paths of the node or claims, or see each
+    /// other's processes.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub containers: Box<[Container]>,
 }
@@ -72,6 +97,9 @@ pub struct Container {
     /// The paths of the node that it mounts.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub host_paths: Box<[HostPathMount]>,
+    /// The volumes behind claims that it mounts.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub claims: Box<[ClaimMount]>,
 }
 
 /// The lists of containers in a pod spec.
@@ -137,6 +165,40 @@ pub struct HostPathMount {
     /// Whether that holds for file systems mounted below the path as well.
     #[serde(skip_serializing_if = "is_false")]
     pub recursive: bool,
+}
+
+/// A volume behind a claim that a container mounts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClaimMount {
+    /// Position in the container's `volumeMounts`.
+    pub position: u32,
+    /// The claim's name.
+    pub claim: Str,
+    /// The path within the volume; empty is the whole volume.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub below: Str,
+    /// Whether the container can only read.
+    #[serde(skip_serializing_if = "is_false")]
+    pub read_only: bool,
+    /// Whether that holds for file systems mounted below the path as well.
+    #[serde(skip_serializing_if = "is_false")]
+    pub recursive: bool,
+}
+
+/// Taints of nodes that a pod tolerates.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Toleration {
+    /// The taint's key; empty is every key.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub key: Str,
+    /// The taint's value; `None` is any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<Str>,
+    /// The taint's effect; empty is any.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub effect: Str,
 }
 
 /// A projected service account token.

@@ -202,7 +202,7 @@ fn kinds_that_say_nothing_about_access_are_passed_by_quietly() {
         ("autoscaling/v1", "HorizontalPodAutoscaler"),
         (
             "admissionregistration.k8s.io/v1",
-            "ValidatingWebhookConfiguration",
+            "ValidatingAdmissionPolicy",
         ),
     ] {
         let decoded = read(&format!(r#"{{"apiVersion":"{version}","kind":"{kind}"}}"#));
@@ -309,11 +309,11 @@ fn what_is_kept() {
             "serviceAccount":"old","automountServiceAccountToken":true,"imagePullSecrets":[{"name":"pull"}],
             "containers":[{"env":[{"name":"A","value":"b"},{"valueFrom":{"secretKeyRef":{"name":"env","key":"k"}}}]}],
             "initContainers":[{"envFrom":[{"secretRef":{"name":"from"}},{"configMapRef":{"name":"no"}}]}],
-            "volumes":[{"secret":{"secretName":"vol"}},{"csi":{"nodePublishSecretRef":{"name":"csi"}}},
+            "volumes":[{"secret":{"secretName":"vol"}},{"csi":{"driver":"vault.example","nodePublishSecretRef":{"name":"csi"}}},
               {"cephfs":{"secretRef":{"name":"env"}}},{"azureFile":{"secretName":"azure"}},{"configMap":{"name":"no"}},
               {"projected":{"sources":[{"secret":{"name":"proj"}},
                 {"serviceAccountToken":{"path":"t","audience":"vault","expirationSeconds":900}}]}}]}}}}}}"#,
-        r#"{"kind":"CronJob","metadata":{"name":"c","namespace":"default"},"pod":{"serviceAccountName":"old","automountServiceAccountToken":true,"tokens":[{"audience":"vault","expirationSeconds":900}],"secrets":["env","from","proj","vol"],"nodeSecrets":["azure","csi","env","pull"]}}"#,
+        r#"{"kind":"CronJob","metadata":{"name":"c","namespace":"default"},"pod":{"serviceAccountName":"old","automountServiceAccountToken":true,"tokens":[{"audience":"vault","expirationSeconds":900}],"secrets":["env","from","proj","vol"],"nodeSecrets":["azure","csi","env","pull"],"csiDrivers":["vault.example"]}}"#,
     );
     check(
         r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"nodeName":"n","serviceAccount":"old",
@@ -333,6 +333,32 @@ fn what_is_kept() {
             "initContainers":[{"name":"proxy","restartPolicy":"Always","securityContext":{"runAsUser":0}}],
             "ephemeralContainers":[{"name":"debug"}]}}"#,
         r#"{"kind":"Pod","metadata":{"name":"p","namespace":"default"},"pod":{"hostUsers":false,"security":{"runAsUser":1000,"hostProcess":false},"containers":[{"list":"containers","position":1,"name":"agent","security":{"privileged":true,"capabilities":["SYS_PTRACE"],"runAsNonRoot":false,"appArmor":"confined"},"hostPaths":[{"position":1,"path":"/var/log/pods","readOnly":true},{"position":2,"path":"/var/log/","readOnly":true,"recursive":true}]},{"list":"initContainers","position":0,"name":"proxy","sidecar":true,"security":{"runAsUser":0}},{"list":"ephemeralContainers","position":0,"name":"debug","security":{"appArmor":"unconfined"}}]}}"#,
+    );
+    check(
+        r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"hostNetwork":true,"hostIPC":true,
+            "shareProcessNamespace":true,"runtimeClassName":"sandbox","nodeSelector":{"b":"1","a":"2"},
+            "tolerations":[{"operator":"Exists","key":"node.kubernetes.io/not-ready"},{"key":"a","operator":"Exists"},
+              {"key":"b","value":"c","effect":"NoSchedule"}],
+            "volumes":[{"name":"data","persistentVolumeClaim":{"claimName":"disk","readOnly":true}},
+              {"name":"flex","flexVolume":{"driver":"shop/disk"}}],
+            "containers":[{"name":"c","volumeMounts":[{"name":"data","mountPath":"/d","subPath":"a"}]}]}}"#,
+        r#"{"kind":"Pod","metadata":{"name":"p","namespace":"default"},"pod":{"hostNetwork":true,"hostIPC":true,"shareProcessNamespace":true,"runtimeClassName":"sandbox","tolerations":[{"key":"a"},{"key":"b","value":"c","effect":"NoSchedule"}],"nodeSelector":[["a","2"],["b","1"]],"flexDrivers":["shop/disk"],"containers":[{"list":"containers","position":0,"name":"c","claims":[{"position":0,"claim":"disk","below":"a","readOnly":true}]}]}}"#,
+    );
+    check(
+        r#"{"apiVersion":"v1","kind":"Node","metadata":{"name":"n"},
+            "spec":{"providerID":"aws:///a/i-1","taints":[{"key":"a","effect":"NoExecute"}]},
+            "status":{"nodeInfo":{"kernelVersion":"6.1.90","containerRuntimeVersion":"containerd://1.7.1","architecture":"amd64"}}}"#,
+        r#"{"metadata":{"name":"n"},"taints":[{"key":"a","effect":"NoExecute"}],"providerID":"aws:///a/i-1","kernel":"6.1.90","runtime":"containerd://1.7.1"}"#,
+    );
+    check(
+        r#"{"apiVersion":"v1","kind":"PersistentVolume","metadata":{"name":"v"},
+            "spec":{"local":{"path":"/srv"},"claimRef":{"namespace":"shop","name":"disk"}}}"#,
+        r#"{"metadata":{"name":"v"},"path":"/srv","local":true,"claimNamespace":"shop","claimName":"disk"}"#,
+    );
+    check(
+        r#"{"apiVersion":"admissionregistration.k8s.io/v1","kind":"MutatingWebhookConfiguration","metadata":{"name":"m"},
+            "webhooks":[{"name":"a.b.c","failurePolicy":"Ignore","clientConfig":{"service":{"namespace":"shop","name":"guard"}}}]}"#,
+        r#"{"metadata":{"name":"m"},"mutating":true,"webhooks":[{"name":"a.b.c","serviceNamespace":"shop","serviceName":"guard","failsOpen":true}]}"#,
     );
     check(
         r#"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"s","annotations":{"kubernetes.io/service-account.name":"a",

@@ -18,7 +18,7 @@ const MAX_LINE: u64 = 64 << 20;
 const WINDOW: u32 = 27;
 
 /// Types of objects in version 1.
-const TYPES: [&str; 8] = [
+const TYPES: [&str; 12] = [
     "role",
     "binding",
     "namespace",
@@ -27,6 +27,10 @@ const TYPES: [&str; 8] = [
     "node",
     "workload",
     "customResource",
+    "persistentVolume",
+    "csiDriver",
+    "runtimeClass",
+    "webhooks",
 ];
 
 /// Reads what [`write`](super::write) wrote. Objects of types that are not known become a gap.

@@ -37,6 +37,23 @@ const METADATA: (&str, Keep) = (
 const STATUS: (&str, Keep) = ("status", Keep::Nothing);
 
 const OBJECT: Keep = Keep::Except(&[METADATA, STATUS]);
+/// A kubelet tells which kernel and container runtime it has, and hundreds of images.
+const NODE: Keep = Keep::Except(&[
+    METADATA,
+    (
+        "status",
+        Keep::Except(&[
+            ("addresses", Keep::Nothing),
+            ("allocatable", Keep::Nothing),
+            ("capacity", Keep::Nothing),
+            ("conditions", Keep::Nothing),
+            ("daemonEndpoints", Keep::Nothing),
+            ("images", Keep::Nothing),
+            ("volumesAttached", Keep::Nothing),
+            ("volumesInUse", Keep::Nothing),
+        ]),
+    ),
+]);
 const SECRET: Keep = Keep::Except(&[
     METADATA,
     ("data", Keep::Nothing),
@@ -59,6 +76,7 @@ impl Keep {
     pub(crate) fn of(kind: Kind) -> Self {
         match kind {
             Kind::Secret => SECRET,
+            Kind::Node => NODE,
             Kind::CustomResourceDefinition => CUSTOM_RESOURCE,
             _ => OBJECT,
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bailiwick_core::Str;
 
 use super::reader::{Context, Node, Shape};
-use crate::workload::{AppArmor, Container, ContainerList, HostPathMount, Security};
+use crate::workload::{AppArmor, ClaimMount, Container, ContainerList, HostPathMount, Security};
 
 const CONTAINER: Shape = Shape {
     what: "a container",
@@ -58,7 +58,7 @@ const SECURITY: Shape = Shape {
             "the container has those of the container runtime",
         ),
         ("privileged", "the container is not privileged"),
-        ("procMount", ""),
+        ("procMount", "`/proc` is masked"),
         ("readOnlyRootFilesystem", ""),
         ("runAsGroup", ""),
         ("runAsNonRoot", "the container may run as root"),
@@ -130,8 +130,18 @@ const MAX_USER: i64 = i32::MAX as i64;
 pub(super) struct Surroundings {
     /// Paths of the node by the volume that holds them.
     pub(super) host_paths: BTreeMap<Str, Str>,
+    /// Names of claims by the volume that stands for them, and whether it can only be read.
+    pub(super) claims: BTreeMap<Str, (Str, bool)>,
+    /// Whether the pod has users of its own.
+    pub(super) own_users: bool,
+    /// Whether the containers see the processes of each other.
+    pub(super) shared_processes: bool,
     /// AppArmor profiles by container, from annotations.
     pub(super) app_armor: BTreeMap<Str, AppArmor>,
+    /// CSI drivers of volumes without a claim.
+    pub(super) csi_drivers: BTreeSet<Str>,
+    /// FlexVolume drivers.
+    pub(super) flex_drivers: BTreeSet<Str>,
     /// Names of Secrets that the containers see.
     pub(super) secrets: BTreeSet<Str>,
 }
@@ -178,20 +188,27 @@ pub(super) fn container(
 ) -> Option<Container> {
     let name = cx.text(node, "name");
     let mut security = match cx.inner(node, "securityContext", &SECURITY) {
-        Some(node) => own_security(cx, &node),
+        Some(node) => own_security(cx, &node, around),
         None => Security::default(),
     };
     let annotated = around.app_armor.get(&name).copied();
     security.app_armor = security.app_armor.or(annotated);
     let mut host_paths = Vec::new();
+    let mut claims = Vec::new();
     let mut mounts = 0;
     cx.each(node, "volumeMounts", |cx, mount| {
-        host_paths.extend(host_path_mount(cx, mount, mounts, around));
+        match volume_mount(cx, mount, mounts, around) {
+            Some(Mount::HostPath(mount)) => host_paths.push(mount),
+            Some(Mount::Claim(mount)) => claims.push(mount),
+            None => {}
+        }
         mounts += 1;
     });
     let restarts = &*cx.text(node, "restartPolicy") == "Always";
     let sidecar = restarts && list == ContainerList::InitContainers;
-    let says_something = security != Security::default() || !host_paths.is_empty();
+    let mounts_something = !host_paths.is_empty() || !claims.is_empty();
+    let says_something =
+        security != Security::default() || mounts_something || around.shared_processes;
     says_something.then(|| Container {
         list,
         position,
@@ -199,6 +216,7 @@ pub(super) fn container(
         sidecar,
         security,
         host_paths: host_paths.into(),
+        claims: claims.into(),
     })
 }
 
@@ -207,8 +225,22 @@ pub(super) fn is_container(cx: &mut Context<'_>, node: &Node<'_>) -> bool {
     cx.mapping(node, &CONTAINER)
 }
 
-fn own_security(cx: &mut Context<'_>, node: &Node<'_>) -> Security {
+fn own_security(cx: &mut Context<'_>, node: &Node<'_>, around: &Surroundings) -> Security {
     let mut security = common(cx, node);
+    match &*cx.text(node, "procMount") {
+        "" | "Default" => {}
+        "Unmasked" if around.own_users => {}
+        "Unmasked" => cx.refuse(
+            node,
+            "has `procMount: Unmasked` in a pod with the users of its node",
+            "say `hostUsers: false` as well",
+        ),
+        _ => cx.refuse(
+            node,
+            "has no such `procMount`",
+            "write `Default` or `Unmasked`",
+        ),
+    }
     security.privileged = cx.flag(node, "privileged").unwrap_or(false);
     if let Some(capabilities) = cx.inner(node, "capabilities", &CAPABILITIES) {
         security.capabilities = cx.texts(&capabilities, "add");
@@ -258,37 +290,58 @@ fn app_armor(cx: &mut Context<'_>, node: &Node<'_>) -> Option<AppArmor> {
 /// The path of a hostPath volume; `None` for volumes of other kinds.
 pub(super) fn host_path(cx: &mut Context<'_>, volume: &Node<'_>) -> Option<Str> {
     let source = cx.inner(volume, "hostPath", &HOST_PATH)?;
-    let path = cx.text(&source, "path");
-    if path.is_empty() {
-        cx.refuse_missing(&source, "path", "name a path of the node");
-    } else if path.split('/').any(|step| step == "..") {
-        cx.refuse(&source, "has a `path` with `..` in it", "name it directly");
-    }
-    Some(path)
+    Some(path_of(cx, &source))
 }
 
-fn host_path_mount(
+/// The `path` of a volume that is one of the node.
+pub(super) fn path_of(cx: &mut Context<'_>, source: &Node<'_>) -> Str {
+    let path = cx.text(source, "path");
+    if path.is_empty() {
+        cx.refuse_missing(source, "path", "name a path of the node");
+    } else if path.split('/').any(|step| step == "..") {
+        cx.refuse(source, "has a `path` with `..` in it", "name it directly");
+    }
+    path
+}
+
+/// What a container mounts, as far as it is kept.
+enum Mount {
+    HostPath(HostPathMount),
+    Claim(ClaimMount),
+}
+
+fn volume_mount(
     cx: &mut Context<'_>,
     mount: &Node<'_>,
     position: u32,
     around: &Surroundings,
-) -> Option<HostPathMount> {
+) -> Option<Mount> {
     if !cx.mapping(mount, &VOLUME_MOUNT) {
         return None;
     }
-    let path = around.host_paths.get(&cx.text(mount, "name"));
+    let volume = cx.text(mount, "name");
     let below = cx.text(mount, "subPath");
     let read_only = cx.flag(mount, "readOnly").unwrap_or(false);
     // `IfPossible` is no promise: it depends on the kernel and the container runtime.
     let recursive = &*cx.text(mount, "recursiveReadOnly") == "Enabled";
-    let path = match (path?, &*below) {
+    let recursive = read_only && recursive;
+    if let Some((claim, only_read)) = around.claims.get(&volume) {
+        return Some(Mount::Claim(ClaimMount {
+            position,
+            claim: claim.clone(),
+            below,
+            read_only: read_only || *only_read,
+            recursive,
+        }));
+    }
+    let path = match (around.host_paths.get(&volume)?, &*below) {
         (path, "") => path.clone(),
         (path, below) => cx.intern(&format!("{}/{below}", path.trim_end_matches('/'))),
     };
-    Some(HostPathMount {
+    Some(Mount::HostPath(HostPathMount {
         position,
         path,
         read_only,
-        recursive: read_only && recursive,
-    })
+        recursive,
+    }))
 }

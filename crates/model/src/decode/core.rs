@@ -3,7 +3,7 @@
 use super::names;
 use super::reader::{Context, Node, Shape};
 use crate::meta::ObjectMeta;
-use crate::object::{Namespace, Node as ClusterNode, Secret, ServiceAccount};
+use crate::object::{Namespace, Node as ClusterNode, Secret, ServiceAccount, Taint};
 
 const SPEC_AND_STATUS: Shape = Shape {
     what: "the object",
@@ -16,6 +16,44 @@ const SPEC_AND_STATUS: Shape = Shape {
         ("status", ""),
     ],
 };
+
+const NODE: Shape = Shape {
+    what: "the spec of a Node",
+    complete: false,
+    fields: &[
+        ("providerID", "the node is in no cloud"),
+        ("taints", "nothing keeps pods off the node"),
+        // Not read, and close to one that is.
+        ("podCIDR", ""),
+        ("podCIDRs", ""),
+    ],
+};
+
+const TAINT: Shape = Shape {
+    what: "a taint",
+    complete: true,
+    fields: &[
+        ("key", ""),
+        ("value", ""),
+        ("effect", ""),
+        ("timeAdded", ""),
+    ],
+};
+
+const NODE_STATUS: Shape = Shape {
+    what: "the status of a Node",
+    complete: false,
+    fields: &[("nodeInfo", "")],
+};
+
+const NODE_INFO: Shape = Shape {
+    what: "what a kubelet tells of its node",
+    complete: false,
+    fields: &[("kernelVersion", ""), ("containerRuntimeVersion", "")],
+};
+
+/// What a taint does to pods that do not tolerate it.
+pub(super) const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
 const SERVICE_ACCOUNT: Shape = Shape {
     what: "a ServiceAccount",
@@ -93,7 +131,38 @@ pub(super) fn namespace(cx: &mut Context<'_>, root: &Node<'_>, metadata: ObjectM
 
 pub(super) fn node(cx: &mut Context<'_>, root: &Node<'_>, metadata: ObjectMeta) -> ClusterNode {
     spec_and_status(cx, root);
-    ClusterNode { metadata }
+    let mut node = ClusterNode {
+        metadata,
+        ..ClusterNode::default()
+    };
+    if let Some(spec) = cx.inner(root, "spec", &NODE) {
+        node.provider_id = cx.text(&spec, "providerID");
+        node.taints = cx.list(&spec, "taints", taint);
+    }
+    if let Some(status) = cx.inner(root, "status", &NODE_STATUS)
+        && let Some(info) = cx.inner(&status, "nodeInfo", &NODE_INFO)
+    {
+        node.kernel = cx.text(&info, "kernelVersion");
+        node.runtime = cx.text(&info, "containerRuntimeVersion");
+    }
+    node
+}
+
+fn taint(cx: &mut Context<'_>, node: &Node<'_>) -> Taint {
+    cx.mapping(node, &TAINT);
+    let taint = Taint {
+        key: cx.text(node, "key"),
+        value: cx.text(node, "value"),
+        effect: cx.text(node, "effect"),
+    };
+    if let Some(problem) = names::qualified_name(&taint.key) {
+        cx.refuse(node, &format!("has a `key` that {problem}"), "");
+    }
+    if !EFFECTS.contains(&&*taint.effect) {
+        let help = "write `NoSchedule`, `PreferNoSchedule` or `NoExecute`";
+        cx.refuse(node, "has no such `effect`", help);
+    }
+    taint
 }
 
 pub(super) fn service_account(

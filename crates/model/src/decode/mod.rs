@@ -15,6 +15,7 @@ mod custom;
 mod identify;
 mod meta;
 mod names;
+mod platform;
 mod pods;
 mod reader;
 mod roles;
@@ -116,6 +117,12 @@ fn read_object(kind: Kind, value: &Value, namespace: &str, names: &mut Interner)
         Kind::Node => Object::Node(core::node(cx, root, metadata)),
         Kind::CustomResourceDefinition => {
             Object::CustomResource(custom::definition(cx, root, metadata))
+        }
+        Kind::PersistentVolume => Object::PersistentVolume(platform::volume(cx, root, metadata)),
+        Kind::CSIDriver => Object::CsiDriver(platform::driver(cx, root, metadata)),
+        Kind::RuntimeClass => Object::RuntimeClass(platform::runtime_class(cx, root, metadata)),
+        Kind::ValidatingWebhookConfiguration | Kind::MutatingWebhookConfiguration => {
+            Object::Webhooks(platform::webhooks(cx, root, metadata))
         }
         // Every other kind has pods.
         _ => Object::Workload(pods::workload(cx, root, metadata)),

@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use bailiwick_core::{Kind, Str};
 
 use super::containers::{self, Surroundings};
-use super::core::spec_and_status;
+use super::core::{EFFECTS, spec_and_status};
 use super::names;
+use super::platform::driver_name;
 use super::reader::{Context, Node, Shape};
 use crate::meta::ObjectMeta;
-use crate::workload::{ContainerList, PodSpec, TokenMount, Workload};
+use crate::workload::{ContainerList, PodSpec, TokenMount, Toleration, Workload};
 
 const POD_SPEC: Shape = Shape {
     what: "a pod spec",
@@ -40,10 +41,21 @@ const POD_SPEC: Shape = Shape {
         ),
         ("hostUsers", "root in its containers is root of the node"),
         ("securityContext", "its containers run as their images say"),
-        // Not read, and close to one that is.
-        ("hostIPC", ""),
-        ("hostNetwork", ""),
-        ("nodeSelector", ""),
+        (
+            "hostIPC",
+            "its containers share no memory with the processes of the node",
+        ),
+        ("hostNetwork", "its containers have a network of their own"),
+        (
+            "shareProcessNamespace",
+            "its containers do not see the processes of each other",
+        ),
+        (
+            "runtimeClassName",
+            "the node runs its containers in the usual way",
+        ),
+        ("tolerations", "taints keep it off nodes"),
+        ("nodeSelector", "it runs on any node"),
     ],
 };
 
@@ -57,6 +69,27 @@ const SECRET_VOLUME: Shape = Shape {
     what: "a secret volume",
     complete: false,
     fields: &[("secretName", "")],
+};
+
+const TOLERATION: Shape = Shape {
+    what: "a toleration",
+    complete: true,
+    fields: &[
+        ("key", "it tolerates every taint"),
+        ("operator", ""),
+        ("value", ""),
+        ("effect", "it tolerates taints of any effect"),
+        ("tolerationSeconds", ""),
+    ],
+};
+
+const CLAIM: Shape = Shape {
+    what: "a volume behind a claim",
+    complete: true,
+    fields: &[
+        ("claimName", ""),
+        ("readOnly", "containers can write to it"),
+    ],
 };
 
 const TOKEN: Shape = Shape {
@@ -131,6 +164,9 @@ fn template(cx: &mut Context<'_>, node: &Node<'_>, path: &[&str]) -> Option<(Str
 fn pod_spec(cx: &mut Context<'_>, node: &Node<'_>, mut around: Surroundings) -> PodSpec {
     let mut node_secrets = BTreeSet::new();
     let mut tokens = Vec::new();
+    let host = host(cx, node);
+    around.own_users = host.host_users == Some(false);
+    around.shared_processes = host.share_process_namespace;
     // Containers name the volumes that they mount.
     cx.each(node, "volumes", |cx, item| {
         volume(cx, item, &mut around, &mut node_secrets, &mut tokens);
@@ -158,22 +194,92 @@ fn pod_spec(cx: &mut Context<'_>, node: &Node<'_>, mut around: Surroundings) -> 
             cx.refuse_missing(node, "containers", "name at least one container");
         }
     }
-    let host_users = cx.flag(node, "hostUsers");
-    let host_pid = cx.flag(node, "hostPID").unwrap_or(false);
-    if host_pid && host_users == Some(false) {
-        let help = "remove one of the two";
-        cx.refuse(node, "has `hostPID: true` and `hostUsers: false`", help);
-    }
     PodSpec {
         service_account_name: service_account(cx, node),
         automount_service_account_token: cx.flag(node, "automountServiceAccountToken"),
         tokens: tokens.into(),
         secrets: named(around.secrets),
         node_secrets: named(node_secrets),
-        host_pid,
-        host_users,
+        csi_drivers: named(around.csi_drivers),
+        flex_drivers: named(around.flex_drivers),
         security: containers::pod_security(cx, node),
         containers: kept.into(),
+        ..host
+    }
+}
+
+/// What a pod shares with its node, and on which nodes it runs.
+fn host(cx: &mut Context<'_>, node: &Node<'_>) -> PodSpec {
+    let mut flag = |key| cx.flag(node, key);
+    let host_users = flag("hostUsers");
+    let (host_pid, host_ipc, host_network) =
+        (flag("hostPID"), flag("hostIPC"), flag("hostNetwork"));
+    let share_process_namespace = flag("shareProcessNamespace") == Some(true);
+    let shared = [
+        ("hostPID", host_pid),
+        ("hostIPC", host_ipc),
+        ("hostNetwork", host_network),
+    ];
+    let help = "remove one of the two";
+    for (key, value) in shared {
+        if value == Some(true) && host_users == Some(false) {
+            cx.refuse(
+                node,
+                &format!("has `{key}: true` and `hostUsers: false`"),
+                help,
+            );
+        }
+    }
+    if share_process_namespace && host_pid == Some(true) {
+        let reason = "has `shareProcessNamespace: true` and `hostPID: true`";
+        cx.refuse(node, reason, help);
+    }
+    let mut selector = Vec::new();
+    cx.text_map(node, "nodeSelector", |cx, _, key, value| {
+        selector.push((cx.intern(key), cx.intern(value)));
+        false
+    });
+    selector.sort_unstable();
+    // Those for the conditions of nodes stand in every pod, and say nothing of where it may run.
+    let is_of_choice = |toleration: &Toleration| !toleration.key.starts_with("node.kubernetes.io/");
+    let tolerations = cx.list(node, "tolerations", toleration);
+    PodSpec {
+        host_pid: host_pid.unwrap_or(false),
+        host_ipc: host_ipc.unwrap_or(false),
+        host_network: host_network.unwrap_or(false),
+        host_users,
+        share_process_namespace,
+        runtime_class_name: cx.text(node, "runtimeClassName"),
+        tolerations: tolerations.into_iter().filter(is_of_choice).collect(),
+        node_selector: selector.into(),
+        ..PodSpec::default()
+    }
+}
+
+fn toleration(cx: &mut Context<'_>, node: &Node<'_>) -> Toleration {
+    cx.mapping(node, &TOLERATION);
+    let (key, value) = (cx.text(node, "key"), cx.text(node, "value"));
+    let (operator, effect) = (cx.text(node, "operator"), cx.text(node, "effect"));
+    if !effect.is_empty() && !EFFECTS.contains(&&*effect) {
+        let help = "write `NoSchedule`, `PreferNoSchedule`, `NoExecute` or nothing";
+        cx.refuse(node, "has no such `effect`", help);
+    }
+    let is_equal = match &*operator {
+        "" | "Equal" => true,
+        "Exists" => false,
+        _ => {
+            cx.refuse(node, "has no such `operator`", "write `Exists` or `Equal`");
+            false
+        }
+    };
+    if key.is_empty() && is_equal {
+        let help = "write `operator: Exists` to tolerate everything";
+        cx.refuse(node, "has no `key` to compare", help);
+    }
+    Toleration {
+        key,
+        value: is_equal.then_some(value),
+        effect,
     }
 }
 
@@ -243,6 +349,22 @@ fn volume(
     if let Some(path) = containers::host_path(cx, node) {
         let name = cx.text(node, "name");
         around.host_paths.insert(name, path);
+    }
+    if let Some(claim) = cx.inner(node, "persistentVolumeClaim", &CLAIM) {
+        let name = cx.text(&claim, "claimName");
+        if name.is_empty() {
+            cx.refuse_missing(&claim, "claimName", "name the claim");
+        }
+        let read_only = cx.flag(&claim, "readOnly") == Some(true);
+        around
+            .claims
+            .insert(cx.text(node, "name"), (name, read_only));
+    }
+    if let Some(csi) = cx.inner(node, "csi", &MAPPING) {
+        around.csi_drivers.insert(driver_name(cx, &csi));
+    }
+    if let Some(flex) = cx.inner(node, "flexVolume", &MAPPING) {
+        around.flex_drivers.insert(driver_name(cx, &flex));
     }
     if let Some(share) = cx.inner(node, "azureFile", &MAPPING) {
         node_secrets.insert(cx.text(&share, "secretName"));

@@ -106,7 +106,10 @@ impl Maker {
                 let label = "node-role.kubernetes.io/control-plane";
                 metadata.labels = [(label.into(), "".into())].into();
             }
-            self.put(Object::Node(Node { metadata }));
+            self.put(Object::Node(Node {
+                metadata,
+                ..Node::default()
+            }));
         }
     }
 
