@@ -213,7 +213,7 @@ fn kind(node: &Node) -> &'static str {
         Node::Secret { .. } => "secret",
         Node::Role { .. } => "role",
         Node::Area { .. } => "area",
-        Node::Acting { .. } => "acting",
+        Node::Acting { .. } | Node::Bound { .. } => "acting",
         Node::Outside => "outside",
         Node::Cloud { .. } => "cloud",
         Node::Cluster => "cluster",
