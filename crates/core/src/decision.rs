@@ -2,9 +2,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Str;
 use crate::object::ObjectRef;
 use crate::subject::Subject;
+use crate::{Str, Timestamp};
 
 /// What an authorizer says. RBAC alone never says [`Effect::Deny`]: what it does not allow it leaves to the next
 /// authorizer, and the API server refuses what nobody allowed.
@@ -113,9 +113,9 @@ pub struct Revoked {
     /// Why, as whoever revoked it wrote.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub reason: Str,
-    /// When it ends, in seconds since 1970; `None` means never.
+    /// When it ends; `None` means never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires: Option<i64>,
+    pub expires: Option<Timestamp>,
 }
 
 /// A policy that counted.

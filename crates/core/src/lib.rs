@@ -8,6 +8,7 @@ pub mod dns;
 mod object;
 mod request;
 mod subject;
+mod time;
 mod user;
 
 pub use decision::{
@@ -16,6 +17,7 @@ pub use decision::{
 pub use object::{Kind, ObjectRef, UnknownKind};
 pub use request::{NonResourceRequest, Request, Requirement, ResourceRequest, SelectorOperator};
 pub use subject::{Subject, SubjectParseError};
+pub use time::{Timestamp, TimestampError};
 pub use user::UserInfo;
 
 /// A shared, immutable string. Loaders intern these, so that equal names cost one allocation a snapshot.

@@ -1,10 +1,9 @@
-use bailiwick_core::{Decision, Effect, Reason};
+use bailiwick_core::{Decision, Effect, Reason, Timestamp};
 use bailiwick_rbac as rbac;
 
 use crate::question::Question;
 use crate::revocations::Revocation;
 use crate::state::State;
-use crate::time::Timestamp;
 
 /// The answer to one question, with its evidence, borrowed from the state.
 #[derive(Clone, Debug)]

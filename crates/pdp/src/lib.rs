@@ -19,10 +19,8 @@ mod decide;
 mod question;
 mod revocations;
 mod state;
-mod time;
 
 pub use decide::{Outcome, Verdict};
 pub use question::{ApplicationRequest, Entity, Question};
 pub use revocations::{Revocation, RevocationTarget, Revocations};
 pub use state::State;
-pub use time::{Timestamp, TimestampError};

@@ -1,12 +1,11 @@
 use std::fmt;
 
 use bailiwick_core::names::{CREDENTIAL_ID, SERVICE_ACCOUNT_USER_PREFIX};
-use bailiwick_core::{Revoked, Str, UserInfo};
+use bailiwick_core::{Revoked, Str, Timestamp, UserInfo};
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use crate::question::{ApplicationRequest, Question};
-use crate::time::Timestamp;
 
 /// A subject or a credential that is refused until further notice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,7 +198,7 @@ impl Revocation {
             name: self.name.clone(),
             target: self.target.to_string(),
             reason: self.reason.clone(),
-            expires: self.expires.map(|moment| moment.0),
+            expires: self.expires,
         }
     }
 }
@@ -218,7 +217,7 @@ mod tests {
                 name: name.into(),
                 target,
                 reason: "lost laptop".into(),
-                expires: expires.map(Timestamp),
+                expires: expires.map(Timestamp::from_seconds),
             });
         };
         put("anna", RevocationTarget::User("anna".into()), Some(100));
@@ -249,7 +248,7 @@ mod tests {
         let check = |user: &UserInfo, now: i64, expected: Option<&str>| {
             let request = &request;
             let question = Question::Kubernetes { user, request };
-            let found = revocations.applying(question, Timestamp(now));
+            let found = revocations.applying(question, Timestamp::from_seconds(now));
             let name = found.map(|revocation| &*revocation.name);
             assert_eq!(name, expected, "{user:?} at {now}");
         };
@@ -282,7 +281,7 @@ mod tests {
                 credential: credential.to_owned(),
                 ..ApplicationRequest::default()
             };
-            let found = revocations.applying(Question::Application(&request), Timestamp(0));
+            let found = revocations.applying(Question::Application(&request), Timestamp::default());
             let name = found.map(|revocation| &*revocation.name);
             assert_eq!(name, expected, "{kind} {id}");
         };
