@@ -2,11 +2,11 @@ use std::fmt;
 use std::io::Write as _;
 use std::str::FromStr;
 
+use bailiwick_core::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 
 use crate::event::Encoded;
-use crate::time::Timestamp;
 
 /// A SHA-256 hash; 64 letters of lower-case hex.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -131,7 +131,7 @@ impl Chain {
         let start = out.len();
         out.extend_from_slice(&[b' '; HASH + 1]);
         // Writing to memory does not fail.
-        let _ = write!(out, "{{\"n\":{number},\"at\":\"{at}\",");
+        let _ = write!(out, "{{\"n\":{number},\"at\":\"{at:.6}\",");
         out.extend_from_slice(event.json.get(1..).unwrap_or_default());
         let json = out.get(start + HASH + 1..).unwrap_or_default();
         self.head = self.head.link(json);

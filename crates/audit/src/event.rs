@@ -1,10 +1,10 @@
+use bailiwick_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::chain::Digest;
 use crate::decision::DecisionRecord;
 use crate::id::DecisionId;
 use crate::line::MAX_LINE;
-use crate::time::Timestamp;
 
 /// What a record is about. More kinds will come; whoever reads a log passes over those that it does not know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

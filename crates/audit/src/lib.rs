@@ -17,7 +17,6 @@ mod event;
 mod id;
 mod line;
 mod log;
-mod time;
 mod verify;
 
 pub use chain::{Chain, Digest, DigestParseError};
@@ -26,5 +25,4 @@ pub use event::{CloseReason, Encoded, Event, Gap, Opening, TooLarge};
 pub use id::{DecisionId, DecisionIdParseError};
 pub use line::{Line, LineError, MAX_LINE, Record};
 pub use log::{Durability, Log, Pending, Refused};
-pub use time::{Timestamp, TimestampParseError};
 pub use verify::{Fault, Note, Problem, Report, Verifier};

@@ -1,8 +1,8 @@
+use bailiwick_core::Timestamp;
 use serde::Deserialize;
 
 use crate::chain::{Digest, HASH};
 use crate::event::Event;
-use crate::time::Timestamp;
 
 /// The longest line of a log in bytes, its end included. A question of 64 KiB fits, however it has to be escaped.
 pub const MAX_LINE: usize = 1 << 20;

@@ -4,9 +4,9 @@
 
 use bailiwick_audit::{
     Chain, CloseReason, DecisionId, DecisionRecord, Digest, Door, Event, Fault, Gap, Input, Note,
-    Opening, Report, SubjectRef, Timestamp, Verifier,
+    Opening, Report, SubjectRef, Verifier,
 };
-use bailiwick_core::{Effect, ResourceRequest};
+use bailiwick_core::{Effect, ResourceRequest, Timestamp};
 use proptest::prelude::*;
 
 /// Segments, each with its lines (newline included).
@@ -47,7 +47,9 @@ fn log(sizes: &[u64]) -> (Log, Digest) {
         let mut lines = Vec::new();
         let mut write = |event: &Event, chain: &mut Chain| {
             let mut line = Vec::new();
-            let at = Timestamp::from_micros(1_795_262_400_000_000 + chain.next());
+            let at = Timestamp::from_micros(
+                1_795_262_400_000_000 + i64::try_from(chain.next()).unwrap(),
+            );
             chain.append(at, &event.encode().unwrap(), &mut line);
             lines.push(line);
         };

@@ -9,8 +9,7 @@ use time::format_description::well_known::Rfc3339;
 /// A point in time: microseconds since 1970-01-01T00:00:00Z, without leap seconds.
 ///
 /// As text it is RFC 3339. It is printed in UTC, to the second, or with `{:.6}` to the microsecond: texts of one length
-/// then sort as the times do. JSON has the microseconds when there are
-/// any.
+/// then sort as the times do. JSON has it to the microsecond.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
@@ -96,7 +95,8 @@ impl fmt::Display for Timestamp {
             None | Some(0) => {}
             Some(digits) => {
                 let digits = digits.min(6);
-                write!(f, ".{:.digits$}", format_args!("{micros:06}").to_string())?;
+                let dropped = u32::try_from(6 - digits).unwrap_or(0);
+                write!(f, ".{:0digits$}", micros / 10_u32.pow(dropped))?;
             }
         }
         f.write_str("Z")
@@ -157,10 +157,7 @@ fn shaped(text: &[u8]) -> bool {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 % SECOND {
-            0 => serializer.collect_str(self),
-            _ => serializer.collect_str(&format_args!("{self:.6}")),
-        }
+        serializer.collect_str(&format_args!("{self:.6}"))
     }
 }
 
@@ -222,6 +219,7 @@ mod tests {
         let time = Timestamp::from_micros(1_795_278_600_500_000);
         assert_eq!(time.to_string(), "2026-11-21T16:30:00Z");
         assert_eq!(format!("{time:.6}"), "2026-11-21T16:30:00.500000Z");
+        assert_eq!(format!("{time:.2}"), "2026-11-21T16:30:00.50Z");
         for (micros, text) in [
             (Timestamp::MIN.micros(), "0000-01-01T00:00:00.000000Z"),
             (Timestamp::MAX.micros(), "9999-12-31T23:59:59.999999Z"),
@@ -234,14 +232,14 @@ mod tests {
     }
 
     #[test]
-    fn json_has_microseconds_when_there_are_any() {
+    fn json_has_microseconds() {
         let check = |json: &str, micros: i64, written: &str| {
             let time: Timestamp = serde_json::from_str(json).unwrap();
             assert_eq!(time.micros(), micros, "{json}");
             assert_eq!(serde_json::to_string(&time).unwrap(), written);
         };
         let whole = r#""1970-01-01T00:00:01Z""#;
-        check(whole, SECOND, whole);
+        check(whole, SECOND, r#""1970-01-01T00:00:01.000000Z""#);
         let half = r#""1970-01-01T01:00:01.500+01:00""#;
         check(half, SECOND * 3 / 2, r#""1970-01-01T00:00:01.500000Z""#);
         assert!(serde_json::from_str::<Timestamp>("1").is_err());
