@@ -214,7 +214,7 @@ impl fmt::Display for Note {
             ),
             Self::Gap(gap) => write!(
                 f,
-                "gap: {} decisions without a record and {} with a late one, {} to {}: {}",
+                "gap: {} decisions without a record and {} with a late one, {:.6} to {:.6}: {}",
                 gap.unwritten, gap.late, gap.since, gap.until, gap.cause
             ),
             Self::NotClosed => f.write_str(
