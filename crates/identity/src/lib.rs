@@ -1,5 +1,5 @@
 //! SPIFFE identities: who a workload is ([`SpiffeId`]), the documents that say so ([`x509`], [`jwt`]), the keys they are
-//! checked with ([`Bundle`]).
+//! checked with ([`Bundle`]) and the rules that give them ([`rules`]).
 //!
 //! Pure: time, randomness and signatures are arguments. A private key is only ever a [`Signer`], so that it may live in
 //! a file, in a hardware module or in a cluster without this crate knowing.
@@ -8,9 +8,11 @@
 
 mod bundle;
 mod encoding;
+pub mod facts;
 mod id;
 pub mod jwt;
 mod key;
+pub mod rules;
 mod time;
 pub mod x509;
 
