@@ -23,6 +23,23 @@ pub(crate) fn from_standard(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
 
+/// Bytes in JSON, for `#[serde(with)]`.
+pub(crate) mod serde_standard {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&super::standard(bytes))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        super::from_standard(&text).ok_or_else(|| D::Error::custom("no base64"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

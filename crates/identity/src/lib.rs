@@ -1,5 +1,6 @@
 //! SPIFFE identities: who a workload is ([`SpiffeId`]), the documents that say so ([`x509`], [`jwt`]), the keys they are
-//! checked with ([`Bundle`]) and the rules that give them ([`rules`]).
+//! checked with ([`Bundle`]), the rules that give them ([`rules`])
+//! and the rotation of the keys behind them ([`rotation`]).
 //!
 //! Pure: time, randomness and signatures are arguments. A private key is only ever a [`Signer`], so that it may live in
 //! a file, in a hardware module or in a cluster without this crate knowing.
@@ -12,6 +13,7 @@ pub mod facts;
 mod id;
 pub mod jwt;
 mod key;
+pub mod rotation;
 pub mod rules;
 mod time;
 pub mod x509;
