@@ -38,6 +38,8 @@ pub enum Set {
     Servers,
     /// The oracle alone: editing it does not rebuild the servers.
     Oracle,
+    /// The judge and client of SPIFFE, over go-spiffe.
+    Spiffe,
 }
 
 /// How one binary is built.
@@ -106,8 +108,17 @@ impl Set {
             binary,
             ldflags: ldflags.to_owned(),
         };
-        if self == Self::Oracle {
-            return Ok(vec![kubernetes("./oracle", "oracle", "-s -w")]);
+        match self {
+            Self::Servers => {}
+            Self::Oracle => return Ok(vec![kubernetes("./oracle", "oracle", "-s -w")]),
+            Self::Spiffe => {
+                return Ok(vec![Recipe {
+                    module: "spiffe",
+                    package: ".",
+                    binary: "spiffe",
+                    ldflags: "-s -w".to_owned(),
+                }]);
+            }
         }
         let flags = version_flags(&read_text(&source_dir().join("kubernetes/go.mod"))?);
         Ok(vec![
@@ -139,6 +150,7 @@ impl Set {
         Ok(cache_root()?.join(match self {
             Self::Servers => format!("servers-{}", self.key()?),
             Self::Oracle => format!("oracle-{}", self.key()?),
+            Self::Spiffe => format!("spiffe-{}", self.key()?),
         }))
     }
 
@@ -152,13 +164,19 @@ impl Set {
                 hash.update(part);
             }
         };
-        let mut files = vec![
-            root.join("kubernetes/go.mod"),
-            root.join("kubernetes/go.sum"),
-        ];
+        let modules: &[&str] = match self {
+            Self::Servers => &["kubernetes", "etcd"],
+            Self::Oracle => &["kubernetes"],
+            Self::Spiffe => &["spiffe"],
+        };
+        let mut files = Vec::new();
+        for module in modules {
+            files.extend(["go.mod", "go.sum"].map(|name| root.join(module).join(name)));
+        }
         match self {
-            Self::Servers => files.extend([root.join("etcd/go.mod"), root.join("etcd/go.sum")]),
+            Self::Servers => {}
             Self::Oracle => files.extend(go_sources(&root.join("kubernetes/oracle"))?),
+            Self::Spiffe => files.extend(go_sources(&root.join("spiffe"))?),
         }
         for path in files {
             let name = path
@@ -212,6 +230,18 @@ pub fn oracle() -> Result<PathBuf, BinariesError> {
         return Ok(ready);
     }
     existing(&Set::Oracle.cached()?, "oracle")
+}
+
+/// The path of the judge and client of SPIFFE: from [`BIN_VARIABLE`] when it is there, else from
+/// the cache.
+///
+/// # Errors
+/// [`BinariesError::Missing`] tells what to run.
+pub fn spiffe() -> Result<PathBuf, BinariesError> {
+    if let Some(ready) = ready_dir().and_then(|dir| existing(&dir, "spiffe").ok()) {
+        return Ok(ready);
+    }
+    existing(&Set::Spiffe.cached()?, "spiffe")
 }
 
 /// The directory that the environment names for ready binaries.
@@ -358,9 +388,10 @@ mod tests {
     }
 
     #[test]
-    fn the_two_sets_have_keys_of_their_own() {
-        let keys = [Set::Servers.key().unwrap(), Set::Oracle.key().unwrap()];
-        assert_ne!(keys[0], keys[1]);
+    fn the_sets_have_keys_of_their_own() {
+        let sets = [Set::Servers, Set::Oracle, Set::Spiffe];
+        let keys = std::collections::BTreeSet::from(sets.map(|set| set.key().unwrap()));
+        assert_eq!(keys.len(), sets.len());
         assert!(keys.iter().all(|key| key.len() == 16));
     }
 }

@@ -11,9 +11,8 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bailiwick_testkit::oracle::{
-    Impersonation, Objects, Oracle, OracleError, Person, ReviewSpec, Target,
-};
+use bailiwick_testkit::judge::JudgeError;
+use bailiwick_testkit::oracle::{Impersonation, Objects, Oracle, Person, ReviewSpec, Target};
 use bailiwick_testkit::servers::Cluster;
 use serde_json::{Value, json};
 
@@ -382,7 +381,7 @@ fn aggregation_settles() {
     let misnamed = selecting("a/b/c", "edit", json!({}));
     let refused = Oracle::start().unwrap().aggregate(&[misnamed]);
     assert!(
-        matches!(refused, Err(OracleError::Refused { .. })),
+        matches!(refused, Err(JudgeError::Refused { .. })),
         "{refused:?}"
     );
 }
@@ -399,7 +398,7 @@ fn documents_are_read_as_kubectl_reads_them() {
     ] {
         assert_eq!(oracle.yaml(text).unwrap(), json, "{text}");
     }
-    let Err(OracleError::Refused { message, .. }) = oracle.yaml("a: [") else {
+    let Err(JudgeError::Refused { message, .. }) = oracle.yaml("a: [") else {
         panic!("broken YAML is refused")
     };
     assert!(message.contains("yaml"), "{message}");

@@ -38,6 +38,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 /// Leaves the servers and the oracle ready and returns the directory of the servers.
 pub(crate) fn ready() -> Result<PathBuf> {
     build(Set::Oracle)?;
+    build(Set::Spiffe)?;
     fetch_envoy()?;
     let servers = match binaries::ready_dir() {
         Some(ready) => {

@@ -2,7 +2,8 @@
 
 use bailiwick_rbac::{RequestInfoError, request_info};
 use bailiwick_testkit::generate::{Rng, seed};
-use bailiwick_testkit::oracle::{Oracle, OracleError};
+use bailiwick_testkit::judge::JudgeError;
+use bailiwick_testkit::oracle::Oracle;
 
 use crate::support::expected_request;
 
@@ -207,8 +208,9 @@ fn every_request_is_read_as_upstream_reads_it() {
                 named += usize::from(theirs.verb == "list" && !theirs.name.is_empty());
                 assert_eq!(ours, expected_request(theirs), "{context}");
             }
-            (Err(RequestInfoError::NotUtf8), Ok(_))
-            | (Err(_), Err(OracleError::Refused { .. })) => refused += 1,
+            (Err(RequestInfoError::NotUtf8), Ok(_)) | (Err(_), Err(JudgeError::Refused { .. })) => {
+                refused += 1
+            }
             (ours, theirs) => panic!("{context}\n{ours:?}\n{theirs:?}"),
         }
     }
