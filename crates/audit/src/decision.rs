@@ -1,4 +1,4 @@
-use bailiwick_core::{Effect, Request};
+use bailiwick_core::{Effect, Reason, Request};
 use serde::{Deserialize, Serialize};
 
 use crate::id::DecisionId;
@@ -28,9 +28,8 @@ pub struct DecisionRecord {
     /// What was answered, where a mode made it something else: a door that explains or shadows has no opinion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answered: Option<Effect>,
-    /// What the effect rests on: bindings, policies, relations, revocations, each by its name.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub evidence: Vec<String>,
+    /// What the effect rests on.
+    pub reason: Reason,
     /// What kept the engine from seeing everything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
@@ -84,16 +83,9 @@ pub struct SubjectRef {
 #[non_exhaustive]
 pub enum Input {
     /// A request to the Kubernetes API.
-    #[serde(rename_all = "camelCase")]
     Kubernetes {
         /// The request.
         request: Request,
-        /// Requirements of the field selector, each as kubectl writes it.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        field_selector: Vec<String>,
-        /// Requirements of the label selector.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        label_selector: Vec<String>,
     },
     /// An action on a resource of an application.
     #[serde(rename_all = "camelCase")]

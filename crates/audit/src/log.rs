@@ -7,8 +7,8 @@ use crate::event::Encoded;
 pub trait Log: Send + Sync {
     /// Appends a record; the future is ready when the record is written as `durability` says, and gives its number.
     ///
-    /// Nothing is promised about a record whose future is dropped before: it may be in the log or not, and the log
-    /// says which in a [`Gap`](crate::Gap).
+    /// Nothing is promised about a record whose future was polled and is dropped before: it may be in the log or not,
+    /// and the log says which in a [`Gap`](crate::Gap).
     fn append(&self, event: Encoded, durability: Durability) -> Pending;
 }
 

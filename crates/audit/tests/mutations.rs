@@ -6,7 +6,7 @@ use bailiwick_audit::{
     Chain, CloseReason, DecisionId, DecisionRecord, Digest, Door, Event, Fault, Gap, Input, Note,
     Opening, Report, SubjectRef, Verifier,
 };
-use bailiwick_core::{Effect, ResourceRequest, Timestamp};
+use bailiwick_core::{Effect, Reason, ResourceRequest, Timestamp};
 use proptest::prelude::*;
 
 /// Segments, each with its lines (newline included).
@@ -27,12 +27,10 @@ fn decision(number: u64) -> Event {
             request: ResourceRequest::new("get", "", "pods")
                 .in_namespace("shop")
                 .into(),
-            field_selector: vec![],
-            label_selector: vec![],
         },
         effect: Effect::Allow,
         answered: None,
-        evidence: vec!["rbac RoleBinding shop/readers rule 0".into()],
+        reason: Reason::Masters,
         problems: vec![],
         revision: "12".into(),
         micros: 9,
@@ -99,6 +97,7 @@ fn faults(report: &Report) -> Vec<String> {
     let one = |problem: &bailiwick_audit::Problem<Fault>| {
         let what = match &problem.what {
             Fault::Head(_) => "Head".to_owned(),
+            Fault::Torn { .. } => "Torn".to_owned(),
             other => format!("{other:?}"),
         };
         format!("{}:{} {what}", problem.segment, problem.line)
@@ -190,7 +189,7 @@ fn what_is_said_of_each_change() {
     // The last record was written half.
     check(
         |log| assert_eq!(log[1][3].pop(), Some(b'\n')),
-        &["1:3 Head", "1:4 Torn { bytes: 478 }"],
+        &["1:3 Head", "1:4 Torn"],
     );
     check(|log| drop(log[1].pop()), &["1:3 Head"]);
 }

@@ -102,6 +102,48 @@ pub enum Reason {
     NoGrant,
 }
 
+impl fmt::Display for Reason {
+    /// For people, in one line: names, never the text of a policy.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Masters => f.write_str("a member of system:masters may do everything"),
+            Self::Rbac(grant) => grant.fmt(f),
+            Self::Floor(grant) => write!(f, "static floor: {grant}"),
+            Self::Revoked(revoked) => {
+                write!(f, "`{}` is revoked", revoked.target)?;
+                match &*revoked.reason {
+                    "" => Ok(()),
+                    reason => write!(f, ": {reason}"),
+                }
+            }
+            Self::Policies { policies } => {
+                for (index, policy) in policies.iter().enumerate() {
+                    f.write_str(if index == 0 { "policy " } else { ", policy " })?;
+                    policy.fmt(f)?;
+                }
+                Ok(())
+            }
+            Self::Relation { path } => write!(f, "relation {}", path.join(", ")),
+            Self::Conditions(_) => f.write_str("it depends on the object"),
+            Self::Refused { message } => f.write_str(message),
+            Self::NoGrant => f.write_str("nothing allows it"),
+        }
+    }
+}
+
+impl fmt::Display for PolicyEvidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.namespace {
+            "" => write!(f, "`{}`", self.id)?,
+            namespace => write!(f, "`{namespace}/{}`", self.id)?,
+        }
+        match &*self.says {
+            "" => Ok(()),
+            says => write!(f, ": {says}"),
+        }
+    }
+}
+
 /// A revocation that applies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

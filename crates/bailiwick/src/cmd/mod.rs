@@ -1,4 +1,5 @@
 pub(crate) mod access;
+pub(crate) mod audit;
 pub(crate) mod can;
 pub(crate) mod completions;
 pub(crate) mod diff;
@@ -32,6 +33,7 @@ pub(crate) fn run(cli: Cli, console: &mut Console) -> Result<Exit> {
         Command::Fix(args) => fix::run(&args, global, console),
         Command::Scan(args) => scan::run(&args, global, console),
         Command::Snapshot(args) => snapshot::run(&args, global, console),
+        Command::Audit(args) => audit::run(&args, console),
         Command::PrintRole(args) => print_role::run(&args, console),
         Command::Completions(args) => completions::run(&args, console),
         Command::Man(args) => man::run(&args, console),

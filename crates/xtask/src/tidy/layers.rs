@@ -33,6 +33,7 @@ const CRATES: &[(&str, Layer)] = &[
     ("bailiwick-input", Layer::Adapters),
     ("bailiwick-kube", Layer::Adapters),
     ("bailiwick-report", Layer::Adapters),
+    ("bailiwick-store", Layer::Adapters),
     ("bailiwick", Layer::Program),
     ("bailiwick-testkit", Layer::Dev),
     ("xtask", Layer::Dev),

@@ -1,0 +1,320 @@
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use bailiwick_audit::{DecisionId, DecisionRecord, Digest, Event, Input, Line, Record};
+use bailiwick_report::Format;
+use bailiwick_store::Segment;
+use serde::Serialize;
+
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::formats::Formats;
+
+const EXAMPLES: &str = "\
+Examples:
+  bailiwick audit verify /var/lib/bailiwick/log                 is every record there, and as it was written
+  bailiwick audit verify /var/lib/bailiwick/log --head HASH     and does the log hold what was noted elsewhere
+  bailiwick audit tail /var/lib/bailiwick/log --follow          decisions as they are made
+  bailiwick audit show /var/lib/bailiwick/log 00c5f2a19d03e8b7-1f   the decision that a user was told of
+
+No program has to run; the log may be written while it is read.";
+
+/// Arguments of `bailiwick audit`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct AuditArgs {
+    #[command(subcommand)]
+    command: AuditCommand,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum AuditCommand {
+    /// Check the chain of hashes: nothing changed, missing, moved or cut off
+    Verify(VerifyArgs),
+    /// Print the last records
+    Tail(TailArgs),
+    /// Print one decision in full
+    Show(ShowArgs),
+}
+
+/// Arguments of `bailiwick audit verify`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Exit codes: 0 intact, 1 broken, 2 no log or not readable")]
+struct VerifyArgs {
+    /// Directory of the log
+    directory: PathBuf,
+    /// Hash of a record that was noted outside of the log, which the log has to hold
+    #[arg(long, value_name = "HASH")]
+    head: Option<Digest>,
+    /// Form of the output
+    #[arg(short, long, value_name = "FORMAT", default_value_t, value_parser = Formats(Format::DECISIONS))]
+    output: Format,
+}
+
+/// Arguments of `bailiwick audit tail`.
+#[derive(clap::Args, Debug)]
+struct TailArgs {
+    /// Directory of the log
+    directory: PathBuf,
+    /// How many records
+    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    lines: usize,
+    /// Go on with what is written from now on, until interrupted
+    #[arg(long)]
+    follow: bool,
+    /// Print each record as one line of JSON, without its hash
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `bailiwick audit show`.
+#[derive(clap::Args, Debug)]
+struct ShowArgs {
+    /// Directory of the log
+    directory: PathBuf,
+    /// Id of the decision, as an answer or a 403 names it
+    id: DecisionId,
+    /// Form of the output
+    #[arg(short, long, value_name = "FORMAT", default_value_t = Format::Yaml,
+        value_parser = Formats(&[Format::Yaml, Format::Json]))]
+    output: Format,
+}
+
+pub(crate) fn run(args: &AuditArgs, console: &mut Console) -> Result<Exit> {
+    match &args.command {
+        AuditCommand::Verify(args) => verify(args, console),
+        AuditCommand::Tail(args) => tail(args, console),
+        AuditCommand::Show(args) => show(args, console),
+    }
+}
+
+/// What `verify` found, for machines.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Verification {
+    intact: bool,
+    segments: u64,
+    records: u64,
+    decisions: u64,
+    gaps: u64,
+    first: u64,
+    last: u64,
+    head: Digest,
+    faults: Vec<Place>,
+    notes: Vec<Place>,
+    more: u64,
+}
+
+#[derive(Serialize)]
+struct Place {
+    segment: String,
+    line: u64,
+    offset: u64,
+    message: String,
+}
+
+impl<T: std::fmt::Display> From<&bailiwick_audit::Problem<T>> for Place {
+    fn from(problem: &bailiwick_audit::Problem<T>) -> Self {
+        Self {
+            segment: problem.segment.clone(),
+            line: problem.line,
+            offset: problem.offset,
+            message: problem.what.to_string(),
+        }
+    }
+}
+
+fn verify(args: &VerifyArgs, console: &mut Console) -> Result<Exit> {
+    let report = bailiwick_store::verify(&args.directory, args.head)?;
+    let body = Verification {
+        intact: report.is_intact(),
+        segments: report.segments,
+        records: report.records,
+        decisions: report.decisions,
+        gaps: report.gaps,
+        first: report.first,
+        last: report.last,
+        head: report.head,
+        faults: report.faults.iter().map(Place::from).collect(),
+        notes: report.notes.iter().map(Place::from).collect(),
+        more: report.more,
+    };
+    match args.output {
+        Format::Json => console.answer(bailiwick_report::json("LogVerification", &body)?)?,
+        Format::Yaml => console.answer(bailiwick_report::yaml("LogVerification", &body)?)?,
+        _ => console.answer(text(&body))?,
+    }
+    Ok(Exit::answer(body.intact, false))
+}
+
+fn text(found: &Verification) -> String {
+    let mut out = String::new();
+    let mut list = |word: &str, places: &[Place]| {
+        for place in places {
+            let Place {
+                segment,
+                line,
+                message,
+                ..
+            } = place;
+            let line = format!("{word}: {segment}:{line}: {message}");
+            out += &format!("{}\n", bailiwick_report::inert(&line));
+        }
+    };
+    list("fault", &found.faults);
+    list("note", &found.notes);
+    if found.more > 0 {
+        out += &format!("and {} more\n", found.more);
+    }
+    let verdict = if found.intact { "intact" } else { "BROKEN" };
+    out + &format!(
+        "{verdict}: {} records ({} to {}) in {} segments, {} decisions, {} gaps\nhead {}\n",
+        found.records,
+        found.first,
+        found.last,
+        found.segments,
+        found.decisions,
+        found.gaps,
+        found.head
+    )
+}
+
+fn show(args: &ShowArgs, console: &mut Console) -> Result<Exit> {
+    let Some(record) = bailiwick_store::find(&args.directory, args.id)? else {
+        bail!(
+            "the log in `{}` has no decision {}; it may be in another replica's log, or in a gap that `bailiwick \
+             audit verify` tells of",
+            args.directory.display(),
+            args.id
+        );
+    };
+    let Event::Decision(decision) = &record.event else {
+        bail!("record {} is no decision", record.number);
+    };
+    let body = Shown {
+        number: record.number,
+        at: record.at.to_string(),
+        decision,
+    };
+    console.answer(match args.output {
+        Format::Json => bailiwick_report::json("DecisionRecord", &body)?,
+        _ => bailiwick_report::yaml("DecisionRecord", &body)?,
+    })?;
+    Ok(Exit::Yes)
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    number: u64,
+    at: String,
+    decision: &'a DecisionRecord,
+}
+
+/// How often a followed log is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+fn tail(args: &TailArgs, console: &mut Console) -> Result<Exit> {
+    let segments = bailiwick_store::segments(&args.directory)?;
+    let mut last: VecDeque<String> = VecDeque::new();
+    // From the end, as many segments as it takes.
+    for segment in segments.iter().rev() {
+        let text = whole_lines(segment, 0)?;
+        for line in text.lines().rev().take(args.lines - last.len()) {
+            last.push_front(line.to_owned());
+        }
+        if last.len() >= args.lines {
+            break;
+        }
+    }
+    for line in &last {
+        console.answer(told(line, args.json))?;
+    }
+    if args.follow {
+        follow(args, segments, console)?;
+    }
+    Ok(Exit::Yes)
+}
+
+/// Prints what is written, until the reader of the output goes away or the program is interrupted.
+fn follow(args: &TailArgs, segments: Vec<Segment>, console: &mut Console) -> Result<()> {
+    let mut current = segments
+        .into_iter()
+        .next_back()
+        .context("the log is gone")?;
+    let mut read = whole_lines(&current, 0)?.len();
+    loop {
+        std::thread::sleep(LOOK_AGAIN);
+        let next = bailiwick_store::segments(&args.directory)?
+            .into_iter()
+            .find(|segment| segment.position > current.position);
+        let text = whole_lines(&current, read)?;
+        read += text.len();
+        for line in text.lines() {
+            console.answer(told(line, args.json))?;
+        }
+        // The rest of a segment has been read after its successor was seen.
+        if let Some(next) = next {
+            (current, read) = (next, 0);
+        }
+    }
+}
+
+/// Lines of a segment that have an end, from a byte on.
+fn whole_lines(segment: &Segment, from: usize) -> Result<String> {
+    let bytes = segment.read()?;
+    let end = bytes
+        .iter()
+        .rposition(|&byte| byte == b'\n')
+        .map_or(0, |at| at + 1);
+    let lines = bytes.get(from..end).unwrap_or_default();
+    Ok(String::from_utf8_lossy(lines).into_owned())
+}
+
+/// One line of the log, for people or machines.
+fn told(line: &str, json: bool) -> String {
+    let Ok(line) = Line::parse(line.as_bytes()) else {
+        return "a line that is no record; `bailiwick audit verify` says more\n".to_owned();
+    };
+    let raw = String::from_utf8_lossy(line.json);
+    if json {
+        return format!("{raw}\n");
+    }
+    match line.record() {
+        Some(record) => format!("{}\n", bailiwick_report::inert(&sentence(&record))),
+        None => format!("{}\n", bailiwick_report::inert(&raw)),
+    }
+}
+
+fn sentence(record: &Record) -> String {
+    let what = match &record.event {
+        Event::Decision(decision) => about(decision),
+        Event::Opened(opening) => format!("segment {} opened", opening.segment),
+        Event::Closed { reason } => format!("segment ended: {reason:?}").to_lowercase(),
+        Event::Gap(gap) => format!(
+            "gap: {} decisions without a record, {} with a late one: {}",
+            gap.unwritten, gap.late, gap.cause
+        ),
+        _ => "a record of another kind; --json prints it".to_owned(),
+    };
+    format!("{} {what}", record.at)
+}
+
+fn about(decision: &DecisionRecord) -> String {
+    let what = match &decision.input {
+        Input::Kubernetes { request } => request.to_string(),
+        Input::Application {
+            action,
+            resource_type,
+            resource_id,
+        } => format!("{action} {resource_type}:{resource_id}"),
+        Input::Http { method, host, path } => format!("{method} {host}{path}"),
+        _ => "something of another kind".to_owned(),
+    };
+    let effect = format!("{:?}", decision.effect).to_lowercase();
+    format!(
+        "{effect} {} {what} ({}, {}, {} µs) {}",
+        decision.subject.name, decision.reason, decision.caller, decision.micros, decision.id
+    )
+}

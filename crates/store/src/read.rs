@@ -1,0 +1,93 @@
+//! A log, read without a writer.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use bailiwick_audit::{DecisionId, Digest, Event, Line, Record, Report, Verifier};
+
+use crate::directory::{list, lock_path};
+use crate::error::Error;
+
+/// One segment of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Its file.
+    pub path: PathBuf,
+    /// Its position in the log, from 1.
+    pub position: u64,
+}
+
+impl Segment {
+    /// The name of its file.
+    pub fn name(&self) -> String {
+        self.path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    }
+
+    /// All of its bytes.
+    pub fn read(&self) -> Result<Vec<u8>, Error> {
+        fs::read(&self.path).map_err(Error::io(&self.path, "read"))
+    }
+}
+
+/// The segments of the log in a directory, in order; an error where there are none.
+pub fn segments(directory: &Path) -> Result<Vec<Segment>, Error> {
+    let found = list(directory)?;
+    if found.is_empty() {
+        return Err(Error::NoLog(directory.to_owned()));
+    }
+    let segment = |(position, path)| Segment { path, position };
+    Ok(found.into_iter().map(segment).collect())
+}
+
+/// Whether a program has the log open.
+pub fn is_being_written(directory: &Path) -> bool {
+    let Ok(lock) = File::open(lock_path(directory)) else {
+        return false;
+    };
+    matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
+/// Verifies the log in a directory, `head` being a hash that was noted elsewhere.
+///
+/// A log may be verified while it is being written: a line that has no end yet is left out then.
+pub fn verify(directory: &Path, head: Option<Digest>) -> Result<Report, Error> {
+    let mut verifier = Verifier::new();
+    if let Some(head) = head {
+        verifier = verifier.ends_with(head);
+    }
+    let segments = segments(directory)?;
+    let written = is_being_written(directory);
+    for (index, segment) in segments.iter().enumerate() {
+        let bytes = segment.read()?;
+        let last = index + 1 == segments.len();
+        let whole = match bytes.iter().rposition(|&byte| byte == b'\n') {
+            Some(end) if last && written => bytes.get(..=end).unwrap_or_default(),
+            _ => &bytes,
+        };
+        verifier.segment(&segment.name(), whole);
+    }
+    Ok(verifier.finish())
+}
+
+/// Finds the record of a decision, the newest segment first.
+pub fn find(directory: &Path, id: DecisionId) -> Result<Option<Record>, Error> {
+    let wanted = format!("\"id\":\"{id}\"");
+    for segment in segments(directory)?.iter().rev() {
+        let bytes = segment.read()?;
+        let text = String::from_utf8_lossy(&bytes);
+        let lines = text.lines().filter(|line| line.contains(&wanted));
+        let mut records = lines.filter_map(|line| Line::parse(line.as_bytes()).ok()?.record());
+        let is_wanted = |record: &Record| match &record.event {
+            Event::Decision(decision) => decision.id == id,
+            _ => false,
+        };
+        if let Some(record) = records.find(is_wanted) {
+            return Ok(Some(record));
+        }
+    }
+    Ok(None)
+}
