@@ -1,9 +1,6 @@
 //! What an edge rests on, and what would have to be taken away for it to vanish.
 
-use std::hash::{BuildHasher, Hash};
-
 use bailiwick_core::ObjectRef;
-use hashbrown::{DefaultHashBuilder, HashTable};
 use serde::Serialize;
 
 /// Something in the cluster that can be changed.
@@ -54,6 +51,11 @@ pub(crate) struct Condition {
 }
 
 impl Condition {
+    /// Every atom, as often as it stands there.
+    pub(crate) fn atoms(&self) -> impl Iterator<Item = &AtomId> {
+        self.clauses.iter().flatten().flatten()
+    }
+
     /// Whether the edge is still there once the atoms for which `removed` says so are gone.
     pub(crate) fn holds(&self, removed: &impl Fn(AtomId) -> bool) -> bool {
         self.clauses.iter().all(|clause| {
@@ -61,62 +63,5 @@ impl Condition {
                 .iter()
                 .any(|cause| !cause.iter().any(|&atom| removed(atom)))
         })
-    }
-}
-
-/// Values that are there once, by position.
-#[derive(Clone, Debug)]
-pub(crate) struct Table<T> {
-    hasher: DefaultHashBuilder,
-    /// Positions by the values that stand there.
-    positions: HashTable<u32>,
-    values: Vec<T>,
-}
-
-impl<T> Default for Table<T> {
-    fn default() -> Self {
-        Self {
-            hasher: DefaultHashBuilder::default(),
-            positions: HashTable::new(),
-            values: Vec::new(),
-        }
-    }
-}
-
-impl<T: Eq + Hash> Table<T> {
-    /// Position of the value, new or not.
-    pub(crate) fn put(&mut self, value: T) -> u32 {
-        if let Some(position) = self.find(&value) {
-            return position;
-        }
-        // More than u32::MAX different values do not fit into the memory of any machine that reads this.
-        let position = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
-        let hash = self.hasher.hash_one(&value);
-        self.values.push(value);
-        let (hasher, values) = (&self.hasher, &self.values);
-        let hash_at = |&at: &u32| {
-            values
-                .get(at as usize)
-                .map_or(0, |value| hasher.hash_one(value))
-        };
-        self.positions.insert_unique(hash, position, hash_at);
-        position
-    }
-
-    /// Position of the value, where it is there.
-    pub(crate) fn find(&self, value: &T) -> Option<u32> {
-        let hash = self.hasher.hash_one(value);
-        let same = |&at: &u32| self.values.get(at as usize) == Some(value);
-        self.positions.find(hash, same).copied()
-    }
-
-    /// The value at a position that [`Table::put`] gave.
-    pub(crate) fn value(&self, position: u32) -> Option<&T> {
-        self.values.get(position as usize)
-    }
-
-    /// All values in the order of their positions.
-    pub(crate) fn values(&self) -> &[T] {
-        &self.values
     }
 }

@@ -1,6 +1,6 @@
 use bailiwick_rbac::Right;
 
-use crate::build::{Held, Link, World};
+use crate::build::{Held, Item, Link, World};
 
 /// A way to get from one node to another.
 #[derive(Debug)]
@@ -45,7 +45,10 @@ pub(crate) enum Rule {
     /// From constrained impersonation: a subject that may act as those on whom it has the leg, as far as it has
     /// `impersonate-on:MODE:VERB` where they have VERB.
     Acting { mode: &'static str, leg: Leg },
-    /// From what is there.
+    /// From each thing that is there: what comes of one must not depend on which others are looped over, so that one
+    /// that changes is looked at alone. The place for everything that there are many of.
+    Each(fn(&Item<'_>, &World<'_>, &mut Link<'_>)),
+    /// From the cluster as a whole: made anew whenever anything changes that it reads.
     Objects(fn(&World<'_>, &mut Link<'_>)),
 }
 
@@ -76,15 +79,20 @@ impl Rule {
     pub(crate) fn legs(&self) -> &'static [Leg] {
         match self {
             Self::Rights { legs, .. } | Self::Roles { legs, .. } => legs,
-            Self::Acting { .. } | Self::Objects(_) => &[],
+            Self::Acting { .. } | Self::Each(_) | Self::Objects(_) => &[],
         }
+    }
+
+    /// Whether several roles may have parts of what it needs.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(self, Self::Roles { .. }) || self.legs().len() > 1
     }
 
     /// Where a subject that holds them gets.
     pub(crate) fn link(&self) -> Option<LinkHeld> {
         match self {
             Self::Rights { link, .. } | Self::Roles { link, .. } => Some(*link),
-            Self::Acting { .. } | Self::Objects(_) => None,
+            Self::Acting { .. } | Self::Each(_) | Self::Objects(_) => None,
         }
     }
 }
@@ -124,7 +132,7 @@ impl Versions {
 impl EdgeKind {
     /// Whether somebody needs rights for it, rather than to be where it starts.
     pub fn needs_rights(&self) -> bool {
-        let is_right = |rule: &Rule| !matches!(rule, Rule::Objects(_));
+        let is_right = |rule: &Rule| !matches!(rule, Rule::Each(_) | Rule::Objects(_));
         self.rules.iter().any(is_right)
     }
 

@@ -1,8 +1,12 @@
-use bailiwick_core::ObjectRef;
+use std::hash::{Hash, Hasher};
 
-use crate::condition::{Atom, AtomId, Condition, ConditionId, Table};
+use bailiwick_core::ObjectRef;
+use hashbrown::HashMap;
+
+use crate::condition::{Atom, AtomId, Condition, ConditionId};
 use crate::edge::EdgeKind;
 use crate::node::Node;
+use crate::table::Table;
 
 /// Position of a node in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -16,12 +20,27 @@ pub struct EdgeId(pub(crate) u32);
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     nodes: Table<Node>,
-    edges: Vec<Edge>,
+    edges: Table<Edge>,
     outgoing: Vec<Vec<EdgeId>>,
     incoming: Vec<Vec<EdgeId>>,
     atoms: Table<Atom>,
     conditions: Table<Condition>,
-    held_back: Vec<HeldBack>,
+    held_back: Vec<Option<HeldBack>>,
+    free_held_back: Vec<usize>,
+    made: Made,
+    /// The nodes that are the rights of a role and that steps have come to lead to, or have ceased to.
+    roles: Vec<NodeId>,
+    /// How many steps to the rights of roles a node has.
+    binds: HashMap<NodeId, u32>,
+    /// The nodes that have come or ceased to have such steps.
+    binders: Vec<NodeId>,
+}
+
+/// What was put into a graph, and has to be taken out again by whoever put it in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Made {
+    edges: Vec<EdgeId>,
+    held_back: Vec<usize>,
 }
 
 /// A step.
@@ -35,18 +54,39 @@ pub(crate) struct Edge {
     pub(crate) condition: ConditionId,
 }
 
+impl PartialEq for Edge {
+    fn eq(&self, other: &Self) -> bool {
+        let ends = (self.from, self.to) == (other.from, other.to);
+        let rest = (self.rule, self.condition) == (other.rule, other.condition);
+        ends && rest && std::ptr::eq(self.kind, other.kind)
+    }
+}
+
+impl Eq for Edge {}
+
+impl Hash for Edge {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let kind = std::ptr::from_ref(self.kind);
+        (self.from, self.to, kind, self.rule, self.condition).hash(state);
+    }
+}
+
 impl Graph {
     /// The node's position; the node is new if it was not there.
     pub(crate) fn put(&mut self, node: Node) -> NodeId {
-        let position = self.nodes.put(node);
+        let is_role = matches!(node, Node::Role { .. });
+        let (position, is_new) = self.nodes.put(node);
         if position as usize == self.outgoing.len() {
             self.outgoing.push(Vec::new());
             self.incoming.push(Vec::new());
         }
+        if is_role && is_new {
+            self.roles.push(NodeId(position));
+        }
         NodeId(position)
     }
 
-    /// Adds a step. One from a node to itself leads nowhere and is left out.
+    /// Adds a step, or somebody who adds one that is there. One from a node to itself leads nowhere and is left out.
     pub(crate) fn link(
         &mut self,
         from: NodeId,
@@ -57,14 +97,26 @@ impl Graph {
         if from == to {
             return;
         }
-        let id = EdgeId(u32::try_from(self.edges.len()).unwrap_or(u32::MAX));
-        self.edges.push(Edge {
+        let (position, is_new) = self.edges.put(Edge {
             from,
             to,
             kind,
             rule,
             condition,
         });
+        let id = EdgeId(position);
+        self.edges.hold(position);
+        self.made.edges.push(id);
+        if !is_new {
+            return;
+        }
+        self.nodes.hold(from.0);
+        self.nodes.hold(to.0);
+        if let Some(Node::Role { .. }) = self.node(to) {
+            *self.binds.entry(from).or_default() += 1;
+            self.binders.push(from);
+        }
+        self.conditions.hold(condition.0);
         if let Some(list) = self.outgoing.get_mut(from.0 as usize) {
             list.push(id);
         }
@@ -74,25 +126,147 @@ impl Graph {
     }
 
     pub(crate) fn atom(&mut self, atom: Atom) -> AtomId {
-        AtomId(self.atoms.put(atom))
+        AtomId(self.atoms.put(atom).0)
     }
 
     pub(crate) fn condition(&mut self, condition: Condition) -> ConditionId {
-        ConditionId(self.conditions.put(condition))
+        let (position, is_new) = self.conditions.put(condition);
+        if is_new && let Some(condition) = self.conditions.value(position) {
+            for &atom in condition.atoms() {
+                self.atoms.hold(atom.0);
+            }
+        }
+        ConditionId(position)
     }
 
     pub(crate) fn hold_back(&mut self, step: HeldBack) {
-        self.held_back.push(step);
+        let position = self.free_held_back.pop().unwrap_or_else(|| {
+            self.held_back.push(None);
+            self.held_back.len() - 1
+        });
+        if let Some(slot) = self.held_back.get_mut(position) {
+            *slot = Some(step);
+        }
+        self.made.held_back.push(position);
+    }
+
+    /// What was put in since this was last asked.
+    pub(crate) fn take_made(&mut self) -> Made {
+        std::mem::take(&mut self.made)
+    }
+
+    /// The rights of roles that may have come or lost a step to them since this was last asked.
+    pub(crate) fn take_roles(&mut self) -> Vec<NodeId> {
+        std::mem::take(&mut self.roles)
+    }
+
+    /// Whether a step from anything but the rights of roles leads to those of this one, directly or over others. What
+    /// only leads round in a circle is reached by nobody.
+    pub(crate) fn is_role_reached(&self, role: NodeId) -> bool {
+        let mut known = vec![role];
+        let mut next = 0;
+        while let Some(&node) = known.get(next) {
+            next += 1;
+            for (_, edge) in self.incoming(node) {
+                if !matches!(self.node(edge.from), Some(Node::Role { .. })) {
+                    return true;
+                }
+                if !known.contains(&edge.from) {
+                    known.push(edge.from);
+                }
+            }
+        }
+        false
+    }
+
+    /// Takes out what somebody put in. What others have put in as well stays.
+    pub(crate) fn unmake(&mut self, made: &Made) {
+        for id in &made.edges {
+            self.edges.release(id.0);
+        }
+        for &position in &made.held_back {
+            if let Some(slot) = self.held_back.get_mut(position) {
+                *slot = None;
+                self.free_held_back.push(position);
+            }
+        }
+    }
+
+    /// Drops every edge that nobody puts in any more.
+    pub(crate) fn sweep_edges(&mut self) {
+        for (position, edge) in self.edges.sweep() {
+            let id = EdgeId(position);
+            let ends = [
+                (&mut self.outgoing, edge.from),
+                (&mut self.incoming, edge.to),
+            ];
+            for (lists, node) in ends {
+                if let Some(list) = lists.get_mut(node.0 as usize)
+                    && let Some(at) = list.iter().position(|&other| other == id)
+                {
+                    list.swap_remove(at);
+                }
+                self.nodes.release(node.0);
+            }
+            self.conditions.release(edge.condition.0);
+            if let Some(Node::Role { .. }) = self.nodes.value(edge.to.0) {
+                self.roles.push(edge.to);
+                self.binders.push(edge.from);
+                let count = self.binds.entry(edge.from).or_default();
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    self.binds.remove(&edge.from);
+                }
+            }
+        }
+    }
+
+    /// Whether a step leads from a node to the rights of a role.
+    pub(crate) fn is_binder(&self, node: &Node) -> bool {
+        self.find(node)
+            .is_some_and(|id| self.binds.contains_key(&id))
+    }
+
+    /// The nodes that have come or ceased to have such steps since this was last asked.
+    pub(crate) fn take_binders(&mut self) -> Vec<NodeId> {
+        std::mem::take(&mut self.binders)
+    }
+
+    /// Puts back what was taken by [`Graph::take_made`].
+    pub(crate) fn put_made(&mut self, made: Made) {
+        self.made = made;
+    }
+
+    /// Has [`Graph::take_roles`] give these once more.
+    pub(crate) fn put_roles(&mut self, roles: Vec<NodeId>) {
+        self.roles = roles;
+    }
+
+    /// Drops what no edge needs any more. Positions that were given out for it mean nothing from then on.
+    pub(crate) fn sweep(&mut self) {
+        self.sweep_edges();
+        for (_, condition) in self.conditions.sweep() {
+            for &atom in condition.atoms() {
+                self.atoms.release(atom.0);
+            }
+        }
+        self.atoms.sweep();
+        self.nodes.sweep();
     }
 
     /// Steps that are not there because a setting stands in their way.
-    pub fn held_back(&self) -> &[HeldBack] {
-        &self.held_back
+    pub fn held_back(&self) -> impl Iterator<Item = &HeldBack> {
+        self.held_back.iter().flatten()
     }
 
     /// Number of nodes.
     pub fn node_count(&self) -> usize {
-        self.nodes.values().len()
+        self.nodes.len()
+    }
+
+    /// One more than the last position of a node.
+    pub(crate) fn node_end(&self) -> usize {
+        self.nodes.end()
     }
 
     /// Number of edges.
@@ -102,7 +276,8 @@ impl Graph {
 
     /// All nodes.
     pub fn nodes(&self) -> impl Iterator<Item = (NodeId, &Node)> {
-        (0..).map(NodeId).zip(self.nodes.values())
+        let nodes = self.nodes.values();
+        nodes.map(|(position, node)| (NodeId(position), node))
     }
 
     /// The node's position, where it is there.
@@ -116,7 +291,7 @@ impl Graph {
     }
 
     pub(crate) fn edge(&self, id: EdgeId) -> Option<&Edge> {
-        self.edges.get(id.0 as usize)
+        self.edges.value(id.0)
     }
 
     pub(crate) fn outgoing(&self, node: NodeId) -> impl Iterator<Item = (EdgeId, &Edge)> {
@@ -161,10 +336,8 @@ impl Graph {
 
     /// All edges, for those who list or draw them.
     pub fn edges(&self) -> impl Iterator<Item = Step<'_>> {
-        (0..)
-            .map(EdgeId)
-            .take(self.edges.len())
-            .filter_map(|id| self.step(id))
+        let edges = self.edges.values();
+        edges.filter_map(|(position, _)| self.step(EdgeId(position)))
     }
 
     /// An edge with what it rests on.

@@ -72,7 +72,7 @@ impl Graph {
         found: &dyn Fn(NodeId) -> bool,
     ) -> Reach {
         let mut reach = Reach {
-            by_node: vec![None; self.node_count()],
+            by_node: vec![None; self.node_end()],
         };
         let mut heap = BinaryHeap::new();
         for &start in starts {

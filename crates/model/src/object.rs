@@ -46,6 +46,16 @@ pub enum Delta {
     Remove(ObjectRef),
 }
 
+impl Delta {
+    /// The object that changes.
+    pub fn object_ref(&self) -> ObjectRef {
+        match self {
+            Self::Upsert(object, _) => object.object_ref(),
+            Self::Remove(object) => object.clone(),
+        }
+    }
+}
+
 /// A Namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Namespace {

@@ -150,7 +150,7 @@ impl<T> Store<T> {
     }
 
     /// The objects of one namespace, or the cluster-scoped ones where it is empty.
-    pub fn in_namespace(&self, namespace: &str) -> impl Iterator<Item = &T> {
+    pub fn in_namespace<'s>(&'s self, namespace: &str) -> impl Iterator<Item = &'s T> + use<'s, T> {
         let namespace: Str = namespace.into();
         self.0
             .range(Key(namespace.clone(), Str::default())..)
@@ -288,6 +288,34 @@ impl Snapshot {
             Kind::ValidatingWebhookConfiguration => origin!(self.validating_webhooks),
             Kind::MutatingWebhookConfiguration => origin!(self.mutating_webhooks),
             kind => origin!(self.workloads.get(&kind)?),
+        }
+    }
+
+    /// An object, by name.
+    pub fn object(&self, object: &ObjectRef) -> Option<Object> {
+        fn of<T: Clone>(
+            store: Option<&Store<T>>,
+            object: &ObjectRef,
+            wrap: fn(T) -> Object,
+        ) -> Option<Object> {
+            let found = store?.get(&object.namespace, &object.name)?;
+            Some(wrap(found.clone()))
+        }
+        match object.kind {
+            Kind::Role | Kind::ClusterRole => of(Some(&self.roles), object, Object::Role),
+            Kind::RoleBinding | Kind::ClusterRoleBinding => {
+                of(Some(&self.bindings), object, Object::Binding)
+            }
+            Kind::Namespace => of(Some(&self.namespaces), object, Object::Namespace),
+            Kind::ServiceAccount => {
+                of(Some(&self.service_accounts), object, Object::ServiceAccount)
+            }
+            Kind::Secret => of(Some(&self.secrets), object, Object::Secret),
+            Kind::Node => of(Some(&self.nodes), object, Object::Node),
+            Kind::CustomResourceDefinition => {
+                of(Some(&self.custom_resources), object, Object::CustomResource)
+            }
+            kind => of(self.workloads.get(&kind), object, Object::Workload),
         }
     }
 

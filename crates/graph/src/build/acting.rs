@@ -6,7 +6,7 @@ use bailiwick_rbac::{Names, Right, Scope};
 
 use super::{Builder, Holding, KindRule, Link, World};
 use crate::condition::{Atom, AtomId, Condition};
-use crate::edge::{EdgeKind, Leg, Rule};
+use crate::edge::{EdgeKind, Rule};
 use crate::node::Node;
 
 /// A rule that somebody has, where it holds, and what gives it.
@@ -16,37 +16,39 @@ struct Grant<'a> {
     cause: Vec<AtomId>,
 }
 
-impl<'a> Builder<'_, 'a> {
-    /// The rules of edges by constrained impersonation for which there is any role.
-    pub(super) fn acting_rules(&self) -> Vec<(KindRule, &'static str, Leg)> {
-        let roles = || self.world.snapshot.roles.iter();
-        let given = || {
-            roles()
-                .flat_map(|role| &role.rules)
-                .filter(|rule| is_limited(rule))
-        };
-        let of_use =
-            |leg: Leg| given().any(|rule| leg.iter().any(|right| right.names(rule).is_some()));
-        let acting = self.rules.iter().filter_map(|&of_kind| match of_kind.2 {
-            Rule::Acting { mode, leg } if of_use(leg) => Some((of_kind, *mode, *leg)),
-            _ => None,
-        });
-        acting.collect()
-    }
-
+impl<'a> Builder<'_, 'a, '_> {
     /// Links a subject to those as whom it may act, and these to what both of them may do.
-    pub(super) fn acting(&mut self, subject: &Node, rules: &[(KindRule, &'static str, Leg)]) {
-        for &((kind, number, _), mode, leg) in rules {
+    pub(super) fn acting(&mut self, subject: &Node) {
+        if !self.may_act(subject) {
+            return;
+        }
+        let world = self.world;
+        for (kind, number, rule) in &world.index.rules {
+            let Rule::Acting { mode, leg } = rule else {
+                continue;
+            };
             let grants = self.grants(subject, mode);
             for grant in &grants {
-                for target in leg
-                    .iter()
-                    .flat_map(|right| targets(right, grant, self.world))
-                {
-                    self.act(subject, &target, (kind, number), grant, (mode, &grants));
+                for target in leg.iter().flat_map(|right| targets(right, grant, world)) {
+                    self.act(subject, &target, (*kind, *number), grant, (mode, &grants));
                 }
             }
         }
+    }
+
+    /// Whether a role of the subject or of its groups lets anybody act as somebody else. What that depends on is noted
+    /// with what the subject holds.
+    fn may_act(&self, subject: &Node) -> bool {
+        let world = self.world;
+        let acts = |node: &Node| {
+            let mut roles = world
+                .given_to(node)
+                .iter()
+                .filter_map(|given| given.role.as_ref());
+            roles.any(|role| world.index.acting.contains(role))
+        };
+        let mut groups = world.groups_of(subject).into_iter();
+        acts(subject) || groups.any(|name| acts(&Node::Group { name }))
     }
 
     fn act(
@@ -74,7 +76,7 @@ impl<'a> Builder<'_, 'a> {
             target: Box::new(target.clone()),
         };
         let clauses = vec![vec![by.cause.clone()]];
-        let mut link = Link::new(&mut self.graph, kind, number);
+        let mut link = Link::new(self.graph, kind, number);
         link.edge(subject, acting.clone(), Condition { clauses });
         self.link(&acting, &holdings);
     }
@@ -110,6 +112,15 @@ impl<'a> Builder<'_, 'a> {
     }
 }
 
+/// Whether a rule lets somebody act as somebody else under constraints.
+pub(crate) fn is_acting(rule: &PolicyRule, rules: &[KindRule]) -> bool {
+    let mut acting = rules.iter().filter_map(|(_, _, rule)| match rule {
+        Rule::Acting { leg, .. } => Some(*leg),
+        _ => None,
+    });
+    is_limited(rule) && acting.any(|leg| leg.iter().any(|right| right.names(rule).is_some()))
+}
+
 /// Whether a rule does not give everything anyhow.
 fn is_limited(rule: &PolicyRule) -> bool {
     Right::EVERYTHING.names(rule).is_none()
@@ -127,7 +138,7 @@ fn targets(right: &Right, grant: &Grant<'_>, world: &World<'_>) -> Vec<Node> {
     let Some(names) = right.names(grant.rule) else {
         return Vec::new();
     };
-    let subjects = world.subjects().filter_map(|node| match node {
+    let subjects = world.subjects().filter_map(|node| match &node {
         // Names of nodes and of service accounts are refused here.
         Node::User { name } if right.scope == Scope::Cluster && is_named(names, name) => {
             (!name.starts_with("system:node:")).then(|| world.user_by_name(name))

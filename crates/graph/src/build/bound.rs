@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use bailiwick_core::{ObjectRef, Str};
 use bailiwick_rbac::{Names, Right};
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 
-use super::{Builder, Held, Holding, Link};
+use super::{Builder, Held, Holding, KindRule, Link};
 use crate::condition::ConditionId;
 use crate::edge::{EdgeKind, Rule};
+use crate::graph::NodeId;
 use crate::node::Node;
+use crate::world::Key;
 
 /// A role and where it is bound; empty is the whole cluster.
 type Bindable = (ObjectRef, Str);
@@ -48,56 +50,49 @@ struct With<'n, 'a> {
     roles: u8,
 }
 
-impl<'a> Builder<'_, 'a> {
-    /// Links everybody who can bind roles to what a role and his other rights give together.
+impl<'a> Builder<'_, 'a, '_> {
+    /// Links somebody who can bind roles to what a role and his other rights give together.
     ///
     /// A step that needs several rights may need some of each. So there is a node for somebody with a role where that
     /// leads further than either, and then for him with two: as many as a step has legs.
-    pub(super) fn bound(&mut self) {
-        let most = self.rules.iter().map(|rule| rule.2.legs().len()).max();
+    pub(super) fn bound(&mut self, subject: &Node) {
+        let rules = self.world.index.rules.iter();
+        let most = rules.map(|rule| rule.2.legs().len()).max();
         let most = u8::try_from(most.unwrap_or_default()).unwrap_or(u8::MAX);
-        let binders = self.binders();
-        let of_groups = binders
-            .iter()
-            .any(|node| matches!(node, Node::Group { .. }));
-        for subject in self.world.everybody() {
-            let mut nodes = vec![subject.clone()];
-            if of_groups {
-                let groups = self.world.groups_of(&subject).into_iter();
-                nodes.extend(groups.map(|name| Node::Group { name }));
-            }
-            let mut bindable = BTreeMap::new();
-            for node in nodes.iter().filter(|node| binders.contains(*node)) {
-                self.bindable(node, &mut bindable);
-            }
-            self.leave_out_everything(&mut bindable);
-            if bindable.is_empty() {
-                continue;
-            }
-            let holdings = self.holdings(&subject);
-            let with = With {
-                node: &subject,
-                holdings: &holdings,
-                roles: 0,
-            };
-            let mut left = MOST_COMBINATIONS;
-            self.combine(&with, &bindable, most, &mut left);
+        let mut bindable = BTreeMap::new();
+        for node in self.with_groups(subject) {
+            self.bindable(&node, &mut bindable);
         }
+        self.leave_out_everything(&mut bindable);
+        if bindable.is_empty() {
+            return;
+        }
+        let holdings = self.holdings(subject);
+        let with = With {
+            node: subject,
+            holdings: &holdings,
+            roles: 0,
+        };
+        let mut left = MOST_COMBINATIONS;
+        self.combine(&with, &bindable, most, &mut left);
     }
 
-    /// Those who can bind any role.
-    fn binders(&self) -> HashSet<Node> {
-        let roles = self.graph.nodes();
-        let roles = roles.filter(|(_, node)| matches!(node, Node::Role { .. }));
-        let edges = roles.flat_map(|(id, _)| self.graph.incoming(id));
-        edges
-            .filter_map(|(_, edge)| self.graph.node(edge.from).cloned())
-            .collect()
+    /// Whether somebody can bind any role, by himself or by his groups.
+    pub(super) fn may_bind(&self, subject: &Node) -> bool {
+        let mut nodes = self.with_groups(subject).into_iter();
+        nodes.any(|node| self.graph.is_binder(&node))
+    }
+
+    fn with_groups(&self, subject: &Node) -> Vec<Node> {
+        let groups = self.world.groups_of(subject).into_iter();
+        let groups = groups.map(|name| Node::Group { name });
+        std::iter::once(subject.clone()).chain(groups).collect()
     }
 
     /// Adds the roles that a node can bind.
     fn bindable(&self, node: &Node, roles: &mut BTreeMap<Bindable, Ways>) {
-        let Some(id) = self.graph.find(node) else {
+        self.world.note(Key::Binds(node));
+        let Some(id) = self.graph.find(node).filter(|_| self.graph.is_binder(node)) else {
             return;
         };
         for (_, edge) in self.graph.outgoing(id) {
@@ -151,7 +146,7 @@ impl<'a> Builder<'_, 'a> {
             added.extend(with.holdings.iter().cloned());
             if gain.step {
                 self.link_together(&node, roles, &added);
-                self.roles();
+                self.new_roles();
             }
             let mut next = BTreeMap::new();
             let of_role = Node::Role {
@@ -171,7 +166,8 @@ impl<'a> Builder<'_, 'a> {
                 roles,
             };
             self.combine(&bound, &next, most, left);
-            if self.graph.find(&node).is_some() {
+            let leads = |id: &NodeId| self.graph.edges_from(*id).next().is_some();
+            if self.graph.find(&node).filter(leads).is_some() {
                 let from = self.graph.put(with.node.clone());
                 let to = self.graph.put(node);
                 for &(by, condition) in ways {
@@ -188,15 +184,15 @@ impl<'a> Builder<'_, 'a> {
             by_rule.entry(holding.rule).or_default().push(holding);
         }
         for (number, holdings) in by_rule {
-            let Some(&(kind, position, rule)) = self.rules.get(number) else {
+            let Some(&(kind, position, rule)) = self.world.index.rules.get(number) else {
                 continue;
             };
-            let Some(link) = rule.link().filter(|_| is_shared(rule)) else {
+            let Some(link) = rule.link().filter(|_| rule.is_shared()) else {
                 continue;
             };
             for held in Held::together(node, rule.legs().len(), &holdings) {
                 if matches!(rule, Rule::Roles { .. }) || held.is_of_parts(newest) {
-                    let mut edges = Link::new(&mut self.graph, kind, position);
+                    let mut edges = Link::new(self.graph, kind, position);
                     link(&held, self.world, &mut edges);
                 }
             }
@@ -206,8 +202,8 @@ impl<'a> Builder<'_, 'a> {
     fn masks(&self, holdings: &[Holding<'_>]) -> Masks {
         let mut masks = Masks::new();
         for holding in holdings {
-            let shared = |rule: &(_, _, &Rule)| is_shared(rule.2);
-            if self.rules.get(holding.rule).is_some_and(shared) {
+            let shared = |rule: &KindRule| rule.2.is_shared();
+            if self.world.index.rules.get(holding.rule).is_some_and(shared) {
                 let scope = holding.scope.clone();
                 let legs = masks.entry((holding.rule, scope)).or_default();
                 let bit = 1_u32.checked_shl(u32::try_from(holding.leg).unwrap_or(u32::MAX));
@@ -232,7 +228,7 @@ impl<'a> Builder<'_, 'a> {
         };
         let mut gain = Gain::default();
         for (rule, scope) in added.keys().chain(own.keys()) {
-            let Some(&(_, _, of_edge)) = self.rules.get(*rule) else {
+            let Some(&(_, _, of_edge)) = self.world.index.rules.get(*rule) else {
                 continue;
             };
             let full = (1_u32 << of_edge.legs().len().min(31)) - 1;
@@ -249,9 +245,4 @@ impl<'a> Builder<'_, 'a> {
         }
         gain
     }
-}
-
-/// Whether several roles may have parts of what a rule needs.
-fn is_shared(rule: &Rule) -> bool {
-    matches!(rule, Rule::Roles { .. }) || rule.legs().len() > 1
 }

@@ -2,126 +2,115 @@
 
 mod acting;
 mod bound;
+mod follow;
 mod held;
 mod link;
+mod parts;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 use std::collections::BTreeMap;
 
 use bailiwick_core::{ObjectRef, Str};
-use bailiwick_model::{PolicyRule, Role, Snapshot};
-use bailiwick_rbac::{Names, Right, Scope};
-use hashbrown::HashMap;
+use bailiwick_model::Snapshot;
+use bailiwick_rbac::Scope;
+use hashbrown::{HashMap, HashSet};
 
-pub(crate) use crate::world::World;
+pub(crate) use crate::world::{Item, World};
+pub(crate) use acting::is_acting;
 pub(crate) use held::{Held, Holding, On};
 pub(crate) use link::Link;
+pub(crate) use parts::Parts;
+pub(crate) use uses::{KindRule, Use, kind_rules, uses};
 
-use crate::condition::{Atom, AtomId};
-use crate::edge::{EdgeKind, Rule};
-use crate::edges::EDGES;
+use crate::condition::Atom;
+use crate::edge::Rule;
 use crate::graph::{Graph, NodeId};
 use crate::node::Node;
-
-/// What a rule of a role is good for: a leg of an edge.
-struct Use<'a> {
-    /// Position in [`Builder::rules`].
-    rule: usize,
-    leg: usize,
-    right: &'static Right,
-    given: &'a PolicyRule,
-    /// The rule.
-    atom: AtomId,
-    names: Names<'a>,
-}
+use crate::world::{Index, Key, Unit};
 
 impl Graph {
     /// The graph of a cluster. `memberships` tells the groups of users, which no object of the cluster does; a service
     /// account goes by its user name.
     pub fn new(snapshot: &Snapshot, memberships: BTreeMap<Str, Vec<Str>>) -> Self {
-        let world = World::new(snapshot, memberships);
-        let kinds = EDGES
-            .iter()
-            .filter(|kind| kind.versions.hold(world.minor()));
-        let rules = kinds.flat_map(|kind| {
-            (0..)
-                .zip(kind.rules)
-                .map(|(number, rule)| (*kind, number, rule))
-        });
-        let mut builder = Builder {
-            world: &world,
-            rules: rules.collect(),
-            uses: HashMap::new(),
-            graph: Self::default(),
-            seen: 0,
-        };
-        builder.objects();
-        builder.subjects();
-        builder.roles();
-        builder.bound();
-        builder.graph
+        let index = Index::new(snapshot, memberships);
+        let world = World::new(snapshot, &index);
+        let mut graph = Self::default();
+        Builder::new(&world, &mut graph, None).everything();
+        graph
     }
 }
 
-/// A kind of edge and one of its rules with its position there.
-type KindRule = (&'static EdgeKind, u8, &'static Rule);
-
-struct Builder<'w, 'a> {
+/// Makes the parts of a graph.
+pub(crate) struct Builder<'w, 'a, 'g> {
     world: &'w World<'a>,
-    /// The rules of all edges that work in this version.
-    rules: Vec<KindRule>,
     uses: HashMap<ObjectRef, Vec<Use<'a>>>,
-    graph: Graph,
-    /// How many nodes [`Builder::roles`] has seen.
-    seen: u32,
+    graph: &'g mut Graph,
+    /// Where parts are kept for a graph that will change.
+    parts: Option<&'g mut Parts>,
+    /// The rights of roles that are made, where parts are not kept.
+    roles: HashSet<NodeId>,
 }
 
-impl<'a> Builder<'_, 'a> {
-    fn objects(&mut self) {
-        for (kind, number, rule) in &self.rules {
-            if let Rule::Objects(link) = rule {
-                link(self.world, &mut Link::new(&mut self.graph, kind, *number));
+impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
+    pub(crate) fn new(
+        world: &'w World<'a>,
+        graph: &'g mut Graph,
+        parts: Option<&'g mut Parts>,
+    ) -> Self {
+        Self {
+            world,
+            uses: HashMap::new(),
+            graph,
+            parts,
+            roles: HashSet::new(),
+        }
+    }
+
+    /// Puts into the graph what belongs to a part; nothing for a part that is not there.
+    fn make(&mut self, unit: &Unit) {
+        let world = self.world;
+        match unit {
+            Unit::Holder(node) => self.holder(node),
+            Unit::Bound(node) => self.bound(node),
+            Unit::Rule(rule) => {
+                if let Some((kind, number, Rule::Objects(link))) = world.index.rules.get(*rule) {
+                    link(world, &mut Link::new(self.graph, kind, *number));
+                }
+            }
+            unit => {
+                let Some(item) = world.item(unit) else { return };
+                for (kind, number, rule) in &world.index.rules {
+                    if let Rule::Each(link) = rule {
+                        link(&item, world, &mut Link::new(self.graph, kind, *number));
+                    }
+                }
             }
         }
     }
 
-    fn subjects(&mut self) {
-        let acting = self.acting_rules();
-        for subject in self.world.everybody() {
-            let holdings = self.holdings(&subject);
-            self.link(&subject, &holdings);
-            self.acting(&subject, &acting);
-        }
+    /// What somebody gets to by rights. Roles that somebody can give to himself are as good as subjects that have them.
+    fn holder(&mut self, node: &Node) {
+        let holdings = self.holdings(node);
+        self.link(node, &holdings);
+        self.acting(node);
     }
 
-    /// What a subject holds by its own bindings and by its groups.
+    /// What a subject holds by its own bindings and by its groups, or by being what a role gives.
     fn holdings(&mut self, subject: &Node) -> Vec<Holding<'a>> {
         let mut holdings = Vec::new();
-        for &(binding, position) in self.world.bindings_of(subject) {
-            let Some(role) = binding.role() else { continue };
-            let atom = Atom::Subject {
-                binding: binding.object_ref(),
-                position,
-            };
-            let scope = &binding.metadata.namespace;
-            self.hold(&role, scope, Some(&atom), None, &mut holdings);
+        if let Node::Role { role, namespace } = subject {
+            self.hold(role, namespace, None, None, &mut holdings);
+            return holdings;
+        }
+        for given in self.world.bindings_of(subject) {
+            let Some(role) = &given.role else { continue };
+            let (scope, atom) = (&given.binding.namespace, given.atom());
+            self.hold(role, scope, Some(&atom), None, &mut holdings);
         }
         self.inherit(subject, &mut holdings);
         holdings
-    }
-
-    /// Roles that somebody can give to himself are as good as subjects that have them. Links those that are new.
-    fn roles(&mut self) {
-        while let Some(node) = self.graph.node(NodeId(self.seen)) {
-            self.seen += 1;
-            if let Node::Role { role, namespace } = node {
-                let (node, role, namespace) = (node.clone(), role.clone(), namespace.clone());
-                let mut holdings = Vec::new();
-                self.hold(&role, &namespace, None, None, &mut holdings);
-                self.link(&node, &holdings);
-            }
-        }
     }
 
     /// Adds what a role is good for where it is bound.
@@ -134,17 +123,26 @@ impl<'a> Builder<'_, 'a> {
         holdings: &mut Vec<Holding<'a>>,
     ) {
         let world = self.world;
-        let Some(held) = world.role(role) else { return };
-        let (rules, graph) = (&self.rules, &mut self.graph);
+        let held = match group {
+            None => world.role_to_use(role),
+            // Who is in a group has noted what matters.
+            Some(_) => world.role_of_group(role),
+        };
+        let Some(held) = held else { return };
+        let rules = &world.index.rules;
+        let found = self.uses.entry(role.clone());
+        let found = found.or_insert_with(|| uses(held, rules));
+        let graph = &mut *self.graph;
         let binding = binding.map(|atom| graph.atom(atom.clone()));
-        let uses = self
-            .uses
-            .entry(role.clone())
-            .or_insert_with(|| uses(held, rules, graph));
-        for found in uses.iter() {
+        for found in found.iter() {
             if found.right.scope == Scope::Cluster && !scope.is_empty() {
                 continue;
             }
+            if group.is_some() && !found.is_shared(rules) {
+                continue;
+            }
+            let (role, position) = (role.clone(), found.position);
+            let atom = graph.atom(Atom::Rule { role, position });
             holdings.push(Holding {
                 rule: found.rule,
                 leg: found.leg,
@@ -152,7 +150,7 @@ impl<'a> Builder<'_, 'a> {
                 given: found.given,
                 scope: scope.clone(),
                 names: found.names,
-                cause: binding.into_iter().chain([found.atom]).collect(),
+                cause: binding.into_iter().chain([atom]).collect(),
                 group: group.cloned(),
                 part: 0,
             });
@@ -162,16 +160,14 @@ impl<'a> Builder<'_, 'a> {
     /// Adds what the groups of a subject hold, for steps whose legs come from several of them.
     fn inherit(&mut self, subject: &Node, holdings: &mut Vec<Holding<'a>>) {
         for group in self.world.groups_of(subject) {
-            for &(binding, position) in self.world.bindings_of(&Node::Group {
+            let node = Node::Group {
                 name: group.clone(),
-            }) {
-                let Some(role) = binding.role() else { continue };
-                let atom = Atom::Subject {
-                    binding: binding.object_ref(),
-                    position,
-                };
-                let scope = &binding.metadata.namespace;
-                self.hold(&role, scope, Some(&atom), Some(&group), holdings);
+            };
+            self.world.note(Key::Inherited(&node));
+            for given in self.world.given_to(&node) {
+                let Some(role) = &given.role else { continue };
+                let (scope, atom) = (&given.binding.namespace, given.atom());
+                self.hold(role, scope, Some(&atom), Some(&group), holdings);
             }
         }
     }
@@ -183,7 +179,7 @@ impl<'a> Builder<'_, 'a> {
             by_rule.entry(holding.rule).or_default().push(holding);
         }
         for (rule, holdings) in by_rule {
-            let Some(&(kind, number, of_edge)) = self.rules.get(rule) else {
+            let Some(&(kind, number, of_edge)) = self.world.index.rules.get(rule) else {
                 continue;
             };
             let Some(link) = of_edge.link() else { continue };
@@ -193,39 +189,9 @@ impl<'a> Builder<'_, 'a> {
                 _ => Held::all(subject, legs, &holdings),
             };
             for held in all {
-                link(
-                    &held,
-                    self.world,
-                    &mut Link::new(&mut self.graph, kind, number),
-                );
+                let mut edges = Link::new(self.graph, kind, number);
+                link(&held, self.world, &mut edges);
             }
         }
     }
-}
-
-/// What the rules of a role are good for.
-fn uses<'a>(role: &'a Role, rules: &[KindRule], graph: &mut Graph) -> Vec<Use<'a>> {
-    let atom = |(position, given)| {
-        let role = role.object_ref();
-        (given, graph.atom(Atom::Rule { role, position }))
-    };
-    let given: Vec<(&PolicyRule, AtomId)> = (0..).zip(role.rules.iter()).map(atom).collect();
-    let mut uses = Vec::new();
-    for (number, (_, _, rule)) in rules.iter().enumerate() {
-        for (leg, rights) in rule.legs().iter().enumerate() {
-            for &(given, atom) in &given {
-                uses.extend(rights.iter().filter_map(|right| {
-                    Some(Use {
-                        rule: number,
-                        leg,
-                        right,
-                        given,
-                        atom,
-                        names: right.names(given)?,
-                    })
-                }));
-            }
-        }
-    }
-    uses
 }

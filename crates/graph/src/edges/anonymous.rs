@@ -22,7 +22,7 @@ edge! {
 fn link(world: &World<'_>, link: &mut Link<'_>) {
     let user = Node::User { name: names::ANONYMOUS.into() };
     for node in [user, Node::group(names::UNAUTHENTICATED)] {
-        if !world.bindings_of(&node).is_empty() {
+        if world.is_bound(&node) {
             link.always(&Node::Outside, node);
         }
     }

@@ -29,7 +29,7 @@ static LEGS: &[Leg] = &[&[Right::new("", "configmaps", &["patch", "update"])]];
 fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
     let inside = matches!(&*held.scope, "" | "kube-system");
     let on = [On::Name("aws-auth")];
-    if inside && held.is_on(&on) && is_eks(world) {
+    if inside && held.is_on(&on) && world.fact("eks", is_eks) {
         link.edge(held.subject, Node::group(MASTERS), held.condition_on(&on));
     }
 }
@@ -38,7 +38,7 @@ fn is_eks(world: &World<'_>) -> bool {
     let of_eks = |keys: &[(Str, Str)]| {
         keys.iter().any(|(key, _)| key.starts_with("eks.amazonaws.com/"))
     };
-    let snapshot = world.snapshot;
+    let snapshot = &world.snapshot;
     snapshot.nodes.iter().any(|node| of_eks(&node.metadata.labels))
         || snapshot.service_accounts.iter().any(|account| of_eks(&account.metadata.annotations))
 }

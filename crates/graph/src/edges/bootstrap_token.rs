@@ -45,5 +45,5 @@ pub(super) fn bootstrap_groups(world: &World<'_>) -> Vec<Node> {
         Node::Group { name } => is_one(name),
         _ => false,
     });
-    groups.cloned().collect()
+    groups.collect()
 }

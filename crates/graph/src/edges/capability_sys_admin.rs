@@ -1,4 +1,4 @@
-use crate::build::{Link, World};
+use crate::build::{Item, Link, World};
 use crate::edge::{Rule, Versions, edge};
 use crate::host::to_node;
 
@@ -13,15 +13,15 @@ edge! {
     /// one that the container runtime chooses by itself is there only on nodes that have AppArmor, which the API does not
     /// tell. Other users than root have none of the added capabilities, and with `hostUsers: false` they count within the
     /// pod alone.
-    "capability-sys-admin", "mount the node's file systems with CAP_SYS_ADMIN", effort 2, Versions::ALL, &[Rule::Objects(link)],
+    "capability-sys-admin", "mount the node's file systems with CAP_SYS_ADMIN", effort 2, Versions::ALL, &[Rule::Each(link)],
     "Pod shop/web" => "node n1", "SYS_ADMIN" => "NET_RAW",
     "---
      {apiVersion: v1, kind: Pod, metadata: {namespace: shop, name: web},
       spec: {nodeName: n1, containers: [{name: web, image: web, securityContext: {capabilities: {add: [SYS_ADMIN]}}}]}}"
 }
 
-fn link(world: &World<'_>, link: &mut Link<'_>) {
-    to_node(world, link, |seen| {
+fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    to_node(item, world, link, |seen| {
         let capability = seen.capability("SYS_ADMIN")?;
         Some(seen.by(&[&capability]).unless(seen.not_root()).unless(seen.own_users()).unless(seen.confined()))
     });

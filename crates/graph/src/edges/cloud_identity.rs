@@ -1,6 +1,6 @@
 use bailiwick_core::{Kind, ObjectRef};
 
-use crate::build::{Link, World};
+use crate::build::{Item, Link, World};
 use crate::condition::Atom;
 use crate::edge::{Rule, Versions, edge};
 use crate::node::Node;
@@ -12,7 +12,7 @@ edge! {
     /// account names. Whether the provider does so is written there, in the trust policy of that identity; the annotation says
     /// that somebody meant it to. What the identity may do is not in the cluster.
     "cloud-identity", "use the service account's identity in the cloud", effort 0, Versions::ALL,
-    &[Rule::Objects(link)],
+    &[Rule::Each(link)],
     "service account shop/web" => "cloud identity arn:aws:iam::1:role/shop", "eks.amazonaws.com/role-arn" => "example.com/role-arn",
     "---
      {apiVersion: v1, kind: ServiceAccount,
@@ -25,17 +25,15 @@ const ANNOTATIONS: [&str; 3] = [
     "azure.workload.identity/client-id",
 ];
 
-fn link(world: &World<'_>, link: &mut Link<'_>) {
-    for account in world.snapshot.service_accounts.iter() {
-        let metadata = &account.metadata;
-        for annotation in ANNOTATIONS {
-            let Some(name) = metadata.annotation(annotation) else { continue };
-            let object =
-                ObjectRef::new(Kind::ServiceAccount, &metadata.namespace, &metadata.name);
-            let key = annotation.replace('/', "~1");
-            let setting = Atom::Field { object, pointer: format!("/metadata/annotations/{key}") };
-            let from = Node::service_account(&metadata.namespace, &metadata.name);
-            link.by(&from, Node::Cloud { name: name.into() }, [setting]);
-        }
+fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    let Item::Account(namespace, name) = *item else { return };
+    let Some(account) = world.snapshot.service_accounts.get(namespace, name) else { return };
+    for annotation in ANNOTATIONS {
+        let Some(identity) = account.metadata.annotation(annotation) else { continue };
+        let object = ObjectRef::new(Kind::ServiceAccount, namespace, name);
+        let key = annotation.replace('/', "~1");
+        let setting = Atom::Field { object, pointer: format!("/metadata/annotations/{key}") };
+        let from = Node::service_account(namespace, name);
+        link.by(&from, Node::Cloud { name: identity.into() }, [setting]);
     }
 }

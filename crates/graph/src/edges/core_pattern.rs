@@ -1,4 +1,4 @@
-use crate::build::{Link, World};
+use crate::build::{Item, Link, World};
 use crate::edge::{Rule, Versions, edge};
 use crate::host::{Relation, relation, to_node};
 
@@ -12,7 +12,7 @@ edge! {
     /// Root is whoever the image says unless pod or container say `runAsUser` or `runAsNonRoot`. `readOnly` holds for the
     /// mounted file system, not for those mounted below it: `/` mounted read-only still has a `/proc` that can be written,
     /// unless `recursiveReadOnly: Enabled` says otherwise. With `hostUsers: false` root in the pod is not root to the kernel.
-    "core-pattern", "have the kernel start a program", effort 2, Versions::ALL, &[Rule::Objects(link)],
+    "core-pattern", "have the kernel start a program", effort 2, Versions::ALL, &[Rule::Each(link)],
     "Pod shop/web" => "node n1", "path: /proc" => "path: /srv",
     "---
      {apiVersion: v1, kind: Pod, metadata: {namespace: shop, name: web},
@@ -22,8 +22,8 @@ edge! {
 
 const CORE_PATTERN: &str = "/proc/sys/kernel/core_pattern";
 
-fn link(world: &World<'_>, link: &mut Link<'_>) {
-    to_node(world, link, |seen| {
+fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    to_node(item, world, link, |seen| {
         let mount = seen.host_paths().iter().find(|mount| {
             // Within `/proc`, or it: what is read-only is the file system itself.
             let is_proc = relation("/proc", &mount.path) == Some(Relation::Above);

@@ -60,8 +60,8 @@ fn has_operator(right: &Right, world: &World<'_>) -> bool {
     if world.snapshot.custom_resources.get("", &name).is_none() {
         return false;
     }
-    let mut rules = world.rules_of_accounts().iter();
-    rules.any(|rule| writes_status(rule, right))
+    let rules = world.rules_of_accounts();
+    rules.iter().any(|rule| writes_status(rule, right))
 }
 
 fn writes_status(rule: &PolicyRule, right: &Right) -> bool {

@@ -1,6 +1,6 @@
-use crate::build::{Link, World};
+use crate::build::{Item, Link, World};
 use crate::edge::{Rule, Versions, edge};
-use crate::host::{Relation, is_control_plane, link_each, relation};
+use crate::host::{Relation, is_control_plane, to_what, relation};
 use crate::node::Node;
 
 edge! {
@@ -11,7 +11,7 @@ edge! {
     /// of them, or a directory above it, reads it as root; read-only is enough. The places are those of kubeadm, K3s and
     /// RKE2.
     "host-path-control-plane", "read the keys of the control plane", effort 1, Versions::ALL,
-    &[Rule::Objects(link)],
+    &[Rule::Each(link)],
     "Pod shop/web" => "full control of the cluster", "path: /etc/kubernetes" => "path: /etc/ssl",
     "---
      {apiVersion: v1, kind: Node, metadata: {name: n1, labels: {node-role.kubernetes.io/control-plane: ''}}}
@@ -33,11 +33,11 @@ const KEYS: [&str; 10] = [
     "/var/lib/rancher/rke2/server",
 ];
 
-fn link(world: &World<'_>, link: &mut Link<'_>) {
+fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
     let cluster = |workload: &bailiwick_model::Workload| {
         is_control_plane(world, &workload.node_name).then_some(Node::Cluster)
     };
-    link_each(world, link, cluster, |seen| {
+    to_what(item, world, link, cluster, |seen| {
         let mount = seen.host_paths().iter().find(|mount| {
             let holds = |key: &&str| relation(&mount.path, key) == Some(Relation::Above);
             KEYS.iter().any(holds)

@@ -1,6 +1,6 @@
-use crate::build::{Link, World};
+use crate::build::{Item, Link, World};
 use crate::edge::{Rule, Versions, edge};
-use crate::host::{Relation, link_each, node_user, relation};
+use crate::host::{Relation, to_what, node_user, relation};
 
 edge! {
     /// Read the kubelet's key from the node's disk.
@@ -8,7 +8,7 @@ edge! {
     /// `/var/lib/kubelet/pki/kubelet-client-current.pem` is the certificate and key with which the kubelet speaks to the API
     /// server: the user `system:node:NAME` in the group `system:nodes`. A container that mounts it, or a directory above
     /// it, reads it as root; read-only is enough. (A kubelet may keep it elsewhere; nothing in the API tells.)
-    "host-path-kubelet", "read the kubelet's key", effort 1, Versions::ALL, &[Rule::Objects(link)],
+    "host-path-kubelet", "read the kubelet's key", effort 1, Versions::ALL, &[Rule::Each(link)],
     "Pod shop/web" => "user system:node:n1", "/var/lib/kubelet/pki" => "/var/lib/kubelet/plugins",
     "---
      {apiVersion: v1, kind: Pod, metadata: {namespace: shop, name: web},
@@ -18,9 +18,9 @@ edge! {
 
 const KEY: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
 
-fn link(world: &World<'_>, link: &mut Link<'_>) {
+fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
     let user = |workload: &bailiwick_model::Workload| node_user(&workload.node_name);
-    link_each(world, link, user, |seen| {
+    to_what(item, world, link, user, |seen| {
         let mut mounts = seen.host_paths().iter();
         let mount = mounts.find(|mount| relation(&mount.path, KEY) == Some(Relation::Above))?;
         Some(seen.by_mount(mount).unless(seen.not_root()))

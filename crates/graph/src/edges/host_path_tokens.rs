@@ -1,8 +1,9 @@
-use std::collections::BTreeSet;
+use bailiwick_core::Str;
+use bailiwick_model::Workload;
 
-use crate::build::{Link, World};
+use crate::build::{Item, Link, World};
 use crate::edge::{Rule, Versions, edge};
-use crate::host::{Relation, link_each, relation};
+use crate::host::{Relation, relation, to_what};
 use crate::node::Node;
 
 edge! {
@@ -11,7 +12,7 @@ edge! {
     /// The kubelet keeps the volumes of all pods of a node below `/var/lib/kubelet/pods`: their service account tokens, and
     /// the Secrets that they mount. A container that mounts that directory, or one above it, reads them as root; read-only
     /// is enough. (A kubelet may keep them elsewhere; nothing in the API tells.)
-    "host-path-tokens", "read the tokens of the node's pods", effort 1, Versions::ALL, &[Rule::Objects(link)],
+    "host-path-tokens", "read the tokens of the node's pods", effort 1, Versions::ALL, &[Rule::Each(link)],
     "Pod shop/web" => "the files of the pods on node n1", "path: /var/lib" => "path: /var/log",
     "---
      {apiVersion: v1, kind: Pod, metadata: {namespace: shop, name: web},
@@ -21,31 +22,26 @@ edge! {
 
 const PODS: &str = "/var/lib/kubelet/pods";
 
-fn link(world: &World<'_>, link: &mut Link<'_>) {
-    let mut machines = BTreeSet::new();
-    let files = |machine: &bailiwick_core::Str| Node::PodFiles { machine: machine.clone() };
-    for workload in world.workloads() {
+fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    let files = |machine: &Str| Node::PodFiles { machine: machine.clone() };
+    let known = |node: &Str| !node.is_empty();
+    let to = |workload: &Workload| known(&workload.node_name).then(|| files(&workload.node_name));
+    to_what(item, world, link, to, |seen| {
+        let mut mounts = seen.host_paths().iter();
+        let mount = mounts.find(|mount| relation(&mount.path, PODS) == Some(Relation::Above))?;
+        Some(seen.by_mount(mount).unless(seen.not_root()))
+    });
+    let Item::Machine(machine) = *item else { return };
+    let workloads = world.workloads_on(machine);
+    let mounts_them = |workload: &&Workload| {
         let mut paths = workload.pod.containers.iter().flat_map(|container| &container.host_paths);
-        if paths.any(|mount| relation(&mount.path, PODS) == Some(Relation::Above)) {
-            machines.insert(&workload.node_name);
-        }
+        paths.any(|mount| relation(&mount.path, PODS) == Some(Relation::Above))
+    };
+    if !workloads.iter().any(mounts_them) {
+        return;
     }
-    let known = |node: &bailiwick_core::Str| !node.is_empty();
-    link_each(
-        world,
-        link,
-        |workload| known(&workload.node_name).then(|| files(&workload.node_name)),
-        |seen| {
-            let mut mounts = seen.host_paths().iter();
-            let mount = mounts.find(|mount| relation(&mount.path, PODS) == Some(Relation::Above))?;
-            Some(seen.by_mount(mount).unless(seen.not_root()))
-        },
-    );
-    for workload in world.workloads().filter(|workload| known(&workload.node_name)) {
-        if !machines.contains(&workload.node_name) {
-            continue;
-        }
-        let (from, namespace) = (files(&workload.node_name), &workload.metadata.namespace);
+    for workload in workloads {
+        let (from, namespace) = (files(machine), &workload.metadata.namespace);
         if world.has_token(workload) {
             let account = workload.pod.service_account().into();
             link.always(&from, Node::service_account(namespace, &account));

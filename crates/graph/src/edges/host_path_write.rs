@@ -1,4 +1,4 @@
-use crate::build::{Link, World};
+use crate::build::{Item, Link, World};
 use crate::edge::{Rule, Versions, edge};
 use crate::host::{relation, to_node};
 
@@ -11,7 +11,7 @@ edge! {
     ///
     /// A container that does not run as root cannot write to what belongs to root. `hostUsers: false` is no obstacle:
     /// mounted paths show the node's owners (the kubelet maps the users of every mount), so root in the pod writes as root.
-    "host-path-write", "write to files of the node", effort 2, Versions::ALL, &[Rule::Objects(link)],
+    "host-path-write", "write to files of the node", effort 2, Versions::ALL, &[Rule::Each(link)],
     "Pod shop/web" => "node n1", "readOnly: false" => "readOnly: true",
     "---
      {apiVersion: v1, kind: Pod, metadata: {namespace: shop, name: web},
@@ -61,8 +61,8 @@ const LEVERS: [&str; 38] = [
     "/var/spool/cron",
 ];
 
-fn link(world: &World<'_>, link: &mut Link<'_>) {
-    to_node(world, link, |seen| {
+fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    to_node(item, world, link, |seen| {
         let mount = seen.host_paths().iter().find(|mount| {
             let lever = |lever: &&str| relation(&mount.path, lever).is_some();
             !mount.read_only && LEVERS.iter().any(lever)

@@ -1,8 +1,6 @@
-use std::collections::BTreeSet;
-
 use bailiwick_core::names;
 
-use crate::build::{Link, World};
+use crate::build::{Item, Link, World};
 use crate::edge::{Rule, Versions, edge};
 use crate::host::node_user;
 use crate::node::Node;
@@ -13,7 +11,7 @@ edge! {
     /// The API server puts every service account into `system:serviceaccounts`, `system:serviceaccounts:NAMESPACE` and
     /// `system:authenticated`, and every user into `system:authenticated`; anonymous requests are in
     /// `system:unauthenticated`. Groups of people come with their login and are known from a memberships file alone.
-    "member-of", "act as a member of the group", effort 0, Versions::ALL, &[Rule::Objects(link)],
+    "member-of", "act as a member of the group", effort 0, Versions::ALL, &[Rule::Each(link), Rule::Objects(link_others)],
     "service account shop/web" => "group system:serviceaccounts:shop", "serviceaccounts:shop" => "serviceaccounts:pay",
     "Role shop/r
        get on pods of ''
@@ -22,19 +20,31 @@ edge! {
      {apiVersion: v1, kind: ServiceAccount, metadata: {namespace: shop, name: web}}"
 }
 
-fn link(world: &World<'_>, link: &mut Link<'_>) {
-    let accounts = world.accounts();
-    let mut members: BTreeSet<Node> =
-        accounts.map(|(namespace, name)| Node::service_account(namespace, name)).collect();
-    members.extend(world.subjects().cloned());
-    members.extend(world.users_with_groups());
-    members.insert(Node::User { name: names::ANONYMOUS.into() });
-    let nodes = world.snapshot.nodes.iter();
-    members.extend(nodes.filter_map(|node| node_user(&node.metadata.name)));
+fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    let member = match *item {
+        Item::Account(namespace, name) => Some(Node::service_account(namespace, name)),
+        Item::Subject(node) => Some(node.clone()),
+        Item::Machine(name) if world.snapshot.nodes.get("", name).is_some() => node_user(name),
+        _ => None,
+    };
+    link_members(member, world, link);
+}
+
+/// Those whom nothing in the cluster speaks of.
+fn link_others(world: &World<'_>, link: &mut Link<'_>) {
+    let anonymous = Node::User { name: names::ANONYMOUS.into() };
+    link_members(world.users_with_groups().chain([anonymous]), world, link);
+}
+
+fn link_members(
+    members: impl IntoIterator<Item = Node>,
+    world: &World<'_>,
+    link: &mut Link<'_>,
+) {
     for member in members {
         for group in world.groups_of(&member) {
             let group = Node::Group { name: group };
-            if !world.bindings_of(&group).is_empty() || group.is_masters() {
+            if group.is_masters() || world.is_bound(&group) {
                 link.always(&member, group);
             }
         }

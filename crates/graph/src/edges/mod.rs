@@ -1,7 +1,7 @@
 //! One file an edge: what it is and why it works (the doc comment), how hard it is, in which versions, and where it
 //! comes from. Adding one takes the file and one word in the list.
 
-use bailiwick_core::{Str, names};
+use bailiwick_core::{Kind, Str, names};
 
 use crate::build::{Held, Link, World};
 use crate::condition::Condition;
@@ -52,15 +52,9 @@ fn pods_in_reach(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
         );
     }
     for name in held.names(0) {
-        for namespace in world.namespaces_in(&held.scope) {
-            if let Some(workload) = world.workload(&namespace, name) {
-                let condition = held.condition(Some(name));
-                link.edge(
-                    held.subject,
-                    Node::Workload(workload.object_ref()),
-                    condition,
-                );
-            }
+        for workload in world.workloads_named(&held.scope, name) {
+            let to = Node::Workload(workload.object_ref());
+            link.edge(held.subject, to, held.condition(Some(name)));
         }
     }
 }
@@ -72,12 +66,9 @@ fn secrets_in_reach(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
         link.edge(held.subject, every, held.condition(None));
     }
     for name in held.names(0) {
-        for namespace in world.namespaces_in(&held.scope) {
-            if world.snapshot.secrets.get(&namespace, name).is_some() {
-                let name = name.clone();
-                let condition = held.condition(Some(&name));
-                link.edge(held.subject, Node::Secret { namespace, name }, condition);
-            }
+        for namespace in world.namespaces_with(Kind::Secret, &held.scope, name) {
+            let (condition, name) = (held.condition(Some(name)), name.clone());
+            link.edge(held.subject, Node::Secret { namespace, name }, condition);
         }
     }
 }

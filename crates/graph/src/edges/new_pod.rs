@@ -1,4 +1,6 @@
-use crate::build::{Link, World};
+use bailiwick_core::Str;
+
+use crate::build::{Item, Link, World};
 use crate::edge::{Rule, Versions, edge};
 use crate::node::{Area, Node};
 
@@ -9,18 +11,25 @@ edge! {
     /// read the Secrets that it mounts. So a pod of one's own is every service account of its namespace, by their tokens in its
     /// files, and every Secret, by its volumes.
     "new-pod", "use what the namespace holds from a pod of one's own", effort 0, Versions::ALL,
-    &[Rule::Objects(link)],
+    &[Rule::Each(link), Rule::Objects(link_everywhere)],
     "new pods of namespace shop" => "every Secret of namespace shop", "namespace: shop" => "namespace: pay",
     "---
      {apiVersion: v1, kind: ServiceAccount, metadata: {namespace: shop, name: web}}"
 }
 
-fn link(world: &World<'_>, link: &mut Link<'_>) {
-    let everywhere = Default::default();
-    for namespace in world.namespaces.iter().chain([&everywhere]) {
-        let pods = Node::area(Area::NewPods, namespace);
-        for area in [Area::ServiceAccounts, Area::Secrets] {
-            link.always(&pods, Node::area(area, namespace));
-        }
+fn link(item: &Item<'_>, _: &World<'_>, link: &mut Link<'_>) {
+    if let Item::Namespace(namespace) = *item {
+        link_in(namespace, link);
+    }
+}
+
+fn link_everywhere(_: &World<'_>, link: &mut Link<'_>) {
+    link_in(&Default::default(), link);
+}
+
+fn link_in(namespace: &Str, link: &mut Link<'_>) {
+    let pods = Node::area(Area::NewPods, namespace);
+    for area in [Area::ServiceAccounts, Area::Secrets] {
+        link.always(&pods, Node::area(area, namespace));
     }
 }

@@ -1,4 +1,4 @@
-use crate::build::{Link, World};
+use crate::build::{Item, Link, World};
 use crate::edge::{Rule, Versions, edge};
 use crate::node::{Area, Node};
 
@@ -12,22 +12,21 @@ edge! {
     ///
     /// A level that Pod Security does not know counts as `restricted`. Defaults and exemptions of the API server's own
     /// configuration, and other admission controllers, are not known.
-    "new-pod-node", "start a privileged pod", effort 1, Versions::ALL, &[Rule::Objects(link)],
+    "new-pod-node", "start a privileged pod", effort 1, Versions::ALL, &[Rule::Each(link)],
     "new pods of namespace shop" => "every node of the cluster", "enforce: privileged" => "enforce: baseline",
     "---
      {apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: {pod-security.kubernetes.io/enforce: privileged}}}"
 }
 
-fn link(world: &World<'_>, link: &mut Link<'_>) {
-    let machines = || Node::area(Area::Machines, &Default::default());
-    for namespace in &world.namespaces {
-        let pods = Node::area(Area::NewPods, namespace);
-        match world.pod_security(namespace) {
-            Ok(label) => link.by(&pods, machines(), [label]),
-            Err(label) => {
-                let why = "Pod Security refuses privileged pods in this namespace";
-                link.held_back(&pods, machines(), label, why);
-            }
+fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    let Item::Namespace(namespace) = *item else { return };
+    let machines = Node::area(Area::Machines, &Default::default());
+    let pods = Node::area(Area::NewPods, namespace);
+    match world.pod_security(namespace) {
+        Ok(label) => link.by(&pods, machines, [label]),
+        Err(label) => {
+            let why = "Pod Security refuses privileged pods in this namespace";
+            link.held_back(&pods, machines, label, why);
         }
     }
 }

@@ -1,6 +1,4 @@
-use std::collections::HashSet;
-
-use crate::build::{Link, World};
+use crate::build::{Item, Link, World};
 use crate::edge::{Rule, Versions, edge};
 use crate::host::node_user;
 use crate::node::Node;
@@ -13,7 +11,7 @@ edge! {
     /// that its pods run as. The admission plugin NodeRestriction binds the tokens to those pods and keeps it from all
     /// others. Since Kubernetes 1.33 it gives no token for an audience that the pod does not project itself, so that a
     /// pod without a token of its own does not give one to its node either.
-    "node-authorizer", "get what the node's pods use", effort 1, Versions::ALL, &[Rule::Objects(link)],
+    "node-authorizer", "get what the node's pods use", effort 1, Versions::ALL, &[Rule::Each(link)],
     "user system:node:n1" => "Secret shop/pull", "name: pull}]" => "name: other}]",
     "---
      {apiVersion: v1, kind: Secret, metadata: {namespace: shop, name: pull}}
@@ -25,23 +23,17 @@ edge! {
 /// (upstream `pkg/features/kube_features.go`, `ServiceAccountNodeAudienceRestriction`).
 const OWN_AUDIENCES_SINCE: u16 = 33;
 
-fn link(world: &World<'_>, link: &mut Link<'_>) {
+fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    let Item::Workload(workload) = *item else { return };
+    let Some(user) = node_user(&workload.node_name) else { return };
+    let (pod, namespace) = (&workload.pod, &workload.metadata.namespace);
     let any_audience = world.minor().is_some_and(|minor| minor < OWN_AUDIENCES_SINCE);
-    // Pods of one controller on one node use the same.
-    let mut known = HashSet::new();
-    for workload in world.workloads() {
-        let (pod, namespace) = (&workload.pod, &workload.metadata.namespace);
-        let once = (&workload.node_name, namespace, std::sync::Arc::as_ptr(pod));
-        let Some(user) = node_user(&workload.node_name).filter(|_| known.insert(once)) else {
-            continue;
-        };
-        if any_audience || world.has_token(workload) {
-            let account = pod.service_account().into();
-            link.always(&user, Node::service_account(namespace, &account));
-        }
-        let names = [&pod.secrets, &pod.node_secrets];
-        for name in names.into_iter().flat_map(|names| world.secrets_of(workload, names)) {
-            link.always(&user, Node::Secret { namespace: namespace.clone(), name: name.clone() });
-        }
+    if any_audience || world.has_token(workload) {
+        let account = pod.service_account().into();
+        link.always(&user, Node::service_account(namespace, &account));
+    }
+    let names = [&pod.secrets, &pod.node_secrets];
+    for name in names.into_iter().flat_map(|names| world.secrets_of(workload, names)) {
+        link.always(&user, Node::Secret { namespace: namespace.clone(), name: name.clone() });
     }
 }

@@ -1,4 +1,4 @@
-use crate::build::{Link, World};
+use crate::build::{Item, Link, World};
 use crate::edge::{Rule, Versions, edge};
 use crate::host::field;
 use crate::node::Node;
@@ -8,7 +8,7 @@ edge! {
     ///
     /// They lie in files or environment variables of its containers. Secrets for pulling images and for mounting volumes
     /// are not among them: those the node uses, and no container sees them.
-    "pod-secrets", "read the pod's Secrets", effort 0, Versions::ALL, &[Rule::Objects(link)],
+    "pod-secrets", "read the pod's Secrets", effort 0, Versions::ALL, &[Rule::Each(link)],
     "Pod shop/web" => "Secret shop/db", "secretName: db" => "secretName: other",
     "---
      {apiVersion: v1, kind: Secret, metadata: {namespace: shop, name: db}}
@@ -16,13 +16,12 @@ edge! {
       spec: {containers: [{name: web, image: web}], volumes: [{name: db, secret: {secretName: db}}]}}"
 }
 
-fn link(world: &World<'_>, link: &mut Link<'_>) {
-    for workload in world.workloads() {
-        let namespace = &workload.metadata.namespace;
-        for name in world.secrets_of(workload, &workload.pod.secrets) {
-            let secret = Node::Secret { namespace: namespace.clone(), name: name.clone() };
-            let setting = field(world.keeper(workload), "");
-            link.by(&Node::Workload(workload.object_ref()), secret, [setting]);
-        }
+fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    let Item::Workload(workload) = *item else { return };
+    let namespace = &workload.metadata.namespace;
+    for name in world.secrets_of(workload, &workload.pod.secrets) {
+        let secret = Node::Secret { namespace: namespace.clone(), name: name.clone() };
+        let setting = field(world.keeper(workload), "");
+        link.by(&Node::Workload(workload.object_ref()), secret, [setting]);
     }
 }

@@ -1,4 +1,4 @@
-use crate::build::{Link, World};
+use crate::build::{Item, Link, World};
 use crate::edge::{Rule, Versions, edge};
 use crate::host::to_node;
 
@@ -11,15 +11,15 @@ edge! {
     ///
     /// With `hostUsers: false` all of that counts within the pod alone. Init containers have ended when the pod runs,
     /// those with `restartPolicy: Always` excepted. A pod that waits for a node, or a template, leads to some node.
-    "privileged-container", "leave a privileged container", effort 1, Versions::ALL, &[Rule::Objects(link)],
+    "privileged-container", "leave a privileged container", effort 1, Versions::ALL, &[Rule::Each(link)],
     "Pod shop/web" => "node n1", "privileged: true" => "privileged: false",
     "---
      {apiVersion: v1, kind: Pod, metadata: {namespace: shop, name: web},
       spec: {nodeName: n1, containers: [{name: web, image: web, securityContext: {privileged: true}}]}}"
 }
 
-fn link(world: &World<'_>, link: &mut Link<'_>) {
-    to_node(world, link, |seen| {
+fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    to_node(item, world, link, |seen| {
         let way = || seen.by(&["/securityContext/privileged"]).unless(seen.own_users());
         seen.security().privileged.then(way)
     });

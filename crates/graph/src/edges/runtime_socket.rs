@@ -1,4 +1,4 @@
-use crate::build::{Link, World};
+use crate::build::{Item, Link, World};
 use crate::edge::{Rule, Versions, edge};
 use crate::host::{Relation, relation, to_node};
 
@@ -11,7 +11,7 @@ edge! {
     ///
     /// The sockets belong to root: a container that does not run as root cannot connect. `hostUsers: false` is no obstacle,
     /// for mounted paths show the node's owners.
-    "runtime-socket", "start a container by the node's runtime", effort 1, Versions::ALL, &[Rule::Objects(link)],
+    "runtime-socket", "start a container by the node's runtime", effort 1, Versions::ALL, &[Rule::Each(link)],
     "Pod shop/web" => "node n1", "docker.sock" => "other.sock",
     "---
      {apiVersion: v1, kind: Pod, metadata: {namespace: shop, name: web},
@@ -31,8 +31,8 @@ const SOCKETS: [&str; 8] = [
     "/run/podman/podman.sock",
 ];
 
-fn link(world: &World<'_>, link: &mut Link<'_>) {
-    to_node(world, link, |seen| {
+fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    to_node(item, world, link, |seen| {
         let mount = seen.host_paths().iter().find(|mount| {
             let holds = |socket: &&str| relation(&mount.path, socket) == Some(Relation::Above);
             SOCKETS.iter().any(holds)

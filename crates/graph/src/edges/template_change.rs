@@ -1,7 +1,7 @@
 use bailiwick_core::Kind;
 use bailiwick_rbac::{Names, Right};
 
-use crate::build::{Held, Holding, Link, World};
+use crate::build::{Held, Holding, Item, Link, World};
 use crate::edge::{Leg, Rule, Versions, edge};
 use crate::node::{Area, Node};
 
@@ -13,7 +13,7 @@ edge! {
     /// on pods. A Job's template cannot be changed. A rule with names reaches the objects of these names; where there is no
     /// object to change there is no step.
     "template-change", "change the pods that an object makes", effort 1, Versions::ALL,
-    &[Rule::Rights { legs: LEGS, link }, Rule::Objects(link_objects)],
+    &[Rule::Rights { legs: LEGS, link }, Rule::Each(link_each)],
     "user eve" => "new pods of namespace shop", "patch" => "get",
     "Role shop/r
        patch on deployments of apps named web
@@ -76,13 +76,12 @@ fn link_cluster(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
     }
 }
 
-fn link_objects(world: &World<'_>, link: &mut Link<'_>) {
+fn link_each(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    let Item::Namespace(namespace) = *item else { return };
     for kind in KINDS {
-        let every = Node::area(Area::Templates(kind), &Default::default());
-        for namespace in &world.namespaces {
-            if world.has(kind, namespace, None) {
-                link.always(&every, Node::area(Area::NewPods, namespace));
-            }
+        if world.has(kind, namespace, None) {
+            let every = Node::area(Area::Templates(kind), &Default::default());
+            link.always(&every, Node::area(Area::NewPods, namespace));
         }
     }
 }

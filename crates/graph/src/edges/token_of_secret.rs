@@ -1,4 +1,6 @@
-use crate::build::{Link, World};
+use bailiwick_core::{Kind, ObjectRef};
+
+use crate::build::{Item, Link, World};
 use crate::condition::Atom;
 use crate::edge::{Rule, Versions, edge};
 use crate::node::Node;
@@ -8,7 +10,7 @@ edge! {
     ///
     /// Its token has no end of validity. Kubernetes has not made such Secrets by itself since 1.24, but it fills any
     /// that somebody creates and annotates with the name of a service account.
-    "token-of-secret", "use the token in the Secret", effort 0, Versions::ALL, &[Rule::Objects(link)],
+    "token-of-secret", "use the token in the Secret", effort 0, Versions::ALL, &[Rule::Each(link)],
     "Secret shop/key" => "service account shop/web", "service-account-token" => "basic-auth",
     "---
      {apiVersion: v1, kind: ServiceAccount, metadata: {namespace: shop, name: web}}
@@ -19,16 +21,15 @@ edge! {
 const TYPE: &str = "kubernetes.io/service-account-token";
 const ACCOUNT: &str = "kubernetes.io/service-account.name";
 
-fn link(world: &World<'_>, link: &mut Link<'_>) {
-    for secret in world.snapshot.secrets.iter() {
-        let (namespace, name) = (&secret.metadata.namespace, &secret.metadata.name);
-        let Some(account) = secret.metadata.annotation(ACCOUNT) else { continue };
-        let exists = world.snapshot.service_accounts.get(namespace, account).is_some();
-        if &*secret.secret_type == TYPE && exists {
-            let node = Node::Secret { namespace: namespace.clone(), name: name.clone() };
-            let object = bailiwick_model::Object::Secret(secret.clone()).object_ref();
-            let setting = Atom::Field { object, pointer: String::new() };
-            link.by(&node, Node::service_account(namespace, &account.into()), [setting]);
-        }
+fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    let Item::Secret(secret) = *item else { return };
+    let (namespace, name) = (&secret.metadata.namespace, &secret.metadata.name);
+    let Some(account) = secret.metadata.annotation(ACCOUNT) else { return };
+    let exists = world.snapshot.service_accounts.get(namespace, account).is_some();
+    if &*secret.secret_type == TYPE && exists {
+        let node = Node::Secret { namespace: namespace.clone(), name: name.clone() };
+        let object = ObjectRef::new(Kind::Secret, namespace, name);
+        let setting = Atom::Field { object, pointer: String::new() };
+        link.by(&node, Node::service_account(namespace, &account.into()), [setting]);
     }
 }

@@ -1,4 +1,4 @@
-use crate::build::{Link, World};
+use crate::build::{Item, Link, World};
 use crate::edge::{Rule, Versions, edge};
 use crate::host::to_node;
 
@@ -12,7 +12,7 @@ edge! {
     /// An AppArmor profile (`RuntimeDefault` too) refuses to trace processes outside of the profile. It is held to do so
     /// where the pod asks for one: the one that the container runtime chooses by itself is there only on nodes that have
     /// AppArmor, which the API does not tell. The field `appArmorProfile` counts since Kubernetes 1.30.
-    "trace-host-process", "take over a process of the node", effort 2, Versions::ALL, &[Rule::Objects(link)],
+    "trace-host-process", "take over a process of the node", effort 2, Versions::ALL, &[Rule::Each(link)],
     "Pod shop/web" => "node n1", "hostPID: true" => "hostPID: false",
     "---
      {apiVersion: v1, kind: Pod, metadata: {namespace: shop, name: web},
@@ -20,8 +20,8 @@ edge! {
         securityContext: {capabilities: {add: [SYS_PTRACE]}}}]}}"
 }
 
-fn link(world: &World<'_>, link: &mut Link<'_>) {
-    to_node(world, link, |seen| {
+fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    to_node(item, world, link, |seen| {
         let capability = seen.capability("SYS_PTRACE")?;
         let way = seen.by(&[&capability]).and(seen.host_processes()?);
         Some(way.unless(seen.not_root()).unless(seen.confined()))

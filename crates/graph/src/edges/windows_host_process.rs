@@ -1,4 +1,4 @@
-use crate::build::{Link, World};
+use crate::build::{Item, Link, World};
 use crate::edge::{Rule, Versions, edge};
 use crate::host::{field, to_node};
 use crate::node::Node;
@@ -8,7 +8,7 @@ edge! {
     ///
     /// `windowsOptions.hostProcess: true` starts the container as a process of the node, with no wall around it. What the pod
     /// says holds for containers that do not say otherwise. On since Kubernetes 1.23.
-    "windows-host-process", "act on the Windows node", effort 1, Versions::since(23), &[Rule::Objects(link)],
+    "windows-host-process", "act on the Windows node", effort 1, Versions::since(23), &[Rule::Each(link)],
     "Pod shop/web" => "node n1", "hostProcess: true" => "hostProcess: false",
     "---
      {apiVersion: v1, kind: Pod, metadata: {namespace: shop, name: web},
@@ -18,16 +18,15 @@ edge! {
 
 const HOST_PROCESS: &str = "/securityContext/windowsOptions/hostProcess";
 
-fn link(world: &World<'_>, link: &mut Link<'_>) {
-    to_node(world, link, |seen| {
+fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    to_node(item, world, link, |seen| {
         (seen.security().host_process == Some(true)).then(|| seen.by(&[HOST_PROCESS]))
     });
+    let Item::Workload(workload) = *item else { return };
     // Pods are all or nothing: the API server refuses those in which one container is and another is not.
-    for workload in world.workloads() {
-        if workload.pod.security.host_process == Some(true) {
-            let setting = field(world.keeper(workload), HOST_PROCESS);
-            let machine = Node::Machine { name: workload.node_name.clone() };
-            link.by(&Node::Workload(workload.object_ref()), machine, [setting]);
-        }
+    if workload.pod.security.host_process == Some(true) {
+        let setting = field(world.keeper(workload), HOST_PROCESS);
+        let machine = Node::Machine { name: workload.node_name.clone() };
+        link.by(&Node::Workload(workload.object_ref()), machine, [setting]);
     }
 }

@@ -4,14 +4,12 @@ mod path;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
-
 use bailiwick_core::{Kind, ObjectRef, Str, names};
 use bailiwick_model::{AppArmor, Container, HostPathMount, PodSpec, Security, Workload};
 
 pub(crate) use path::{Relation, relation};
 
-use crate::build::{Link, World};
+use crate::build::{Item, Link, World};
 use crate::condition::Atom;
 use crate::node::Node;
 
@@ -41,74 +39,55 @@ const OWN_USERS_SINCE: u16 = 33;
 /// The first minor in which pods and containers have an `appArmorProfile`.
 const APP_ARMOR_SINCE: u16 = 30;
 
-/// Links every workload to its node that has a container for which `way` finds a way there.
+/// Links a workload to its node that has a container for which `way` finds a way there.
 pub(crate) fn to_node<'w>(
+    item: &Item<'w>,
     world: &'w World<'w>,
     link: &mut Link<'_>,
     way: impl Fn(&Seen<'w>) -> Option<Way>,
 ) {
-    link_each(
-        world,
-        link,
-        |_| {
-            Some(Node::Machine {
-                name: Str::default(),
-            })
-        },
-        way,
-    );
+    let node = |workload: &'w Workload| {
+        let name = workload.node_name.clone();
+        Some(Node::Machine { name })
+    };
+    to_what(item, world, link, node, way);
 }
 
-/// Links every workload that has a container for which `way` finds a way to where `to` says.
-pub(crate) fn link_each<'w>(
+/// Links a workload that has a container for which `way` finds a way to where `to` says.
+pub(crate) fn to_what<'w>(
+    item: &Item<'w>,
     world: &'w World<'w>,
     link: &mut Link<'_>,
     to: impl Fn(&'w Workload) -> Option<Node>,
     way: impl Fn(&Seen<'w>) -> Option<Way>,
 ) {
-    for workload in world.workloads() {
-        let mut ways = Vec::new();
-        let mut obstacle = None;
-        for container in &workload.pod.containers {
-            let seen = Seen {
-                world,
-                workload,
-                container,
-            };
-            match way(&seen).map(|way| way.while_it_runs(&seen)) {
-                Some(Way::Open(settings)) => ways.push(settings),
-                Some(Way::HeldBack(by)) => obstacle = Some(by),
-                None => {}
-            }
-        }
-        if ways.is_empty() && obstacle.is_none() {
-            continue;
-        }
-        let Some(to) = to(workload) else { continue };
-        let to = match to {
-            Node::Machine { .. } => Node::Machine {
-                name: workload.node_name.clone(),
-            },
-            to => to,
+    let Item::Workload(workload) = *item else {
+        return;
+    };
+    let mut ways = Vec::new();
+    let mut obstacle = None;
+    for container in &workload.pod.containers {
+        let seen = Seen {
+            world,
+            workload,
+            container,
         };
-        let from = Node::Workload(workload.object_ref());
-        if !ways.is_empty() {
-            link.by_any(&from, to, ways);
-        } else if let Some((by, why)) = obstacle {
-            link.held_back(&from, to, by, why);
+        match way(&seen).map(|way| way.while_it_runs(&seen)) {
+            Some(Way::Open(settings)) => ways.push(settings),
+            Some(Way::HeldBack(by)) => obstacle = Some(by),
+            None => {}
         }
     }
-}
-
-/// Every node that there is or that something runs on.
-pub(crate) fn machines(world: &World<'_>) -> BTreeSet<Str> {
-    let known = world.snapshot.nodes.iter().map(|node| &node.metadata.name);
-    let used = world.workloads().map(|workload| &workload.node_name);
-    known
-        .chain(used)
-        .filter(|name| !name.is_empty())
-        .cloned()
-        .collect()
+    if ways.is_empty() && obstacle.is_none() {
+        return;
+    }
+    let Some(to) = to(workload) else { return };
+    let from = Node::Workload(workload.object_ref());
+    if !ways.is_empty() {
+        link.by_any(&from, to, ways);
+    } else if let Some((by, why)) = obstacle {
+        link.held_back(&from, to, by, why);
+    }
 }
 
 /// Whom the kubelet of a node is; `None` where the node is not known.
@@ -294,8 +273,8 @@ impl<'a> World<'a> {
         let controller = |workload: &'a Workload| {
             let (kind, name) = workload.metadata.controller.as_ref()?;
             let kind: Kind = kind.parse().ok()?;
-            let store = self.snapshot.workloads.get(&kind)?;
-            store.get(&workload.metadata.namespace, name)
+            self.snapshot
+                .workload(kind, &workload.metadata.namespace, name)
         };
         // Kubernetes nests three: CronJob, Job, Pod. More are a loop.
         let chain = std::iter::successors(Some(workload), |workload| controller(workload));

@@ -25,7 +25,7 @@ fn why(graph: &Graph, id: &str) -> String {
     if has(graph, kind(id), "Pod shop/web", "node n1") {
         return String::new();
     }
-    let mut held = graph.held_back().iter();
+    let mut held = graph.held_back();
     let held = held.find(|held| held.kind.id == id);
     held.map_or("-".to_owned(), |held| {
         format!("{}: {}", held.by.pointer(), held.why)
@@ -325,7 +325,7 @@ fn pod_security_refuses_pods_that_reach_for_their_node() {
             expected,
             "{labels} in 1.{minor}"
         );
-        let held = graph.held_back().iter().any(|held| {
+        let held = graph.held_back().any(|held| {
             held.by.pointer() == "/metadata/labels/pod-security.kubernetes.io~1enforce"
         });
         assert_eq!(held, !expected, "{labels} in 1.{minor}");

@@ -1,0 +1,180 @@
+//! The parts that a graph is made of, in their order, and those that a change makes anew.
+
+use std::collections::BTreeSet;
+
+use super::Builder;
+use super::parts::Part;
+use crate::graph::NodeId;
+use crate::node::Node;
+use crate::world::{Key, Unit, Woken};
+
+impl Builder<'_, '_, '_> {
+    /// Makes every part.
+    pub(crate) fn everything(&mut self) {
+        for unit in self.world.units() {
+            self.part(&unit);
+        }
+        self.new_roles();
+        self.graph.take_binders();
+        for subject in self.world.everybody() {
+            if self.may_bind(&subject) {
+                self.part(&Unit::Bound(subject));
+            }
+        }
+        self.settle(BTreeSet::new());
+    }
+
+    /// Makes anew what has read what has changed, makes what has come, and drops what has gone.
+    pub(crate) fn change(&mut self, woken: &Woken) {
+        let Some(parts) = self.parts.as_deref() else {
+            return;
+        };
+        let mut units = parts.readers_of(woken.marks.iter().copied());
+        let came_or_went = woken.units.iter();
+        units.extend(
+            came_or_went
+                .filter(|unit| self.world.exists(unit) != parts.has(unit))
+                .cloned(),
+        );
+        // They depend on all others.
+        let mut bound = BTreeSet::new();
+        for unit in units {
+            match &unit {
+                Unit::Bound(_) => {}
+                Unit::Holder(Node::Role { .. }) => self.part(&unit),
+                _ if self.world.exists(&unit) => self.part(&unit),
+                _ => self.drop(&unit),
+            }
+            if let Unit::Holder(node) | Unit::Bound(node) = unit {
+                bound.insert(node);
+            }
+        }
+        self.settle(bound);
+    }
+
+    /// Makes a part, or makes it anew.
+    fn part(&mut self, unit: &Unit) {
+        let outer = self.graph.take_made();
+        match (&mut self.parts, unit) {
+            // It looks at what it leads to itself, so that nothing may be left of what was.
+            (Some(parts), Unit::Bound(_)) => {
+                let old = parts.replace(unit, Part::default());
+                self.graph.unmake(&old);
+                self.graph.sweep_edges();
+            }
+            _ => {}
+        }
+        let world = self.world;
+        if self.parts.is_none() {
+            self.make(unit);
+            self.graph.take_made();
+        } else {
+            let ((), reads) = world.reads_of(|| self.make(unit));
+            let made = self.graph.take_made();
+            let part = Part { made, reads };
+            let old = self.parts.as_mut().map(|parts| parts.replace(unit, part));
+            self.graph.unmake(&old.unwrap_or_default());
+        }
+        self.graph.put_made(outer);
+    }
+
+    fn drop(&mut self, unit: &Unit) {
+        if let Some(parts) = &mut self.parts {
+            self.graph.unmake(&parts.take(unit));
+        }
+    }
+
+    /// Makes the rights of roles to which steps have come to lead. These may lead to those of others.
+    pub(super) fn new_roles(&mut self) {
+        let mut left = Vec::new();
+        loop {
+            let roles = self.graph.take_roles();
+            if roles.is_empty() {
+                break;
+            }
+            for role in roles {
+                match self.role_part(role) {
+                    Some(unit) if self.graph.is_role_reached(role) => {
+                        self.roles.insert(role);
+                        self.part(&unit);
+                    }
+                    _ => left.push(role),
+                }
+            }
+        }
+        self.graph.put_roles(left);
+    }
+
+    /// The part of the rights of a role, where it is not made yet.
+    fn role_part(&self, role: NodeId) -> Option<Unit> {
+        let unit = Unit::Holder(self.graph.node(role)?.clone());
+        let made = match &self.parts {
+            Some(parts) => parts.has(&unit),
+            None => self.roles.contains(&role),
+        };
+        (!made).then_some(unit)
+    }
+
+    /// Drops the rights of roles to which no step leads any more.
+    fn old_roles(&mut self) {
+        loop {
+            self.graph.sweep_edges();
+            self.new_roles();
+            let roles = self.graph.take_roles();
+            let dead = |role: &NodeId| !self.graph.is_role_reached(*role);
+            let dead: Vec<NodeId> = roles.into_iter().filter(dead).collect();
+            let Some(parts) = &self.parts else { return };
+            let unit = |role: &NodeId| Some(Unit::Holder(self.graph.node(*role)?.clone()));
+            let dead: Vec<Unit> = dead.iter().filter_map(unit).collect();
+            let dead: Vec<Unit> = dead.into_iter().filter(|unit| parts.has(unit)).collect();
+            if dead.is_empty() {
+                return;
+            }
+            for unit in dead {
+                self.drop(&unit);
+            }
+        }
+    }
+
+    /// Brings what depends on other parts to its end: the rights of roles, and these people with the roles that they
+    /// can bind.
+    fn settle(&mut self, mut bound: BTreeSet<Node>) {
+        loop {
+            self.old_roles();
+            for binder in self.graph.take_binders() {
+                self.follow_binder(binder, &mut bound);
+            }
+            if bound.is_empty() {
+                break;
+            }
+            for node in std::mem::take(&mut bound) {
+                let unit = Unit::Bound(node.clone());
+                if self.world.exists(&unit) && self.may_bind(&node) {
+                    self.part(&unit);
+                } else {
+                    self.drop(&unit);
+                }
+            }
+        }
+        self.graph.sweep();
+    }
+
+    /// Adds those for whom it matters which roles somebody can bind.
+    fn follow_binder(&self, binder: NodeId, bound: &mut BTreeSet<Node>) {
+        let (Some(parts), Some(node)) = (&self.parts, self.graph.node(binder)) else {
+            return;
+        };
+        let readers = parts.readers_of([self.world.mark(Key::Binds(node))]);
+        bound.extend(readers.into_iter().filter_map(|unit| match unit {
+            Unit::Bound(node) => Some(node),
+            _ => None,
+        }));
+        if let Node::Group { name } = node {
+            let everybody = self.world.everybody().into_iter();
+            bound.extend(everybody.filter(|other| self.world.groups_of(other).contains(name)));
+        }
+        if self.world.exists(&Unit::Bound(node.clone())) {
+            bound.insert(node.clone());
+        }
+    }
+}

@@ -1,0 +1,118 @@
+use std::collections::BTreeSet;
+
+use bailiwick_model::{Object, Origin, Snapshot};
+use bailiwick_testkit::generate::{Rng, Wild, seed};
+
+use super::*;
+use crate::edges::EDGES;
+use crate::edges::testing::cluster;
+use crate::node::Node;
+
+/// Objects to put: those of every example, with its step and without it, and odd ones.
+fn pool(rng: &mut Rng) -> Vec<Object> {
+    let wild = Wild::default();
+    let mut pool: Vec<Object> = Vec::new();
+    for kind in EDGES {
+        let (word, instead) = kind.example.safe;
+        let text = kind.example.cluster;
+        for text in [text.to_owned(), text.replacen(word, instead, 1)] {
+            let snapshot = cluster(&text, 37);
+            pool.extend(snapshot.objects().map(|(object, _)| object));
+        }
+    }
+    for _ in 0..40 {
+        pool.push(Object::Role(wild.any_role(rng)));
+        pool.push(Object::Binding(wild.any_binding(rng)));
+    }
+    pool
+}
+
+/// Everything that a graph says, without positions.
+fn contents(graph: &Graph) -> BTreeSet<String> {
+    let nodes = graph.nodes().map(|(_, node)| format!("{node:?}"));
+    let edges = graph.edges().map(|step| {
+        let mut evidence = step.evidence.clone();
+        evidence.iter_mut().for_each(|clause| clause.sort());
+        let (from, to, kind) = (step.from, step.to, step.kind.id);
+        format!("{from:?} {kind} {} {to:?} {evidence:?}", step.rule)
+    });
+    let held = graph.held_back().map(|held| format!("{held:?}"));
+    nodes.chain(edges).chain(held).collect()
+}
+
+/// Who gets to full control, and how hard it is.
+fn reaching(graph: &Graph) -> BTreeSet<(String, u32)> {
+    let Some(cluster) = graph.find(&Node::Cluster) else {
+        return BTreeSet::new();
+    };
+    let reaching = graph.reaching(cluster);
+    let nodes = reaching.nodes();
+    let named = nodes.filter_map(|(node, effort)| Some((graph.node(node)?.to_string(), effort)));
+    named.collect()
+}
+
+#[track_caller]
+fn assert_same(live: &Live, what: &str) {
+    let whole = Graph::new(live.snapshot(), live.memberships.clone());
+    let (found, expected) = (contents(live.graph()), contents(&whole));
+    let more: Vec<_> = found.difference(&expected).take(5).collect();
+    let less: Vec<_> = expected.difference(&found).take(5).collect();
+    assert!(
+        more.is_empty() && less.is_empty(),
+        "{what}\nleft over: {more:#?}\nmissing: {less:#?}"
+    );
+    assert_eq!(live.graph.edge_count(), whole.edge_count(), "{what}");
+    assert_eq!(reaching(live.graph()), reaching(&whole), "{what}");
+}
+
+fn memberships() -> BTreeMap<Str, Vec<Str>> {
+    let groups = ["devs".into(), "system:masters".into()];
+    BTreeMap::from([
+        ("eve".into(), groups[..1].into()),
+        ("amy".into(), groups.into()),
+    ])
+}
+
+#[test]
+fn any_sequence_of_changes_equals_a_rebuild() {
+    let first = seed(0x2026_1121);
+    println!("BAILIWICK_SEED={first}");
+    let mut rng = Rng::new(first);
+    for _ in 0..8 {
+        let run = rng.bits();
+        let mut rng = Rng::new(run);
+        let pool = pool(&mut rng);
+        let mut live = Live::new(Snapshot::default(), memberships());
+        live.snapshot.cluster.minor = Some(37);
+        live.make_anew();
+        for step in 0..150 {
+            let object = rng.pick(&pool).clone();
+            let delta = match rng.below(4) {
+                0 => {
+                    let there: Vec<_> = live.snapshot().objects().collect();
+                    if there.is_empty() {
+                        continue;
+                    }
+                    Delta::Remove(rng.pick(&there).0.object_ref())
+                }
+                _ => Delta::Upsert(Box::new(object), Origin::Live),
+            };
+            let what = format!("run {run}, step {step}: {delta:?}");
+            live.apply(delta);
+            if step % 3 == 0 {
+                assert_same(&live, &what);
+            }
+        }
+        let mut objects: Vec<_> = live.snapshot().objects().collect();
+        while !objects.is_empty() {
+            let (object, _) = objects.swap_remove(rng.below(objects.len()));
+            live.apply(Delta::Remove(object.object_ref()));
+            if objects.len().is_multiple_of(16) {
+                assert_same(
+                    &live,
+                    &format!("run {run}, without {}", object.object_ref()),
+                );
+            }
+        }
+    }
+}

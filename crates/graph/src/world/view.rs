@@ -1,0 +1,110 @@
+//! The snapshot as edges see it: what they read is noted.
+
+use bailiwick_core::{Kind, Str};
+use bailiwick_model::{
+    Binding, ClusterInfo, CustomResource, Namespace, Node, Role, Secret, ServiceAccount, Snapshot,
+    Store, Workload,
+};
+
+use super::reads::{Key, Reads};
+
+/// The snapshot, with the same words. A store that [`Snapshot`] gets has its line here.
+pub(crate) struct View<'a> {
+    whole: &'a Snapshot,
+    reads: &'a Reads,
+    pub(crate) roles: Watched<'a, Role>,
+    pub(crate) bindings: Watched<'a, Binding>,
+    pub(crate) namespaces: Watched<'a, Namespace>,
+    pub(crate) service_accounts: Watched<'a, ServiceAccount>,
+    pub(crate) secrets: Watched<'a, Secret>,
+    pub(crate) nodes: Watched<'a, Node>,
+    pub(crate) custom_resources: Watched<'a, CustomResource>,
+}
+
+/// A store whose reads are noted.
+pub(crate) struct Watched<'a, T> {
+    store: &'a Store<T>,
+    kind: Kind,
+    reads: &'a Reads,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(whole: &'a Snapshot, reads: &'a Reads) -> Self {
+        fn watched<'a, T>(store: &'a Store<T>, kind: Kind, reads: &'a Reads) -> Watched<'a, T> {
+            Watched { store, kind, reads }
+        }
+        Self {
+            whole,
+            reads,
+            roles: watched(&whole.roles, Kind::Role, reads),
+            bindings: watched(&whole.bindings, Kind::RoleBinding, reads),
+            namespaces: watched(&whole.namespaces, Kind::Namespace, reads),
+            service_accounts: watched(&whole.service_accounts, Kind::ServiceAccount, reads),
+            secrets: watched(&whole.secrets, Kind::Secret, reads),
+            nodes: watched(&whole.nodes, Kind::Node, reads),
+            custom_resources: watched(
+                &whole.custom_resources,
+                Kind::CustomResourceDefinition,
+                reads,
+            ),
+        }
+    }
+
+    /// What is known of the cluster itself; it does not change.
+    pub(crate) fn cluster(&self) -> &'a ClusterInfo {
+        &self.whole.cluster
+    }
+
+    /// A workload.
+    pub(crate) fn workload(&self, kind: Kind, namespace: &str, name: &str) -> Option<&'a Workload> {
+        self.reads.note(Key::Object(kind, namespace, name));
+        self.whole.workloads.get(&kind)?.get(namespace, name)
+    }
+
+    /// The workloads of a kind in a namespace.
+    pub(crate) fn workloads_in(
+        &self,
+        kind: Kind,
+        namespace: &str,
+    ) -> impl Iterator<Item = &'a Workload> + use<'a> {
+        self.reads.note(Key::InNamespace(kind, namespace));
+        let store = self.whole.workloads.get(&kind);
+        store
+            .map(|store| store.in_namespace(namespace))
+            .into_iter()
+            .flatten()
+    }
+
+    /// Whether objects of this kind may be there that could not be read. What cannot be read does not change.
+    pub(crate) fn is_hidden(&self, kind: Kind, namespace: &str) -> bool {
+        let kinds = [kind];
+        let mut gaps = self.whole.gaps_touching(&kinds, namespace);
+        gaps.next().is_some()
+    }
+}
+
+impl<'a, T> Watched<'a, T> {
+    /// The object of this namespace (empty for a cluster-scoped one) and name.
+    pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<&'a T> {
+        self.reads.note(Key::Object(self.kind, namespace, name));
+        self.store.get(namespace, name)
+    }
+
+    /// All objects.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &'a T> + use<'a, T> {
+        self.reads.note(Key::All(self.kind));
+        self.store.iter()
+    }
+
+    /// The objects of one namespace, or the cluster-scoped ones where it is empty.
+    pub(crate) fn in_namespace(&self, namespace: &str) -> impl Iterator<Item = &'a T> + use<'a, T> {
+        self.reads.note(Key::InNamespace(self.kind, namespace));
+        self.store.in_namespace(namespace)
+    }
+
+    /// The namespaces that hold objects, sorted; the empty one first where there are cluster-scoped objects.
+    pub(crate) fn namespaces(&self) -> impl Iterator<Item = &'a Str> + use<'a, T> {
+        self.reads.note(Key::All(self.kind));
+        self.store.namespaces()
+    }
+}
