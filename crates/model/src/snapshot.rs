@@ -315,6 +315,15 @@ impl Snapshot {
             Kind::CustomResourceDefinition => {
                 of(Some(&self.custom_resources), object, Object::CustomResource)
             }
+            Kind::PersistentVolume => of(Some(&self.volumes), object, Object::PersistentVolume),
+            Kind::CSIDriver => of(Some(&self.csi_drivers), object, Object::CsiDriver),
+            Kind::RuntimeClass => of(Some(&self.runtime_classes), object, Object::RuntimeClass),
+            Kind::ValidatingWebhookConfiguration => {
+                of(Some(&self.validating_webhooks), object, Object::Webhooks)
+            }
+            Kind::MutatingWebhookConfiguration => {
+                of(Some(&self.mutating_webhooks), object, Object::Webhooks)
+            }
             kind => of(self.workloads.get(&kind), object, Object::Workload),
         }
     }

@@ -55,14 +55,11 @@ impl Builder<'_, '_, '_> {
     /// Makes a part, or makes it anew.
     fn part(&mut self, unit: &Unit) {
         let outer = self.graph.take_made();
-        match (&mut self.parts, unit) {
-            // It looks at what it leads to itself, so that nothing may be left of what was.
-            (Some(parts), Unit::Bound(_)) => {
-                let old = parts.replace(unit, Part::default());
-                self.graph.unmake(&old);
-                self.graph.sweep_edges();
-            }
-            _ => {}
+        // It looks at what it leads to itself, so that nothing may be left of what was.
+        if let (Some(parts), Unit::Bound(_)) = (&mut self.parts, unit) {
+            let old = parts.replace(unit, Part::default());
+            self.graph.unmake(&old);
+            self.graph.sweep_edges();
         }
         let world = self.world;
         if self.parts.is_none() {

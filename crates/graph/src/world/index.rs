@@ -70,10 +70,13 @@ pub(crate) struct Index {
     /// What runs, by its node.
     pub(super) by_node: HashMap<Str, BTreeSet<ObjectRef>>,
     /// Namespaces with an object of a kind and name, as far as somebody has asked.
-    pub(super) named: RefCell<HashMap<(Kind, Str), Arc<[Str]>>>,
+    pub(super) named: RefCell<Named>,
     /// Answers to questions about the whole cluster, by their names.
     pub(super) facts: RefCell<BTreeMap<&'static str, Fact>>,
 }
+
+/// Namespaces by the kind and name of objects in them.
+pub(super) type Named = HashMap<(Kind, Str), Arc<[Str]>>;
 
 /// What a change of the cluster changes here.
 #[derive(Debug, Default)]
@@ -159,9 +162,14 @@ impl Index {
             self.wake(Key::Named(kind, name), woken);
         }
         let place = match new.or(old) {
-            Some(Object::Role(_) | Object::CustomResource(_) | Object::Node(_)) | None => "",
             Some(Object::Namespace(_)) => name,
-            Some(_) => namespace,
+            Some(
+                Object::Binding(_)
+                | Object::ServiceAccount(_)
+                | Object::Secret(_)
+                | Object::Workload(_),
+            ) => namespace,
+            _ => "",
         };
         // Whatever enters does so before the last one leaves.
         if old.is_none() {

@@ -431,7 +431,7 @@ impl<'a> World<'a> {
         'a: 'u,
     {
         let index = self.index;
-        Some(match unit {
+        match unit {
             Unit::Namespace(name) => {
                 Item::Namespace(name).only_if(index.namespaces.contains_key(name))
             }
@@ -454,7 +454,7 @@ impl<'a> World<'a> {
             }
             Unit::Subject(node) => Item::Subject(node).only_if(self.is_subject(node)),
             Unit::Rule(_) | Unit::Holder(_) | Unit::Bound(_) => None,
-        }?)
+        }
     }
 
     /// Whether what a part is about is there, the rights of a role aside.
