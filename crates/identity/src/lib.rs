@@ -19,6 +19,8 @@ mod time;
 pub mod x509;
 
 #[cfg(test)]
+mod differential;
+#[cfg(test)]
 mod testing;
 
 pub use bundle::{Bundle, BundleError, BundleMap, JwtKey, MAX_BUNDLE_BYTES};

@@ -97,6 +97,8 @@ pub fn validate(
     if let Some(from) = date(claims, "nbf")?.filter(|from| now < *from) {
         return Err(JwtError::NotYet(from));
     }
+    // It decides nothing, but what is no date is no token either.
+    date(claims, "iat")?;
     let named = named_audience(claims)?;
     if !named.iter().any(|name| audience.contains(&name.as_str())) {
         return Err(JwtError::Audience(quoted(&named)));
