@@ -33,6 +33,9 @@ pub enum Kind {
     RuntimeClass,
     ValidatingWebhookConfiguration,
     MutatingWebhookConfiguration,
+    Service,
+    Ingress,
+    NetworkPolicy,
 }
 
 /// A kind that Bailiwick does not read.
@@ -42,7 +45,7 @@ pub struct UnknownKind(pub String);
 
 impl Kind {
     /// Every kind, in the order of the declaration.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::Role,
         Self::ClusterRole,
         Self::RoleBinding,
@@ -65,6 +68,9 @@ impl Kind {
         Self::RuntimeClass,
         Self::ValidatingWebhookConfiguration,
         Self::MutatingWebhookConfiguration,
+        Self::Service,
+        Self::Ingress,
+        Self::NetworkPolicy,
     ];
 
     /// The four kinds that RBAC is made of.
@@ -100,6 +106,9 @@ impl Kind {
             Self::RuntimeClass => "RuntimeClass",
             Self::ValidatingWebhookConfiguration => "ValidatingWebhookConfiguration",
             Self::MutatingWebhookConfiguration => "MutatingWebhookConfiguration",
+            Self::Service => "Service",
+            Self::Ingress => "Ingress",
+            Self::NetworkPolicy => "NetworkPolicy",
         }
     }
 
@@ -115,10 +124,12 @@ impl Kind {
             | Self::Node
             | Self::Pod
             | Self::ReplicationController
-            | Self::PersistentVolume => "",
+            | Self::PersistentVolume
+            | Self::Service => "",
             Self::Deployment | Self::ReplicaSet | Self::StatefulSet | Self::DaemonSet => "apps",
             Self::Job | Self::CronJob => "batch",
             Self::CustomResourceDefinition => "apiextensions.k8s.io",
+            Self::Ingress | Self::NetworkPolicy => "networking.k8s.io",
             Self::CSIDriver => "storage.k8s.io",
             Self::RuntimeClass => "node.k8s.io",
             Self::ValidatingWebhookConfiguration | Self::MutatingWebhookConfiguration => {
@@ -152,6 +163,9 @@ impl Kind {
             Self::RuntimeClass => "runtimeclasses",
             Self::ValidatingWebhookConfiguration => "validatingwebhookconfigurations",
             Self::MutatingWebhookConfiguration => "mutatingwebhookconfigurations",
+            Self::Service => "services",
+            Self::Ingress => "ingresses",
+            Self::NetworkPolicy => "networkpolicies",
         }
     }
 

@@ -12,11 +12,12 @@ use bailiwick_core::Kind;
 use bailiwick_input::snapshot::{SnapshotError, read, write};
 use bailiwick_input::{Defaults, LoadOptions, Source, load};
 use bailiwick_model::{
-    Binding, BindingSubject, ClaimMount, ClusterInfo, Container, CsiDriver, CustomResource, Delta,
-    FileId, FileOrigin, Gap, HostPathMount, LabelSelector, Namespace, Node, Object, ObjectMeta,
-    Origin, PersistentVolume, PodSpec, PolicyRule, Requirement, Role, RoleRef, RuntimeClass,
-    Secret, Security, ServiceAccount, Snapshot, SourceFile, Taint, TokenMount, Toleration, Webhook,
-    WebhookConfiguration, Workload,
+    Binding, BindingSubject, Cidr, ClaimMount, ClusterInfo, Container, ContainerPort, CsiDriver,
+    CustomResource, Delta, FileId, FileOrigin, Gap, HostPathMount, Ingress, IngressRule,
+    LabelSelector, Namespace, NetworkPolicy, Node, Object, ObjectMeta, Origin, Peer,
+    PersistentVolume, PodSpec, PolicyPort, PolicyRule, PortRef, Protocol, Requirement, Role,
+    RoleRef, RuntimeClass, Secret, Security, Service, ServiceAccount, ServicePort, Snapshot,
+    SourceFile, Taint, TokenMount, Toleration, Webhook, WebhookConfiguration, Workload,
 };
 use proptest::prelude::*;
 
@@ -93,6 +94,82 @@ fn selector() -> BoxedStrategy<LabelSelector> {
                     values,
                 })
                 .collect(),
+        })
+        .boxed()
+}
+
+fn cidr() -> BoxedStrategy<Cidr> {
+    (any::<[u8; 16]>(), any::<bool>(), 0..=32_u8)
+        .prop_map(|(bytes, is_short, bits)| {
+            let [a, b, c, d, ..] = bytes;
+            let address = if is_short {
+                [a, b, c, d].into()
+            } else {
+                bytes.into()
+            };
+            Cidr { address, bits }
+        })
+        .boxed()
+}
+
+fn network() -> BoxedStrategy<Object> {
+    let port = prop_oneof![
+        any::<u16>().prop_map(PortRef::Number),
+        text().prop_map(PortRef::Name)
+    ];
+    (meta(true), port, cidr(), text(), any::<bool>())
+        .prop_flat_map(|(metadata, port, cidr, name, flag)| {
+            let service = Service {
+                metadata: metadata.clone(),
+                service_type: name.clone(),
+                selector: [(name.clone(), name.clone())].into(),
+                ports: [ServicePort {
+                    name: name.clone(),
+                    port: u16::from(flag),
+                    target: port.clone(),
+                    protocol: Protocol::Udp,
+                }]
+                .into(),
+                external_ips: [name.clone()].into(),
+                source_ranges: [cidr].into(),
+            };
+            let ingress = Ingress {
+                metadata: metadata.clone(),
+                backends: [(name.clone(), port.clone())].into(),
+            };
+            let selector = LabelSelector {
+                match_labels: [(name.clone(), name)].into(),
+                ..LabelSelector::default()
+            };
+            let rule = IngressRule {
+                from: [
+                    Peer::Addresses {
+                        cidr,
+                        except: [cidr].into(),
+                    },
+                    Peer::Pods {
+                        namespaces: flag.then(|| selector.clone()),
+                        pods: Some(selector.clone()),
+                    },
+                ]
+                .into(),
+                ports: [PolicyPort {
+                    port: flag.then_some(port),
+                    end: flag.then_some(7),
+                    protocol: Protocol::Sctp,
+                }]
+                .into(),
+            };
+            let policy = NetworkPolicy {
+                metadata,
+                pods: selector,
+                ingress: flag.then(|| [rule].into()),
+            };
+            prop_oneof![
+                Just(Object::Service(service)),
+                Just(Object::Ingress(ingress)),
+                Just(Object::NetworkPolicy(policy)),
+            ]
         })
         .boxed()
 }
@@ -184,6 +261,14 @@ fn object() -> BoxedStrategy<Object> {
                     tokens,
                     secrets,
                     host_network: true,
+                    labels: [(node_name.clone(), node_name.clone())].into(),
+                    ports: [ContainerPort {
+                        name: node_name.clone(),
+                        port: 80,
+                        host_port: 81,
+                        protocol: Protocol::Tcp,
+                    }]
+                    .into(),
                     tolerations: [Toleration {
                         key: node_name.clone(),
                         value: Some(node_name.clone()),
@@ -248,6 +333,7 @@ fn object() -> BoxedStrategy<Object> {
                 })
             },
         ),
+        network(),
         (meta(true), text()).prop_map(|(metadata, secret_type)| Object::Secret(Secret {
             metadata,
             secret_type

@@ -8,6 +8,7 @@ mod decode;
 mod defaults;
 mod interner;
 mod meta;
+mod network;
 mod object;
 mod origin;
 mod platform;
@@ -22,6 +23,10 @@ pub use decode::{Decoded, DecodedKind, Issue, decode, decode_in};
 pub use defaults::defaults;
 pub use interner::Interner;
 pub use meta::ObjectMeta;
+pub use network::{
+    Cidr, ContainerPort, Ingress, IngressRule, NetworkPolicy, Peer, PolicyPort, PortRef, Protocol,
+    Service, ServicePort,
+};
 pub use object::{CustomResource, Delta, Namespace, Node, Object, Secret, ServiceAccount, Taint};
 pub use origin::{FileId, FileOrigin, Gap, Origin, SourceFile};
 pub use platform::{CsiDriver, PersistentVolume, RuntimeClass, Webhook, WebhookConfiguration};

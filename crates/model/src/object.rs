@@ -2,6 +2,7 @@ use bailiwick_core::{Kind, ObjectRef, Str};
 use serde::{Deserialize, Serialize};
 
 use crate::meta::ObjectMeta;
+use crate::network::{Ingress, NetworkPolicy, Service};
 use crate::origin::Origin;
 use crate::platform::{CsiDriver, PersistentVolume, RuntimeClass, WebhookConfiguration};
 use crate::rbac::{Binding, Role};
@@ -35,6 +36,12 @@ pub enum Object {
     RuntimeClass(RuntimeClass),
     /// A ValidatingWebhookConfiguration or MutatingWebhookConfiguration.
     Webhooks(WebhookConfiguration),
+    /// A Service.
+    Service(Service),
+    /// An Ingress.
+    Ingress(Ingress),
+    /// A NetworkPolicy.
+    NetworkPolicy(NetworkPolicy),
 }
 
 /// One change of the cluster.
@@ -165,6 +172,9 @@ impl Object {
             Self::CsiDriver(object) => &object.metadata,
             Self::RuntimeClass(object) => &object.metadata,
             Self::Webhooks(object) => &object.metadata,
+            Self::Service(object) => &object.metadata,
+            Self::Ingress(object) => &object.metadata,
+            Self::NetworkPolicy(object) => &object.metadata,
         }
     }
 
@@ -182,6 +192,9 @@ impl Object {
             Self::CsiDriver(object) => &mut object.metadata,
             Self::RuntimeClass(object) => &mut object.metadata,
             Self::Webhooks(object) => &mut object.metadata,
+            Self::Service(object) => &mut object.metadata,
+            Self::Ingress(object) => &mut object.metadata,
+            Self::NetworkPolicy(object) => &mut object.metadata,
         }
     }
 
@@ -200,6 +213,9 @@ impl Object {
             Self::CsiDriver(_) => Kind::CSIDriver,
             Self::RuntimeClass(_) => Kind::RuntimeClass,
             Self::Webhooks(object) => object.kind(),
+            Self::Service(_) => Kind::Service,
+            Self::Ingress(_) => Kind::Ingress,
+            Self::NetworkPolicy(_) => Kind::NetworkPolicy,
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bailiwick_core::{Kind, ObjectRef, Str};
 use serde::{Deserialize, Serialize};
 
+use crate::network::{Ingress, NetworkPolicy, Service};
 use crate::object::{CustomResource, Delta, Namespace, Node, Object, Secret, ServiceAccount};
 use crate::origin::{Gap, Origin, SourceFile};
 use crate::platform::{CsiDriver, PersistentVolume, RuntimeClass, WebhookConfiguration};
@@ -46,6 +47,12 @@ pub struct Snapshot {
     pub validating_webhooks: Store<WebhookConfiguration>,
     /// MutatingWebhookConfigurations.
     pub mutating_webhooks: Store<WebhookConfiguration>,
+    /// Services.
+    pub services: Store<Service>,
+    /// Ingresses.
+    pub ingresses: Store<Ingress>,
+    /// NetworkPolicies.
+    pub network_policies: Store<NetworkPolicy>,
 }
 
 /// What is known of the cluster itself.
@@ -233,6 +240,9 @@ impl Snapshot {
             Object::RuntimeClass(object) => put!(self.runtime_classes, object),
             Object::Webhooks(object) if object.mutating => put!(self.mutating_webhooks, object),
             Object::Webhooks(object) => put!(self.validating_webhooks, object),
+            Object::Service(object) => put!(self.services, object),
+            Object::Ingress(object) => put!(self.ingresses, object),
+            Object::NetworkPolicy(object) => put!(self.network_policies, object),
         }
     }
 
@@ -252,6 +262,9 @@ impl Snapshot {
             Kind::RuntimeClass => self.runtime_classes.take(namespace, name),
             Kind::ValidatingWebhookConfiguration => self.validating_webhooks.take(namespace, name),
             Kind::MutatingWebhookConfiguration => self.mutating_webhooks.take(namespace, name),
+            Kind::Service => self.services.take(namespace, name),
+            Kind::Ingress => self.ingresses.take(namespace, name),
+            Kind::NetworkPolicy => self.network_policies.take(namespace, name),
             kind => match self.workloads.get_mut(&kind) {
                 Some(store) => {
                     let removed = store.take(namespace, name);
@@ -287,6 +300,9 @@ impl Snapshot {
             Kind::RuntimeClass => origin!(self.runtime_classes),
             Kind::ValidatingWebhookConfiguration => origin!(self.validating_webhooks),
             Kind::MutatingWebhookConfiguration => origin!(self.mutating_webhooks),
+            Kind::Service => origin!(self.services),
+            Kind::Ingress => origin!(self.ingresses),
+            Kind::NetworkPolicy => origin!(self.network_policies),
             kind => origin!(self.workloads.get(&kind)?),
         }
     }
@@ -360,6 +376,9 @@ impl Snapshot {
             .chain(of(&self.runtime_classes, Object::RuntimeClass))
             .chain(of(&self.validating_webhooks, Object::Webhooks))
             .chain(of(&self.mutating_webhooks, Object::Webhooks))
+            .chain(of(&self.services, Object::Service))
+            .chain(of(&self.ingresses, Object::Ingress))
+            .chain(of(&self.network_policies, Object::NetworkPolicy))
     }
 
     /// The gaps that an answer about `kinds` in `namespace` (empty for the whole cluster) has to mention.

@@ -4,6 +4,7 @@ use bailiwick_core::{Kind, ObjectRef, Str};
 use serde::{Deserialize, Serialize};
 
 use crate::meta::ObjectMeta;
+use crate::network::ContainerPort;
 
 /// A Pod, or an object with a pod template.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +70,12 @@ pub struct PodSpec {
     /// Whether its users are those of the node; `None` means yes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_users: Option<bool>,
+    /// The labels of the pods that a template makes, sorted. A Pod has its own in its metadata.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub labels: Box<[(Str, Str)]>,
+    /// The ports of its containers.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub ports: Box<[ContainerPort]>,
     /// What holds for containers that do not say otherwise.
     #[serde(skip_serializing_if = "Security::is_default")]
     pub security: Security,
@@ -220,6 +227,14 @@ impl Workload {
             kind: self.kind,
             namespace: self.metadata.namespace.clone(),
             name: self.metadata.name.clone(),
+        }
+    }
+
+    /// The labels of its pods.
+    pub fn pod_labels(&self) -> &[(Str, Str)] {
+        match self.kind {
+            Kind::Pod => &self.metadata.labels,
+            _ => &self.pod.labels,
         }
     }
 

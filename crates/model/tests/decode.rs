@@ -196,8 +196,8 @@ fn kinds_and_versions_that_no_server_knows() {
 fn kinds_that_say_nothing_about_access_are_passed_by_quietly() {
     for (version, kind) in [
         ("v1", "ConfigMap"),
-        ("v1", "Service"),
-        ("networking.k8s.io/v1", "Ingress"),
+        ("v1", "Endpoints"),
+        ("networking.k8s.io/v1", "IngressClass"),
         ("autoscaling/v2", "HorizontalPodAutoscaler"),
         ("autoscaling/v1", "HorizontalPodAutoscaler"),
         (

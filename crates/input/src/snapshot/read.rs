@@ -18,7 +18,7 @@ const MAX_LINE: u64 = 64 << 20;
 const WINDOW: u32 = 27;
 
 /// Types of objects in version 1.
-const TYPES: [&str; 12] = [
+const TYPES: [&str; 15] = [
     "role",
     "binding",
     "namespace",
@@ -31,6 +31,9 @@ const TYPES: [&str; 12] = [
     "csiDriver",
     "runtimeClass",
     "webhooks",
+    "service",
+    "ingress",
+    "networkPolicy",
 ];
 
 /// Reads what [`write`](super::write) wrote. Objects of types that are not known become a gap.

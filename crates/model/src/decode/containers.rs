@@ -20,6 +20,7 @@ const CONTAINER: Shape = Shape {
         ("restartPolicy", "the container ends before others start"),
         ("env", ""),
         ("envFrom", ""),
+        ("ports", ""),
         // Not read, and close to one that is.
         ("resizePolicy", ""),
         ("restartPolicyRules", ""),

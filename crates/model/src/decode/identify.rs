@@ -10,7 +10,7 @@ use crate::spelling;
 use crate::value::Value;
 
 /// Versions that API servers no longer serve, of kinds that are read: group, version and the minor that ended them.
-const ENDED: [(&str, &str, &str); 8] = [
+const ENDED: [(&str, &str, &str); 9] = [
     ("rbac.authorization.k8s.io", "v1beta1", "1.22"),
     ("rbac.authorization.k8s.io", "v1alpha1", "1.22"),
     ("apps", "v1beta1", "1.16"),
@@ -18,6 +18,7 @@ const ENDED: [(&str, &str, &str); 8] = [
     ("batch", "v1beta1", "1.25"),
     ("batch", "v2alpha1", "1.21"),
     ("apiextensions.k8s.io", "v1beta1", "1.22"),
+    ("networking.k8s.io", "v1beta1", "1.22"),
     ("extensions", "v1beta1", "1.16"),
 ];
 
@@ -108,6 +109,11 @@ fn wrong_version(kind: Kind, group: &str, version: &str) -> Option<Issue> {
         *g == group && *v == version && (*g == kind.group() || *g == "extensions")
     });
     if let Some((_, _, since)) = ended {
+        // The others of its group went earlier.
+        let since = match kind {
+            Kind::Ingress => "1.22",
+            _ => since,
+        };
         return Some(lost(
             "removed-api-version",
             "/apiVersion",

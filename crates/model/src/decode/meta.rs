@@ -8,7 +8,7 @@ use crate::value::Value;
 
 /// Annotations that say something about access. All others are dropped while reading: among them is what
 /// `kubectl apply` last applied, which for a Secret is its contents.
-const KEPT_ANNOTATIONS: [&str; 10] = [
+const KEPT_ANNOTATIONS: [&str; 15] = [
     // Whether the API server puts a default role back when it starts.
     "rbac.authorization.kubernetes.io/autoupdate",
     // Whose token a Secret holds.
@@ -24,6 +24,12 @@ const KEPT_ANNOTATIONS: [&str; 10] = [
     "iam.gke.io/gcp-service-account",
     "azure.workload.identity/client-id",
     "azure.workload.identity/tenant-id",
+    // Whether a load balancer is reached from outside of the provider's network.
+    "cloud.google.com/load-balancer-type",
+    "networking.gke.io/load-balancer-type",
+    "service.beta.kubernetes.io/aws-load-balancer-internal",
+    "service.beta.kubernetes.io/aws-load-balancer-scheme",
+    "service.beta.kubernetes.io/azure-load-balancer-internal",
 ];
 
 /// What people tell Bailiwick itself is kept as well.

@@ -15,6 +15,7 @@ mod custom;
 mod identify;
 mod meta;
 mod names;
+mod network;
 mod platform;
 mod pods;
 mod reader;
@@ -124,6 +125,9 @@ fn read_object(kind: Kind, value: &Value, namespace: &str, names: &mut Interner)
         Kind::ValidatingWebhookConfiguration | Kind::MutatingWebhookConfiguration => {
             Object::Webhooks(platform::webhooks(cx, root, metadata))
         }
+        Kind::Service => Object::Service(network::service(cx, root, metadata)),
+        Kind::Ingress => Object::Ingress(network::ingress(cx, root, metadata)),
+        Kind::NetworkPolicy => Object::NetworkPolicy(network::policy(cx, root, metadata)),
         // Every other kind has pods.
         _ => Object::Workload(pods::workload(cx, root, metadata)),
     };

@@ -76,6 +76,18 @@ pub(super) fn label_value(value: &str) -> Problem {
     unless(value.is_empty() || is_key_part(value), VALUE)
 }
 
+/// Names of ports (upstream `IsValidPortName`).
+pub(super) fn port_name(name: &str) -> Problem {
+    let good = is_dns_label(name)
+        && name.len() <= 15
+        && !name.contains("--")
+        && name.bytes().any(|byte| byte.is_ascii_lowercase());
+    unless(
+        good,
+        "must be lower-case letters, digits and single `-`, at most 15 of them and a letter among them",
+    )
+}
+
 /// Keys of a Secret's data.
 pub(super) fn data_key(key: &str) -> Problem {
     let good = key.len() <= 253

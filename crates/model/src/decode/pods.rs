@@ -7,9 +7,9 @@ use bailiwick_core::{Kind, Str};
 
 use super::containers::{self, Surroundings};
 use super::core::{EFFECTS, spec_and_status};
-use super::names;
 use super::platform::driver_name;
 use super::reader::{Context, Node, Shape};
+use super::{names, network};
 use crate::meta::ObjectMeta;
 use crate::workload::{ContainerList, PodSpec, TokenMount, Toleration, Workload};
 
@@ -156,8 +156,20 @@ fn template(cx: &mut Context<'_>, node: &Node<'_>, path: &[&str]) -> Option<(Str
         (true, None) => {
             let mut around = Surroundings::default();
             around.annotations(cx, node);
-            Some((cx.text(&inner, "nodeName"), pod_spec(cx, &inner, around)))
+            let mut pod = pod_spec(cx, &inner, around);
+            if cx.kind != Kind::Pod {
+                pod.labels = labels(cx, node);
+            }
+            Some((cx.text(&inner, "nodeName"), pod))
         }
+    }
+}
+
+/// The labels in the metadata of a template.
+fn labels(cx: &mut Context<'_>, node: &Node<'_>) -> Box<[(Str, Str)]> {
+    match cx.inner(node, "metadata", &MAPPING) {
+        Some(metadata) => cx.text_map(&metadata, "labels", |_, _, _, _| true),
+        None => Box::default(),
     }
 }
 
@@ -176,7 +188,7 @@ fn pod_spec(cx: &mut Context<'_>, node: &Node<'_>, mut around: Surroundings) -> 
             node_secrets.insert(cx.text(item, "name"));
         }
     });
-    let mut kept = Vec::new();
+    let (mut kept, mut ports) = (Vec::new(), Vec::new());
     for (key, list) in [
         ("containers", ContainerList::Containers),
         ("initContainers", ContainerList::InitContainers),
@@ -186,6 +198,9 @@ fn pod_spec(cx: &mut Context<'_>, node: &Node<'_>, mut around: Surroundings) -> 
         cx.each(node, key, |cx, item| {
             if containers::is_container(cx, item) {
                 environment(cx, item, &mut around.secrets);
+                cx.each(item, "ports", |cx, item| {
+                    ports.push(network::container_port(cx, item, host.host_network));
+                });
                 kept.extend(containers::container(cx, item, (list, count), &around));
             }
             count += 1;
@@ -204,6 +219,7 @@ fn pod_spec(cx: &mut Context<'_>, node: &Node<'_>, mut around: Surroundings) -> 
         flex_drivers: named(around.flex_drivers),
         security: containers::pod_security(cx, node),
         containers: kept.into(),
+        ports: ports.into(),
         ..host
     }
 }

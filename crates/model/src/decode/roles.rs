@@ -56,11 +56,11 @@ const SELECTOR: Shape = Shape {
     fields: &[
         (
             "matchLabels",
-            "the selector matches more roles, with nothing left in it all of them",
+            "the selector matches more objects, with nothing left in it all of them",
         ),
         (
             "matchExpressions",
-            "the selector matches more roles, with nothing left in it all of them",
+            "the selector matches more objects, with nothing left in it all of them",
         ),
     ],
 };
@@ -151,7 +151,7 @@ fn aggregation(cx: &mut Context<'_>, root: &Node<'_>) -> Option<Box<[LabelSelect
     Some(selectors)
 }
 
-fn selector(cx: &mut Context<'_>, node: &Node<'_>) -> LabelSelector {
+pub(super) fn selector(cx: &mut Context<'_>, node: &Node<'_>) -> LabelSelector {
     if !cx.mapping(node, &SELECTOR) {
         return LabelSelector::default();
     }

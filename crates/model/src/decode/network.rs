@@ -1,0 +1,535 @@
+//! Services, Ingresses and NetworkPolicies.
+
+use std::collections::BTreeSet;
+
+use bailiwick_core::Str;
+
+use super::core::spec_and_status;
+use super::names;
+use super::reader::{Context, Node, Shape};
+use super::roles::selector;
+use crate::meta::ObjectMeta;
+use crate::network::{
+    Cidr, ContainerPort, Ingress, IngressRule, NetworkPolicy, Peer, PolicyPort, PortRef, Protocol,
+    Service, ServicePort,
+};
+use crate::value::Value;
+
+const SERVICE: Shape = Shape {
+    what: "the spec of a Service",
+    complete: true,
+    fields: &[
+        ("allocateLoadBalancerNodePorts", ""),
+        ("clusterIP", ""),
+        ("clusterIPs", ""),
+        ("externalIPs", ""),
+        ("externalName", ""),
+        ("externalTrafficPolicy", ""),
+        ("healthCheckNodePort", ""),
+        ("internalTrafficPolicy", ""),
+        ("ipFamilies", ""),
+        ("ipFamilyPolicy", ""),
+        ("loadBalancerClass", ""),
+        ("loadBalancerIP", ""),
+        (
+            "loadBalancerSourceRanges",
+            "its load balancer lets everybody in",
+        ),
+        ("ports", ""),
+        ("publishNotReadyAddresses", ""),
+        ("selector", "it leads to no pod"),
+        ("sessionAffinity", ""),
+        ("sessionAffinityConfig", ""),
+        ("trafficDistribution", ""),
+        ("type", "it is reached from within the cluster alone"),
+    ],
+};
+
+const SERVICE_PORT: Shape = Shape {
+    what: "a port of a Service",
+    complete: true,
+    fields: &[
+        ("appProtocol", ""),
+        ("name", ""),
+        ("nodePort", ""),
+        ("port", ""),
+        ("protocol", "the port talks TCP"),
+        ("targetPort", "the pods' port is the Service's own"),
+    ],
+};
+
+const INGRESS: Shape = Shape {
+    what: "the spec of an Ingress",
+    complete: true,
+    fields: &[
+        ("defaultBackend", ""),
+        ("ingressClassName", ""),
+        ("rules", ""),
+        ("tls", ""),
+    ],
+};
+
+const INGRESS_RULE: Shape = Shape {
+    what: "a rule of an Ingress",
+    complete: true,
+    fields: &[("host", "it is about every host"), ("http", "")],
+};
+
+const HTTP: Shape = Shape {
+    what: "the paths of an Ingress",
+    complete: true,
+    fields: &[("paths", "")],
+};
+
+const HTTP_PATH: Shape = Shape {
+    what: "a path of an Ingress",
+    complete: true,
+    fields: &[("backend", ""), ("path", ""), ("pathType", "")],
+};
+
+const BACKEND: Shape = Shape {
+    what: "a backend of an Ingress",
+    complete: true,
+    fields: &[("service", ""), ("resource", "")],
+};
+
+const BACKEND_SERVICE: Shape = Shape {
+    what: "the Service of a backend",
+    complete: true,
+    fields: &[("name", ""), ("port", "")],
+};
+
+const BACKEND_PORT: Shape = Shape {
+    what: "the port of a backend",
+    complete: true,
+    fields: &[("name", ""), ("number", "")],
+};
+
+const POLICY: Shape = Shape {
+    what: "the spec of a NetworkPolicy",
+    complete: true,
+    fields: &[
+        ("egress", ""),
+        ("ingress", "it lets nothing in"),
+        ("podSelector", "it is about every pod of the namespace"),
+        ("policyTypes", "what it is about follows from its rules"),
+    ],
+};
+
+const POLICY_RULE: Shape = Shape {
+    what: "a rule of a NetworkPolicy",
+    complete: true,
+    fields: &[
+        ("from", "it lets everybody in"),
+        ("ports", "it lets traffic to every port in"),
+    ],
+};
+
+const PEER: Shape = Shape {
+    what: "a peer of a NetworkPolicy",
+    complete: true,
+    fields: &[
+        ("ipBlock", ""),
+        (
+            "namespaceSelector",
+            "the pods are those of its own namespace",
+        ),
+        ("podSelector", "all pods are let in"),
+    ],
+};
+
+const IP_BLOCK: Shape = Shape {
+    what: "a range of addresses",
+    complete: true,
+    fields: &[("cidr", ""), ("except", "none of them is excepted")],
+};
+
+const POLICY_PORT: Shape = Shape {
+    what: "a port of a NetworkPolicy",
+    complete: true,
+    fields: &[
+        ("endPort", "the range ends with its first port"),
+        ("port", "it is every port"),
+        ("protocol", "it talks TCP"),
+    ],
+};
+
+const CONTAINER_PORT: Shape = Shape {
+    what: "a port of a container",
+    complete: true,
+    fields: &[
+        ("containerPort", ""),
+        ("hostIP", "every address of the node leads to it"),
+        ("hostPort", "no port of the node leads to it"),
+        ("name", ""),
+        ("protocol", "the port talks TCP"),
+    ],
+};
+
+const PORT: &str = "must be between 1 and 65535";
+
+pub(super) fn service(cx: &mut Context<'_>, root: &Node<'_>, metadata: ObjectMeta) -> Service {
+    spec_and_status(cx, root);
+    let mut service = Service {
+        metadata,
+        ..Service::default()
+    };
+    let Some(spec) = cx.inner(root, "spec", &SERVICE) else {
+        cx.refuse_missing(root, "spec", "give it a port");
+        return service;
+    };
+    service.service_type = cx.text(&spec, "type");
+    let types = ["", "ClusterIP", "NodePort", "LoadBalancer", "ExternalName"];
+    if !types.contains(&&*service.service_type) {
+        let help = "write `ClusterIP`, `NodePort`, `LoadBalancer` or `ExternalName`";
+        cx.refuse(&spec, "has no such `type`", help);
+    }
+    let is_name = &*service.service_type == "ExternalName";
+    if is_name && cx.text(&spec, "externalName").is_empty() {
+        cx.refuse_missing(&spec, "externalName", "name the host");
+    }
+    service.selector = cx.text_map(&spec, "selector", label);
+    service.ports = cx.list(&spec, "ports", service_port);
+    let headless = &*cx.text(&spec, "clusterIP") == "None";
+    if service.ports.is_empty() && !is_name && !headless {
+        cx.refuse_missing(&spec, "ports", "give it a port");
+    }
+    if service.ports.len() > 1 {
+        let names: BTreeSet<&str> = service.ports.iter().map(|port| &*port.name).collect();
+        if names.len() < service.ports.len() || names.contains("") {
+            cx.refuse(
+                &spec,
+                "has ports without names of their own",
+                "name each port",
+            );
+        }
+    }
+    service.external_ips = cx.texts(&spec, "externalIPs");
+    let mut ranges = Vec::new();
+    cx.each(&spec, "loadBalancerSourceRanges", |cx, item| {
+        let text = cx.plain_text(item).unwrap_or_default().trim();
+        ranges.extend(cidr(cx, item, text));
+    });
+    service.source_ranges = ranges.into();
+    service
+}
+
+/// Whether a label of a selector is one.
+fn label(cx: &mut Context<'_>, at: &Node<'_>, key: &str, value: &str) -> bool {
+    if let Some(problem) = names::qualified_name(key).or_else(|| names::label_value(value)) {
+        cx.refuse(at, problem, "");
+    }
+    true
+}
+
+fn service_port(cx: &mut Context<'_>, node: &Node<'_>) -> ServicePort {
+    if !cx.mapping(node, &SERVICE_PORT) {
+        return ServicePort::default();
+    }
+    let port = number(cx, node, "port").unwrap_or_default();
+    if port == 0 {
+        cx.refuse(node, &format!("has a `port` that {PORT}"), "");
+    }
+    cx.integer(node, "nodePort");
+    ServicePort {
+        name: cx.text(node, "name"),
+        port,
+        target: port_ref(cx, node, "targetPort").unwrap_or(PortRef::Number(port)),
+        protocol: protocol(cx, node),
+    }
+}
+
+fn protocol(cx: &mut Context<'_>, node: &Node<'_>) -> Protocol {
+    match &*cx.text(node, "protocol") {
+        "" | "TCP" => Protocol::Tcp,
+        "UDP" => Protocol::Udp,
+        "SCTP" => Protocol::Sctp,
+        _ => {
+            cx.refuse(
+                node,
+                "has no such `protocol`",
+                "write `TCP`, `UDP` or `SCTP`",
+            );
+            Protocol::Tcp
+        }
+    }
+}
+
+/// A port number; refused where it is out of range, `None` where there is none.
+fn number(cx: &mut Context<'_>, node: &Node<'_>, key: &str) -> Option<u16> {
+    let number = cx.integer(node, key)?;
+    let port = u16::try_from(number).ok().filter(|port| *port > 0);
+    if port.is_none() && number != 0 {
+        cx.refuse(node, &format!("has a `{key}` that {PORT}"), "");
+    }
+    port
+}
+
+/// A port by number or name; `None` where there is none.
+fn port_ref(cx: &mut Context<'_>, node: &Node<'_>, key: &str) -> Option<PortRef> {
+    let field = node.field(key)?;
+    let Value::String(name) = field.value else {
+        let port = number(cx, node, key);
+        let is_zero = matches!(field.value, Value::UInt(0));
+        if is_zero && key != "targetPort" {
+            cx.refuse(node, &format!("has a `{key}` that {PORT}"), "");
+        }
+        return port.map(PortRef::Number);
+    };
+    if name.is_empty() && key == "targetPort" {
+        return None;
+    }
+    if let Some(problem) = names::port_name(name) {
+        cx.refuse(&field, problem, "");
+    }
+    Some(PortRef::Name(cx.intern(name)))
+}
+
+pub(super) fn ingress(cx: &mut Context<'_>, root: &Node<'_>, metadata: ObjectMeta) -> Ingress {
+    spec_and_status(cx, root);
+    let mut backends = Vec::new();
+    let spec = cx.inner(root, "spec", &INGRESS);
+    let fallback = spec
+        .as_ref()
+        .and_then(|spec| cx.inner(spec, "defaultBackend", &BACKEND));
+    if let Some(fallback) = &fallback {
+        backends.extend(backend(cx, fallback));
+    }
+    let mut rules = 0;
+    if let Some(spec) = &spec {
+        cx.each(spec, "rules", |cx, rule| {
+            rules += 1;
+            if cx.mapping(rule, &INGRESS_RULE)
+                && let Some(http) = cx.inner(rule, "http", &HTTP)
+            {
+                paths(cx, &http, &mut backends);
+            }
+        });
+    }
+    if rules == 0 && fallback.is_none() {
+        let at = spec.as_ref().unwrap_or(root);
+        cx.refuse_missing(at, "rules", "give it a rule or a `defaultBackend`");
+    }
+    let mut known = BTreeSet::new();
+    backends.retain(|backend: &(Str, PortRef)| known.insert(format!("{backend:?}")));
+    Ingress {
+        metadata,
+        backends: backends.into(),
+    }
+}
+
+fn paths(cx: &mut Context<'_>, http: &Node<'_>, backends: &mut Vec<(Str, PortRef)>) {
+    let mut count = 0;
+    cx.each(http, "paths", |cx, path| {
+        count += 1;
+        if !cx.mapping(path, &HTTP_PATH) {
+            return;
+        }
+        let path_type = cx.text(path, "pathType");
+        match &*path_type {
+            "Exact" | "Prefix" if !cx.text(path, "path").starts_with('/') => {
+                cx.refuse(path, "has a `path` that does not start with `/`", "");
+            }
+            "Exact" | "Prefix" | "ImplementationSpecific" => {}
+            _ => cx.refuse(
+                path,
+                "has no such `pathType`",
+                "write `Prefix`, `Exact` or `ImplementationSpecific`",
+            ),
+        }
+        match cx.inner(path, "backend", &BACKEND) {
+            Some(node) => backends.extend(backend(cx, &node)),
+            None => cx.refuse_missing(path, "backend", "name the Service that it leads to"),
+        }
+    });
+    if count == 0 {
+        cx.refuse_missing(http, "paths", "give it a path");
+    }
+}
+
+fn backend(cx: &mut Context<'_>, node: &Node<'_>) -> Option<(Str, PortRef)> {
+    let service = cx.inner(node, "service", &BACKEND_SERVICE);
+    let resource = node.field("resource").is_some();
+    let Some(service) = service else {
+        if !resource {
+            cx.refuse(
+                node,
+                "names neither a Service nor a resource",
+                "name a `service`",
+            );
+        }
+        return None;
+    };
+    if resource {
+        cx.refuse(
+            node,
+            "names a Service and a resource",
+            "remove one of the two",
+        );
+    }
+    let name = cx.text(&service, "name");
+    if let Some(problem) = names::dns_label(&name) {
+        cx.refuse(&service, &format!("has a `name` that {problem}"), "");
+    }
+    let port = cx.inner(&service, "port", &BACKEND_PORT);
+    let by_number = port
+        .as_ref()
+        .and_then(|port| number(cx, port, "number"))
+        .map(PortRef::Number);
+    let by_name = port.as_ref().map(|port| cx.text(port, "name"));
+    let by_name = by_name.filter(|name| !name.is_empty()).map(PortRef::Name);
+    if by_number.is_some() == by_name.is_some() {
+        cx.refuse(
+            &service,
+            "has no one port",
+            "give the `name` or the `number` of a port",
+        );
+    }
+    Some((name, by_number.or(by_name)?))
+}
+
+pub(super) fn policy(cx: &mut Context<'_>, root: &Node<'_>, metadata: ObjectMeta) -> NetworkPolicy {
+    spec_and_status(cx, root);
+    let mut policy = NetworkPolicy {
+        metadata,
+        ingress: Some(Box::default()),
+        ..NetworkPolicy::default()
+    };
+    let Some(spec) = cx.inner(root, "spec", &POLICY) else {
+        return policy;
+    };
+    if let Some(node) = spec.field("podSelector") {
+        policy.pods = selector(cx, &node);
+    }
+    let types = cx.texts(&spec, "policyTypes");
+    let is_known = |name: &Str| matches!(&**name, "Ingress" | "Egress");
+    if types.len() > 2 || !types.iter().all(is_known) {
+        cx.refuse(
+            &spec,
+            "has an unknown type in `policyTypes`",
+            "write `Ingress` or `Egress`",
+        );
+    }
+    // Without types it is about traffic to pods, and about traffic from them where it has rules for that.
+    let counts = types.is_empty() || types.iter().any(|name| &**name == "Ingress");
+    let rules = cx.list(&spec, "ingress", policy_rule);
+    policy.ingress = counts.then_some(rules);
+    policy
+}
+
+fn policy_rule(cx: &mut Context<'_>, node: &Node<'_>) -> IngressRule {
+    if !cx.mapping(node, &POLICY_RULE) {
+        return IngressRule::default();
+    }
+    let mut from = Vec::new();
+    cx.each(node, "from", |cx, item| from.extend(peer(cx, item)));
+    IngressRule {
+        from: from.into(),
+        ports: cx.list(node, "ports", policy_port),
+    }
+}
+
+/// A peer; `None` where it is refused.
+fn peer(cx: &mut Context<'_>, node: &Node<'_>) -> Option<Peer> {
+    if !cx.mapping(node, &PEER) {
+        return None;
+    }
+    let namespaces = node
+        .field("namespaceSelector")
+        .map(|node| selector(cx, &node));
+    let pods = node.field("podSelector").map(|node| selector(cx, &node));
+    let by_labels = namespaces.is_some() || pods.is_some();
+    let Some(block) = cx.inner(node, "ipBlock", &IP_BLOCK) else {
+        if !by_labels {
+            cx.refuse(
+                node,
+                "names nobody",
+                "give it an `ipBlock`, a `podSelector` or a `namespaceSelector`",
+            );
+        }
+        return by_labels.then_some(Peer::Pods { namespaces, pods });
+    };
+    if by_labels {
+        cx.refuse(node, "names addresses and pods", "make two of it");
+    }
+    let text = cx.text(&block, "cidr");
+    let cidr = cidr(cx, &block, &text)?;
+    let mut except = Vec::new();
+    cx.each(&block, "except", |cx, item| {
+        let text = cx.plain_text(item).unwrap_or_default();
+        let Some(range) = self::cidr(cx, item, text) else {
+            return;
+        };
+        if !cidr.contains(range) || cidr.bits == range.bits {
+            cx.refuse(item, "is not within the `cidr`, or all of it", "");
+        }
+        except.push(range);
+    });
+    Some(Peer::Addresses {
+        cidr,
+        except: except.into(),
+    })
+}
+
+fn cidr(cx: &mut Context<'_>, node: &Node<'_>, text: &str) -> Option<Cidr> {
+    let range = Cidr::parse(text);
+    if range.is_none() {
+        let help = "write an address and how many bits count, such as `10.0.0.0/8`";
+        cx.refuse(node, "is no range of addresses", help);
+    }
+    range
+}
+
+fn policy_port(cx: &mut Context<'_>, node: &Node<'_>) -> PolicyPort {
+    if !cx.mapping(node, &POLICY_PORT) {
+        return PolicyPort::default();
+    }
+    let port = port_ref(cx, node, "port");
+    let end = number(cx, node, "endPort");
+    let first = match &port {
+        Some(PortRef::Number(first)) => Some(*first),
+        _ => None,
+    };
+    if end.is_some_and(|end| first.is_none_or(|first| end < first)) {
+        cx.refuse(node, "has an `endPort` that is not after its `port`", "");
+    }
+    PolicyPort {
+        port,
+        end,
+        protocol: protocol(cx, node),
+    }
+}
+
+/// A port of a container, in a pod that has the network of its node or not.
+pub(super) fn container_port(
+    cx: &mut Context<'_>,
+    node: &Node<'_>,
+    host_network: bool,
+) -> ContainerPort {
+    if !cx.mapping(node, &CONTAINER_PORT) {
+        return ContainerPort::default();
+    }
+    let port = number(cx, node, "containerPort").unwrap_or_default();
+    if port == 0 {
+        cx.refuse(node, &format!("has a `containerPort` that {PORT}"), "");
+    }
+    let name = cx.text(node, "name");
+    if let Some(problem) = names::port_name(&name).filter(|_| !name.is_empty()) {
+        cx.refuse(node, &format!("has a `name` that {problem}"), "");
+    }
+    let host_port = number(cx, node, "hostPort").unwrap_or_default();
+    if host_network && host_port != 0 && host_port != port {
+        let help = "in the network of the node both are the same";
+        cx.refuse(
+            node,
+            "has a `hostPort` that is not its `containerPort`",
+            help,
+        );
+    }
+    ContainerPort {
+        name,
+        port,
+        host_port: if host_network { port } else { host_port },
+        protocol: protocol(cx, node),
+    }
+}
