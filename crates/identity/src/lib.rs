@@ -19,9 +19,9 @@ mod time;
 pub mod x509;
 
 #[cfg(test)]
-mod differential;
-#[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use bundle::{Bundle, BundleError, BundleMap, JwtKey, MAX_BUNDLE_BYTES};
 pub use id::{IdError, MAX_ID_BYTES, SpiffeId, TrustDomain};
