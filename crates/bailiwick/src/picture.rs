@@ -208,12 +208,15 @@ fn kind(node: &Node) -> &'static str {
         Node::User { .. } | Node::UserName { .. } => "user",
         Node::Group { .. } => "group",
         Node::ServiceAccount { .. } => "serviceAccount",
-        Node::Workload(_) => "workload",
-        Node::Machine { .. } | Node::PodFiles { .. } => "node",
+        Node::Workload(_) | Node::Container { .. } => "workload",
+        Node::Machine { .. }
+        | Node::PodFiles { .. }
+        | Node::Network { .. }
+        | Node::Memory { .. } => "node",
         Node::Secret { .. } => "secret",
         Node::Role { .. } => "role",
-        Node::Area { .. } => "area",
-        Node::Acting { .. } | Node::Bound { .. } => "acting",
+        Node::Area { .. } | Node::Driver { .. } => "area",
+        Node::Acting { .. } | Node::Bound { .. } | Node::Deputy { .. } => "acting",
         Node::Outside => "outside",
         Node::Cloud { .. } => "cloud",
         Node::Cluster => "cluster",

@@ -8,6 +8,7 @@
 
 mod build;
 mod condition;
+mod deputy;
 mod docs;
 mod edge;
 mod edges;

@@ -42,6 +42,35 @@ pub enum Node {
         /// The node's name.
         machine: Str,
     },
+    /// What listens on a node's loopback, and what passes its network.
+    Network {
+        /// The node's name; empty is some node.
+        machine: Str,
+    },
+    /// Memory that processes of a node share.
+    Memory {
+        /// The node's name; empty is some node.
+        machine: Str,
+    },
+    /// Code in one container, where the pod's others are out of its reach.
+    Container {
+        /// The pod, or what makes it.
+        pod: ObjectRef,
+        /// The container's name.
+        name: Str,
+    },
+    /// What a driver of volumes does for pods.
+    Driver {
+        /// Its name.
+        name: Str,
+    },
+    /// An operator, as far as it does what objects of a resource say.
+    Deputy {
+        /// The resource with its group.
+        resource: Str,
+        /// The namespace in which they have to be; empty is any.
+        namespace: Str,
+    },
     /// What a Secret holds.
     Secret {
         /// Its namespace.
@@ -122,6 +151,24 @@ pub enum Area {
     Traffic,
     /// Certificates in the name of any pod and its service account.
     Certificates,
+    /// Root on any node whose kernel or container runtime has a known flaw that lets pods out.
+    FlawedMachines,
+    /// What CSI drivers do for pods that have volumes of them without a claim.
+    Drivers,
+    /// What FlexVolume drivers do for pods.
+    FlexDrivers,
+    /// What is stored in volumes.
+    Volumes,
+    /// Devices, whoever else uses them.
+    Devices,
+    /// What refuses or corrects objects before they are stored, or keeps pods apart from their nodes.
+    Guards,
+    /// Identities at a cloud provider that service accounts name.
+    Clouds,
+    /// Being anybody at the servers that extend the API.
+    Extensions,
+    /// That what runs goes on running.
+    Running,
 }
 
 impl Node {
@@ -311,6 +358,15 @@ impl Area {
             Self::Requests => "every request",
             Self::Traffic => "every connection",
             Self::Certificates => "every certificate",
+            Self::FlawedMachines => "every node with a known flaw",
+            Self::Drivers => "volumes without a claim of every driver",
+            Self::FlexDrivers => "volumes of every FlexVolume driver",
+            Self::Volumes => "the contents of every volume",
+            Self::Devices => "every device",
+            Self::Guards => "every guard",
+            Self::Clouds => "every cloud identity",
+            Self::Extensions => "every identity at servers that extend the API",
+            Self::Running => "the running of everything",
         }
     }
 }
@@ -328,6 +384,28 @@ impl fmt::Display for Node {
             Self::Machine { name } if name.is_empty() => f.write_str("some node"),
             Self::Machine { name } => write!(f, "node {name}"),
             Self::PodFiles { machine } => write!(f, "the files of the pods on node {machine}"),
+            Self::Network { machine } if machine.is_empty() => {
+                f.write_str("the network of some node")
+            }
+            Self::Network { machine } => write!(f, "the network of node {machine}"),
+            Self::Memory { machine } if machine.is_empty() => {
+                f.write_str("the shared memory of some node")
+            }
+            Self::Memory { machine } => write!(f, "the shared memory of node {machine}"),
+            Self::Container { pod, name } => write!(f, "container {name} of {pod}"),
+            Self::Driver { name } => write!(f, "volumes of driver {name}"),
+            Self::Deputy {
+                resource,
+                namespace,
+            } if namespace.is_empty() => {
+                write!(f, "what obeys {resource}")
+            }
+            Self::Deputy {
+                resource,
+                namespace,
+            } => {
+                write!(f, "what obeys {resource} of namespace {namespace}")
+            }
             Self::Secret { namespace, name } => write!(f, "Secret {namespace}/{name}"),
             Self::Role { role, namespace } if namespace.is_empty() => {
                 write!(f, "the rights of {role} in the cluster")

@@ -40,12 +40,29 @@ impl Step<'_> {
             .or_else(|| held.iter().find_map(|leg| leg.namespace.clone()))
             .unwrap_or_default();
         let groups: Vec<String> = held.iter().filter_map(|leg| leg.group.clone()).collect();
-        let user = user(self.from, &groups);
+        let user = user(self.from, &groups).or_else(|| self.bound(snapshot));
         let review = |(number, leg): (usize, &LegHeld<'_>)| Review {
             user: user.clone(),
             request: leg.request(&namespace, self.name(number, leg, &held)),
         };
         held.iter().enumerate().map(review).collect()
+    }
+
+    /// Who is bound, where the step starts at a node that holds the token of somebody.
+    fn bound(&self, snapshot: &Snapshot) -> Option<UserInfo> {
+        if !matches!(self.from, Node::Machine { .. }) {
+            return None;
+        }
+        let mut atoms = self.evidence.iter().flatten().flatten();
+        atoms.find_map(|atom| {
+            let Atom::Subject { binding, position } = atom else {
+                return None;
+            };
+            let binding = snapshot.bindings.get(&binding.namespace, &binding.name)?;
+            let subject = binding.subjects.get(usize::try_from(*position).ok()?)?;
+            let subject = subject.subject(&binding.metadata.namespace)?;
+            Some(UserInfo::of(&subject, &[]))
+        })
     }
 
     /// The object that a request is about, where the rule is limited to names or the step is about one object.

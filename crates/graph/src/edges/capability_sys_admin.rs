@@ -23,6 +23,6 @@ edge! {
 fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
     to_node(item, world, link, |seen| {
         let capability = seen.capability("SYS_ADMIN")?;
-        Some(seen.by(&[&capability]).unless(seen.not_root()).unless(seen.own_users()).unless(seen.confined()))
+        Some(seen.by(&[&capability]).unless(seen.not_root()).unless(seen.kept_in()).unless(seen.confined()))
     });
 }

@@ -18,6 +18,6 @@ edge! {
 fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
     to_node(item, world, link, |seen| {
         let capability = seen.capability("SYS_MODULE")?;
-        Some(seen.by(&[&capability]).unless(seen.not_root()).unless(seen.own_users()))
+        Some(seen.by(&[&capability]).unless(seen.not_root()).unless(seen.kept_in()))
     });
 }

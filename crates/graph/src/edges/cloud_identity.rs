@@ -1,4 +1,5 @@
 use bailiwick_core::{Kind, ObjectRef};
+use bailiwick_model::ServiceAccount;
 
 use crate::build::{Item, Link, World};
 use crate::condition::Atom;
@@ -28,12 +29,19 @@ const ANNOTATIONS: [&str; 3] = [
 fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
     let Item::Account(namespace, name) = *item else { return };
     let Some(account) = world.snapshot.service_accounts.get(namespace, name) else { return };
-    for annotation in ANNOTATIONS {
-        let Some(identity) = account.metadata.annotation(annotation) else { continue };
-        let object = ObjectRef::new(Kind::ServiceAccount, namespace, name);
+    for (setting, identity) in of(account) {
+        link.by(&Node::service_account(namespace, name), identity, [setting]);
+    }
+}
+
+/// The identities that a service account names, each with the annotation.
+pub(super) fn of(account: &ServiceAccount) -> impl Iterator<Item = (Atom, Node)> + '_ {
+    ANNOTATIONS.into_iter().filter_map(|annotation| {
+        let metadata = &account.metadata;
+        let name = metadata.annotation(annotation)?.into();
+        let object = ObjectRef::new(Kind::ServiceAccount, &metadata.namespace, &metadata.name);
         let key = annotation.replace('/', "~1");
         let setting = Atom::Field { object, pointer: format!("/metadata/annotations/{key}") };
-        let from = Node::service_account(namespace, name);
-        link.by(&from, Node::Cloud { name: identity.into() }, [setting]);
-    }
+        Some((setting, Node::Cloud { name }))
+    })
 }

@@ -24,12 +24,12 @@ const CORE_PATTERN: &str = "/proc/sys/kernel/core_pattern";
 
 fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
     to_node(item, world, link, |seen| {
-        let mount = seen.host_paths().iter().find(|mount| {
+        let mount = seen.host_paths().into_iter().find(|mount| {
             // Within `/proc`, or it: what is read-only is the file system itself.
             let is_proc = relation("/proc", &mount.path) == Some(Relation::Above);
             let read_only = mount.read_only && (is_proc || mount.recursive);
             relation(&mount.path, CORE_PATTERN) == Some(Relation::Above) && !read_only
         })?;
-        Some(seen.by_mount(mount).unless(seen.not_root()).unless(seen.own_users()))
+        Some(seen.by_mount(&mount).unless(seen.not_root()).unless(seen.own_users()))
     });
 }

@@ -38,10 +38,10 @@ fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
         is_control_plane(world, &workload.node_name).then_some(Node::Cluster)
     };
     to_what(item, world, link, cluster, |seen| {
-        let mount = seen.host_paths().iter().find(|mount| {
+        let mount = seen.host_paths().into_iter().find(|mount| {
             let holds = |key: &&str| relation(&mount.path, key) == Some(Relation::Above);
             KEYS.iter().any(holds)
         })?;
-        Some(seen.by_mount(mount).unless(seen.not_root()))
+        Some(seen.by_mount(&mount).unless(seen.not_root()))
     });
 }

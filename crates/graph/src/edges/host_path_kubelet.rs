@@ -21,8 +21,8 @@ const KEY: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
 fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
     let user = |workload: &bailiwick_model::Workload| node_user(&workload.node_name);
     to_what(item, world, link, user, |seen| {
-        let mut mounts = seen.host_paths().iter();
+        let mut mounts = seen.host_paths().into_iter();
         let mount = mounts.find(|mount| relation(&mount.path, KEY) == Some(Relation::Above))?;
-        Some(seen.by_mount(mount).unless(seen.not_root()))
+        Some(seen.by_mount(&mount).unless(seen.not_root()))
     });
 }

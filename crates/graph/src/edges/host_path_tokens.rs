@@ -3,7 +3,7 @@ use bailiwick_model::Workload;
 
 use crate::build::{Item, Link, World};
 use crate::edge::{Rule, Versions, edge};
-use crate::host::{Relation, relation, to_what};
+use crate::host::{Relation, Seen, relation, to_what};
 use crate::node::Node;
 
 edge! {
@@ -27,14 +27,16 @@ fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
     let known = |node: &Str| !node.is_empty();
     let to = |workload: &Workload| known(&workload.node_name).then(|| files(&workload.node_name));
     to_what(item, world, link, to, |seen| {
-        let mut mounts = seen.host_paths().iter();
+        let mut mounts = seen.host_paths().into_iter();
         let mount = mounts.find(|mount| relation(&mount.path, PODS) == Some(Relation::Above))?;
-        Some(seen.by_mount(mount).unless(seen.not_root()))
+        Some(seen.by_mount(&mount).unless(seen.not_root()))
     });
     let Item::Machine(machine) = *item else { return };
     let workloads = world.workloads_on(machine);
     let mounts_them = |workload: &&Workload| {
-        let mut paths = workload.pod.containers.iter().flat_map(|container| &container.host_paths);
+        let containers = workload.pod.containers.iter();
+        let mut paths = containers
+            .flat_map(|container| Seen::new(world, workload, container).host_paths());
         paths.any(|mount| relation(&mount.path, PODS) == Some(Relation::Above))
     };
     if !workloads.iter().any(mounts_them) {

@@ -63,10 +63,10 @@ const LEVERS: [&str; 38] = [
 
 fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
     to_node(item, world, link, |seen| {
-        let mount = seen.host_paths().iter().find(|mount| {
+        let mount = seen.host_paths().into_iter().find(|mount| {
             let lever = |lever: &&str| relation(&mount.path, lever).is_some();
             !mount.read_only && LEVERS.iter().any(lever)
         })?;
-        Some(seen.by_mount(mount).unless(seen.not_root()))
+        Some(seen.by_mount(&mount).unless(seen.not_root()))
     });
 }

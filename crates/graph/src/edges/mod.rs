@@ -2,9 +2,11 @@
 //! comes from. Adding one takes the file and one word in the list.
 
 use bailiwick_core::{Kind, Str, names};
+use bailiwick_rbac::Right;
 
 use crate::build::{Held, Link, World};
 use crate::condition::Condition;
+use crate::edge::Leg;
 use crate::node::{Area, Node};
 
 macro_rules! edges {
@@ -20,6 +22,20 @@ macro_rules! edges {
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+
+/// The right to start a pod, by any object that makes pods.
+const NEW_POD: Leg = &[
+    Right::new("", "pods", CREATE),
+    Right::new("", "replicationcontrollers", CREATE),
+    Right::new("apps", "daemonsets", CREATE),
+    Right::new("apps", "deployments", CREATE),
+    Right::new("apps", "replicasets", CREATE),
+    Right::new("apps", "statefulsets", CREATE),
+    Right::new("batch", "cronjobs", CREATE),
+    Right::new("batch", "jobs", CREATE),
+];
+
+const CREATE: &[&str] = &["create"];
 
 /// API group of certificate requests and signers.
 const CERTIFICATES: &str = "certificates.k8s.io";
@@ -98,21 +114,34 @@ edges![
     capability_dac_read_search,
     capability_sys_admin,
     capability_sys_module,
+    cloud_annotation,
     cloud_identity,
     contains,
     control_plane_node,
+    controller_revision,
     conversion_webhook,
     core_pattern,
+    csi_driver,
     csr_approve,
     csr_approve_node,
     csr_auto_node,
     dangling_account,
+    deputy_node,
     deputy_pods,
+    deputy_rights,
+    deputy_secrets,
+    device_admin,
+    dns,
     ephemeral_container,
     escalate,
     exec,
     exec_by_get,
+    extension_authentication,
     full_control,
+    guard_removal,
+    guard_service,
+    host_ipc,
+    host_network,
     host_path_control_plane,
     host_path_kubelet,
     host_path_tokens,
@@ -121,6 +150,10 @@ edges![
     impersonate_group,
     impersonate_service_account,
     impersonate_user,
+    inline_volume,
+    kubeadm_config,
+    kubelet_config,
+    lease,
     masters,
     member_of,
     mounted_token,
@@ -131,22 +164,32 @@ edges![
     new_pod_node,
     node_authorizer,
     node_identity,
+    node_metadata,
     nodes_proxy,
     persistent_volume,
     pod_certificate,
     pod_create,
+    pod_metadata,
     pod_patch,
     pod_secrets,
     pods_of_node,
     port_forward,
     port_forward_by_get,
+    priority_class,
     privileged_container,
     proxy,
     read_logs,
     read_secrets,
+    runtime_class,
+    runtime_flaw,
+    runtime_flaw_pod,
     runtime_socket,
+    scc_use,
     secret_mint,
     secrets_echo,
+    share_processes,
+    steal_pods,
+    storage_class,
     subject_edit,
     template_change,
     token_of_secret,
@@ -155,5 +198,7 @@ edges![
     traffic,
     trust_bundle,
     validating_webhook,
+    volume_attachment,
+    volume_snapshot,
     windows_host_process,
 ];

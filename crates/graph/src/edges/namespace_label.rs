@@ -3,6 +3,7 @@ use bailiwick_rbac::Right;
 
 use crate::build::{Held, Link, On, World};
 use crate::edge::{Leg, Rule, Versions, edge};
+use crate::edges::NEW_POD;
 use crate::node::{Area, Node};
 
 edge! {
@@ -25,20 +26,9 @@ edge! {
      {apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: {pod-security.kubernetes.io/enforce: baseline}}}"
 }
 
-const CREATE: &[&str] = &["create"];
-
 static LEGS: &[Leg] = &[
     &[Right::new("", "namespaces", &["patch", "update"])],
-    &[
-        Right::new("", "pods", CREATE),
-        Right::new("apps", "deployments", CREATE),
-        Right::new("apps", "daemonsets", CREATE),
-        Right::new("apps", "replicasets", CREATE),
-        Right::new("apps", "statefulsets", CREATE),
-        Right::new("batch", "jobs", CREATE),
-        Right::new("batch", "cronjobs", CREATE),
-        Right::new("", "replicationcontrollers", CREATE),
-    ],
+    NEW_POD,
 ];
 
 fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {

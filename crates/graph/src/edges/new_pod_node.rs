@@ -1,5 +1,6 @@
 use crate::build::{Item, Link, World};
 use crate::edge::{Rule, Versions, edge};
+use crate::edges::scc_use;
 use crate::node::{Area, Node};
 
 edge! {
@@ -9,6 +10,8 @@ edge! {
     /// scheduler, and a pod tolerates what it says it tolerates, so taints keep nothing off. What stands in the way is Pod
     /// Security: a namespace with the label `pod-security.kubernetes.io/enforce` at `baseline` or `restricted` refuses pods
     /// that are privileged, mount paths of the node or share its processes. It is on since Kubernetes 1.23.
+    ///
+    /// On OpenShift security context constraints stand before every pod, and this step is held back for another (`scc-use`).
     ///
     /// A level that Pod Security does not know counts as `restricted`. Defaults and exemptions of the API server's own
     /// configuration, and other admission controllers, are not known.
@@ -22,6 +25,10 @@ fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
     let Item::Namespace(namespace) = *item else { return };
     let machines = Node::area(Area::Machines, &Default::default());
     let pods = Node::area(Area::NewPods, namespace);
+    if let Some(definition) = scc_use::constraints(world) {
+        let why = "security context constraints refuse privileged pods without the right to use one";
+        return link.held_back(&pods, machines, definition, why);
+    }
     match world.pod_security(namespace) {
         Ok(label) => link.by(&pods, machines, [label]),
         Err(label) => {

@@ -3,6 +3,7 @@ use bailiwick_rbac::Right;
 
 use crate::build::{Held, Link, On, World};
 use crate::edge::{Leg, Rule, Versions, edge};
+use crate::edges::NEW_POD;
 use crate::node::{Area, Node};
 
 edge! {
@@ -23,33 +24,18 @@ edge! {
      ClusterRoleBinding v gives ClusterRole/v to user:eve"
 }
 
-const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
 const CREATE: &[&str] = &["create"];
 
 static LEGS: &[Leg] = &[
     &[Right::cluster("", "persistentvolumes", CREATE)],
     &[Right::new("", "persistentvolumeclaims", CREATE)],
-    &[
-        Right::new("", "pods", CREATE),
-        Right::new("apps", "deployments", CREATE),
-        Right::new("apps", "daemonsets", CREATE),
-        Right::new("apps", "replicasets", CREATE),
-        Right::new("apps", "statefulsets", CREATE),
-        Right::new("batch", "jobs", CREATE),
-        Right::new("batch", "cronjobs", CREATE),
-        Right::new("", "replicationcontrollers", CREATE),
-    ],
+    NEW_POD,
 ];
 
 fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
     let namespaces = world.namespaces_in(&held.scope);
-    if namespaces.iter().any(|namespace| !is_restricted(namespace, world)) {
+    if namespaces.iter().any(|namespace| !world.is_restricted(namespace)) {
         let machines = Node::area(Area::Machines, &Default::default());
         link.edge(held.subject, machines, held.condition_on(&[On::Any]));
     }
-}
-
-fn is_restricted(namespace: &str, world: &World<'_>) -> bool {
-    let namespace = world.snapshot.namespaces.get("", namespace);
-    namespace.and_then(|namespace| namespace.metadata.label(ENFORCE)) == Some("restricted")
 }

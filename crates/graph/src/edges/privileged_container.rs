@@ -20,7 +20,7 @@ edge! {
 
 fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
     to_node(item, world, link, |seen| {
-        let way = || seen.by(&["/securityContext/privileged"]).unless(seen.own_users());
+        let way = || seen.by(&["/securityContext/privileged"]).unless(seen.kept_in());
         seen.security().privileged.then(way)
     });
 }

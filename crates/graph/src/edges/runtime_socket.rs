@@ -33,10 +33,10 @@ const SOCKETS: [&str; 8] = [
 
 fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
     to_node(item, world, link, |seen| {
-        let mount = seen.host_paths().iter().find(|mount| {
+        let mount = seen.host_paths().into_iter().find(|mount| {
             let holds = |socket: &&str| relation(&mount.path, socket) == Some(Relation::Above);
             SOCKETS.iter().any(holds)
         })?;
-        Some(seen.by_mount(mount).unless(seen.not_root()))
+        Some(seen.by_mount(&mount).unless(seen.not_root()))
     });
 }

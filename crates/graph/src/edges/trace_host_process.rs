@@ -24,6 +24,6 @@ fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
     to_node(item, world, link, |seen| {
         let capability = seen.capability("SYS_PTRACE")?;
         let way = seen.by(&[&capability]).and(seen.host_processes()?);
-        Some(way.unless(seen.not_root()).unless(seen.confined()))
+        Some(way.unless(seen.not_root()).unless(seen.confined()).unless(seen.sandboxed()))
     });
 }

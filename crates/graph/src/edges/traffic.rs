@@ -28,7 +28,11 @@ static LEGS: &[Leg] = &[&[
     Right::new("", "services/status", &["patch", "update"]),
     Right::new("networking.k8s.io", "ingresses", WRITE),
     Right::new("gateway.networking.k8s.io", "httproutes", WRITE),
+    Right::new("gateway.networking.k8s.io", "grpcroutes", WRITE),
+    Right::new("gateway.networking.k8s.io", "tcproutes", WRITE),
     Right::new("gateway.networking.k8s.io", "tlsroutes", WRITE),
+    Right::new("gateway.networking.k8s.io", "udproutes", WRITE),
+    Right::new("gateway.networking.k8s.io", "gateways", WRITE),
 ]];
 
 fn link(held: &Held<'_>, _: &World<'_>, link: &mut Link<'_>) {

@@ -1,11 +1,14 @@
 //! Containers as seen from their node: what they may do, what holds them back, and which setting says so.
 
+pub(crate) mod flaws;
 mod path;
 #[cfg(test)]
 mod tests;
 
 use bailiwick_core::{Kind, ObjectRef, Str, names};
-use bailiwick_model::{AppArmor, Container, HostPathMount, PodSpec, Security, Workload};
+use bailiwick_model::{
+    AppArmor, Container, Node as ClusterNode, PodSpec, Security, Taint, Workload,
+};
 
 pub(crate) use path::{Relation, relation};
 
@@ -27,6 +30,16 @@ pub(crate) enum Way {
     Open(Vec<Atom>),
     /// It would, but for a setting.
     HeldBack(Obstacle),
+}
+
+/// A path of the node that a container mounts.
+pub(crate) struct Mount {
+    pub(crate) path: Str,
+    pub(crate) read_only: bool,
+    /// Whether that holds for file systems mounted below it as well.
+    pub(crate) recursive: bool,
+    /// What it rests on.
+    settings: Vec<Atom>,
 }
 
 /// A setting that stands in the way, and what it does.
@@ -84,10 +97,45 @@ pub(crate) fn to_what<'w>(
     let Some(to) = to(workload) else { return };
     let from = Node::Workload(workload.object_ref());
     if !ways.is_empty() {
+        if matches!(&to, Node::Machine { name } if name.is_empty()) {
+            for name in control_planes_for(world, workload) {
+                link.by_any(&from, Node::Machine { name }, ways.clone());
+            }
+        }
         link.by_any(&from, to, ways);
     } else if let Some((by, why)) = obstacle {
         link.held_back(&from, to, by, why);
     }
+}
+
+/// The nodes of the control plane on which a pod that waits for a node may come to run: no taint keeps it off.
+fn control_planes_for(world: &World<'_>, workload: &Workload) -> Vec<Str> {
+    let nodes = world.snapshot.nodes.iter();
+    let planes = nodes.filter(|node| {
+        let has = |label: &&str| node.metadata.label(label).is_some();
+        CONTROL_PLANE.iter().any(has) && takes(node, &workload.pod)
+    });
+    planes.map(|node| node.metadata.name.clone()).collect()
+}
+
+fn takes(node: &ClusterNode, pod: &PodSpec) -> bool {
+    let mut wanted = pod.node_selector.iter();
+    let labelled = wanted.all(|(key, value)| node.metadata.label(key) == Some(value));
+    let mut taints = node.taints.iter();
+    labelled && taints.all(|taint| &*taint.effect == "PreferNoSchedule" || tolerates(pod, taint))
+}
+
+/// Upstream `k8s.io/api/core/v1/toleration.go`.
+fn tolerates(pod: &PodSpec, taint: &Taint) -> bool {
+    pod.tolerations.iter().any(|toleration| {
+        let key = toleration.key.is_empty() || toleration.key == taint.key;
+        let effect = toleration.effect.is_empty() || toleration.effect == taint.effect;
+        let value = toleration
+            .value
+            .as_ref()
+            .is_none_or(|value| *value == taint.value);
+        key && effect && value
+    })
 }
 
 /// Whom the kubelet of a node is; `None` where the node is not known.
@@ -101,6 +149,33 @@ pub(crate) fn is_control_plane(world: &World<'_>, node: &str) -> bool {
     let node = world.snapshot.nodes.get("", node);
     let has = |label: &&str| node.is_some_and(|node| node.metadata.label(label).is_some());
     CONTROL_PLANE.iter().any(has)
+}
+
+/// A setting of a node.
+pub(crate) fn node_field(node: &ClusterNode, pointer: &str) -> Atom {
+    Atom::Field {
+        object: ObjectRef::new(Kind::Node, "", &node.metadata.name),
+        pointer: pointer.to_owned(),
+    }
+}
+
+/// Whom a node is at its cloud provider; `None` where it is in no cloud that gives machines an identity.
+pub(crate) fn machine_identity(world: &World<'_>, node: &str) -> Option<Node> {
+    let node = world.snapshot.nodes.get("", node)?;
+    let mut clouds = CLOUDS.iter();
+    let known = clouds.any(|cloud| node.provider_id.starts_with(cloud));
+    known.then(|| Node::Cloud {
+        name: format!("of machine {}", node.provider_id).into(),
+    })
+}
+
+/// What stands before the `providerID` of machines that have an identity.
+const CLOUDS: [&str; 3] = ["aws://", "azure://", "gce://"];
+
+/// Whether the handler of a RuntimeClass is that of a known sandbox: gVisor, or Kata Containers with one of its
+/// hypervisors. The names are those of their installers; nodes may call them otherwise.
+pub(crate) fn is_sandbox(handler: &str) -> bool {
+    matches!(handler, "runsc" | "gvisor" | "kata") || handler.starts_with("kata-")
 }
 
 /// The labels of nodes of the control plane; the second one until Kubernetes 1.24.
@@ -144,9 +219,55 @@ impl<'w> Seen<'w> {
         &self.container.security
     }
 
-    /// The paths of the node that it mounts.
-    pub(crate) fn host_paths(&self) -> &'w [HostPathMount] {
-        &self.container.host_paths
+    /// What a container says, of a workload.
+    pub(crate) fn new(
+        world: &'w World<'w>,
+        workload: &'w Workload,
+        container: &'w Container,
+    ) -> Self {
+        Self {
+            world,
+            workload,
+            container,
+        }
+    }
+
+    /// The paths of the node that it mounts, by volumes of the pod and by claims.
+    pub(crate) fn host_paths(&self) -> Vec<Mount> {
+        let (world, container) = (self.world, self.container);
+        let own = container.host_paths.iter().map(|mount| Mount {
+            path: mount.path.clone(),
+            read_only: mount.read_only,
+            recursive: mount.recursive,
+            settings: vec![self.field(&format!("/volumeMounts/{}", mount.position))],
+        });
+        let namespace = &self.workload.metadata.namespace;
+        let claimed = container.claims.iter().filter_map(|mount| {
+            let volume = world.volume_behind(namespace, &mount.claim)?;
+            let path = match &*mount.below {
+                "" => volume.path.clone(),
+                below => format!("{}/{below}", volume.path.trim_end_matches('/')).into(),
+            };
+            let source = if volume.local {
+                "/spec/local"
+            } else {
+                "/spec/hostPath"
+            };
+            let volume = Atom::Field {
+                object: ObjectRef::new(Kind::PersistentVolume, "", &volume.metadata.name),
+                pointer: source.to_owned(),
+            };
+            Some(Mount {
+                path,
+                read_only: mount.read_only,
+                recursive: mount.recursive,
+                settings: vec![
+                    self.field(&format!("/volumeMounts/{}", mount.position)),
+                    volume,
+                ],
+            })
+        });
+        own.chain(claimed).collect()
     }
 
     /// A way that rests on settings of the container, as JSON pointers from it.
@@ -155,8 +276,24 @@ impl<'w> Seen<'w> {
     }
 
     /// A way that rests on a mount of the container.
-    pub(crate) fn by_mount(&self, mount: &HostPathMount) -> Way {
-        self.by(&[&format!("/volumeMounts/{}", mount.position)])
+    pub(crate) fn by_mount(&self, mount: &Mount) -> Way {
+        Way::Open(mount.settings.clone())
+    }
+
+    /// Whether it may look into the processes of other users.
+    pub(crate) fn traces(&self) -> bool {
+        self.security().privileged || self.capability("SYS_PTRACE").is_some()
+    }
+
+    /// What its RuntimeClass puts between it and the node.
+    pub(crate) fn sandboxed(&self) -> Option<Obstacle> {
+        let name = &self.pod().runtime_class_name;
+        if name.is_empty() {
+            return None;
+        }
+        let class = self.world.snapshot.runtime_classes.get("", name)?;
+        let why = "the handler of its RuntimeClass runs it in a sandbox";
+        is_sandbox(&class.handler).then(|| (self.pod_field("/runtimeClassName"), why))
     }
 
     /// A capability that the container asks for, by the field that does; privileged containers have all without it.
@@ -176,6 +313,11 @@ impl<'w> Seen<'w> {
     /// The setting by which it sees the processes of the node.
     pub(crate) fn host_processes(&self) -> Option<Atom> {
         self.pod().host_pid.then(|| self.pod_field("/hostPID"))
+    }
+
+    /// What it may do counts within the pod alone: by users of its own, or in a sandbox.
+    pub(crate) fn kept_in(&self) -> Option<Obstacle> {
+        self.own_users().or_else(|| self.sandboxed())
     }
 
     /// Root of the container is nobody on the node.
@@ -305,6 +447,14 @@ impl<'a> World<'a> {
         names
             .iter()
             .filter(move |name| secrets.get(namespace, name).is_some())
+    }
+
+    /// Whether Pod Security holds the pods of a namespace to the level `restricted`, which is also every level that it
+    /// does not know.
+    pub(crate) fn is_restricted(&self, namespace: &str) -> bool {
+        let labels = self.snapshot.namespaces.get("", namespace);
+        let level = labels.and_then(|namespace| namespace.metadata.label(ENFORCE));
+        level.is_some_and(|level| level != "baseline") && self.pod_security(namespace).is_err()
     }
 
     /// The label that makes Pod Security refuse pods that reach for their node in this namespace; `None` where it lets

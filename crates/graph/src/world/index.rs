@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bailiwick_core::{Kind, ObjectRef, Str, Subject, names};
 use bailiwick_model::{
-    Binding, BindingSubject, Object, PolicyRule, Role, Snapshot, Store, Workload,
+    Binding, BindingSubject, Object, PersistentVolume, PolicyRule, Role, Snapshot, Store, Workload,
 };
 use bailiwick_rbac::Right;
 use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
@@ -69,6 +69,8 @@ pub(crate) struct Index {
     pub(crate) acting: HashSet<ObjectRef>,
     /// What runs, by its node.
     pub(super) by_node: HashMap<Str, BTreeSet<ObjectRef>>,
+    /// Volumes that are paths of nodes, by the claim that they are bound to.
+    pub(super) claimed: HashMap<(Str, Str), BTreeSet<Str>>,
     /// Namespaces with an object of a kind and name, as far as somebody has asked.
     pub(super) named: RefCell<Named>,
     /// Answers to questions about the whole cluster, by their names.
@@ -106,6 +108,7 @@ impl Index {
             everything: BTreeSet::new(),
             acting: HashSet::new(),
             by_node: HashMap::new(),
+            claimed: HashMap::new(),
             named: RefCell::default(),
             facts: RefCell::default(),
         };
@@ -132,6 +135,9 @@ impl Index {
         for workload in snapshot.all_workloads() {
             self.enter(&workload.metadata.namespace, woken);
             self.place(workload, woken);
+        }
+        for volume in snapshot.volumes.iter() {
+            self.claim(volume, woken);
         }
         for binding in snapshot.bindings.iter() {
             self.enter(&binding.metadata.namespace, woken);
@@ -202,6 +208,7 @@ impl Index {
                 self.put_account(&account.metadata.namespace, &account.metadata.name, woken);
             }
             Object::Workload(workload) => self.place(workload, woken),
+            Object::PersistentVolume(volume) => self.claim(volume, woken),
             Object::Node(node) => woken.units.push(Unit::Machine(node.metadata.name.clone())),
             Object::Secret(_) => woken.units.extend([Unit::Secret(
                 object.object_ref().namespace,
@@ -218,6 +225,7 @@ impl Index {
                 self.take_account(&account.metadata.namespace, &account.metadata.name, woken);
             }
             Object::Workload(workload) => self.displace(workload, woken),
+            Object::PersistentVolume(volume) => self.release(volume, woken),
             Object::Node(node) => woken.units.push(Unit::Machine(node.metadata.name.clone())),
             Object::Secret(_) => woken.units.extend([Unit::Secret(
                 object.object_ref().namespace,
@@ -384,6 +392,27 @@ impl Index {
         woken.units.push(Unit::Workload(object));
     }
 
+    fn claim(&mut self, volume: &PersistentVolume, woken: &mut Woken) {
+        if volume.path.is_empty() || volume.claim_name.is_empty() {
+            return;
+        }
+        let claim = (volume.claim_namespace.clone(), volume.claim_name.clone());
+        self.wake(Key::Claim(&claim.0, &claim.1), woken);
+        let bound = self.claimed.entry(claim).or_default();
+        bound.insert(volume.metadata.name.clone());
+    }
+
+    fn release(&mut self, volume: &PersistentVolume, woken: &mut Woken) {
+        let claim = (volume.claim_namespace.clone(), volume.claim_name.clone());
+        if let Some(bound) = self.claimed.get_mut(&claim) {
+            bound.remove(&volume.metadata.name);
+            if bound.is_empty() {
+                self.claimed.remove(&claim);
+            }
+            self.wake(Key::Claim(&claim.0, &claim.1), woken);
+        }
+    }
+
     fn moved(&self, node: &Str, woken: &mut Woken) {
         self.wake(Key::OnNode(node), woken);
         woken.units.push(Unit::Machine(node.clone()));
@@ -535,6 +564,7 @@ fn is_same(old: Option<&Object>, new: Option<&Object>) -> bool {
         (Some(Object::Workload(old)), Some(Object::Workload(new))) => {
             old.node_name == new.node_name
         }
+        (Some(Object::PersistentVolume(old)), Some(Object::PersistentVolume(new))) => old == new,
         (Some(Object::Role(_)), Some(_)) => false,
         (Some(_), Some(_)) => true,
         _ => false,

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bailiwick_core::{Kind, ObjectRef, Str, Subject};
-use bailiwick_model::{PolicyRule, Role, Snapshot, Workload};
+use bailiwick_model::{PersistentVolume, PolicyRule, Role, Snapshot, Workload};
 
 pub(crate) use self::index::{Given, Index, Woken};
 pub(crate) use self::reads::{Key, Mark};
@@ -365,6 +365,30 @@ impl<'a> World<'a> {
             _ => &[],
         };
         known.iter().cloned().chain(node.implied_groups()).collect()
+    }
+
+    /// Whether a pod, or what makes pods, runs as this service account.
+    pub(crate) fn runs_as(&self, account: &Node) -> bool {
+        let Node::ServiceAccount { namespace, name } = account else {
+            return false;
+        };
+        WORKLOADS.into_iter().any(|kind| {
+            let mut own = self.snapshot.workloads_in(kind, namespace);
+            own.any(|workload| workload.pod.service_account() == &**name)
+        })
+    }
+
+    /// The volume behind a claim, where it is a path of the node.
+    pub(crate) fn volume_behind(
+        &self,
+        namespace: &Str,
+        claim: &Str,
+    ) -> Option<&'a PersistentVolume> {
+        self.note(Key::Claim(namespace, claim));
+        let key = (namespace.clone(), claim.clone());
+        // Of several that say so the first by name: the API server binds one alone.
+        let name = self.index.claimed.get(&key)?.first()?;
+        self.whole.volumes.get("", name)
     }
 
     /// What runs on a node.

@@ -2,8 +2,8 @@
 
 use bailiwick_core::{Kind, Str};
 use bailiwick_model::{
-    Binding, ClusterInfo, CustomResource, Namespace, Node, Role, Secret, ServiceAccount, Snapshot,
-    Store, Workload,
+    Binding, ClusterInfo, CsiDriver, CustomResource, Namespace, Node, PersistentVolume, Role,
+    RuntimeClass, Secret, ServiceAccount, Snapshot, Store, WebhookConfiguration, Workload,
 };
 
 use super::reads::{Key, Reads};
@@ -19,6 +19,11 @@ pub(crate) struct View<'a> {
     pub(crate) secrets: Watched<'a, Secret>,
     pub(crate) nodes: Watched<'a, Node>,
     pub(crate) custom_resources: Watched<'a, CustomResource>,
+    pub(crate) volumes: Watched<'a, PersistentVolume>,
+    pub(crate) csi_drivers: Watched<'a, CsiDriver>,
+    pub(crate) runtime_classes: Watched<'a, RuntimeClass>,
+    pub(crate) validating_webhooks: Watched<'a, WebhookConfiguration>,
+    pub(crate) mutating_webhooks: Watched<'a, WebhookConfiguration>,
 }
 
 /// A store whose reads are noted.
@@ -45,6 +50,19 @@ impl<'a> View<'a> {
             custom_resources: watched(
                 &whole.custom_resources,
                 Kind::CustomResourceDefinition,
+                reads,
+            ),
+            volumes: watched(&whole.volumes, Kind::PersistentVolume, reads),
+            csi_drivers: watched(&whole.csi_drivers, Kind::CSIDriver, reads),
+            runtime_classes: watched(&whole.runtime_classes, Kind::RuntimeClass, reads),
+            validating_webhooks: watched(
+                &whole.validating_webhooks,
+                Kind::ValidatingWebhookConfiguration,
+                reads,
+            ),
+            mutating_webhooks: watched(
+                &whole.mutating_webhooks,
+                Kind::MutatingWebhookConfiguration,
                 reads,
             ),
         }

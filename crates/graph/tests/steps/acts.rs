@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::certificates::{Wish, approve_by_patch, approve_by_put, arrives, ask};
 use crate::stage::{Stage, eventually};
 
-type Act = fn(&Stage) -> bool;
+pub(crate) type Act = fn(&Stage) -> bool;
 
 /// The edges whose steps are taken.
 pub(crate) const ACTS: &[(&str, Act)] = &[
@@ -232,22 +232,22 @@ pub(crate) const ACTS: &[(&str, Act)] = &[
     }),
 ];
 
-const CORE: &str = "/api/v1/namespaces";
-const APIS: &str = "/apis";
+pub(crate) const CORE: &str = "/api/v1/namespaces";
+pub(crate) const APIS: &str = "/apis";
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
-const DRY: &str = "dryRun=All";
+pub(crate) const DRY: &str = "dryRun=All";
 const NODE: Wish = Wish {
     signer: "kubernetes.io/kube-apiserver-client-kubelet",
     user: "system:node:n1",
     group: "system:nodes",
 };
 
-fn is(status: u16, reply: &Reply) -> bool {
+pub(crate) fn is(status: u16, reply: &Reply) -> bool {
     reply.status == status
 }
 
 /// Whether the authorizer let the request pass; what became of it then is another matter.
-fn admitted(reply: &Reply) -> bool {
+pub(crate) fn admitted(reply: &Reply) -> bool {
     reply.status != 403
 }
 
