@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use anyhow::Result;
 use bailiwick_core::UserInfo;
 use bailiwick_diag::{Finding, Place, Severity};
-use bailiwick_graph::{Atom, EDGES, EdgeId, Graph, Node, NodeId, Path, Review, Step};
+use bailiwick_graph::{Atom, EDGES, EdgeId, Graph, Node, NodeId, Path, Reach, Review, Step};
 use bailiwick_report::{
     COMMENT, Fact, Format, Picture, PictureNode, PicturePath, PictureStep, Report, Rule,
 };
@@ -15,6 +15,9 @@ use crate::cluster::Opened;
 
 /// Nodes of one picture, and paths. A browser draws as many without stuttering.
 const NODES: usize = 20_000;
+
+/// Steps of one picture.
+const STEPS: usize = 60_000;
 
 /// A picture in the making.
 pub(crate) struct Canvas<'a> {
@@ -64,6 +67,34 @@ impl<'a> Canvas<'a> {
                 severity: severity(self.graph.node(end), path.effort),
                 steps,
             });
+        }
+        self
+    }
+
+    /// Adds everything else that lies on a way, the nearest first: the nodes of `reach` for which `wanted` says so, and
+    /// the steps between all that is there.
+    pub(crate) fn surroundings(mut self, reach: &Reach, wanted: impl Fn(NodeId) -> bool) -> Self {
+        let mut near: Vec<(u32, NodeId)> = reach
+            .nodes()
+            .filter(|&(node, _)| wanted(node) && !self.nodes.contains_key(&node))
+            .map(|(node, effort)| (effort, node))
+            .collect();
+        near.sort_unstable();
+        let room = NODES.saturating_sub(self.picture.nodes.len());
+        self.picture.left_out += near.len().saturating_sub(room);
+        for (_, node) in near.into_iter().take(room) {
+            self.node(node);
+        }
+        let mut drawn: Vec<NodeId> = self.nodes.keys().copied().collect();
+        drawn.sort_unstable();
+        for node in drawn {
+            for edge in self.graph.edges_from(node) {
+                let ends = self.graph.ends(edge);
+                let inside = ends.is_some_and(|(_, to)| self.nodes.contains_key(&to));
+                if inside && self.steps.len() < STEPS {
+                    self.step(edge);
+                }
+            }
         }
         self
     }
@@ -176,6 +207,7 @@ pub(crate) fn render(opened: &Opened, picture: &Picture, format: Format) -> Resu
         Format::Junit => bailiwick_report::junit_findings(&report, &picture.title()),
         Format::Mermaid => bailiwick_report::mermaid(picture),
         Format::Dot => bailiwick_report::dot(picture),
+        Format::Html => bailiwick_report::html(picture, env!("CARGO_PKG_VERSION"))?,
         _ => bailiwick_report::markdown_paths(picture, &report, COMMENT),
     })
 }

@@ -60,6 +60,7 @@ fn every_command_writes_them_out() {
             &["paths"],
             &[
                 "table", "wide", "json", "yaml", "sarif", "junit", "markdown", "mermaid", "dot",
+                "html",
             ],
         ),
         (

@@ -40,7 +40,7 @@ fn dot_within(picture: &Picture, most: usize) -> String {
         .iter()
         .filter_map(|&step| picture.steps.get(step))
     {
-        let style = if step.facts.is_empty() {
+        let style = if Picture::is_free(step) {
             ", style=dashed"
         } else {
             ""

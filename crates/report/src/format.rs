@@ -22,6 +22,8 @@ pub enum Format {
     Mermaid,
     /// The language of Graphviz.
     Dot,
+    /// One file for a browser, with a graph to look around in.
+    Html,
     /// Names only, one a line.
     Name,
 }
@@ -56,6 +58,7 @@ impl Format {
         Self::Markdown,
         Self::Mermaid,
         Self::Dot,
+        Self::Html,
     ];
     /// The formats of a command that answers with what can be reached.
     pub const REACH: &[Self] = &[
@@ -66,6 +69,7 @@ impl Format {
         Self::Markdown,
         Self::Mermaid,
         Self::Dot,
+        Self::Html,
         Self::Name,
     ];
     /// The formats of a command that answers with a table.
@@ -104,6 +108,7 @@ impl Format {
             Self::Markdown => "markdown",
             Self::Mermaid => "mermaid",
             Self::Dot => "dot",
+            Self::Html => "html",
             Self::Name => "name",
         }
     }

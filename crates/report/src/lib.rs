@@ -8,6 +8,7 @@
 mod document;
 mod dot;
 mod format;
+mod html;
 mod inert;
 mod junit;
 mod markdown;
@@ -26,6 +27,7 @@ mod yaml;
 pub use document::{API_VERSION, json, yaml};
 pub use dot::dot;
 pub use format::{Format, FormatError};
+pub use html::html;
 pub use inert::inert;
 pub use junit::findings as junit_findings;
 pub use markdown::{

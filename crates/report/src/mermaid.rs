@@ -54,7 +54,11 @@ fn draw(picture: &Picture, most: usize) -> String {
         .iter()
         .filter_map(|&step| picture.steps.get(step))
     {
-        let line = if step.facts.is_empty() { "-.->" } else { "-->" };
+        let line = if Picture::is_free(step) {
+            "-.->"
+        } else {
+            "-->"
+        };
         let _ = writeln!(
             out,
             "  n{} {line}|\"{}\"| n{}",

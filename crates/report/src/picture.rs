@@ -199,6 +199,11 @@ impl Picture {
         path.steps.iter().filter_map(|&step| self.steps.get(step))
     }
 
+    /// Whether a step needs nothing and costs nothing: a whole has parts, a group has members.
+    pub(crate) fn is_free(step: &PictureStep) -> bool {
+        step.facts.is_empty() && step.effort == 0
+    }
+
     pub(crate) fn facts_of<'a>(&'a self, step: &'a PictureStep) -> impl Iterator<Item = &'a Fact> {
         step.facts.iter().filter_map(|&fact| self.facts.get(fact))
     }

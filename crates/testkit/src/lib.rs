@@ -4,11 +4,12 @@
 //! ([`notation`]). Other foreign programs are started through [`janitor`], which leaves none
 //! behind; [`envoy`] is one.
 //!
-//! Nothing here skips a test but [`envoy`], which says so. A binary that is missing is an error
+//! Nothing here skips a test but [`envoy`] and [`browser`], whose tests say so. A binary that is missing is an error
 //! whose message is the command that installs it; the error types print that message as their
 //! `Debug` form too, so that a plain `unwrap` in a test shows it.
 
 pub mod binaries;
+pub mod browser;
 pub mod directory;
 pub mod envoy;
 pub mod generate;

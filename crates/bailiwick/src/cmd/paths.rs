@@ -102,7 +102,7 @@ fn is_text(format: Format) -> bool {
     matches!(format, Format::Table | Format::Wide | Format::Name)
 }
 
-/// What is drawn of the paths.
+/// What is drawn: the paths, and on a page everything else that lies on a way to the target.
 fn draw(
     opened: &Opened,
     graph: &Graph,
@@ -118,6 +118,13 @@ fn draw(
         };
     };
     let canvas = Canvas::new(opened, graph, target, false).paths(paths);
+    if args.output != Format::Html {
+        return canvas.finish(partial);
+    }
+    let starts: Vec<NodeId> = paths.iter().map(|path| path.from).collect();
+    let ahead = graph.reach(&starts);
+    let on_a_way = |node| ahead.effort(node).is_some();
+    let canvas = canvas.surroundings(&graph.reaching(target), on_a_way);
     canvas.finish(partial)
 }
 
@@ -377,12 +384,16 @@ pub(crate) fn blast(args: &BlastArgs, global: &Global, console: &mut Console) ->
         .collect();
     ends.sort_by(|(a, _), (b, _)| b.node.cmp(a.node).then(a.effort.cmp(&b.effort)));
     let clean = ends.is_empty();
-    if matches!(args.output, Format::Mermaid | Format::Dot) {
+    if matches!(args.output, Format::Mermaid | Format::Dot | Format::Html) {
         let paths = ends
             .iter()
             .filter_map(|(_, end)| graph.path_to(*end, &reach));
         let paths: Vec<Path> = paths.collect();
         let canvas = Canvas::new(&opened, &graph, source, true).paths(&paths);
+        let canvas = match args.output {
+            Format::Html => canvas.surroundings(&reach, |_| true),
+            _ => canvas,
+        };
         let picture = canvas.finish(partial);
         console.answer(picture::render(&opened, &picture, args.output)?)?;
     } else {
