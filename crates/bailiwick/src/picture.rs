@@ -249,7 +249,7 @@ fn kind(node: &Node) -> &'static str {
         Node::Role { .. } => "role",
         Node::Area { .. } | Node::Driver { .. } => "area",
         Node::Acting { .. } | Node::Bound { .. } | Node::Deputy { .. } => "acting",
-        Node::Outside => "outside",
+        Node::Outside | Node::Entry(_) => "outside",
         Node::Cloud { .. } => "cloud",
         Node::Cluster => "cluster",
     }

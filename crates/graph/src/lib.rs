@@ -16,6 +16,7 @@ mod fix;
 mod graph;
 mod host;
 mod live;
+mod network;
 mod node;
 mod proof;
 mod search;

@@ -32,6 +32,8 @@ pub enum Node {
     },
     /// Code that runs in a pod, or in every pod of a template.
     Workload(ObjectRef),
+    /// A connection to what lies behind a Service or an Ingress.
+    Entry(ObjectRef),
     /// Root on a node.
     Machine {
         /// The node's name; empty is some node, nobody knows which: of a template, or a pod that waits for one.
@@ -200,7 +202,7 @@ impl Node {
             Self::User { name } => format!("user:{name}"),
             Self::Group { name } => format!("group:{name}"),
             Self::ServiceAccount { namespace, name } => format!("sa:{namespace}/{name}"),
-            Self::Workload(object) => {
+            Self::Workload(object) | Self::Entry(object) => {
                 let kind = object.kind.as_str().to_lowercase();
                 format!("{kind}:{}/{}", object.namespace, object.name)
             }
@@ -213,6 +215,7 @@ impl Node {
                 format!("namespace:{namespace}")
             }
             Self::Cluster => "cluster".to_owned(),
+            Self::Outside => "outside".to_owned(),
             _ => return None,
         })
     }
@@ -281,7 +284,7 @@ impl fmt::Display for NodeParseError {
         write!(
             f,
             "`{}` names nothing in the graph; write user:NAME, group:NAME, sa:NAMESPACE/NAME, pod:NAMESPACE/NAME (or \
-             deployment:, ...), node:NAME, secret:NAMESPACE/NAME, namespace:NAME or cluster",
+             deployment:, service:, ingress:, ...), node:NAME, secret:NAMESPACE/NAME, namespace:NAME, cluster or outside",
             self.0
         )
     }
@@ -296,6 +299,7 @@ impl FromStr for Node {
         let Some((word, rest)) = text.split_once(':') else {
             return match text {
                 "cluster" => Ok(Self::Cluster),
+                "outside" => Ok(Self::Outside),
                 "" => Err(wrong()),
                 user => Ok(Self::of(&Subject::from_user_name(user))),
             };
@@ -324,11 +328,15 @@ impl FromStr for Node {
                     .find(|kind| kind.is_namespaced() && kind.as_str().eq_ignore_ascii_case(word));
                 match workload {
                     Some(kind) => two().map(|(namespace, name)| {
-                        Self::Workload(ObjectRef {
+                        let object = ObjectRef {
                             kind,
                             namespace,
                             name,
-                        })
+                        };
+                        match kind {
+                            Kind::Service | Kind::Ingress => Self::Entry(object),
+                            _ => Self::Workload(object),
+                        }
                     }),
                     // A user name may hold a colon, as `system:admin` does.
                     None => text
@@ -380,7 +388,7 @@ impl fmt::Display for Node {
             Self::ServiceAccount { namespace, name } => {
                 write!(f, "service account {namespace}/{name}")
             }
-            Self::Workload(object) => write!(f, "{object}"),
+            Self::Workload(object) | Self::Entry(object) => write!(f, "{object}"),
             Self::Machine { name } if name.is_empty() => f.write_str("some node"),
             Self::Machine { name } => write!(f, "node {name}"),
             Self::PodFiles { machine } => write!(f, "the files of the pods on node {machine}"),
@@ -460,7 +468,10 @@ mod tests {
             "node:n1",
             "secret:shop/key",
             "namespace:shop",
+            "service:shop/web",
+            "ingress:shop/web",
             "cluster",
+            "outside",
         ] {
             let node: Node = key.parse().unwrap();
             assert_eq!(node.key().as_deref(), Some(key));

@@ -46,7 +46,8 @@ impl ObjectMeta {
     }
 }
 
-fn find<'a>(pairs: &'a [(Str, Str)], key: &str) -> Option<&'a str> {
+/// The value of a key in sorted pairs.
+pub(crate) fn find<'a>(pairs: &'a [(Str, Str)], key: &str) -> Option<&'a str> {
     let position = pairs.binary_search_by(|(k, _)| (**k).cmp(key)).ok()?;
     pairs.get(position).map(|(_, value)| &**value)
 }

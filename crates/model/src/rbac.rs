@@ -1,7 +1,7 @@
 use bailiwick_core::{Kind, ObjectRef, Str, Subject};
 use serde::{Deserialize, Serialize};
 
-use crate::meta::ObjectMeta;
+use crate::meta::{ObjectMeta, find};
 
 /// A Role (in a namespace) or a ClusterRole (namespace empty).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,20 +110,25 @@ impl LabelSelector {
     ///
     /// `None` where the selector makes no sense, as with an unknown operator: the API server stores none like that.
     pub fn matches(&self, metadata: &ObjectMeta) -> Option<bool> {
+        self.matches_labels(&metadata.labels)
+    }
+
+    /// The same of labels that are sorted.
+    pub fn matches_labels(&self, labels: &[(Str, Str)]) -> Option<bool> {
         let mut all = self
             .match_labels
             .iter()
-            .all(|(key, value)| metadata.label(key) == Some(value));
+            .all(|(key, value)| find(labels, key) == Some(value));
         for requirement in &self.match_expressions {
-            all &= requirement.matches(metadata)?;
+            all &= requirement.matches(labels)?;
         }
         Some(all)
     }
 }
 
 impl Requirement {
-    fn matches(&self, metadata: &ObjectMeta) -> Option<bool> {
-        let own = metadata.label(&self.key);
+    fn matches(&self, labels: &[(Str, Str)]) -> Option<bool> {
+        let own = find(labels, &self.key);
         let listed = || own.is_some_and(|own| self.values.iter().any(|value| **value == *own));
         match (&*self.operator, self.values.is_empty()) {
             ("In", false) => Some(listed()),

@@ -340,6 +340,9 @@ impl Snapshot {
             Kind::MutatingWebhookConfiguration => {
                 of(Some(&self.mutating_webhooks), object, Object::Webhooks)
             }
+            Kind::Service => of(Some(&self.services), object, Object::Service),
+            Kind::Ingress => of(Some(&self.ingresses), object, Object::Ingress),
+            Kind::NetworkPolicy => of(Some(&self.network_policies), object, Object::NetworkPolicy),
             kind => of(self.workloads.get(&kind), object, Object::Workload),
         }
     }

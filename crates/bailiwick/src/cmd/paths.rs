@@ -20,10 +20,11 @@ Examples:
   bailiwick paths --from sa:ci/runner                the ways from one service account, step by step
   bailiwick paths --from alice --to secret:shop/db   to one Secret
   bailiwick paths --to node:worker-1                 who gets root on a node
+  bailiwick paths --from outside                     what a flaw in an exposed application opens
 
-A node is user:NAME, group:NAME, sa:NAMESPACE/NAME, pod:NAMESPACE/NAME (deployment:, ...), node:NAME,
-secret:NAMESPACE/NAME, namespace:NAME (full control of it), cluster (full control of everything) or a bare user
-name. Effort counts steps: what is free counts nothing, what takes luck or noise counts more.";
+A node is user:NAME, group:NAME, sa:NAMESPACE/NAME, pod:NAMESPACE/NAME (deployment:, service:, ...), node:NAME,
+secret:NAMESPACE/NAME, namespace:NAME (full control of it), cluster (full control of everything), outside (somebody
+without any credentials) or a bare user name. Effort counts steps: what is free counts nothing, what takes luck or noise counts more.";
 
 /// Arguments of `bailiwick paths`.
 #[derive(clap::Args, Debug)]

@@ -43,7 +43,7 @@ fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
         Item::Subject(group @ Node::Group { .. }) if !group.is_masters() => {
             link.always(&every(Area::Groups), group.clone());
         }
-        Item::Subject(_) => {}
+        Item::Subject(_) | Item::Service(_) | Item::Ingress(_) => {}
     }
 }
 

@@ -210,11 +210,7 @@ impl Index {
             Object::Workload(workload) => self.place(workload, woken),
             Object::PersistentVolume(volume) => self.claim(volume, woken),
             Object::Node(node) => woken.units.push(Unit::Machine(node.metadata.name.clone())),
-            Object::Secret(_) => woken.units.extend([Unit::Secret(
-                object.object_ref().namespace,
-                object.object_ref().name,
-            )]),
-            _ => {}
+            object => woken.units.extend(unit_of(object)),
         }
     }
 
@@ -227,11 +223,7 @@ impl Index {
             Object::Workload(workload) => self.displace(workload, woken),
             Object::PersistentVolume(volume) => self.release(volume, woken),
             Object::Node(node) => woken.units.push(Unit::Machine(node.metadata.name.clone())),
-            Object::Secret(_) => woken.units.extend([Unit::Secret(
-                object.object_ref().namespace,
-                object.object_ref().name,
-            )]),
-            _ => {}
+            object => woken.units.extend(unit_of(object)),
         }
     }
 
@@ -241,6 +233,19 @@ impl Index {
 
     pub(super) fn mark(&self, key: Key<'_>) -> Mark {
         self.hasher.hash_one(key)
+    }
+}
+
+/// The part that is about an object and nothing else.
+fn unit_of(object: &Object) -> Option<Unit> {
+    let ObjectRef {
+        namespace, name, ..
+    } = object.object_ref();
+    match object {
+        Object::Secret(_) => Some(Unit::Secret(namespace, name)),
+        Object::Service(_) => Some(Unit::Service(namespace, name)),
+        Object::Ingress(_) => Some(Unit::Ingress(namespace, name)),
+        _ => None,
     }
 }
 

@@ -391,6 +391,13 @@ impl<'a> World<'a> {
         self.whole.volumes.get("", name)
     }
 
+    /// What runs in a namespace.
+    pub(crate) fn workloads_in(&self, namespace: &str) -> impl Iterator<Item = &'a Workload> {
+        let kinds = WORKLOADS.into_iter();
+        let kinds = kinds.filter(|&kind| self.index.runs(kind));
+        kinds.flat_map(|kind| self.snapshot.workloads_in(kind, namespace))
+    }
+
     /// What runs on a node.
     pub(crate) fn workloads_on(&self, node: &str) -> Vec<&'a Workload> {
         self.note(Key::OnNode(node));
@@ -433,6 +440,14 @@ impl<'a> World<'a> {
         });
         let workloads = self.whole.all_workloads();
         let workloads = workloads.filter(|workload| index.runs(workload.kind));
+        let services = self.whole.services.iter().map(|service| {
+            let metadata = &service.metadata;
+            Unit::Service(metadata.namespace.clone(), metadata.name.clone())
+        });
+        let ingresses = self.whole.ingresses.iter().map(|ingress| {
+            let metadata = &ingress.metadata;
+            Unit::Ingress(metadata.namespace.clone(), metadata.name.clone())
+        });
         let nodes = self.whole.nodes.iter().map(|node| &node.metadata.name);
         let used = index.by_node.keys();
         let used = used.filter(|name| self.whole.nodes.get("", name).is_none());
@@ -442,6 +457,8 @@ impl<'a> World<'a> {
             .chain(own)
             .chain(default)
             .chain(secrets)
+            .chain(services)
+            .chain(ingresses)
             .chain(workloads.map(|workload| Unit::Workload(workload.object_ref())))
             .chain(nodes.chain(used).cloned().map(Unit::Machine))
             .chain(subjects.into_iter().map(Unit::Subject))
@@ -464,6 +481,12 @@ impl<'a> World<'a> {
             }
             Unit::Secret(namespace, name) => {
                 Some(Item::Secret(self.snapshot.secrets.get(namespace, name)?))
+            }
+            Unit::Service(namespace, name) => {
+                Some(Item::Service(self.snapshot.services.get(namespace, name)?))
+            }
+            Unit::Ingress(namespace, name) => {
+                Some(Item::Ingress(self.snapshot.ingresses.get(namespace, name)?))
             }
             Unit::Workload(object) => {
                 let found = self

@@ -1,5 +1,5 @@
 use bailiwick_core::{ObjectRef, Str};
-use bailiwick_model::{Secret, Workload};
+use bailiwick_model::{Ingress, Secret, Service, Workload};
 
 use crate::node::Node;
 
@@ -18,6 +18,10 @@ pub(crate) enum Unit {
     Workload(ObjectRef),
     /// A node that exists or that something runs on.
     Machine(Str),
+    /// A Service: namespace and name.
+    Service(Str, Str),
+    /// An Ingress: namespace and name.
+    Ingress(Str, Str),
     /// Somebody whom a binding names, as a thing.
     Subject(Node),
     /// The same, or the rights of a role, as somebody who has rights.
@@ -39,6 +43,10 @@ pub(crate) enum Item<'a> {
     Workload(&'a Workload),
     /// A node that exists or that something runs on.
     Machine(&'a Str),
+    /// A Service.
+    Service(&'a Service),
+    /// An Ingress.
+    Ingress(&'a Ingress),
     /// Somebody whom a binding names. Users whose groups are known are there twice: as themselves and by name.
     Subject(&'a Node),
 }

@@ -2,8 +2,9 @@
 
 use bailiwick_core::{Kind, Str};
 use bailiwick_model::{
-    Binding, ClusterInfo, CsiDriver, CustomResource, Namespace, Node, PersistentVolume, Role,
-    RuntimeClass, Secret, ServiceAccount, Snapshot, Store, WebhookConfiguration, Workload,
+    Binding, ClusterInfo, CsiDriver, CustomResource, Ingress, Namespace, NetworkPolicy, Node,
+    PersistentVolume, Role, RuntimeClass, Secret, Service, ServiceAccount, Snapshot, Store,
+    WebhookConfiguration, Workload,
 };
 
 use super::reads::{Key, Reads};
@@ -24,6 +25,9 @@ pub(crate) struct View<'a> {
     pub(crate) runtime_classes: Watched<'a, RuntimeClass>,
     pub(crate) validating_webhooks: Watched<'a, WebhookConfiguration>,
     pub(crate) mutating_webhooks: Watched<'a, WebhookConfiguration>,
+    pub(crate) services: Watched<'a, Service>,
+    pub(crate) ingresses: Watched<'a, Ingress>,
+    pub(crate) network_policies: Watched<'a, NetworkPolicy>,
 }
 
 /// A store whose reads are noted.
@@ -65,6 +69,9 @@ impl<'a> View<'a> {
                 Kind::MutatingWebhookConfiguration,
                 reads,
             ),
+            services: watched(&whole.services, Kind::Service, reads),
+            ingresses: watched(&whole.ingresses, Kind::Ingress, reads),
+            network_policies: watched(&whole.network_policies, Kind::NetworkPolicy, reads),
         }
     }
 
