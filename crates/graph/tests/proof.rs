@@ -6,39 +6,19 @@
     reason = "a test, also where it is no test function"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+mod replay;
 
-use bailiwick_graph::{Graph, Review};
 use bailiwick_input::{LoadOptions, Source, load};
 use bailiwick_model::Snapshot;
 use bailiwick_rbac::Engine;
 use bailiwick_testkit::directory::{Fields, acme, apply};
-use bailiwick_testkit::generate::{Rng, Shape, Wild, manifest, seed};
-use bailiwick_testkit::servers::{Cluster, Identity};
-use serde_json::json;
+use bailiwick_testkit::generate::{Rng, Shape, Wild, seed};
+use bailiwick_testkit::servers::Cluster;
 
-const THREADS: usize = 8;
+use crate::replay::{assert_allowed, reviews};
 
 fn example_company() -> Snapshot {
     load(&[Source::Path(acme())], &LoadOptions::default()).snapshot
-}
-
-/// The reviews of all steps, each with the step.
-fn reviews(snapshot: &Snapshot) -> Vec<(String, Review)> {
-    let graph = Graph::new(snapshot, BTreeMap::new());
-    let mut reviews = Vec::new();
-    let mut known = BTreeSet::new();
-    for step in graph.edges() {
-        for review in step.proof(snapshot) {
-            if review.user.is_some() && known.insert(format!("{review:?}")) {
-                let text = format!("{}: {} -> {}", step.kind.id, step.from, step.to);
-                reviews.push((text, review));
-            }
-        }
-    }
-    reviews
 }
 
 fn check(snapshot: Snapshot) -> usize {
@@ -80,34 +60,6 @@ fn a_real_api_server_allows_every_review_of_the_example_company() {
     let cluster = Cluster::builder().start().unwrap();
     cluster.wait_for_aggregation().unwrap();
     apply(&cluster, &acme(), Fields::Warn).unwrap();
-    let reviews = reviews(&example_company());
-    let (next, asked) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(|| {
-                while let Some((step, review)) = reviews.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    assert!(is_allowed(cluster.admin(), review), "{step}: {review:#?}");
-                    asked.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-        }
-    });
-    println!("{} reviews, 0 refused", asked.into_inner());
-}
-
-fn is_allowed(admin: &Identity, review: &Review) -> bool {
-    let body = json!({
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SubjectAccessReview",
-        "spec": manifest::review_spec(review.user.as_ref().unwrap(), &review.request),
-    });
-    let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
-    let reply = admin.post(path, &body).unwrap();
-    assert_eq!(reply.status, 201, "{body}\n{}", reply.body);
-    let answer = reply.json().unwrap();
-    answer
-        .pointer("/status/allowed")
-        .unwrap()
-        .as_bool()
-        .unwrap()
+    let asked = assert_allowed(&cluster, &reviews(&example_company()));
+    println!("{asked} reviews, 0 refused");
 }

@@ -19,6 +19,8 @@ macro_rules! edges {
 }
 
 #[cfg(test)]
+mod platform_tests;
+#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

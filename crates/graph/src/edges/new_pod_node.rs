@@ -13,6 +13,9 @@ edge! {
     ///
     /// On OpenShift security context constraints stand before every pod, and this step is held back for another (`scc-use`).
     ///
+    /// An API server that was started without `--allow-privileged` refuses privileged containers, and takes those with a path of
+    /// the node all the same.
+    ///
     /// A level that Pod Security does not know counts as `restricted`. Defaults and exemptions of the API server's own
     /// configuration, and other admission controllers, are not known.
     "new-pod-node", "start a privileged pod", effort 1, Versions::ALL, &[Rule::Each(link)],
