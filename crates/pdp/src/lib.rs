@@ -15,6 +15,7 @@
 //!
 //! [`Decision`]: bailiwick_core::Decision
 
+mod cedar;
 mod decide;
 mod question;
 mod revocations;

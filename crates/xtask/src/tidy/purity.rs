@@ -11,6 +11,7 @@ use super::tree::{Package, Tree};
 const PURE: &[&str] = &[
     "aws-lc-rs",
     "base64",
+    "cedar-policy-core",
     "hashbrown",
     "indexmap",
     "rcgen",
@@ -20,6 +21,7 @@ const PURE: &[&str] = &[
     "serde_json",
     "sha2",
     "smallvec",
+    "smol_str",
     "thiserror",
     "time",
     "x509-parser",

@@ -1,0 +1,109 @@
+use cedar_policy_core::ast::{
+    ActionConstraint, EntityReference, EntityUID, EntityUIDEntry, Literal,
+    PrincipalOrResourceConstraint, Request, Value, ValueKind,
+};
+use cedar_policy_core::entities::{Dereference, Entities};
+use cedar_policy_core::evaluator::Evaluator;
+use cedar_policy_core::extensions::Extensions;
+use smallvec::SmallVec;
+
+use super::policy::Policy;
+
+/// A request as Cedar has it.
+pub(crate) struct Input {
+    pub(crate) request: Request,
+    pub(crate) entities: Entities,
+}
+
+/// What became of the candidates.
+#[derive(Debug, Default)]
+pub(crate) struct Evaluation<'a> {
+    /// Policies whose conditions hold.
+    pub(crate) satisfied: SmallVec<[&'a Policy; 4]>,
+    /// Policies that could not be evaluated.
+    pub(crate) failed: Vec<(&'a Policy, String)>,
+}
+
+impl Input {
+    /// Evaluates policies with Cedar's evaluator.
+    pub(crate) fn evaluate<'a>(
+        &self,
+        policies: impl IntoIterator<Item = &'a Policy>,
+    ) -> Evaluation<'a> {
+        let evaluator =
+            Evaluator::new(self.request.clone(), &self.entities, Extensions::all_available());
+        let mut evaluation = Evaluation::default();
+        for policy in policies {
+            match self.satisfies(policy, &evaluator) {
+                Ok(true) => evaluation.satisfied.push(policy),
+                Ok(false) => {}
+                Err(error) => evaluation.failed.push((policy, error)),
+            }
+        }
+        evaluation
+    }
+
+    /// The scope is compared here, since Cedar would build an expression of it each time; the conditions, which alone
+    /// can fail, are Cedar's.
+    fn satisfies(&self, policy: &Policy, evaluator: &Evaluator<'_>) -> Result<bool, String> {
+        let ast = policy.ast();
+        let in_scope = self.meets(self.request.principal(), ast.principal_constraint().as_inner())
+            && self.is_action(ast.action_constraint())
+            && self.meets(self.request.resource(), ast.resource_constraint().as_inner());
+        if !in_scope {
+            return Ok(false);
+        }
+        match ast.non_scope_constraints() {
+            None => Ok(true),
+            Some(conditions) => evaluator
+                .interpret(conditions, ast.env())
+                .map_err(|error| error.to_string())
+                .and_then(|value| boolean(&value)),
+        }
+    }
+
+    fn meets(&self, entry: &EntityUIDEntry, constraint: &PrincipalOrResourceConstraint) -> bool {
+        use PrincipalOrResourceConstraint as Is;
+        let Some(uid) = entry.uid() else {
+            return false;
+        };
+        let within = |place: &EntityReference| match place {
+            EntityReference::EUID(place) => self.within(uid, place),
+            EntityReference::Slot(_) => false,
+        };
+        match constraint {
+            Is::Any => true,
+            Is::Eq(EntityReference::EUID(other)) => uid == &**other,
+            Is::Eq(EntityReference::Slot(_)) => false,
+            Is::In(place) => within(place),
+            Is::Is(kind) => uid.entity_type() == &**kind,
+            Is::IsIn(kind, place) => uid.entity_type() == &**kind && within(place),
+        }
+    }
+
+    fn is_action(&self, constraint: &ActionConstraint) -> bool {
+        let Some(uid) = self.request.action().uid() else {
+            return false;
+        };
+        match constraint {
+            ActionConstraint::Any => true,
+            ActionConstraint::Eq(other) => uid == &**other,
+            ActionConstraint::In(places) => places.iter().any(|place| self.within(uid, place)),
+        }
+    }
+
+    fn within(&self, uid: &EntityUID, place: &EntityUID) -> bool {
+        uid == place
+            || match self.entities.entity(uid) {
+                Dereference::Data(entity) => entity.is_descendant_of(place),
+                Dereference::NoSuchEntity | Dereference::Residual(_) => false,
+            }
+    }
+}
+
+fn boolean(value: &Value) -> Result<bool, String> {
+    match value.value_kind() {
+        ValueKind::Lit(Literal::Bool(value)) => Ok(*value),
+        _ => Err(format!("its conditions are neither true nor false, but `{value}`")),
+    }
+}

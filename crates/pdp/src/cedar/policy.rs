@@ -1,0 +1,88 @@
+use std::sync::Arc;
+
+use bailiwick_core::{PolicyEvidence, Span, Str};
+use cedar_policy_core::ast;
+use cedar_policy_core::ast::AnyId;
+
+use super::facts::Hashes;
+use super::scope::Scope;
+
+/// One policy, parsed.
+#[derive(Clone, Debug)]
+pub(crate) struct Policy {
+    id: Str,
+    /// Empty in the cluster's tier.
+    namespace: Str,
+    says: Str,
+    clause: Span,
+    ast: ast::Policy,
+    scope: Scope,
+}
+
+impl Policy {
+    /// `trusted`: the policy has passed strict validation.
+    pub(crate) fn new(
+        namespace: &Str,
+        id: Str,
+        ast: ast::Policy,
+        hashes: &Hashes,
+        trusted: bool,
+    ) -> Self {
+        Self {
+            scope: Scope::of(&ast, hashes, trusted),
+            says: annotation(&ast, "reason"),
+            clause: clause(&ast),
+            namespace: namespace.clone(),
+            id,
+            ast,
+        }
+    }
+
+    /// Unique in its tier.
+    pub(crate) fn id(&self) -> &Str {
+        &self.id
+    }
+
+    pub(crate) fn ast(&self) -> &ast::Policy {
+        &self.ast
+    }
+
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    pub(crate) fn forbids(&self) -> bool {
+        self.ast.effect() == ast::Effect::Forbid
+    }
+
+    /// The policy as evidence.
+    pub(crate) fn to_evidence(&self, error: Option<String>) -> PolicyEvidence {
+        PolicyEvidence {
+            namespace: self.namespace.clone(),
+            id: self.id.clone(),
+            says: self.says.clone(),
+            clause: self.clause,
+            error,
+        }
+    }
+}
+
+fn annotation(policy: &ast::Policy, name: &str) -> Str {
+    name.parse::<AnyId>()
+        .ok()
+        .and_then(|name| policy.annotation(&name))
+        .map_or_else(Str::default, |text| Arc::from(text.val.as_str()))
+}
+
+/// The bytes of the conditions, or of the whole policy where it has none.
+fn clause(policy: &ast::Policy) -> Span {
+    let location = policy
+        .non_scope_constraints()
+        .and_then(|conditions| conditions.source_loc())
+        .or_else(|| policy.loc());
+    let number = |byte: usize| u32::try_from(byte).unwrap_or(u32::MAX);
+    location.map_or_else(Span::default, |location| Span {
+        start: number(location.start()),
+        end: number(location.end()),
+    })
+}
