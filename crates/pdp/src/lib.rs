@@ -16,12 +16,21 @@
 //! [`Decision`]: bailiwick_core::Decision
 
 mod cedar;
+mod conditions;
 mod decide;
+mod delegations;
+mod policies;
 mod question;
 mod revocations;
 mod state;
+#[cfg(test)]
+mod tests;
 
+pub use cedar::{Objects, PolicyDocument, PolicyProblem, SCHEMA, TemplateLink, TooManyFields};
+pub use conditions::{Settled, Truth, Union, settle};
 pub use decide::{Outcome, Verdict};
+pub use delegations::{Delegation, Delegations};
+pub use policies::Policies;
 pub use question::{ApplicationRequest, Entity, Question};
 pub use revocations::{Revocation, RevocationTarget, Revocations};
 pub use state::State;

@@ -1,4 +1,4 @@
-use bailiwick_core::{Request, UserInfo};
+use bailiwick_core::{Request, ResourceRequest, UserInfo};
 use bailiwick_model::{Map, Value};
 
 /// What a door asks.
@@ -13,6 +13,23 @@ pub enum Question<'a> {
     },
     /// Whether a subject may do something in an application. RBAC has no say in it.
     Application(&'a ApplicationRequest),
+}
+
+impl<'a> Question<'a> {
+    /// The request, where it is about something that lies in a namespace. A Namespace does not lie in itself, though
+    /// the API server puts its name in both places.
+    pub(crate) fn namespaced(self) -> Option<&'a ResourceRequest> {
+        match self {
+            Self::Kubernetes {
+                request: Request::Resource(request),
+                ..
+            } => {
+                let is_namespace = request.group.is_empty() && request.resource == "namespaces";
+                (!request.namespace.is_empty() && !is_namespace).then_some(request)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A question of an application or a gateway, as AuthZEN and ext_authz ask it.

@@ -4,6 +4,8 @@ use bailiwick_core::Str;
 use bailiwick_model::Snapshot;
 use bailiwick_rbac::Engine;
 
+use crate::delegations::Delegations;
+use crate::policies::Policies;
 use crate::revocations::Revocations;
 
 /// Everything that a decision depends on, at one revision. Never changed while anybody asks it: make another one and
@@ -17,6 +19,10 @@ pub struct State {
     pub floor: Arc<Engine>,
     /// RBAC of the cluster.
     pub rbac: Arc<Engine>,
+    /// Policies of the cluster and of namespaces.
+    pub policies: Arc<Policies>,
+    /// What the cluster lets namespaces grant.
+    pub delegations: Arc<Delegations>,
     /// What is revoked.
     pub revocations: Arc<Revocations>,
 }
@@ -28,6 +34,8 @@ impl State {
             revision: Str::default(),
             floor: Arc::new(Engine::new(Snapshot::default())),
             rbac,
+            policies: Arc::default(),
+            delegations: Arc::default(),
             revocations: Arc::default(),
         }
     }

@@ -1,13 +1,16 @@
+use std::collections::HashSet;
+
 use cedar_policy_core::ast::{
-    ActionConstraint, EntityReference, EntityUID, EntityUIDEntry, Literal,
+    ActionConstraint, Entity, EntityReference, EntityUID, EntityUIDEntry, Literal,
     PrincipalOrResourceConstraint, Request, Value, ValueKind,
 };
-use cedar_policy_core::entities::{Dereference, Entities};
+use cedar_policy_core::entities::{Dereference, Entities, NoEntitiesSchema, TCComputation};
 use cedar_policy_core::evaluator::Evaluator;
 use cedar_policy_core::extensions::Extensions;
 use smallvec::SmallVec;
 
 use super::policy::Policy;
+use super::split::{Part, Splitter};
 
 /// A request as Cedar has it.
 pub(crate) struct Input {
@@ -22,21 +25,48 @@ pub(crate) struct Evaluation<'a> {
     pub(crate) satisfied: SmallVec<[&'a Policy; 4]>,
     /// Policies that could not be evaluated.
     pub(crate) failed: Vec<(&'a Policy, String)>,
+    /// Policies that wait for the object, and what is left of them.
+    pub(crate) left: Vec<(&'a Policy, String)>,
 }
 
 impl Input {
-    /// Evaluates policies with Cedar's evaluator.
+    /// Entities of a request; they are as deep as they will be, so that nothing is left to be derived.
+    pub(crate) fn new(request: Request, entities: Vec<Entity>) -> Self {
+        let mut known = HashSet::with_capacity(entities.len());
+        let mut entities = entities;
+        // Cedar refuses the same entity twice; here the first stands.
+        entities.retain(|entity| known.insert(entity.uid().clone()));
+        let entities = Entities::from_entities(
+            entities,
+            None::<&NoEntitiesSchema>,
+            TCComputation::AssumeAlreadyComputed,
+            Extensions::none(),
+        );
+        Self {
+            request,
+            // It can only complain of a repetition.
+            entities: entities.unwrap_or_default(),
+        }
+    }
+
+    /// Evaluates policies with Cedar's evaluator. Those that read the object are split where it is not known.
     pub(crate) fn evaluate<'a>(
         &self,
         policies: impl IntoIterator<Item = &'a Policy>,
+        object_known: bool,
     ) -> Evaluation<'a> {
-        let evaluator =
-            Evaluator::new(self.request.clone(), &self.entities, Extensions::all_available());
+        let evaluator = Evaluator::new(
+            self.request.clone(),
+            &self.entities,
+            Extensions::all_available(),
+        );
         let mut evaluation = Evaluation::default();
         for policy in policies {
-            match self.satisfies(policy, &evaluator) {
-                Ok(true) => evaluation.satisfied.push(policy),
-                Ok(false) => {}
+            let split = !object_known && policy.reads_object();
+            match self.satisfies(policy, &evaluator, split) {
+                Ok(Answer::Is(true)) => evaluation.satisfied.push(policy),
+                Ok(Answer::Is(false)) => {}
+                Ok(Answer::DependsOn(rest)) => evaluation.left.push((policy, rest)),
                 Err(error) => evaluation.failed.push((policy, error)),
             }
         }
@@ -45,20 +75,38 @@ impl Input {
 
     /// The scope is compared here, since Cedar would build an expression of it each time; the conditions, which alone
     /// can fail, are Cedar's.
-    fn satisfies(&self, policy: &Policy, evaluator: &Evaluator<'_>) -> Result<bool, String> {
+    fn satisfies(
+        &self,
+        policy: &Policy,
+        evaluator: &Evaluator<'_>,
+        split: bool,
+    ) -> Result<Answer, String> {
         let ast = policy.ast();
-        let in_scope = self.meets(self.request.principal(), ast.principal_constraint().as_inner())
-            && self.is_action(ast.action_constraint())
-            && self.meets(self.request.resource(), ast.resource_constraint().as_inner());
+        let in_scope = self.meets(
+            self.request.principal(),
+            ast.principal_constraint().as_inner(),
+        ) && self.is_action(ast.action_constraint())
+            && self.meets(
+                self.request.resource(),
+                ast.resource_constraint().as_inner(),
+            );
         if !in_scope {
-            return Ok(false);
+            return Ok(Answer::Is(false));
         }
-        match ast.non_scope_constraints() {
-            None => Ok(true),
-            Some(conditions) => evaluator
-                .interpret(conditions, ast.env())
-                .map_err(|error| error.to_string())
-                .and_then(|value| boolean(&value)),
+        let Some(conditions) = ast.non_scope_constraints() else {
+            return Ok(Answer::Is(true));
+        };
+        if !split {
+            let value = evaluator.interpret(conditions, ast.env());
+            return boolean(&value.map_err(|error| error.to_string())?).map(Answer::Is);
+        }
+        let splitter = Splitter {
+            evaluator,
+            slots: ast.env(),
+        };
+        match splitter.split(conditions, Some(policy.forbids())) {
+            Part::Known(value) => boolean(&value?).map(Answer::Is),
+            Part::Left(rest) => Ok(Answer::DependsOn(rest.to_string())),
         }
     }
 
@@ -101,9 +149,16 @@ impl Input {
     }
 }
 
+enum Answer {
+    Is(bool),
+    DependsOn(String),
+}
+
 fn boolean(value: &Value) -> Result<bool, String> {
     match value.value_kind() {
         ValueKind::Lit(Literal::Bool(value)) => Ok(*value),
-        _ => Err(format!("its conditions are neither true nor false, but `{value}`")),
+        _ => Err(format!(
+            "its conditions are neither true nor false, but `{value}`"
+        )),
     }
 }

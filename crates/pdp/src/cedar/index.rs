@@ -4,7 +4,7 @@ use bailiwick_core::Str;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
-use super::facts::{Facts, Hashes, Side};
+use super::facts::{Facts, Side};
 use super::policy::Policy;
 use super::scope::Key;
 
@@ -12,7 +12,6 @@ use super::scope::Key;
 /// `false`, and few others.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
-    hashes: Hashes,
     policies: Vec<Option<Arc<Policy>>>,
     by_id: HashMap<Str, u32>,
     free: Vec<u32>,
@@ -31,11 +30,6 @@ struct Used {
 }
 
 impl Index {
-    /// The hashes of the texts in it.
-    pub(crate) fn hashes(&self) -> &Hashes {
-        &self.hashes
-    }
-
     /// Adds a policy, in place of the one of its id.
     pub(crate) fn put(&mut self, policy: Policy) {
         self.remove(policy.id());
@@ -47,7 +41,10 @@ impl Index {
         for principal in &principals {
             self.principals.add(*principal);
             for resource in &resources {
-                self.filed.entry(principal.with(*resource)).or_default().push(slot);
+                self.filed
+                    .entry(principal.with(*resource))
+                    .or_default()
+                    .push(slot);
             }
         }
         resources.iter().for_each(|key| self.resources.add(*key));
@@ -80,19 +77,11 @@ impl Index {
                 }
             }
         }
-        resources.iter().for_each(|key| self.resources.release(*key));
+        resources
+            .iter()
+            .for_each(|key| self.resources.release(*key));
         self.free.push(slot);
         true
-    }
-
-    /// Every policy, in no order.
-    pub(crate) fn policies(&self) -> impl Iterator<Item = &Arc<Policy>> {
-        self.policies.iter().flatten()
-    }
-
-    /// The policy of an id.
-    pub(crate) fn policy(&self, id: &str) -> Option<&Arc<Policy>> {
-        self.policies.get(*self.by_id.get(id)? as usize)?.as_ref()
     }
 
     /// Number of policies.
@@ -107,7 +96,13 @@ impl Index {
             let resources = self.resources.of(&facts.resource);
             for principal in self.principals.of(&facts.principal) {
                 for resource in &resources {
-                    found.extend(self.filed.get(&principal.with(*resource)).into_iter().flatten().copied());
+                    found.extend(
+                        self.filed
+                            .get(&principal.with(*resource))
+                            .into_iter()
+                            .flatten()
+                            .copied(),
+                    );
                 }
             }
         }
@@ -143,10 +138,22 @@ impl Used {
 
     /// Those that an entity has.
     fn of(&self, side: &Side) -> SmallVec<[Key; 8]> {
-        let texts = side.texts.iter().map(|&(name, value)| Key::Text(name, value));
+        let texts = side
+            .texts
+            .iter()
+            .map(|&(name, value)| Key::Text(name, value));
         let absent = |name: &u64| side.text(*name).is_none();
-        let missing = self.unguarded.iter().copied().filter(absent).map(Key::Missing);
-        let within = side.ancestors.iter().chain([&side.uid]).map(|&uid| Key::Within(uid));
+        let missing = self
+            .unguarded
+            .iter()
+            .copied()
+            .filter(absent)
+            .map(Key::Missing);
+        let within = side
+            .ancestors
+            .iter()
+            .chain([&side.uid])
+            .map(|&uid| Key::Within(uid));
         [Key::Any, Key::Is(side.uid)]
             .into_iter()
             .chain(within)

@@ -1,15 +1,30 @@
 //! Cedar: the only place that knows it. Policies are parsed and evaluated by the stock crate; what is ours is the
 //! index that finds the few that can apply, and the reading of a request as Cedar entities.
 
+pub(crate) mod application;
+mod check;
+mod document;
 mod evaluate;
 mod facts;
 mod index;
+pub(crate) mod kubernetes;
+mod object;
 mod policy;
+mod rest;
 mod scope;
+mod selection;
+mod split;
 #[cfg(test)]
 mod tests;
+mod types;
 
-pub(crate) use evaluate::Input;
-pub(crate) use facts::{Facts, Hashes, Side};
+pub(crate) use check::Checker;
+pub use check::{PolicyProblem, SCHEMA};
+pub use document::{PolicyDocument, TemplateLink};
+pub(crate) use evaluate::{Evaluation, Input};
+pub(crate) use facts::{Facts, Hashes};
 pub(crate) use index::Index;
+pub use object::{Objects, TooManyFields};
 pub(crate) use policy::Policy;
+pub(crate) use rest::Rest;
+pub(crate) use types::Types;

@@ -4,6 +4,7 @@ use bailiwick_core::{PolicyEvidence, Span, Str};
 use cedar_policy_core::ast;
 use cedar_policy_core::ast::AnyId;
 
+use super::check::{reads_object, span};
 use super::facts::Hashes;
 use super::scope::Scope;
 
@@ -15,6 +16,7 @@ pub(crate) struct Policy {
     namespace: Str,
     says: Str,
     clause: Span,
+    reads_object: bool,
     ast: ast::Policy,
     scope: Scope,
 }
@@ -32,6 +34,7 @@ impl Policy {
             scope: Scope::of(&ast, hashes, trusted),
             says: annotation(&ast, "reason"),
             clause: clause(&ast),
+            reads_object: reads_object(&ast),
             namespace: namespace.clone(),
             id,
             ast,
@@ -41,6 +44,11 @@ impl Policy {
     /// Unique in its tier.
     pub(crate) fn id(&self) -> &Str {
         &self.id
+    }
+
+    /// Namespace and id, by which policies are ordered.
+    pub(crate) fn key(&self) -> (&str, &str) {
+        (&self.namespace, &self.id)
     }
 
     pub(crate) fn ast(&self) -> &ast::Policy {
@@ -53,6 +61,11 @@ impl Policy {
 
     pub(crate) fn forbids(&self) -> bool {
         self.ast.effect() == ast::Effect::Forbid
+    }
+
+    /// Whether it waits for the object of a write.
+    pub(crate) fn reads_object(&self) -> bool {
+        self.reads_object
     }
 
     /// The policy as evidence.
@@ -80,9 +93,5 @@ fn clause(policy: &ast::Policy) -> Span {
         .non_scope_constraints()
         .and_then(|conditions| conditions.source_loc())
         .or_else(|| policy.loc());
-    let number = |byte: usize| u32::try_from(byte).unwrap_or(u32::MAX);
-    location.map_or_else(Span::default, |location| Span {
-        start: number(location.start()),
-        end: number(location.end()),
-    })
+    location.map_or_else(Span::default, span)
 }

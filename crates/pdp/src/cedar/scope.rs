@@ -283,7 +283,10 @@ impl<'a> Reader<'a> {
             return false;
         };
         let uids: Option<Vec<u64>> = match places.expr_kind() {
-            ExprKind::Set(places) => places.iter().map(|place| Some(self.uid(literal(place)?))).collect(),
+            ExprKind::Set(places) => places
+                .iter()
+                .map(|place| Some(self.uid(literal(place)?)))
+                .collect(),
             _ => literal(places).map(|uid| vec![self.uid(uid)]),
         };
         match uids {
@@ -306,7 +309,10 @@ impl<'a> Reader<'a> {
         let Some((variable, name)) = texts(expression, &mut values) else {
             return false;
         };
-        let values: Vec<u64> = values.into_iter().map(|value| self.hashes.text(value)).collect();
+        let values: Vec<u64> = values
+            .into_iter()
+            .map(|value| self.hashes.text(value))
+            .collect();
         let guarded = self.trusted || self.known.contains(&(variable, name));
         let what = What::Text {
             name: self.hashes.text(name),

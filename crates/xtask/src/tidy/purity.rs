@@ -14,6 +14,7 @@ const PURE: &[&str] = &[
     "cedar-policy-core",
     "hashbrown",
     "indexmap",
+    "miette",
     "rcgen",
     "rustls-pki-types",
     "rustls-webpki",

@@ -9,15 +9,20 @@ use std::path::Path;
 use bailiwick_core::Str;
 use cedar_policy::Schema;
 use cedar_policy_core::ast::{
-    Context, Eid, EntityUID, EntityUIDEntry, Literal, PartialValue, PolicySet, Request, Value, ValueKind,
+    Context, Eid, EntityUID, EntityUIDEntry, Literal, PartialValue, PolicySet, Request, Value,
+    ValueKind,
 };
 use cedar_policy_core::entities::{Dereference, Entities};
 use cedar_policy_core::parser::parse_policyset;
 
-use crate::cedar::{Facts, Hashes, Index, Input, Policy, Side};
+use crate::cedar::facts::Side;
+use crate::cedar::{Facts, Hashes, Index, Input, Policy};
 
 /// cedar-policy/cedar-integration-tests, commit f161e9f.
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/conformance/cedar");
+const FOLDER: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../../shared/conformance/cedar"
+);
 
 type Files = BTreeMap<String, String>;
 
@@ -67,18 +72,16 @@ struct Uid {
 impl Uid {
     fn uid(&self) -> EntityUID {
         let kind = self.kind.parse().unwrap();
-        EntityUID::from_components(
-            kind,
-            Eid::new(self.id.as_str()),
-            None,
-        )
+        EntityUID::from_components(kind, Eid::new(self.id.as_str()), None)
     }
 }
 
 /// Which part of the corpus a test takes, so that several run at once.
 fn check_part(archive_name: &str, part: usize, parts: usize) {
     let Some(files) = archive(archive_name) else {
-        println!("skipped: conformance data not present in {FOLDER} (see cedar-policy/cedar-integration-tests)");
+        println!(
+            "skipped: conformance data not present in {FOLDER} (see cedar-policy/cedar-integration-tests)"
+        );
         return;
     };
     let cases = files
@@ -86,27 +89,34 @@ fn check_part(archive_name: &str, part: usize, parts: usize) {
         .filter(|(path, text)| path.ends_with(".json") && text.contains("\"requests\""));
     let (mut sets, mut requests, mut evaluated, mut policies) = (0, 0, 0, 0);
     for (path, text) in cases.skip(part).step_by(parts) {
-        let case: Case = serde_json::from_str(text).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let case: Case =
+            serde_json::from_str(text).unwrap_or_else(|error| panic!("{path}: {error}"));
         let counted = check_case(&files, path, &case);
         sets += 1;
         requests += counted.0;
         evaluated += counted.1;
         policies += counted.2;
     }
-    println!("{sets} policy sets, {requests} requests; {evaluated} of {policies} policies evaluated");
+    println!(
+        "{sets} policy sets, {requests} requests; {evaluated} of {policies} policies evaluated"
+    );
     assert!(sets > 0);
 }
 
 fn check_case(files: &Files, path: &str, case: &Case) -> (usize, usize, usize) {
     let (schema, _) = Schema::from_cedarschema_str(&files[&case.schema]).unwrap();
     let policies = parse_policyset(&files[&case.policies]).unwrap();
-    let index = index(&policies);
+    let hashes = Hashes::default();
+    let index = index(&policies, &hashes);
     let entities = cedar_policy::Entities::from_json_str(&files[&case.entities], Some(&schema));
     let mut entities: Entities = entities.unwrap().as_ref().clone();
     let mut evaluated = 0;
     for asked in &case.requests {
-        let (principal, action, resource) =
-            (asked.principal.uid(), asked.action.uid(), asked.resource.uid());
+        let (principal, action, resource) = (
+            asked.principal.uid(),
+            asked.action.uid(),
+            asked.resource.uid(),
+        );
         let context = match &asked.context {
             serde_json::Value::Null => Context::empty(),
             context => {
@@ -123,24 +133,34 @@ fn check_case(files: &Files, path: &str, case: &Case) -> (usize, usize, usize) {
             EntityUIDEntry::known(resource, None),
             Some(context),
         );
-        let facts = facts(&request, &entities, index.hashes());
+        let facts = facts(&request, &entities, &hashes);
         let input = Input { request, entities };
         let candidates = index.candidates(&facts);
         evaluated += candidates.len();
-        let evaluation = input.evaluate(candidates);
-        let (forbids, permits): (Vec<_>, Vec<_>) =
-            evaluation.satisfied.iter().copied().partition(|policy: &&Policy| policy.forbids());
+        let evaluation = input.evaluate(candidates, true);
+        let (forbids, permits): (Vec<_>, Vec<_>) = evaluation
+            .satisfied
+            .iter()
+            .copied()
+            .partition(|policy: &&Policy| policy.forbids());
         let (decision, reason) = match (forbids.is_empty(), permits.is_empty()) {
             (true, false) => ("allow", permits),
             _ => ("deny", forbids),
         };
         let ids = |policies: Vec<&Policy>| -> BTreeSet<String> {
-            policies.iter().map(|policy| policy.id().to_string()).collect()
+            policies
+                .iter()
+                .map(|policy| policy.id().to_string())
+                .collect()
         };
         let at = format!("{path}: {}", asked.description);
         assert_eq!(decision, asked.decision, "{at}");
         assert_eq!(ids(reason), asked.reason, "{at}");
-        let failed = evaluation.failed.iter().map(|(policy, _)| *policy).collect();
+        let failed = evaluation
+            .failed
+            .iter()
+            .map(|(policy, _)| *policy)
+            .collect();
         assert_eq!(ids(failed), asked.errors, "{at}");
         entities = input.entities;
     }
@@ -148,12 +168,17 @@ fn check_case(files: &Files, path: &str, case: &Case) -> (usize, usize, usize) {
     (count, evaluated, index.len() * count)
 }
 
-fn index(policies: &PolicySet) -> Index {
+fn index(policies: &PolicySet, hashes: &Hashes) -> Index {
     let mut index = Index::default();
     for policy in policies.policies() {
         let id: Str = policy.id().to_string().into();
-        let hashes = index.hashes().clone();
-        index.put(Policy::new(&Str::default(), id, policy.clone(), &hashes, false));
+        index.put(Policy::new(
+            &Str::default(),
+            id,
+            policy.clone(),
+            hashes,
+            false,
+        ));
     }
     index
 }
@@ -173,7 +198,8 @@ fn facts(request: &Request, entities: &Entities, hashes: &Hashes) -> Facts {
             ..Side::default()
         };
         if let Dereference::Data(entity) = entities.entity(uid) {
-            side.ancestors.extend(entity.ancestors().map(|uid| hash(uid).1));
+            side.ancestors
+                .extend(entity.ancestors().map(|uid| hash(uid).1));
             for (name, value) in entity.attrs() {
                 if let PartialValue::Value(value) = value
                     && let Some(text) = text(value)

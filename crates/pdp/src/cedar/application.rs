@@ -1,0 +1,149 @@
+//! A request of an application as Cedar entities, and as what the index reads.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use bailiwick_model::{Map, Value as Plain};
+use cedar_policy_core::ast::{
+    Context, Entity as CedarEntity, EntityUID, EntityUIDEntry, PartialValue,
+    Request as CedarRequest, Value,
+};
+use smol_str::SmolStr;
+
+use super::evaluate::Input;
+use super::facts::{Facts, Hashes, Side};
+use super::kubernetes::{string, strings};
+use super::types::{Type, Types};
+use crate::question::{ApplicationRequest, Entity};
+
+/// The one action of the schema: what applications call their actions is in the context.
+const ACTION: &str = "request";
+
+/// An entity's id: type and id, so that equal ids of different types stay apart.
+fn id(entity: &Entity) -> String {
+    format!("{}/{}", entity.kind, entity.id)
+}
+
+fn texts<'a>(request: &'a ApplicationRequest, entity: &'a Entity) -> [(&'static str, &'a str); 3] {
+    [
+        ("application", &request.application),
+        ("type", &entity.kind),
+        ("id", &entity.id),
+    ]
+}
+
+/// What the index reads of a request.
+pub(crate) fn facts(request: &ApplicationRequest, hashes: &Hashes) -> Facts {
+    let side = |kind: Type, entity| {
+        let kind = hashes.text(kind.name());
+        Side {
+            kind,
+            uid: hashes.entity(kind, &id(entity)),
+            texts: texts(request, entity)
+                .into_iter()
+                .map(|(name, text)| (hashes.text(name), hashes.text(text)))
+                .collect(),
+            ..Side::default()
+        }
+    };
+    let group = hashes.text(Type::AppGroup.name());
+    let mut principal = side(Type::AppSubject, &request.subject);
+    principal.ancestors = request
+        .groups
+        .iter()
+        .map(|name| hashes.entity(group, name))
+        .collect();
+    let action = hashes.text(Type::AppAction.name());
+    let mut context = Side::default();
+    context
+        .texts
+        .push((hashes.text("action"), hashes.text(&request.action)));
+    Facts {
+        principal,
+        action: Side {
+            kind: action,
+            uid: hashes.entity(action, ACTION),
+            ..Side::default()
+        },
+        resource: side(Type::AppResource, &request.resource),
+        context,
+    }
+}
+
+/// A request as Cedar evaluates it.
+pub(crate) fn input(request: &ApplicationRequest, types: &Types) -> Input {
+    let subject = types.uid(Type::AppSubject, &id(&request.subject));
+    let resource = types.uid(Type::AppResource, &id(&request.resource));
+    let action = types.uid(Type::AppAction, ACTION);
+    let properties = types.uid(Type::AppProperties, "action");
+    let about = types.uid(Type::AppProperties, "context");
+    let groups = request
+        .groups
+        .iter()
+        .map(|name| types.uid(Type::AppGroup, name));
+    let described = |uid: &EntityUID, entity: &Entity, parents| {
+        let attributes = texts(request, entity)
+            .map(|(name, text)| (SmolStr::new_static(name), PartialValue::from(string(text))));
+        build(uid, attributes, parents, &entity.properties)
+    };
+    let entities = vec![
+        described(&subject, &request.subject, groups.collect()),
+        described(&resource, &request.resource, HashSet::new()),
+        build(&properties, [], HashSet::new(), &request.action_properties),
+        build(&about, [], HashSet::new(), &request.context),
+        build(&action, [], HashSet::new(), &Map::new()),
+    ];
+    let context = BTreeMap::from([
+        (SmolStr::new_static("action"), string(&request.action)),
+        (
+            SmolStr::new_static("properties"),
+            Value::new(properties, None),
+        ),
+        (SmolStr::new_static("about"), Value::new(about, None)),
+    ]);
+    let known = |uid: EntityUID| EntityUIDEntry::known(uid, None);
+    Input::new(
+        CedarRequest::new_unchecked(
+            known(subject),
+            known(action),
+            known(resource),
+            Some(Context::Value(Arc::new(context))),
+        ),
+        entities,
+    )
+}
+
+fn build(
+    uid: &EntityUID,
+    attributes: impl IntoIterator<Item = (SmolStr, PartialValue)>,
+    parents: HashSet<EntityUID>,
+    properties: &Map,
+) -> CedarEntity {
+    let tags = properties.iter().map(|(name, value)| {
+        let mut found = Vec::new();
+        flatten(value, &mut found);
+        (SmolStr::new(name), PartialValue::from(strings(found)))
+    });
+    CedarEntity::new_with_attr_partial_value(uid.clone(), attributes, HashSet::new(), parents, tags)
+}
+
+/// The texts of a property: itself, or each of its items. What lies deeper has no place in a comparison of texts and
+/// is left out.
+fn flatten(value: &Plain, texts: &mut Vec<String>) {
+    match value {
+        Plain::Array(items) => items
+            .iter()
+            .filter_map(scalar)
+            .for_each(|text| texts.push(text)),
+        value => texts.extend(scalar(value)),
+    }
+}
+
+/// A scalar as text.
+pub(crate) fn scalar(value: &Plain) -> Option<String> {
+    match value {
+        Plain::String(text) => Some(text.clone()),
+        Plain::Null | Plain::Array(_) | Plain::Object(_) => None,
+        scalar => Some(scalar.to_string()),
+    }
+}

@@ -1,0 +1,229 @@
+use std::fmt;
+
+use bailiwick_core::Span;
+use cedar_policy_core::ast::{self, BinaryOp, Expr, ExprKind, Literal, UnaryOp, Var};
+use cedar_policy_core::extensions::Extensions;
+use cedar_policy_core::parser::Loc;
+use cedar_policy_core::parser::err::{ParseError, ParseErrors};
+use cedar_policy_core::validator::{ValidationMode, Validator, ValidatorSchema};
+use miette::Diagnostic;
+
+/// The schema of requests to the Kubernetes API and of applications.
+pub const SCHEMA: &str = include_str!("schema.cedarschema");
+
+/// What is wrong with a policy, and where in its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyProblem {
+    /// Id of the policy; empty where the text is no policy.
+    pub id: String,
+    /// What is wrong and what to do.
+    pub message: String,
+    /// The bytes of the text that it is about.
+    pub span: Option<Span>,
+}
+
+impl fmt::Display for PolicyProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.id.as_str() {
+            "" => f.write_str(&self.message),
+            id => write!(f, "policy `{id}`: {}", self.message),
+        }
+    }
+}
+
+/// Strict validation against [`SCHEMA`], and what Bailiwick asks on top of it.
+#[derive(Debug)]
+pub(crate) struct Checker {
+    validator: Validator,
+}
+
+impl Checker {
+    pub(crate) fn new() -> Result<Self, String> {
+        let (schema, _warnings) =
+            ValidatorSchema::from_cedarschema_str(SCHEMA, Extensions::all_available())
+                .map_err(|error| error.to_string())?;
+        Ok(Self {
+            validator: Validator::new(schema),
+        })
+    }
+
+    /// What keeps a template, or a policy, which is one without slots, from being used.
+    pub(crate) fn problems(&self, policies: &ast::PolicySet, id: &str) -> Vec<PolicyProblem> {
+        let result = self.validator.validate(policies, ValidationMode::Strict);
+        let problem = |message, span| PolicyProblem {
+            id: id.to_owned(),
+            message,
+            span,
+        };
+        let typed = result
+            .validation_errors()
+            .map(|error| problem(with_help(error), label(error)));
+        let ours = policies.all_templates().flat_map(objections);
+        typed
+            .chain(ours.map(|(message, location)| problem(message, location.map(span))))
+            .collect()
+    }
+}
+
+/// What strict validation lets pass and we do not.
+fn objections(template: &ast::Template) -> impl Iterator<Item = (String, Option<&Loc>)> {
+    let forbids = template.effect() == ast::Effect::Forbid;
+    let conditions = template.non_scope_constraints();
+    let nodes = conditions.into_iter().flat_map(Expr::subexpressions);
+    let scoped = template
+        .resource_constraint()
+        .as_inner()
+        .get_euid()
+        .filter(|uid| is_resource(uid))
+        .map(|_| (RESOURCE_BY_ID.to_owned(), template.loc()));
+    let inside = nodes.filter_map(move |node| {
+        let message = match literal_resource(node) {
+            true => RESOURCE_BY_ID.to_owned(),
+            false if forbids => fallible(node)?,
+            false => return None,
+        };
+        Some((message, node.source_loc()))
+    });
+    scoped.into_iter().chain(inside)
+}
+
+const RESOURCE_BY_ID: &str = "a `k8s::Resource` has no id that a policy could name: compare its attributes, as in \
+     `resource.resource == \"pods\"`";
+
+fn is_resource(uid: &ast::EntityUID) -> bool {
+    uid.entity_type().to_string() == "k8s::Resource"
+}
+
+fn literal_resource(node: &Expr) -> bool {
+    matches!(node.expr_kind(), ExprKind::Lit(Literal::EntityUID(uid)) if is_resource(uid))
+}
+
+/// Why a node of a well-typed policy could fail for some request. A `forbid` that fails denies: so it must not be able
+/// to.
+fn fallible(node: &Expr) -> Option<String> {
+    let what = match node.expr_kind() {
+        ExprKind::BinaryApp {
+            op: BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul,
+            ..
+        }
+        | ExprKind::UnaryApp {
+            op: UnaryOp::Neg, ..
+        } => "arithmetic can overflow".to_owned(),
+        ExprKind::ExtensionFunctionApp { fn_name, .. } => match fn_name.to_string().as_str() {
+            name @ ("offset" | "durationSince" | "toDate" | "toTime") => {
+                format!("`{name}` can overflow")
+            }
+            _ => return None,
+        },
+        ExprKind::GetAttr { expr, .. } => match expr.expr_kind() {
+            ExprKind::Lit(Literal::EntityUID(uid)) => {
+                format!("nothing is known of `{uid}` unless the request is about it")
+            }
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some(format!(
+        "this `forbid` can fail, and would then deny: {what}. Write it without"
+    ))
+}
+
+/// Whether a policy reads the object of a write, which is known only after authorization.
+pub(crate) fn reads_object(policy: &ast::Policy) -> bool {
+    policy.non_scope_constraints().is_some_and(touches_object)
+}
+
+/// Whether an expression reads the object.
+pub(crate) fn touches_object(expression: &Expr) -> bool {
+    match expression.expr_kind() {
+        ExprKind::Var(variable) => *variable == Var::Context,
+        ExprKind::GetAttr { expr, attr } if is_context(expr) => {
+            matches!(attr.as_str(), "request" | "stored")
+        }
+        ExprKind::HasAttr { expr, .. } if is_context(expr) => false,
+        _ => children(expression).into_iter().any(touches_object),
+    }
+}
+
+/// Whether an expression is the context as a whole.
+pub(crate) fn is_context(expression: &Expr) -> bool {
+    matches!(expression.expr_kind(), ExprKind::Var(Var::Context))
+}
+
+/// The expressions that one is made of, in the order of evaluation.
+pub(crate) fn children(expression: &Expr) -> Vec<&Expr> {
+    match expression.expr_kind() {
+        ExprKind::Lit(_) | ExprKind::Var(_) | ExprKind::Slot(_) | ExprKind::Unknown(_) => {
+            Vec::new()
+        }
+        ExprKind::If {
+            test_expr,
+            then_expr,
+            else_expr,
+        } => vec![test_expr, then_expr, else_expr],
+        ExprKind::And { left, right } | ExprKind::Or { left, right } => vec![left, right],
+        ExprKind::UnaryApp { arg, .. } => vec![arg],
+        ExprKind::BinaryApp { arg1, arg2, .. } => vec![arg1, arg2],
+        ExprKind::ExtensionFunctionApp { args, .. } => args.iter().collect(),
+        ExprKind::GetAttr { expr, .. }
+        | ExprKind::HasAttr { expr, .. }
+        | ExprKind::ExtHasAttr { expr, .. }
+        | ExprKind::Like { expr, .. }
+        | ExprKind::Is { expr, .. } => vec![expr],
+        ExprKind::Set(items) => items.iter().collect(),
+        ExprKind::Record(fields) => fields.values().collect(),
+    }
+}
+
+/// The problems of a text that Cedar could not parse.
+pub(crate) fn parse_problems(errors: &ParseErrors) -> Vec<PolicyProblem> {
+    errors
+        .iter()
+        .map(|error| PolicyProblem {
+            id: String::new(),
+            message: with_help(error),
+            span: match error {
+                ParseError::ToCST(error) => error.primary_source_span(),
+                ParseError::ToAST(error) => label_span(error),
+            }
+            .map(|found| bytes(found.offset(), found.len())),
+        })
+        .collect()
+}
+
+fn label_span(error: &dyn Diagnostic) -> Option<miette::SourceSpan> {
+    Some(*error.labels()?.next()?.inner())
+}
+
+fn with_help(error: &dyn Diagnostic) -> String {
+    let text = error.to_string();
+    // Cedar names the policy in front; we do so by ourselves.
+    let text = match text
+        .strip_prefix("for policy `")
+        .and_then(|rest| rest.split_once("`, "))
+    {
+        Some((_, message)) => message,
+        None => &text,
+    };
+    match error.help() {
+        Some(help) => format!("{text}; {help}"),
+        None => text.to_owned(),
+    }
+}
+
+fn label(error: &dyn Diagnostic) -> Option<Span> {
+    label_span(error).map(|found| bytes(found.offset(), found.len()))
+}
+
+/// The bytes of a place in a policy's text.
+pub(crate) fn span(location: &Loc) -> Span {
+    bytes(location.start(), location.end() - location.start())
+}
+
+fn bytes(start: usize, length: usize) -> Span {
+    let number = |byte: usize| u32::try_from(byte).unwrap_or(u32::MAX);
+    Span {
+        start: number(start),
+        end: number(start + length),
+    }
+}

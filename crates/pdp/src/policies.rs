@@ -1,0 +1,188 @@
+use std::sync::Arc;
+
+use bailiwick_core::Str;
+use bailiwick_model::Snapshot;
+use hashbrown::HashMap;
+use smallvec::SmallVec;
+
+use crate::cedar::{
+    Checker, Evaluation, Facts, Hashes, Index, Input, Objects, Policy, PolicyDocument,
+    PolicyProblem, Types, application, kubernetes,
+};
+use crate::question::Question;
+
+/// The policies of the cluster's tier and of each namespace's, ready to be asked.
+///
+/// A copy shares everything with the original; a change copies the index of the tier that it touches.
+#[derive(Clone, Debug, Default)]
+pub struct Policies {
+    /// Made with the first policy.
+    language: Option<Arc<Language>>,
+    hashes: Hashes,
+    cluster: Arc<Index>,
+    namespaces: HashMap<Str, Arc<Index>>,
+    documents: Arc<HashMap<Document, Box<[Str]>>>,
+}
+
+/// Namespace and name.
+type Document = (Str, Str);
+
+#[derive(Debug)]
+struct Language {
+    checker: Checker,
+    types: Types,
+}
+
+impl Language {
+    fn new() -> Result<Self, PolicyProblem> {
+        let problem = |message: String| PolicyProblem {
+            id: String::new(),
+            message: format!("the schema of Bailiwick cannot be read: {message}"),
+            span: None,
+        };
+        Ok(Self {
+            checker: Checker::new().map_err(problem)?,
+            types: Types::new().map_err(problem)?,
+        })
+    }
+}
+
+/// The policies that a question has to be compared with, and the question as they see it.
+pub(crate) struct Asked<'a> {
+    pub(crate) cluster: SmallVec<[&'a Policy; 4]>,
+    pub(crate) namespace: SmallVec<[&'a Policy; 4]>,
+    input: Input,
+    object_known: bool,
+}
+
+impl Asked<'_> {
+    /// Evaluates policies of this question.
+    pub(crate) fn evaluate<'a>(
+        &self,
+        policies: impl IntoIterator<Item = &'a Policy>,
+    ) -> Evaluation<'a> {
+        self.input.evaluate(policies, self.object_known)
+    }
+}
+
+impl Policies {
+    /// Adds the policies of a document, in place of those of the document of its name. Where anything is wrong with
+    /// it, everything stays as it was.
+    pub fn put(&mut self, document: &PolicyDocument) -> Result<(), Vec<PolicyProblem>> {
+        let language = match &self.language {
+            Some(language) => Arc::clone(language),
+            None => Arc::new(Language::new().map_err(|problem| vec![problem])?),
+        };
+        let compiled = document.compile(&language.checker)?;
+        self.language = Some(language);
+        self.remove(&document.namespace, &document.name);
+        let hashes = self.hashes.clone();
+        let ids = compiled.iter().map(|(id, _)| id.clone()).collect();
+        let tier = self.tier(&document.namespace);
+        for (id, ast) in compiled {
+            tier.put(Policy::new(&document.namespace, id, ast, &hashes, true));
+        }
+        let key = (document.namespace.clone(), document.name.clone());
+        Arc::make_mut(&mut self.documents).insert(key, ids);
+        Ok(())
+    }
+
+    /// Takes the policies of a document out; says whether it was there.
+    pub fn remove(&mut self, namespace: &Str, name: &Str) -> bool {
+        let key = (namespace.clone(), name.clone());
+        if !self.documents.contains_key(&key) {
+            return false;
+        }
+        let ids = Arc::make_mut(&mut self.documents)
+            .remove(&key)
+            .unwrap_or_default();
+        let tier = self.tier(namespace);
+        for id in &ids {
+            tier.remove(id);
+        }
+        if !namespace.is_empty() && tier.len() == 0 {
+            self.namespaces.remove(namespace);
+        }
+        true
+    }
+
+    /// Adds a policy to the cluster's tier without a check.
+    #[cfg(test)]
+    pub(crate) fn put_unchecked(&mut self, id: &str, cedar: &str) {
+        self.language
+            .get_or_insert_with(|| Arc::new(Language::new().unwrap()));
+        let id: Str = id.into();
+        let ast = cedar_policy_core::parser::parse_policy(None, cedar).unwrap();
+        let hashes = self.hashes.clone();
+        let policy = Policy::new(&Str::default(), id, ast.into(), &hashes, false);
+        self.tier(&Str::default()).put(policy);
+    }
+
+    fn tier(&mut self, namespace: &Str) -> &mut Index {
+        let tier = if namespace.is_empty() {
+            &mut self.cluster
+        } else {
+            self.namespaces.entry(namespace.clone()).or_default()
+        };
+        Arc::make_mut(tier)
+    }
+
+    /// Number of policies.
+    pub fn len(&self) -> usize {
+        self.cluster.len()
+            + self
+                .namespaces
+                .values()
+                .map(|tier| tier.len())
+                .sum::<usize>()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.cluster.len() == 0 && self.namespaces.is_empty()
+    }
+
+    /// The policies that a question has to be compared with; `None` where there are none. `objects`: those of the
+    /// write, where they are known.
+    pub(crate) fn ask<'a>(
+        &'a self,
+        question: Question<'a>,
+        snapshot: &Snapshot,
+        objects: Option<&Objects>,
+    ) -> Option<Asked<'a>> {
+        if self.is_empty() {
+            return None;
+        }
+        let facts = match question {
+            Question::Kubernetes { user, request } => {
+                kubernetes::facts(user, request, &self.hashes)
+            }
+            Question::Application(request) => application::facts(request, &self.hashes),
+        };
+        let cluster = self.cluster.candidates(&facts);
+        let namespace = self.of_namespace(question, &facts);
+        if cluster.is_empty() && namespace.is_empty() {
+            return None;
+        }
+        let types = &self.language.as_ref()?.types;
+        Some(Asked {
+            cluster,
+            namespace,
+            input: match question {
+                Question::Kubernetes { user, request } => {
+                    kubernetes::input(user, request, snapshot, types, objects)
+                }
+                Question::Application(request) => application::input(request, types),
+            },
+            object_known: objects.is_some(),
+        })
+    }
+
+    /// A namespace's policies speak of what lies in it, and of nothing else.
+    fn of_namespace(&self, question: Question<'_>, facts: &Facts) -> SmallVec<[&Policy; 4]> {
+        let tier = question
+            .namespaced()
+            .and_then(|request| self.namespaces.get(request.namespace.as_str()));
+        tier.map(|tier| tier.candidates(facts)).unwrap_or_default()
+    }
+}

@@ -1,0 +1,6 @@
+//! Tests of the whole: questions against states made of text.
+
+mod kubernetes;
+mod lattice;
+mod tiers;
+mod world;
