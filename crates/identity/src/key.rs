@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::signature as lc;
 use serde::{Deserialize, Serialize};
@@ -110,7 +111,50 @@ pub trait Signer: Send + Sync {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError>;
 }
 
+impl<S: Signer + ?Sized> Signer for &S {
+    fn public_key(&self) -> &PublicKey {
+        (**self).public_key()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        (**self).sign(message)
+    }
+}
+
+impl<S: Signer + ?Sized> Signer for Arc<S> {
+    fn public_key(&self) -> &PublicKey {
+        (**self).public_key()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        (**self).sign(message)
+    }
+}
+
 impl PublicKey {
+    /// An uncompressed point (`04 x y`) of P-256 or P-384; `None` for any other bytes.
+    pub fn ec(point: &[u8]) -> Option<Self> {
+        let key_type = match point {
+            [4, rest @ ..] if rest.len() == 64 => KeyType::EcP256,
+            [4, rest @ ..] if rest.len() == 96 => KeyType::EcP384,
+            _ => return None,
+        };
+        let bits = point.to_vec();
+        Some(Self { key_type, bits })
+    }
+
+    /// Modulus and exponent of RSA, big-endian; `None` for lengths that no authority has.
+    pub fn rsa(modulus: &[u8], exponent: &[u8]) -> Option<Self> {
+        let key_type = match modulus.len() {
+            256 => KeyType::Rsa2048,
+            512 => KeyType::Rsa4096,
+            _ => return None,
+        };
+        let numbers = [integer(modulus), integer(exponent)].concat();
+        let bits = tlv(0x30, &numbers);
+        Some(Self { key_type, bits })
+    }
+
     /// Reads a SubjectPublicKeyInfo (RFC 5280 4.1).
     ///
     /// # Errors
@@ -193,9 +237,9 @@ impl rcgen::PublicKeyData for PublicKey {
 }
 
 /// A [`Signer`] as the builder of certificates wants one.
-pub(crate) struct CertificateSigner<'s>(pub(crate) &'s dyn Signer);
+pub(crate) struct CertificateSigner<S>(pub(crate) S);
 
-impl rcgen::PublicKeyData for CertificateSigner<'_> {
+impl<S: Signer> rcgen::PublicKeyData for CertificateSigner<S> {
     fn der_bytes(&self) -> &[u8] {
         self.0.public_key().bits()
     }
@@ -205,7 +249,7 @@ impl rcgen::PublicKeyData for CertificateSigner<'_> {
     }
 }
 
-impl rcgen::SigningKey for CertificateSigner<'_> {
+impl<S: Signer> rcgen::SigningKey for CertificateSigner<S> {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
         let signature = self
             .0
@@ -221,12 +265,7 @@ impl rcgen::SigningKey for CertificateSigner<'_> {
 /// `Ecdsa-Sig-Value` (RFC 3279 2.2.3) of two numbers that stand side by side.
 pub(crate) fn ecdsa_der(fixed: &[u8]) -> Vec<u8> {
     let (r, s) = fixed.split_at(fixed.len() / 2);
-    let mut numbers = integer(r);
-    numbers.extend(integer(s));
-    // Two numbers of at most 49 bytes: the length of all fits in one byte.
-    let mut der = vec![0x30, u8::try_from(numbers.len()).unwrap_or(u8::MAX)];
-    der.extend(numbers);
-    der
+    tlv(0x30, &[integer(r), integer(s)].concat())
 }
 
 fn integer(bytes: &[u8]) -> Vec<u8> {
@@ -234,12 +273,26 @@ fn integer(bytes: &[u8]) -> Vec<u8> {
     let digits = bytes.get(zeros..).unwrap_or_default();
     // A number is positive: a high first bit, or no digit at all, needs a zero before it.
     let pad = digits.first().is_none_or(|first| *first >= 0x80);
-    let length = digits.len() + usize::from(pad);
-    let mut der = vec![0x02, u8::try_from(length).unwrap_or(u8::MAX)];
-    if pad {
-        der.push(0);
+    let zero: &[u8] = if pad { &[0] } else { &[] };
+    tlv(0x02, &[zero, digits].concat())
+}
+
+/// Tag, length and content in DER (X.690 8.1).
+fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = content.len();
+    let mut der = vec![tag];
+    match u8::try_from(length) {
+        Ok(short) if short < 0x80 => der.push(short),
+        _ => {
+            let bytes = length.to_be_bytes();
+            let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+            let digits = bytes.get(zeros..).unwrap_or_default();
+            // A length has at most 8 bytes.
+            der.push(0x80 | u8::try_from(digits.len()).unwrap_or_default());
+            der.extend(digits);
+        }
     }
-    der.extend(digits);
+    der.extend(content);
     der
 }
 
@@ -255,6 +308,18 @@ fn curve(spki: &SubjectPublicKeyInfo<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_of_numbers_are_those_of_certificates() {
+        let ec = crate::testing::Key::ec();
+        let ec = ec.public_key();
+        assert_eq!(PublicKey::ec(ec.bits()).as_ref(), Some(ec));
+        assert_eq!(PublicKey::ec(&ec.bits()[1..]), None);
+        let modulus = [0xc5; 256];
+        let rsa = PublicKey::rsa(&modulus, &[1, 0, 1]).unwrap();
+        assert_eq!(PublicKey::from_spki(&rsa.spki()), Ok(rsa));
+        assert_eq!(PublicKey::rsa(&modulus[1..], &[1, 0, 1]), None);
+    }
 
     #[test]
     fn ecdsa_signatures_become_der() {

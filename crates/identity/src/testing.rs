@@ -95,7 +95,7 @@ impl Root {
         Self { key, der }
     }
 
-    pub(crate) fn issuer(&self) -> Issuer<'_> {
+    pub(crate) fn issuer(&self) -> Issuer<&Key> {
         Issuer::new(&self.der, Vec::new(), &self.key).unwrap()
     }
 }

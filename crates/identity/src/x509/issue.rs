@@ -135,14 +135,14 @@ pub enum IssueError {
 }
 
 /// An authority that signs: its certificate, those above it up to the root and the key.
-pub struct Issuer<'s> {
-    inner: rcgen::Issuer<'static, CertificateSigner<'s>>,
+pub struct Issuer<S> {
+    inner: rcgen::Issuer<'static, CertificateSigner<S>>,
     domain: TrustDomain,
     validity: Validity,
     chain: Vec<Vec<u8>>,
 }
 
-impl fmt::Debug for Issuer<'_> {
+impl<S> fmt::Debug for Issuer<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -152,17 +152,13 @@ impl fmt::Debug for Issuer<'_> {
     }
 }
 
-impl<'s> Issuer<'s> {
+impl<S: Signer> Issuer<S> {
     /// The issuer of the certificate `der`, whose key is `signer`. `chain` is what has to be sent with leaves: the
     /// certificate itself and those above it, without the root.
     ///
     /// # Errors
     /// When the certificate is no authority of a trust domain, or the key is not its key.
-    pub fn new(
-        der: &[u8],
-        chain: Vec<Vec<u8>>,
-        signer: &'s dyn Signer,
-    ) -> Result<Self, IssueError> {
+    pub fn new(der: &[u8], chain: Vec<Vec<u8>>, signer: S) -> Result<Self, IssueError> {
         let wrong = |why: &dyn fmt::Display| IssueError::Authority(why.to_string());
         let profile = super::profile::authority_profile(der).map_err(|error| wrong(&error))?;
         let Some(id) = profile.id else {

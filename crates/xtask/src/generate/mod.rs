@@ -4,6 +4,7 @@
 //! This takes minutes per minor and is not part of the tests; the files are committed.
 
 mod build;
+mod proto;
 mod table;
 
 use std::fs;
@@ -57,11 +58,15 @@ pub(crate) struct Arguments {
 enum What {
     /// API resources and default roles, in crates/model/data
     Api,
+    /// The Rust code of the wire formats, from crates/spiffe/proto
+    Proto,
 }
 
 /// Generates and says what was written.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let What::Api = arguments.what;
+    if let What::Proto = arguments.what {
+        return proto::run();
+    }
     for minor in &arguments.minor {
         ensure!(
             RELEASES.iter().any(|(known, _)| known == minor),

@@ -34,6 +34,7 @@ const CRATES: &[(&str, Layer)] = &[
     ("bailiwick-kube", Layer::Adapters),
     ("bailiwick-report", Layer::Adapters),
     ("bailiwick-store", Layer::Adapters),
+    ("bailiwick-spiffe", Layer::Adapters),
     ("bailiwick", Layer::Program),
     ("bailiwick-testkit", Layer::Dev),
     ("xtask", Layer::Dev),

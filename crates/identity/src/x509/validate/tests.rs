@@ -26,7 +26,7 @@ fn knowing(roots: &[(&str, &Root)]) -> Known {
     known
 }
 
-fn leaf(issuer: &Issuer<'_>, id: &str) -> Vec<Vec<u8>> {
+fn leaf(issuer: &Issuer<&Key>, id: &str) -> Vec<Vec<u8>> {
     let key = Key::ec();
     let leaf = issuer.leaf(&Leaf {
         id: &SpiffeId::parse(id).unwrap(),

@@ -1,0 +1,474 @@
+mod online;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use bailiwick_identity::jwt::{self, JwtIssueError, Token};
+use bailiwick_identity::rotation::{
+    Authority as Key, Due, KeyId, NewAuthority, Policy, Purpose, Refusal, State, Step,
+};
+use bailiwick_identity::rules::Plan;
+use bailiwick_identity::x509::{IssueError, Leaf, Serial, Validity, root};
+use bailiwick_identity::{
+    Bundle, BundleError, KeyType, PublicKey, SignError, Signer, TrustDomain, UnixTime,
+};
+use serde_json::Value;
+use thiserror::Error;
+use tokio::sync::watch;
+
+use self::online::Online;
+use crate::clock::Clock;
+use crate::keys::{KeyStore, KeyStoreError};
+use crate::seal::{SealError, random};
+use crate::store::{StateStore, StoreError};
+
+/// Documents count from a little before they were made, for clocks that are late (SPIRE does the same).
+const BACKDATE: u64 = 10;
+/// More changes than this in one go mean that they do not end.
+const MOST_STEPS: usize = 50;
+
+/// How an authority is to be.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Its trust domain.
+    pub domain: TrustDomain,
+    /// The time spans of the rotation.
+    pub policy: Policy,
+    /// Kinds of keys for tokens; the first is used where nobody asks for another.
+    pub jwt_keys: Vec<KeyType>,
+    /// The URL that tokens name as their issuer, for verifiers that know OpenID Connect.
+    pub jwt_issuer: Option<String>,
+}
+
+impl Options {
+    /// ES256 and RS256 side by side, since some clouds take the one alone and some the other (C-1).
+    pub fn new(domain: TrustDomain) -> Self {
+        Self {
+            domain,
+            policy: Policy::DEFAULT,
+            jwt_keys: vec![KeyType::EcP256, KeyType::Rsa2048],
+            jwt_issuer: None,
+        }
+    }
+}
+
+/// Why an authority does not start, change or sign.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AuthorityError {
+    /// The stored state is of another trust domain.
+    #[error(
+        "the stored authority is of the trust domain `{stored}`, not `{wanted}`: name another folder, or that domain"
+    )]
+    OtherDomain {
+        /// What is stored.
+        stored: TrustDomain,
+        /// What was asked for.
+        wanted: TrustDomain,
+    },
+    /// The private half of a key that signs is gone.
+    #[error("the private key `{0}` is not in the key store, where it has to be: restore it")]
+    KeyLost(KeyId),
+    /// Nothing signs for a purpose.
+    #[error("no key signs for {0} now")]
+    NoKey(Purpose),
+    /// A step is not possible now.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The store of the state.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store of the keys.
+    #[error(transparent)]
+    Keys(#[from] KeyStoreError),
+    /// A stored key goes into no bundle.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// A certificate was not made.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+    /// A token was not made.
+    #[error(transparent)]
+    Jwt(#[from] JwtIssueError),
+    /// A key was not made.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// There is no randomness.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// A time that certificates cannot say.
+    #[error("the clock says {0}, which no certificate can say")]
+    Clock(UnixTime),
+    /// The rotation does not come to rest.
+    #[error("the keys of the authority change without end")]
+    Restless,
+}
+
+/// An X509-SVID that was made.
+#[derive(Clone, Debug)]
+pub struct IssuedX509 {
+    /// Leaf first, without the root, in DER.
+    pub chain: Vec<Vec<u8>>,
+    /// Its number.
+    pub serial: Serial,
+    /// When it counts.
+    pub validity: Validity,
+}
+
+/// A JWT-SVID that was made. The token does not print.
+#[derive(Clone)]
+pub struct IssuedJwt {
+    /// The token.
+    pub token: String,
+    /// Its number.
+    pub jti: String,
+    /// From when on it does not count.
+    pub expires_at: UnixTime,
+}
+
+impl fmt::Debug for IssuedJwt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IssuedJwt({} until {})", self.jti, self.expires_at)
+    }
+}
+
+/// The authority of a trust domain: signs, and changes its keys in time.
+///
+/// root → intermediate (at most a day, its key in memory alone) → leaf. Every replica has an intermediate of its own; only
+/// the stored state is shared.
+pub struct Authority {
+    options: Options,
+    keys: Box<dyn KeyStore>,
+    store: Box<dyn StateStore>,
+    clock: Arc<dyn Clock>,
+    current: RwLock<Arc<Current>>,
+    /// One change at a time in this process; other processes are held off by compare-and-swap.
+    changing: Mutex<()>,
+    changed: watch::Sender<u64>,
+}
+
+/// What is signed with now.
+struct Current {
+    state: State,
+    bundle: Arc<Bundle>,
+    online: Option<Online>,
+    jwt: BTreeMap<KeyType, (KeyId, Arc<dyn Signer>)>,
+}
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Authority({})", self.options.domain)
+    }
+}
+
+impl Authority {
+    /// Opens the authority that is stored, or makes one, and does what is due.
+    ///
+    /// # Errors
+    /// When the state or a key cannot be read or written, or is of another trust domain.
+    pub fn open(
+        options: Options,
+        keys: Box<dyn KeyStore>,
+        store: Box<dyn StateStore>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, AuthorityError> {
+        let bundle = Arc::new(Bundle::new(options.domain.clone()));
+        let state = State::birth(options.domain.clone(), Vec::new(), UnixTime::default());
+        let authority = Self {
+            current: RwLock::new(Arc::new(Current {
+                state,
+                bundle,
+                online: None,
+                jwt: BTreeMap::new(),
+            })),
+            options,
+            keys,
+            store,
+            clock,
+            changing: Mutex::new(()),
+            changed: watch::Sender::new(0),
+        };
+        authority.tick()?;
+        Ok(authority)
+    }
+
+    /// Its trust domain.
+    pub fn trust_domain(&self) -> &TrustDomain {
+        &self.options.domain
+    }
+
+    /// The time by its clock.
+    pub fn now(&self) -> UnixTime {
+        self.clock.now()
+    }
+
+    /// What validators get.
+    pub fn bundle(&self) -> Arc<Bundle> {
+        Arc::clone(&self.current().bundle)
+    }
+
+    /// All keys and where they stand.
+    pub fn state(&self) -> State {
+        self.current().state.clone()
+    }
+
+    /// Counts changes after which documents have to be made again or bundles sent again.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    fn current(&self) -> Arc<Current> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&current)
+    }
+
+    /// Does what is due: makes keys, publishes, activates, forgets them, and takes over what other replicas did. To be
+    /// called every minute or so.
+    ///
+    /// # Errors
+    /// When a store does not work; what was signed with before goes on.
+    pub fn tick(&self) -> Result<(), AuthorityError> {
+        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..MOST_STEPS {
+            let state = self.stored()?;
+            let Some(due) = state.due(self.clock.now(), &self.options.policy) else {
+                return self.adopt(state);
+            };
+            let step = match due {
+                Due::Step(step) => step,
+                Due::Key(purpose) => Step::Prepare(self.make_key(purpose)?),
+            };
+            self.change(&state, step)?;
+        }
+        Err(AuthorityError::Restless)
+    }
+
+    /// Applies a step that a person asked for.
+    ///
+    /// # Errors
+    /// When the step is refused, or a store does not work.
+    pub fn step(&self, step: Step) -> Result<(), AuthorityError> {
+        {
+            let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+            let state = self.stored()?;
+            self.change(&state, step)?;
+        }
+        self.tick()
+    }
+
+    /// The stored state; the first one where there is none.
+    fn stored(&self) -> Result<State, AuthorityError> {
+        let state = match self.store.load()? {
+            Some(state) => state,
+            None => {
+                let mut keys = vec![self.make_key(Purpose::X509)?];
+                for key_type in &self.options.jwt_keys {
+                    keys.push(self.make_key(Purpose::Jwt(*key_type))?);
+                }
+                let state = State::birth(self.options.domain.clone(), keys, self.clock.now());
+                match self.store.replace(None, &state) {
+                    Ok(()) => state,
+                    // Another replica was first.
+                    Err(StoreError::Conflict) => {
+                        self.discard(&state)?;
+                        self.store.load()?.ok_or(StoreError::Conflict)?
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        };
+        if *state.trust_domain() != self.options.domain {
+            return Err(AuthorityError::OtherDomain {
+                stored: state.trust_domain().clone(),
+                wanted: self.options.domain.clone(),
+            });
+        }
+        Ok(state)
+    }
+
+    /// Private keys of a state that never came to be.
+    fn discard(&self, state: &State) -> Result<(), AuthorityError> {
+        for key in state.authorities() {
+            self.keys.remove(&key.id)?;
+        }
+        Ok(())
+    }
+
+    /// One step, stored by compare-and-swap. Where another replica was first nothing happens: the next look at the
+    /// stored state says what is due then.
+    fn change(&self, state: &State, step: Step) -> Result<(), AuthorityError> {
+        let next = state.apply(step.clone(), self.clock.now(), &self.options.policy)?;
+        match (self.store.replace(Some(state.revision()), &next), step) {
+            // The state no longer names the key, so the private half can go.
+            (Ok(()), Step::Remove(id)) => Ok(self.keys.remove(&id)?),
+            (Err(StoreError::Conflict), Step::Prepare(key)) => Ok(self.keys.remove(&key.id)?),
+            (Ok(()) | Err(StoreError::Conflict), _) => Ok(()),
+            (Err(error), _) => Err(error.into()),
+        }
+    }
+
+    fn make_key(&self, purpose: Purpose) -> Result<NewAuthority, AuthorityError> {
+        let id = KeyId::new(random()?);
+        let now = self.clock.now();
+        let not_after = now.plus(self.options.policy.life(purpose));
+        let public = match purpose {
+            Purpose::X509 => {
+                let signer = self.keys.generate(&id, KeyType::EcP256)?;
+                let validity = Validity::new(now.minus(BACKDATE), not_after);
+                let validity = validity.ok_or(AuthorityError::Clock(now))?;
+                let serial = Serial::new(random()?);
+                root(&self.options.domain, &*signer, serial, validity)?
+            }
+            Purpose::Jwt(key_type) => {
+                let signer = self.keys.generate(&id, key_type)?;
+                signer.public_key().spki()
+            }
+        };
+        Ok(NewAuthority {
+            id,
+            purpose,
+            not_after,
+            public,
+        })
+    }
+
+    /// Signs with the keys of `state` from now on.
+    fn adopt(&self, state: State) -> Result<(), AuthorityError> {
+        let old = self.current();
+        let now = self.clock.now();
+        let root = state.active(Purpose::X509);
+        let stale = |online: &Online| {
+            root.is_none_or(|root| root.id != online.root) || online.is_half_over(now)
+        };
+        let online = match &old.online {
+            Some(online) if !stale(online) => Some(online.clone()),
+            _ => match root {
+                Some(root) => Some(self.bring_online(root)?),
+                None => None,
+            },
+        };
+        let root_changed = online.as_ref().map(|online| &online.root)
+            != old.online.as_ref().map(|online| &online.root);
+        let seen = old.state.revision() != state.revision() || root_changed;
+        let mut jwt = BTreeMap::new();
+        for key in state.authorities() {
+            if let (Purpose::Jwt(key_type), true) = (key.purpose, is_active(key)) {
+                jwt.insert(key_type, (key.id.clone(), self.signer(&key.id)?));
+            }
+        }
+        let bundle = Arc::new(state.bundle(&self.options.policy)?);
+        let current = Arc::new(Current {
+            state,
+            bundle,
+            online,
+            jwt,
+        });
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
+        if seen {
+            self.changed.send_modify(|count| *count += 1);
+        }
+        Ok(())
+    }
+
+    fn signer(&self, id: &KeyId) -> Result<Arc<dyn Signer>, AuthorityError> {
+        let signer = self.keys.signer(id)?;
+        signer.ok_or_else(|| AuthorityError::KeyLost(id.clone()))
+    }
+
+    fn bring_online(&self, root: &Key) -> Result<Online, AuthorityError> {
+        let signer = self.signer(&root.id)?;
+        let now = self.clock.now();
+        let life = self.options.policy.longest_life;
+        let validity = Validity::new(now.minus(BACKDATE), now.plus(life));
+        let validity = validity.ok_or(AuthorityError::Clock(now))?;
+        Online::below(root, signer, Serial::new(random()?), validity)
+    }
+
+    /// Makes an X509-SVID for a key.
+    ///
+    /// # Errors
+    /// When nothing signs, or the plan does not fit into a certificate.
+    pub fn issue_x509(
+        &self,
+        plan: &Plan,
+        public_key: &PublicKey,
+    ) -> Result<IssuedX509, AuthorityError> {
+        let current = self.current();
+        let online = current.online.as_ref();
+        let issuer = &online.ok_or(AuthorityError::NoKey(Purpose::X509))?.issuer;
+        let now = self.clock.now();
+        // Dated back, a certificate would fit into an authority that has just run out.
+        if issuer.validity().not_after <= now {
+            return Err(AuthorityError::NoKey(Purpose::X509));
+        }
+        let lifetime = plan.lifetime.min(self.options.policy.longest_life);
+        let validity = Validity::new(now.minus(BACKDATE), now.plus(lifetime));
+        let validity = validity.ok_or(AuthorityError::Clock(now))?;
+        let serial = Serial::new(random()?);
+        let leaf = issuer.leaf(&Leaf {
+            id: &plan.id,
+            dns_names: &plan.dns_names,
+            public_key,
+            validity,
+            serial,
+        })?;
+        let mut chain = vec![leaf];
+        chain.extend_from_slice(issuer.chain());
+        // The issuer cuts what it does not outlive.
+        let not_after = validity.not_after.min(issuer.validity().not_after);
+        let not_before = validity.not_before.max(issuer.validity().not_before);
+        Ok(IssuedX509 {
+            chain,
+            serial,
+            validity: Validity {
+                not_before,
+                not_after,
+            },
+        })
+    }
+
+    /// Makes a JWT-SVID for `audience`.
+    ///
+    /// # Errors
+    /// When nothing signs, or the plan does not fit into a token.
+    pub fn issue_jwt(&self, plan: &Plan, audience: &[String]) -> Result<IssuedJwt, AuthorityError> {
+        let current = self.current();
+        let wanted = self.options.jwt_keys.first().copied();
+        let key_type = wanted.unwrap_or(KeyType::EcP256);
+        let (kid, signer) = current
+            .jwt
+            .get(&key_type)
+            .ok_or(AuthorityError::NoKey(Purpose::Jwt(key_type)))?;
+        let claims = plan.claims.iter();
+        let claims = claims
+            .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
+            .collect();
+        let issued_at = self.clock.now();
+        let lifetime = plan.jwt_lifetime.min(self.options.policy.longest_life);
+        let expires_at = issued_at.plus(lifetime);
+        let jti = Serial::new(random()?).to_string();
+        let token = Token {
+            id: &plan.id,
+            audience,
+            issuer: self.options.jwt_issuer.as_deref(),
+            issued_at,
+            expires_at,
+            jti: &jti,
+            claims: &claims,
+        };
+        let token = jwt::sign(&token, kid.as_str(), &**signer)?;
+        Ok(IssuedJwt {
+            token,
+            jti,
+            expires_at,
+        })
+    }
+}
+
+fn is_active(key: &Key) -> bool {
+    key.phase == bailiwick_identity::rotation::Phase::Active
+}
+
+#[cfg(test)]
+mod tests;

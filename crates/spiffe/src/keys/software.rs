@@ -1,0 +1,114 @@
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
+    EcdsaSigningAlgorithm, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
+};
+use bailiwick_identity::{KeyType, PublicKey, SignError, Signer};
+use zeroize::Zeroizing;
+
+/// A key in the memory of this process.
+pub(super) struct SoftwareKey {
+    public: PublicKey,
+    private: Private,
+}
+
+enum Private {
+    Ec(EcdsaKeyPair),
+    Rsa(RsaKeyPair),
+}
+
+impl SoftwareKey {
+    /// Makes a key; the bytes are its PKCS#8 form, to be sealed.
+    pub(super) fn generate(key_type: KeyType) -> Result<(Self, Zeroizing<Vec<u8>>), SignError> {
+        let failed = |_| SignError("no key was made".into());
+        let pkcs8 = match key_type {
+            KeyType::Rsa2048 | KeyType::Rsa4096 => {
+                let size = match key_type {
+                    KeyType::Rsa4096 => KeySize::Rsa4096,
+                    _ => KeySize::Rsa2048,
+                };
+                let pair = RsaKeyPair::generate(size).map_err(failed)?;
+                let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().map_err(failed)?;
+                Zeroizing::new(der.as_ref().to_vec())
+            }
+            _ => {
+                let pair = EcdsaKeyPair::generate(curve(key_type)).map_err(failed)?;
+                // Version 1 with the public key inside, which every reader of PKCS#8 takes.
+                let der = pair.to_pkcs8v1().map_err(failed)?;
+                Zeroizing::new(der.as_ref().to_vec())
+            }
+        };
+        let key = Self::from_pkcs8(key_type, &pkcs8);
+        let key = key.ok_or_else(|| SignError("the key that was made is unusable".into()))?;
+        Ok((key, pkcs8))
+    }
+
+    /// Reads a key of that kind; `None` where the bytes are none.
+    pub(super) fn from_pkcs8(key_type: KeyType, pkcs8: &[u8]) -> Option<Self> {
+        let (spki, private) = match key_type {
+            KeyType::Rsa2048 | KeyType::Rsa4096 => {
+                let pair = RsaKeyPair::from_pkcs8(pkcs8).ok()?;
+                let spki = pair.public_key().as_der().ok()?.as_ref().to_vec();
+                (spki, Private::Rsa(pair))
+            }
+            _ => {
+                let pair = EcdsaKeyPair::from_pkcs8(curve(key_type), pkcs8).ok()?;
+                let spki = pair.public_key().as_der().ok()?.as_ref().to_vec();
+                (spki, Private::Ec(pair))
+            }
+        };
+        let public = PublicKey::from_spki(&spki).ok()?;
+        (public.key_type() == key_type).then_some(Self { public, private })
+    }
+}
+
+fn curve(key_type: KeyType) -> &'static EcdsaSigningAlgorithm {
+    match key_type {
+        KeyType::EcP384 => &ECDSA_P384_SHA384_FIXED_SIGNING,
+        _ => &ECDSA_P256_SHA256_FIXED_SIGNING,
+    }
+}
+
+impl Signer for SoftwareKey {
+    fn public_key(&self) -> &PublicKey {
+        &self.public
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        let random = SystemRandom::new();
+        let failed = |_| SignError("the signature was not made".into());
+        match &self.private {
+            Private::Ec(pair) => {
+                let signature = pair.sign(&random, message).map_err(failed)?;
+                Ok(signature.as_ref().to_vec())
+            }
+            Private::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature)
+                    .map_err(failed)?;
+                Ok(signature)
+            }
+        }
+    }
+}
+
+/// The key of a workload, which is made for it and handed over to it: the one private key that leaves.
+pub(crate) struct WorkloadKey {
+    /// The public half, for the certificate.
+    pub(crate) public: PublicKey,
+    /// PKCS#8 in DER, not encrypted (Workload API 5.2.1).
+    pub(crate) pkcs8: Zeroizing<Vec<u8>>,
+}
+
+impl WorkloadKey {
+    /// Makes a key.
+    pub(crate) fn generate(key_type: KeyType) -> Result<Self, SignError> {
+        let (key, pkcs8) = SoftwareKey::generate(key_type)?;
+        Ok(Self {
+            public: key.public,
+            pkcs8,
+        })
+    }
+}

@@ -1,0 +1,23 @@
+//! The SPIFFE authority of a trust domain and its doors: keys and their storage, the SPIFFE Workload API and Envoy's
+//! secret discovery on one unix socket, and the client of it.
+//!
+//! What an identity is, and who gets one, is decided in `bailiwick-identity`; here are the sockets, files, clocks and
+//! random numbers around it.
+
+mod authority;
+mod client;
+mod clock;
+pub mod keys;
+mod peer;
+mod seal;
+mod serve;
+pub mod store;
+mod wire;
+mod workload;
+
+pub use authority::{Authority, AuthorityError, IssuedJwt, IssuedX509, Options};
+pub use client::{Client, ClientError, Endpoint, EndpointError, Fetched, Watch};
+pub use clock::{Clock, SystemClock};
+pub use seal::{Seal, SealError};
+pub use serve::{Serve, ServeError, serve};
+pub use workload::{Event, Witness};

@@ -1,0 +1,189 @@
+use std::fs;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+
+use bailiwick_identity::facts::{Facts, Process};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{getsockopt, sockopt};
+use thiserror::Error;
+
+/// Files below /proc that are read are never longer.
+const MAX_PROC_FILE: u64 = 64 * 1024;
+
+/// The process at the other end of a unix socket, held so that no other process takes its number.
+///
+/// The kernel says who connected (SO_PEERCRED) and gives a handle of that process (SO_PEERPIDFD, Linux 6.5); where it
+/// has none, the time at which the process started stands in.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pid: u32,
+    uid: u32,
+    gid: u32,
+    started: u64,
+    handle: Option<OwnedFd>,
+    proc_root: PathBuf,
+}
+
+/// Why a process cannot be told.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub(crate) enum PeerError {
+    /// The kernel does not say who it is: it is of another PID namespace.
+    #[error("the process is not of this machine's namespace")]
+    OutOfSight,
+    /// It ended, or another process has its number now.
+    #[error("process {0} ended")]
+    Gone(u32),
+    /// It became another user.
+    #[error("process {pid} connected as uid {uid} and is uid {now} now")]
+    OtherUser {
+        /// Its number.
+        pid: u32,
+        /// Who connected.
+        uid: u32,
+        /// Who it is.
+        now: u32,
+    },
+    /// It runs in a pod, of which nobody here knows anything.
+    #[error("process {0} runs in a pod: this authority attests processes of the host alone")]
+    InPod(u32),
+    /// /proc or the socket cannot be read.
+    #[error("the process cannot be attested: {0}")]
+    Unreadable(#[from] io::Error),
+}
+
+impl Peer {
+    /// Who connected.
+    pub(crate) fn of(socket: &impl AsFd) -> Result<Self, PeerError> {
+        let credentials = getsockopt(socket, sockopt::PeerCredentials).map_err(io::Error::from)?;
+        let pid = u32::try_from(credentials.pid()).unwrap_or(0);
+        if pid == 0 {
+            return Err(PeerError::OutOfSight);
+        }
+        let handle = match getsockopt(socket, sockopt::PeerPidfd) {
+            Ok(handle) => Some(handle),
+            Err(Errno::ENOPROTOOPT) => None,
+            Err(_) => return Err(PeerError::Gone(pid)),
+        };
+        let peer = Self {
+            pid,
+            uid: credentials.uid(),
+            gid: credentials.gid(),
+            started: 0,
+            handle,
+            proc_root: "/proc".into(),
+        };
+        let started = peer.start_time()?;
+        peer.check_alive()?;
+        Ok(Self { started, ..peer })
+    }
+
+    pub(crate) fn uid(&self) -> u32 {
+        self.uid
+    }
+
+    /// What is proven about the process now. Asked again before every message: a process can end, and become another
+    /// user or program.
+    pub(crate) fn attest(&self) -> Result<Facts, PeerError> {
+        self.check_same()?;
+        let status = self.read("status")?;
+        let now = effective(&status, "Uid:").ok_or(PeerError::Gone(self.pid))?;
+        if now != self.uid {
+            let (pid, uid) = (self.pid, self.uid);
+            return Err(PeerError::OtherUser { pid, uid, now });
+        }
+        if self.read("cgroup")?.contains("kubepods") {
+            return Err(PeerError::InPod(self.pid));
+        }
+        let process = Process {
+            pid: self.pid,
+            uid: self.uid,
+            gid: self.gid,
+            groups: groups(&status),
+            path: self.program(),
+        };
+        // What was read belongs to this process only if it still is that process.
+        self.check_same()?;
+        Ok(Facts {
+            process: Some(process),
+            pod: None,
+        })
+    }
+
+    /// The program, if it is a file of this machine: within another mount namespace any file may be at that path.
+    fn program(&self) -> Option<String> {
+        let folder = self.proc_root.join(self.pid.to_string());
+        let theirs = fs::read_link(folder.join("ns/mnt")).ok()?;
+        let ours = fs::read_link(self.proc_root.join("self/ns/mnt")).ok()?;
+        let path = fs::read_link(folder.join("exe")).ok()?;
+        let path = path.to_str()?;
+        let there = theirs == ours && !path.ends_with(" (deleted)");
+        there.then(|| path.to_owned())
+    }
+
+    fn check_same(&self) -> Result<(), PeerError> {
+        self.check_alive()?;
+        if self.start_time()? != self.started {
+            return Err(PeerError::Gone(self.pid));
+        }
+        Ok(())
+    }
+
+    /// A handle of a process becomes readable when the process ends.
+    fn check_alive(&self) -> Result<(), PeerError> {
+        let Some(handle) = &self.handle else {
+            return Ok(());
+        };
+        let mut polled = [PollFd::new(handle.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut polled, PollTimeout::ZERO).map_err(io::Error::from)? {
+            0 => Ok(()),
+            _ => Err(PeerError::Gone(self.pid)),
+        }
+    }
+
+    /// Field 22 of /proc/PID/stat, in ticks since the start of the machine.
+    fn start_time(&self) -> Result<u64, PeerError> {
+        let stat = self.read("stat")?;
+        // The name of the program stands in brackets and may hold anything, brackets too.
+        let after = stat.rsplit_once(')').map(|(_, after)| after);
+        let field = after.and_then(|after| after.split_whitespace().nth(19));
+        let started = field.and_then(|field| field.parse().ok());
+        started.ok_or(PeerError::Gone(self.pid))
+    }
+
+    fn read(&self, name: &str) -> Result<String, PeerError> {
+        let path = self.proc_root.join(self.pid.to_string()).join(name);
+        let mut text = Vec::new();
+        let read =
+            fs::File::open(path).and_then(|file| file.take(MAX_PROC_FILE).read_to_end(&mut text));
+        match read {
+            Ok(_) => Ok(String::from_utf8_lossy(&text).into_owned()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(PeerError::Gone(self.pid)),
+            Err(error) if error.raw_os_error() == Some(Errno::ESRCH as i32) => {
+                Err(PeerError::Gone(self.pid))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The second number of a line of /proc/PID/status: real, effective, saved, file system.
+fn effective(status: &str, field: &str) -> Option<u32> {
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+fn groups(status: &str) -> Vec<u32> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Groups:"))
+        .unwrap_or_default();
+    line.split_whitespace()
+        .filter_map(|group| group.parse().ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::{Child, Command};
+
+use super::*;
+
+/// A process that connects to a socket of ours and stays; its peer.
+fn connected(script: &str) -> (Child, UnixStream, Peer) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s");
+    let listener = UnixListener::bind(&path).unwrap();
+    let child = Command::new("python3")
+        .args(["-c", script])
+        .arg(&path)
+        .spawn()
+        .unwrap();
+    let (stream, _) = listener.accept().unwrap();
+    let peer = Peer::of(&stream).unwrap();
+    (child, stream, peer)
+}
+
+const STAY: &str = "
+import socket, sys, time
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
+time.sleep(60)
+";
+
+#[test]
+fn a_process_is_told_by_the_kernel() {
+    let (mut child, _stream, peer) = connected(STAY);
+    let process = peer.attest().unwrap().process.unwrap();
+    assert_eq!(process.pid, child.id());
+    assert_eq!(process.uid, nix::unistd::geteuid().as_raw());
+    assert_eq!(process.gid, nix::unistd::getegid().as_raw());
+    let program = process.program().unwrap();
+    assert!(program.starts_with("python3"), "{program}");
+    assert!(
+        peer.handle.is_some(),
+        "this kernel gives handles of processes"
+    );
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_process_that_ended_is_nobody() {
+    let (mut child, _stream, peer) = connected(STAY);
+    peer.attest().unwrap();
+    child.kill().unwrap();
+    // Dead and not yet waited for: /proc still has it.
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    assert!(matches!(peer.attest(), Err(PeerError::Gone(_))));
+    child.wait().unwrap();
+    assert!(matches!(peer.attest(), Err(PeerError::Gone(_))));
+}
+
+#[test]
+fn a_number_that_was_given_again_is_noticed() {
+    let (mut child, _stream, mut peer) = connected(STAY);
+    // As after the number went to a process that started later, on a kernel without handles.
+    peer.handle = None;
+    peer.attest().unwrap();
+    peer.started -= 1;
+    assert!(matches!(peer.attest(), Err(PeerError::Gone(_))));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_process_that_left_its_socket_to_a_child_is_nobody() {
+    let (mut child, _stream, peer) = connected(
+        "
+import os, socket, sys, time
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
+if os.fork() == 0:
+    time.sleep(20)
+else:
+    time.sleep(0.5); os._exit(0)
+",
+    );
+    peer.attest().unwrap();
+    child.wait().unwrap();
+    assert!(matches!(peer.attest(), Err(PeerError::Gone(_))));
+}
+
+/// A folder that looks like /proc, with one process in it.
+fn made_up(stat: &str, status: &str, cgroup: &str) -> (tempfile::TempDir, Peer) {
+    let dir = tempfile::tempdir().unwrap();
+    let process = dir.path().join("7");
+    fs::create_dir_all(&process).unwrap();
+    fs::write(process.join("stat"), stat).unwrap();
+    fs::write(process.join("status"), status).unwrap();
+    fs::write(process.join("cgroup"), cgroup).unwrap();
+    let peer = Peer {
+        pid: 7,
+        uid: 1000,
+        gid: 100,
+        started: 42,
+        handle: None,
+        proc_root: dir.path().to_owned(),
+    };
+    (dir, peer)
+}
+
+const STATUS: &str = "Name:\tweb\nUid:\t1000\t1000\t1000\t1000\nGroups:\t20 44\n";
+
+fn stat(name: &str) -> String {
+    let zeros = "0 ".repeat(17);
+    format!("7 ({name}) S 1 {zeros}42 0 0\n")
+}
+
+#[test]
+fn names_of_programs_do_not_move_the_fields() {
+    for name in ["web", "a b", ") S 1 2 3 4 (", "((", "a) R 9"] {
+        let (_dir, peer) = made_up(&stat(name), STATUS, "0::/user.slice\n");
+        let process = peer.attest().unwrap().process.unwrap();
+        assert_eq!(
+            (process.uid, process.groups),
+            (1000, vec![20, 44]),
+            "{name}"
+        );
+        assert_eq!(process.path, None, "no program, no path");
+    }
+}
+
+#[test]
+fn processes_that_are_not_what_they_were() {
+    let other = STATUS.replace("1000\t1000\t1000\t1000", "1000\t0\t0\t0");
+    let (_dir, peer) = made_up(&stat("web"), &other, "0::/\n");
+    let error = peer.attest().unwrap_err().to_string();
+    assert_eq!(error, "process 7 connected as uid 1000 and is uid 0 now");
+
+    let (_dir, peer) = made_up(&stat("web").replace(" 42 ", " 43 "), STATUS, "0::/\n");
+    assert!(matches!(peer.attest(), Err(PeerError::Gone(7))));
+    let (_dir, peer) = made_up("", STATUS, "0::/\n");
+    assert!(matches!(peer.attest(), Err(PeerError::Gone(7))));
+}
+
+#[test]
+fn a_process_of_a_pod_is_no_process_of_the_host() {
+    let cgroup = "0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice/cri-containerd-2.scope\n";
+    let (_dir, peer) = made_up(&stat("web"), STATUS, cgroup);
+    assert!(matches!(peer.attest(), Err(PeerError::InPod(7))));
+}

@@ -1,0 +1,83 @@
+//! The generated code of the wire formats, and how messages that hold secrets print.
+
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::allow_attributes_without_reason,
+    clippy::needless_pass_by_value,
+    clippy::uninlined_format_args,
+    reason = "written by `cargo xtask generate proto`"
+)]
+#[path = "generated/mod.rs"]
+mod generated;
+
+use std::fmt;
+
+pub(crate) use generated::*;
+
+/// Descriptions of all services, for gRPC reflection.
+pub(crate) const DESCRIPTORS: &[u8] = include_bytes!("generated/descriptors.bin");
+
+pub(crate) use generated::envoy::extensions::transport_sockets::tls::v3 as tls;
+pub(crate) use generated::envoy::service::discovery::v3 as discovery;
+
+impl fmt::Debug for X509svid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "X509svid({})", self.spiffe_id)
+    }
+}
+
+impl fmt::Debug for Jwtsvid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Jwtsvid({})", self.spiffe_id)
+    }
+}
+
+impl fmt::Debug for ValidateJwtsvidRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ValidateJwtsvidRequest({:?})", self.audience)
+    }
+}
+
+impl fmt::Debug for tls::DataSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DataSource(..)")
+    }
+}
+
+impl fmt::Debug for tls::data_source::Specifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Specifier(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_tokens_do_not_print() {
+        let svid = X509svid {
+            spiffe_id: "spiffe://td/a".into(),
+            x509_svid_key: b"secret".to_vec(),
+            ..X509svid::default()
+        };
+        let response = X509svidResponse {
+            svids: vec![svid],
+            ..X509svidResponse::default()
+        };
+        let shown = format!("{response:?}");
+        assert!(shown.contains("X509svid(spiffe://td/a)"), "{shown}");
+        let jwt = Jwtsvid {
+            svid: "secret".into(),
+            ..Jwtsvid::default()
+        };
+        assert!(!format!("{jwt:?}").contains("secret"));
+        let secret = tls::DataSource {
+            specifier: Some(tls::data_source::Specifier::InlineString("secret".into())),
+        };
+        assert!(!format!("{secret:?}").contains("secret"));
+    }
+}
