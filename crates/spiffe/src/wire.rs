@@ -10,7 +10,7 @@
     clippy::uninlined_format_args,
     reason = "written by `cargo xtask generate proto`"
 )]
-#[path = "generated/mod.rs"]
+#[path = "../generated/mod.rs"]
 mod generated;
 
 use std::fmt;
@@ -18,7 +18,7 @@ use std::fmt;
 pub(crate) use generated::*;
 
 /// Descriptions of all services, for gRPC reflection.
-pub(crate) const DESCRIPTORS: &[u8] = include_bytes!("generated/descriptors.bin");
+pub(crate) const DESCRIPTORS: &[u8] = include_bytes!("../generated/descriptors.bin");
 
 pub(crate) use generated::envoy::extensions::transport_sockets::tls::v3 as tls;
 pub(crate) use generated::envoy::service::discovery::v3 as discovery;

@@ -27,7 +27,7 @@ const SECRET: [&str; 5] = [
 
 /// Writes the code in place.
 pub(super) fn run() -> Result<()> {
-    write(&crate_dir().join("src/generated"))
+    write(&crate_dir().join("generated"))
 }
 
 fn crate_dir() -> PathBuf {
@@ -61,7 +61,7 @@ mod tests {
     fn the_committed_code_is_what_the_protocol_files_say() {
         let fresh = tempfile::tempdir().unwrap();
         write(fresh.path()).unwrap();
-        let committed = crate_dir().join("src/generated");
+        let committed = crate_dir().join("generated");
         for entry in fs::read_dir(fresh.path()).unwrap() {
             let name = entry.unwrap().file_name();
             let [new, old] = [fresh.path(), &committed].map(|dir| fs::read(dir.join(&name)).ok());
