@@ -2,11 +2,12 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::print_stderr,
     reason = "a test, also where it is no test function"
 )]
 
 use std::io::Write as _;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// RBAC names may hold anything but `/` and `%`, and the API server stores them.
 const MANIFEST: &str = r#"
@@ -18,7 +19,7 @@ rules: [{apiGroups: ["", "g\e[1m"], resources: ["*", "r\e[2m"], verbs: ["get", "
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: "c\e[31m"}
-rules: [{apiGroups: [""], resources: ["secrets", "pods/exec"], verbs: ["*"]}]
+rules: [{apiGroups: [""], resources: ["secrets", "pods/exec", "users", "groups"], verbs: ["*"]}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
@@ -121,4 +122,34 @@ fn every_command_writes_them_out() {
         names_seen > 100,
         "the names were seen {names_seen} times only"
     );
+}
+
+#[test]
+fn graphviz_reads_them_as_names() {
+    let mut file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    file.write_all(MANIFEST.as_bytes()).unwrap();
+    let drawing = Command::new(env!("CARGO_BIN_EXE_bailiwick"))
+        .args(["paths", "-o", "dot", "-f"])
+        .arg(file.path())
+        .output()
+        .unwrap();
+    let dot = Command::new("dot")
+        .arg("-Tplain")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut dot) = dot else {
+        eprintln!("NOT TESTED with Graphviz: dot is not installed");
+        return;
+    };
+    dot.stdin
+        .take()
+        .unwrap()
+        .write_all(&drawing.stdout)
+        .unwrap();
+    let output = dot.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains(r#""group h\\u{1b}[6m""#), "{text}");
 }

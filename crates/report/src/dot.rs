@@ -18,7 +18,7 @@ pub fn dot(picture: &Picture) -> String {
 fn dot_within(picture: &Picture, most: usize) -> String {
     let excerpt = picture.excerpt(most);
     let mut out = format!(
-        "digraph bailiwick {{\n  label={};\n  rankdir=LR;\n  \
+        "digraph bailiwick {{\n  label={};\n  labelloc=t;\n  fontname=\"Helvetica\";\n  rankdir=LR;\n  \
          node [shape=box, style=\"rounded,filled\", fillcolor=\"#f4f4f2\", fontname=\"Helvetica\", fontsize=11];\n  \
          edge [fontname=\"Helvetica\", fontsize=9, color=\"#555555\"];\n",
         quote(&picture.title())

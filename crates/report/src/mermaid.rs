@@ -63,7 +63,7 @@ fn draw(picture: &Picture, most: usize) -> String {
             out,
             "  n{} {line}|\"{}\"| n{}",
             step.from,
-            label(step.title),
+            label(step.edge),
             step.to
         );
     }
