@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use anyhow::Result;
 use bailiwick_core::UserInfo;
 use bailiwick_diag::{Finding, Place, Severity};
-use bailiwick_graph::{Atom, EDGES, EdgeId, Graph, Node, NodeId, Path, Reach, Review, Step};
+use bailiwick_graph::{Area, Atom, EDGES, EdgeId, Graph, Node, NodeId, Path, Reach, Review, Step};
 use bailiwick_report::{
     COMMENT, Fact, Format, Picture, PictureNode, PicturePath, PictureStep, Report, Rule,
 };
@@ -227,9 +227,20 @@ fn review(review: &Review) -> String {
 
 /// How much a path matters: by where it leads, and how hard it is.
 fn severity(end: Option<&Node>, effort: u32) -> Severity {
-    match (end, effort) {
-        (Some(Node::Cluster), 0..=1) => Severity::Critical,
-        (Some(Node::Cluster), _) | (Some(Node::Machine { .. }), 0..=1) => Severity::High,
+    let sovereign = matches!(
+        end,
+        Some(
+            Node::Cluster
+                | Node::Area {
+                    area: Area::Namespace,
+                    ..
+                }
+        )
+    );
+    match end {
+        _ if sovereign && effort <= 1 => Severity::Critical,
+        _ if sovereign => Severity::High,
+        Some(Node::Machine { .. }) => Severity::High,
         _ => Severity::Medium,
     }
 }

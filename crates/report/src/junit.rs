@@ -1,6 +1,7 @@
 //! JUnit XML, as CI services read it. There is no standard; this keeps to what all of them know: suites, cases,
 //! failures and errors.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use bailiwick_diag::Finding;
@@ -23,7 +24,7 @@ pub fn findings(report: &Report<'_>, title: &str) -> String {
             suites.len() - 1
         });
         if let Some(suite) = suites.get_mut(at) {
-            suite.failures.push(failure(finding));
+            suite.fail(finding);
         }
     }
     for suite in &mut suites {
@@ -61,6 +62,8 @@ pub fn findings(report: &Report<'_>, title: &str) -> String {
 struct Suite<'a> {
     name: &'a str,
     passed: Option<String>,
+    /// How often each name was given.
+    names: HashMap<&'a str, usize>,
     failures: Vec<String>,
     errors: Vec<String>,
 }
@@ -70,9 +73,21 @@ impl<'a> Suite<'a> {
         Self {
             name,
             passed: None,
+            names: HashMap::new(),
             failures: Vec::new(),
             errors: Vec::new(),
         }
+    }
+
+    fn fail(&mut self, finding: &'a Finding) {
+        let count = self.names.entry(&finding.message).or_default();
+        *count += 1;
+        // Services tell cases apart by their names.
+        let name = match *count {
+            1 => finding.message.clone(),
+            count => format!("{} ({count})", finding.message),
+        };
+        self.failures.push(failure(finding, &name));
     }
 
     fn tests(&self) -> usize {
@@ -94,7 +109,7 @@ impl<'a> Suite<'a> {
     }
 }
 
-fn failure(finding: &Finding) -> String {
+fn failure(finding: &Finding, name: &str) -> String {
     let mut proof: Vec<String> = finding.places.iter().map(ToString::to_string).collect();
     proof.extend(finding.evidence.iter().cloned());
     proof.extend(finding.help.iter().map(|help| format!("help: {help}")));
@@ -121,7 +136,7 @@ fn failure(finding: &Finding) -> String {
         )
     });
     let at = at.into_iter().next().unwrap_or_default();
-    case(&finding.id, &finding.message, &at, &body)
+    case(&finding.id, name, &at, &body)
 }
 
 fn error(message: &str) -> String {
@@ -171,6 +186,18 @@ mod tests {
     #[test]
     fn as_a_whole() {
         insta::assert_snapshot!(findings(&Sample::new().report(), "scan"));
+    }
+
+    #[test]
+    fn cases_have_names_of_their_own() {
+        let text = findings(&Sample::many(3).report(), "scan");
+        for number in ["", " (2)", " (3)"] {
+            let name = format!("names a role that does not exist{number}\">");
+            assert_eq!(
+                text.matches(&name).count(),
+                if number.is_empty() { 4 } else { 1 }
+            );
+        }
     }
 
     #[test]
