@@ -42,14 +42,33 @@ pub(crate) enum Rule {
         legs: &'static [Leg],
         link: LinkHeld,
     },
-    /// From constrained impersonation: a subject that may act as those on whom it has the leg, as far as it has
-    /// `impersonate-on:MODE:VERB` where they have VERB.
-    Acting { mode: &'static str, leg: Leg },
+    /// From constrained impersonation: a subject that may act as those on whom it has the first leg, as far as it has
+    /// `impersonate-on:MODE:VERB` where they have VERB. It holds each further leg on anything.
+    Acting {
+        mode: &'static str,
+        whom: Whom,
+        legs: &'static [Leg],
+    },
     /// From each thing that is there: what comes of one must not depend on which others are looped over, so that one
     /// that changes is looked at alone. The place for everything that there are many of.
     Each(fn(&Item<'_>, &World<'_>, &mut Link<'_>)),
     /// From the cluster as a whole: made anew whenever anything changes that it reads.
     Objects(fn(&World<'_>, &mut Link<'_>)),
+}
+
+/// As whom constrained impersonation lets somebody act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whom {
+    /// Users that are neither service accounts nor nodes.
+    Users,
+    /// Members of a group, under some user name.
+    Groups,
+    /// Service accounts.
+    Accounts,
+    /// Nodes.
+    Nodes,
+    /// The nodes on which one's own pods run.
+    OwnNodes,
 }
 
 /// Links a subject that holds every leg to where that leads.

@@ -27,7 +27,7 @@ impl Step<'_> {
     pub fn proof(&self, snapshot: &Snapshot) -> Vec<Review> {
         let legs = match self.kind.rules.get(usize::from(self.rule)) {
             Some(Rule::Rights { legs, .. } | Rule::Roles { legs, .. }) => *legs,
-            Some(Rule::Acting { leg, .. }) => std::slice::from_ref(leg),
+            Some(Rule::Acting { legs, .. }) => *legs,
             _ => return Vec::new(),
         };
         let held: Vec<LegHeld<'_>> = legs

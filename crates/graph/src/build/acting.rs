@@ -1,19 +1,37 @@
 //! Constrained impersonation: what somebody can do as another, and no more.
 
-use bailiwick_core::Str;
+use std::collections::{BTreeMap, BTreeSet};
+
+use bailiwick_core::{Str, Subject, names};
 use bailiwick_model::PolicyRule;
 use bailiwick_rbac::{Names, Right, Scope};
 
 use super::{Builder, Holding, KindRule, Link, World};
-use crate::condition::{Atom, AtomId, Condition};
-use crate::edge::{EdgeKind, Rule};
+use crate::condition::{Atom, AtomId, Clause, Condition};
+use crate::edge::{EdgeKind, Leg, Rule, Whom};
+use crate::host::node_user;
 use crate::node::Node;
+
+/// The edge by which a node gets what its pods use.
+const NODE_AUTHORIZER: &str = "node-authorizer";
+
+const READ_SECRETS: Right = Right::new("", "secrets", &["get", "list", "watch"]);
+const CREATE_TOKENS: Right = Right::new("", "serviceaccounts/token", &["create"]);
 
 /// A rule that somebody has, where it holds, and what gives it.
 struct Grant<'a> {
     rule: &'a PolicyRule,
     namespace: Str,
     cause: Vec<AtomId>,
+}
+
+/// Somebody who acts as somebody else.
+struct Acts {
+    by: Node,
+    target: Node,
+    condition: Condition,
+    /// Kind of edge and position of its rule.
+    edge: (&'static EdgeKind, u8),
 }
 
 impl<'a> Builder<'_, 'a, '_> {
@@ -24,13 +42,30 @@ impl<'a> Builder<'_, 'a, '_> {
         }
         let world = self.world;
         for (kind, number, rule) in &world.index.rules {
-            let Rule::Acting { mode, leg } = rule else {
+            let Rule::Acting { mode, whom, legs } = rule else {
+                continue;
+            };
+            let Some((first, further)) = legs.split_first() else {
                 continue;
             };
             let grants = self.grants(subject, mode);
+            let further: Vec<Clause> = further.iter().map(|leg| on_any(leg, &grants)).collect();
+            if further.iter().any(Vec::is_empty) {
+                continue;
+            }
             for grant in &grants {
-                for target in leg.iter().flat_map(|right| targets(right, grant, world)) {
-                    self.act(subject, &target, (*kind, *number), grant, (mode, &grants));
+                for right in first.iter() {
+                    for (by, target) in acts(subject, *whom, right, grant, world) {
+                        let mut clauses = vec![vec![grant.cause.clone()]];
+                        clauses.extend(further.iter().cloned());
+                        let acts = Acts {
+                            by,
+                            target,
+                            condition: Condition { clauses },
+                            edge: (*kind, *number),
+                        };
+                        self.act(&acts, mode, &grants);
+                    }
                 }
             }
         }
@@ -51,34 +86,71 @@ impl<'a> Builder<'_, 'a, '_> {
         acts(subject) || groups.any(|name| acts(&Node::Group { name }))
     }
 
-    fn act(
-        &mut self,
-        subject: &Node,
-        target: &Node,
-        (kind, number): (&'static EdgeKind, u8),
-        by: &Grant<'a>,
-        (mode, grants): (&str, &[Grant<'a>]),
-    ) {
+    fn act(&mut self, acts: &Acts, mode: &str, grants: &[Grant<'a>]) {
         let holdings: Vec<Holding<'a>> = self
-            .holdings(target)
+            .holdings(&acts.target)
             .into_iter()
             .flat_map(|holding| grants.iter().filter_map(move |on| both(&holding, on, mode)))
-            .map(|mut holding| {
-                holding.cause.extend(&by.cause);
-                holding
-            })
             .collect();
-        if holdings.is_empty() {
+        let of_node = self.of_node(&acts.target, mode, grants);
+        if holdings.is_empty() && of_node.is_empty() {
             return;
         }
         let acting = Node::Acting {
-            by: Box::new(subject.clone()),
-            target: Box::new(target.clone()),
+            by: Box::new(acts.by.clone()),
+            target: Box::new(acts.target.clone()),
         };
-        let clauses = vec![vec![by.cause.clone()]];
+        let (kind, number) = acts.edge;
         let mut link = Link::new(self.graph, kind, number);
-        link.edge(subject, acting.clone(), Condition { clauses });
+        link.edge(&acts.by, acting.clone(), acts.condition.clone());
+        let authorizer = self.world.index.rules.iter();
+        let mut authorizer = authorizer.filter(|(kind, ..)| kind.id == NODE_AUTHORIZER);
+        if let Some((kind, number, _)) = authorizer.next() {
+            let mut link = Link::new(self.graph, kind, *number);
+            for (to, causes) in of_node {
+                let clauses = vec![causes];
+                link.edge(&acting, to, Condition { clauses });
+            }
+        }
         self.link(&acting, &holdings);
+    }
+
+    /// What is left, by these rules, of what the Node authorizer gives to a node beside RBAC.
+    fn of_node(&self, target: &Node, mode: &str, grants: &[Grant<'a>]) -> Vec<(Node, Clause)> {
+        let Node::User { name } = target else {
+            return Vec::new();
+        };
+        let Some(node) = name.strip_prefix(names::NODE_USER_PREFIX) else {
+            return Vec::new();
+        };
+        let mut uses: BTreeMap<Node, Clause> = BTreeMap::new();
+        for workload in self.world.workloads_on(node) {
+            for used in self.world.used_by_node(workload) {
+                let (right, namespace, name) = match &used {
+                    Node::Secret { namespace, name } => (READ_SECRETS, namespace, name),
+                    Node::ServiceAccount { namespace, name } => (CREATE_TOKENS, namespace, name),
+                    _ => continue,
+                };
+                let gives = |on: &&Grant<'_>| {
+                    let inside = on.namespace.is_empty() || on.namespace == *namespace;
+                    let mut verbs = right.verbs.iter();
+                    inside
+                        && verbs.any(|verb| {
+                            let on_verb = format!("impersonate-on:{mode}:{verb}");
+                            let found = right.names_by(on.rule, verb, &on_verb);
+                            found.is_some_and(|names| is_named(names, name))
+                        })
+                };
+                let causes = grants.iter().filter(gives).map(|on| on.cause.clone());
+                uses.entry(used.clone()).or_default().extend(causes);
+            }
+        }
+        uses.retain(|_, causes| {
+            causes.sort();
+            causes.dedup();
+            !causes.is_empty()
+        });
+        uses.into_iter().collect()
     }
 
     /// The rules of a subject that have to do with this mode. One that allows everything leads further by itself.
@@ -115,10 +187,10 @@ impl<'a> Builder<'_, 'a, '_> {
 /// Whether a rule lets somebody act as somebody else under constraints.
 pub(crate) fn is_acting(rule: &PolicyRule, rules: &[KindRule]) -> bool {
     let mut acting = rules.iter().filter_map(|(_, _, rule)| match rule {
-        Rule::Acting { leg, .. } => Some(*leg),
+        Rule::Acting { legs, .. } => Some(legs.iter().copied().flatten()),
         _ => None,
     });
-    is_limited(rule) && acting.any(|leg| leg.iter().any(|right| right.names(rule).is_some()))
+    is_limited(rule) && acting.any(|mut rights| rights.any(|right| right.names(rule).is_some()))
 }
 
 /// Whether a rule does not give everything anyhow.
@@ -126,30 +198,123 @@ fn is_limited(rule: &PolicyRule) -> bool {
     Right::EVERYTHING.names(rule).is_none()
 }
 
-/// As whom a rule lets somebody act.
-fn targets(right: &Right, grant: &Grant<'_>, world: &World<'_>) -> Vec<Node> {
-    if right.scope == Scope::Cluster && !grant.namespace.is_empty() {
-        return Vec::new();
-    }
-    let is_named = |names: Names<'_>, name: &Str| match names {
-        Names::All => true,
-        Names::Only(names) => names.contains(name),
+/// What gives a leg on anything: a user name that is neither a node's nor a service account's.
+fn on_any(leg: Leg, grants: &[Grant<'_>]) -> Clause {
+    let gives = |grant: &&Grant<'_>| {
+        let mut rights = leg.iter().filter(|right| is_in_scope(right, grant));
+        rights.any(|right| match right.names(grant.rule) {
+            Some(Names::All) => true,
+            Some(Names::Only(names)) => names.iter().any(|name| is_plain(name)),
+            None => false,
+        })
     };
-    let Some(names) = right.names(grant.rule) else {
-        return Vec::new();
-    };
-    let subjects = world.subjects().filter_map(|node| match &node {
-        // Names of nodes and of service accounts are refused here.
-        Node::User { name } if right.scope == Scope::Cluster && is_named(names, name) => {
-            (!name.starts_with("system:node:")).then(|| world.user_by_name(name))
-        }
-        Node::ServiceAccount { namespace, name } if right.scope == Scope::Namespace => {
-            let inside = grant.namespace.is_empty() || grant.namespace == *namespace;
-            (inside && is_named(names, name)).then(|| node.clone())
-        }
-        _ => None,
+    grants
+        .iter()
+        .filter(gives)
+        .map(|grant| grant.cause.clone())
+        .collect()
+}
+
+fn is_in_scope(right: &Right, grant: &Grant<'_>) -> bool {
+    right.scope == Scope::Namespace || grant.namespace.is_empty()
+}
+
+/// Whether the mode for users takes a name: not that of a service account or node.
+fn is_plain(name: &str) -> bool {
+    let user = Node::of(&Subject::User {
+        name: name.to_owned(),
     });
-    subjects.collect()
+    matches!(user, Node::User { .. }) && !name.starts_with(names::NODE_USER_PREFIX)
+}
+
+fn is_named(names: Names<'_>, name: &str) -> bool {
+    match names {
+        Names::All => true,
+        Names::Only(names) => names.iter().any(|own| **own == *name),
+    }
+}
+
+/// Who may act by a rule, and as whom. That is the subject itself, but for a group whose members act each as the nodes
+/// of their own pods.
+fn acts(
+    subject: &Node,
+    whom: Whom,
+    right: &Right,
+    grant: &Grant<'_>,
+    world: &World<'_>,
+) -> Vec<(Node, Node)> {
+    let Some(names) = right
+        .names(grant.rule)
+        .filter(|_| is_in_scope(right, grant))
+    else {
+        return Vec::new();
+    };
+    // Four groups and more are asked for at once under this name, as are nodes of one's own pods.
+    let of_star = || is_named(names, "*");
+    let found: Vec<Node> = match whom {
+        Whom::OwnNodes if of_star() => return own_nodes(subject, world),
+        Whom::OwnNodes => Vec::new(),
+        Whom::Nodes => {
+            let nodes = world.snapshot.nodes.iter().map(|node| &node.metadata.name);
+            let nodes = nodes.filter(|name| is_named(names, name));
+            nodes.filter_map(|name| node_user(name)).collect()
+        }
+        Whom::Users => {
+            let users = world.subjects().filter_map(|node| match node {
+                Node::User { name } if is_named(names, &name) && is_plain(&name) => {
+                    Some(world.user_by_name(&name))
+                }
+                _ => None,
+            });
+            users.collect()
+        }
+        Whom::Groups => {
+            let is_meant = |node: &Node| match node {
+                Node::Group { name } => (is_named(names, name) || of_star()) && !node.is_masters(),
+                _ => false,
+            };
+            world.subjects().filter(is_meant).collect()
+        }
+        Whom::Accounts => {
+            let is_meant = |node: &Node| match node {
+                Node::ServiceAccount { namespace, name } => {
+                    let inside = grant.namespace.is_empty() || grant.namespace == *namespace;
+                    inside && is_named(names, name)
+                }
+                _ => false,
+            };
+            world.subjects().filter(is_meant).collect()
+        }
+    };
+    found
+        .into_iter()
+        .map(|target| (subject.clone(), target))
+        .collect()
+}
+
+/// The service accounts that are this subject or in it, each with the nodes on which their pods run.
+fn own_nodes(subject: &Node, world: &World<'_>) -> Vec<(Node, Node)> {
+    let namespaces = match subject {
+        Node::ServiceAccount { namespace, .. } => vec![namespace.clone()],
+        Node::Group { .. } => world.namespaces_in(&Str::default()),
+        _ => Vec::new(),
+    };
+    let mut found = BTreeSet::new();
+    for workload in namespaces
+        .iter()
+        .flat_map(|namespace| world.workloads_in(namespace))
+    {
+        let name = workload.pod.service_account().into();
+        let account = Node::service_account(&workload.metadata.namespace, &name);
+        let is_meant = match subject {
+            Node::Group { name } => world.groups_of(&account).contains(name),
+            own => account == *own,
+        };
+        if let Some(user) = node_user(&workload.node_name).filter(|_| is_meant) {
+            found.insert((account, user));
+        }
+    }
+    found.into_iter().collect()
 }
 
 /// What is left of a right of another if one may use it by this rule alone.

@@ -1,6 +1,8 @@
 //! From a cluster to its graph.
 
 mod acting;
+#[cfg(test)]
+mod acting_tests;
 mod bound;
 mod follow;
 mod held;

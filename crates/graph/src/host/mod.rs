@@ -49,6 +49,10 @@ pub(crate) type Obstacle = (Atom, &'static str);
 /// (upstream `pkg/features/kube_features.go`, `UserNamespacesSupport`).
 const OWN_USERS_SINCE: u16 = 33;
 
+/// The first minor in which tokens of nodes are for audiences of their pods alone unless told otherwise
+/// (upstream `pkg/features/kube_features.go`, `ServiceAccountNodeAudienceRestriction`).
+const OWN_AUDIENCES_SINCE: u16 = 33;
+
 /// The first minor in which pods and containers have an `appArmorProfile`.
 const APP_ARMOR_SINCE: u16 = 30;
 
@@ -435,6 +439,26 @@ impl<'a> World<'a> {
             .or(account.and_then(|account| account.automount_service_account_token))
             .unwrap_or(true);
         mounted || pod.tokens.iter().any(|token| token.audience.is_empty())
+    }
+
+    /// What the Node authorizer lets a node have for a pod of it: its service account by a token, and the Secrets that
+    /// it names.
+    pub(crate) fn used_by_node(&self, workload: &Workload) -> Vec<Node> {
+        let (pod, namespace) = (&workload.pod, &workload.metadata.namespace);
+        let any_audience = self
+            .minor()
+            .is_some_and(|minor| minor < OWN_AUDIENCES_SINCE);
+        let account = Node::service_account(namespace, &pod.service_account().into());
+        let account = Some(account).filter(|_| any_audience || self.has_token(workload));
+        let names = [&pod.secrets, &pod.node_secrets];
+        let names = names
+            .into_iter()
+            .flat_map(|names| self.secrets_of(workload, names));
+        let secrets = names.map(|name| Node::Secret {
+            namespace: namespace.clone(),
+            name: name.clone(),
+        });
+        account.into_iter().chain(secrets).collect()
     }
 
     /// Those of the Secrets named by a workload that are there.

@@ -10,6 +10,7 @@
 
 mod acts;
 mod certificates;
+mod constrained;
 mod platform;
 mod stage;
 

@@ -94,7 +94,8 @@ impl Stage {
         }
     }
 
-    fn put_rbac(&self, text: &str) -> Vec<String> {
+    /// Puts up roles and bindings.
+    pub(crate) fn put_rbac(&self, text: &str) -> Vec<String> {
         let mut snapshot = Snapshot::default();
         for object in notation::objects(text) {
             snapshot.apply(Delta::Upsert(Box::new(object), Origin::Live));

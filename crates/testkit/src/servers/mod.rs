@@ -106,8 +106,30 @@ impl Cluster {
     /// # Errors
     /// When the API server gives no token.
     pub fn service_account(&self, namespace: &str, name: &str) -> Result<Identity, ServersError> {
+        self.token(namespace, name, &json!({}))
+    }
+
+    /// A service account with a token that is bound to one of its pods.
+    ///
+    /// # Errors
+    /// [`ServersError::Refused`] where the API server gives no such token.
+    pub fn service_account_in_pod(
+        &self,
+        namespace: &str,
+        name: &str,
+        pod: &str,
+    ) -> Result<Identity, ServersError> {
+        let bound = json!({"apiVersion": "v1", "kind": "Pod", "name": pod});
+        self.token(namespace, name, &json!({"boundObjectRef": bound}))
+    }
+
+    fn token(&self, namespace: &str, name: &str, spec: &Value) -> Result<Identity, ServersError> {
         let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
-        let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"});
+        let body = json!({
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": spec,
+        });
         let reply = self.admin.post(&path, &body)?;
         let answer = reply.json()?;
         match answer.pointer("/status/token").and_then(Value::as_str) {
