@@ -4,6 +4,7 @@
 //! Renderers (text, JSON, SARIF, Markdown) live in `bailiwick-report`; nothing here formats for a terminal.
 
 mod finding;
+pub mod kubectl;
 mod place;
 
 pub use finding::{Finding, Fix, Severity};

@@ -21,7 +21,6 @@ mod testing;
 pub use check::Check;
 pub use checks::CHECKS;
 pub use docs::{Page, pages};
-pub use words::{delete as kubectl_delete, remove as kubectl_remove};
 
 use bailiwick_diag::Finding;
 use bailiwick_model::ApiTable;

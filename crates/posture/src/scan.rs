@@ -103,6 +103,18 @@ impl<'a> Scan<'a> {
             })
     }
 
+    /// The rules that somebody wrote: those that the API server does not give by default, each with its position, of
+    /// roles that do not gather them from others.
+    pub(crate) fn written_rules(&self) -> impl Iterator<Item = (&'a Role, usize, &'a PolicyRule)> {
+        let roles = self.snapshot.roles.iter();
+        let roles = roles.filter(|role| role.aggregation.is_none());
+        roles.flat_map(move |role| {
+            let rules = role.rules.iter().enumerate();
+            let written = rules.filter(|(_, rule)| !self.is_default_rule(role, rule));
+            written.map(move |(position, rule)| (role, position, rule))
+        })
+    }
+
     /// The binding of the same name that the API server creates for itself.
     pub(crate) fn default_binding(&self, binding: &Binding) -> Option<&Binding> {
         let metadata = &binding.metadata;

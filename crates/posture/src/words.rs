@@ -1,6 +1,6 @@
 //! Wording that several checks share.
 
-use bailiwick_core::{Kind, ObjectRef};
+use bailiwick_core::ObjectRef;
 use bailiwick_diag::Severity;
 
 /// Supporting facts of a finding that are listed; the rest is counted.
@@ -61,69 +61,6 @@ pub(crate) fn quoted(object: &ObjectRef) -> String {
     }
 }
 
-/// The command that deletes the object.
-pub fn delete(object: &ObjectRef) -> String {
-    let mut command = format!("kubectl delete {}", target(object.kind));
-    if !object.namespace.is_empty() {
-        command += &format!(" -n {}", shell(&object.namespace));
-    }
-    command + separator(&object.name) + &shell(&object.name)
-}
-
-/// The command that takes an element out of a list of the object, after a test that it is still the one meant.
-pub fn remove(object: &ObjectRef, pointer: &str, test: &str, value: &str) -> String {
-    let quote = |text: &str| json(text);
-    let patch = format!(
-        "[{{\"op\":\"test\",\"path\":{},\"value\":{}}},{{\"op\":\"remove\",\"path\":{}}}]",
-        quote(test),
-        quote(value),
-        quote(pointer),
-    );
-    let namespace = match &*object.namespace {
-        "" => String::new(),
-        namespace => format!(" -n {}", shell(namespace)),
-    };
-    format!(
-        "kubectl patch {}{namespace} --type=json -p {}{}{}",
-        target(object.kind),
-        shell(&patch),
-        separator(&object.name),
-        shell(&object.name)
-    )
-}
-
-/// A name that starts with a dash has to stand behind `--`.
-fn separator(name: &str) -> &'static str {
-    if name.starts_with('-') { " -- " } else { " " }
-}
-
-fn target(kind: Kind) -> &'static str {
-    // Singular forms read better in commands and are as exact.
-    match kind {
-        Kind::Role => "role",
-        Kind::ClusterRole => "clusterrole",
-        Kind::RoleBinding => "rolebinding",
-        Kind::ClusterRoleBinding => "clusterrolebinding",
-        Kind::Secret => "secret",
-        Kind::ServiceAccount => "serviceaccount",
-        other => other.resource(),
-    }
-}
-
-/// The word as a POSIX shell reads it: quoted where it holds anything but letters, digits and `-._:/`.
-pub(crate) fn shell(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-._:/".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
-}
-
-fn json(text: &str) -> String {
-    bailiwick_model::Value::String(text.to_owned()).to_string()
-}
-
 /// One step less severe, `info` at least.
 pub(crate) fn lower(severity: Severity) -> Severity {
     match severity {
@@ -148,49 +85,5 @@ mod tests {
         let shown = bounded(many.into_iter());
         assert_eq!(shown.len(), 11);
         assert_eq!(shown.last().unwrap(), "and 40 more");
-    }
-
-    #[test]
-    fn commands_survive_any_name() {
-        let check = |kind, namespace, name, expected: &str| {
-            assert_eq!(delete(&ObjectRef::new(kind, namespace, name)), expected);
-        };
-        check(
-            Kind::ClusterRole,
-            "",
-            "system:x",
-            "kubectl delete clusterrole system:x",
-        );
-        check(
-            Kind::RoleBinding,
-            "a",
-            "b",
-            "kubectl delete rolebinding -n a b",
-        );
-        check(
-            Kind::ClusterRole,
-            "",
-            "a; rm -rf /",
-            "kubectl delete clusterrole 'a; rm -rf /'",
-        );
-        check(
-            Kind::ClusterRole,
-            "",
-            "it's $(x)",
-            "kubectl delete clusterrole 'it'\\''s $(x)'",
-        );
-        check(
-            Kind::ClusterRole,
-            "",
-            "-x",
-            "kubectl delete clusterrole -- -x",
-        );
-        let role = ObjectRef::new(Kind::ClusterRole, "", "ops");
-        assert_eq!(
-            remove(&role, "/rules/0", "/rules/0/verbs/0", "*"),
-            "kubectl patch clusterrole --type=json -p \
-             '[{\"op\":\"test\",\"path\":\"/rules/0/verbs/0\",\"value\":\"*\"},\
-             {\"op\":\"remove\",\"path\":\"/rules/0\"}]' ops"
-        );
     }
 }

@@ -12,7 +12,7 @@ use crate::cmd::reviews;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::formats::Formats;
-use crate::subject::SubjectOptions;
+use crate::subject::{SubjectOptions, Who};
 use crate::target::{self, Target, TargetOptions};
 
 const EXAMPLES: &str = "\
@@ -65,24 +65,50 @@ pub(crate) fn run(args: &CanArgs, global: &Global, console: &mut Console) -> Res
     else {
         bail!("write SUBJECT VERB RESOURCE");
     };
-    let format = args.output.unwrap_or_default();
-    let opened = Opened::open(global, Need::Rbac, console)?;
-    opened.mention_problems(console);
-    let who = args.who.resolve(subject, &opened)?;
-    let target = target::read(
-        &opened.api,
-        verb,
-        resource,
+    let Answered { answer, .. } = Answered::of(
+        [subject, verb, resource],
+        &args.who,
         &args.target,
-        opened.scope(global),
+        global,
+        console,
     )?;
-    let answer = Answer::of(&opened, who.subject, &who.user, &target, console);
-    match format {
+    match args.output.unwrap_or_default() {
         Format::Json => console.answer(bailiwick_report::json("Decision", &answer)?)?,
         Format::Yaml => console.answer(bailiwick_report::yaml("Decision", &answer)?)?,
         _ => console.answer(answer.text(&console.look()))?,
     }
     Ok(Exit::answer(answer.allowed, answer.partial))
+}
+
+/// A question with its answer, and what the answer was found in.
+pub(crate) struct Answered {
+    pub(crate) opened: Opened,
+    pub(crate) who: Who,
+    pub(crate) target: Target,
+    pub(crate) answer: Answer,
+}
+
+impl Answered {
+    /// Reads the cluster and `SUBJECT VERB RESOURCE`, and decides.
+    pub(crate) fn of(
+        [subject, verb, resource]: [&str; 3],
+        options: &SubjectOptions,
+        target: &TargetOptions,
+        global: &Global,
+        console: &mut Console,
+    ) -> Result<Self> {
+        let opened = Opened::open(global, Need::Rbac, console)?;
+        opened.mention_problems(console);
+        let who = options.resolve(subject, &opened)?;
+        let target = target::read(&opened.api, verb, resource, target, opened.scope(global))?;
+        let answer = Answer::of(&opened, who.subject.clone(), &who.user, &target, console);
+        Ok(Self {
+            opened,
+            who,
+            target,
+            answer,
+        })
+    }
 }
 
 /// A decision for people and machines.
@@ -107,7 +133,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// Decides, and says on standard error what the reader has to know besides.
-    pub(crate) fn of(
+    fn of(
         opened: &Opened,
         subject: Subject,
         user: &UserInfo,

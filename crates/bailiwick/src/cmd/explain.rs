@@ -5,13 +5,13 @@ use bailiwick_model::BindingSubject;
 use bailiwick_report::{Format, Look, Tone};
 
 use crate::cli::Global;
-use crate::cluster::{Need, Opened};
-use crate::cmd::can::{Answer, grant_line};
+use crate::cluster::Opened;
+use crate::cmd::can::{Answer, Answered, grant_line};
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::formats::Formats;
 use crate::subject::SubjectOptions;
-use crate::target::{self, TargetOptions};
+use crate::target::TargetOptions;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -102,19 +102,19 @@ fn decision(
     global: &Global,
     console: &mut Console,
 ) -> Result<Exit> {
-    let format = args.output;
-    let opened = Opened::open(global, Need::Rbac, console)?;
-    opened.mention_problems(console);
-    let who = args.who.resolve(subject, &opened)?;
-    let target = target::read(
-        &opened.api,
-        verb,
-        resource,
+    let Answered {
+        opened,
+        who,
+        target,
+        answer,
+    } = Answered::of(
+        [subject, verb, resource],
+        &args.who,
         &args.target,
-        opened.scope(global),
+        global,
+        console,
     )?;
-    let answer = Answer::of(&opened, who.subject, &who.user, &target, console);
-    match format {
+    match args.output {
         Format::Json => console.answer(bailiwick_report::json("Explanation", &answer)?)?,
         Format::Yaml => console.answer(bailiwick_report::yaml("Explanation", &answer)?)?,
         _ => {

@@ -175,7 +175,7 @@ fn change(opened: &Opened, atom: &Atom) -> Change {
             let subject = subjects.and_then(|b| b.subjects.get(*position as usize));
             subject.map(|subject| {
                 let test = format!("{pointer}/name");
-                bailiwick_posture::kubectl_remove(&object, &pointer, &test, &subject.name)
+                bailiwick_diag::kubectl::remove(&object, &pointer, &test, &subject.name)
             })
         }
         _ => None,

@@ -1,11 +1,11 @@
 use bailiwick_core::Kind;
-use bailiwick_diag::{Finding, Place, Severity};
+use bailiwick_diag::{Finding, Place, Severity, kubectl};
 use bailiwick_model::Binding;
 
 use crate::check::check;
 use crate::grants::{facts, holders_of};
 use crate::scan::Scan;
-use crate::words::{delete, quoted};
+use crate::words::quoted;
 
 check! {
     /// A binding whose role does not exist gives nothing, until somebody creates a role of that name: then its subjects
@@ -65,7 +65,7 @@ fn finding(scan: &Scan<'_>, binding: &Binding) -> Option<Finding> {
         finding = finding.because(near);
     }
     if scan.snapshot.cluster.stored {
-        finding = finding.fix("delete the binding", delete(&object));
+        finding = finding.fix("delete the binding", kubectl::delete(&object));
     }
     Some(finding)
 }

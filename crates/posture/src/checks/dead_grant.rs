@@ -35,20 +35,10 @@ check! {
 }
 
 fn run(scan: &Scan<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for role in scan
-        .snapshot
-        .roles
-        .iter()
-        .filter(|role| role.aggregation.is_none())
-    {
-        for (position, rule) in role.rules.iter().enumerate() {
-            if !scan.is_default_rule(role, rule) {
-                findings.extend(finding(scan, role, position, rule));
-            }
-        }
-    }
-    findings
+    let rules = scan.written_rules();
+    rules
+        .filter_map(|(role, position, rule)| finding(scan, role, position, rule))
+        .collect()
 }
 
 /// Words of a rule that match nothing, with their positions.

@@ -1,13 +1,13 @@
 use std::collections::HashMap;
 
 use bailiwick_core::Subject;
-use bailiwick_diag::{Finding, Place};
+use bailiwick_diag::{Finding, Place, kubectl};
 use bailiwick_model::Binding;
 
 use crate::check::check;
 use crate::grants::holders_of;
 use crate::scan::Scan;
-use crate::words::{delete, few, quoted};
+use crate::words::{few, quoted};
 
 check! {
     /// Every subject of this binding has the same role by another binding of the same namespace or of the whole cluster.
@@ -92,7 +92,7 @@ fn finding(
     let mut finding = Finding::new(CHECK.id, CHECK.severity, message)
         .at(Place::object(object.clone()))
         .help("keep one of them")
-        .fix("delete the needless binding", delete(&object));
+        .fix("delete the needless binding", kubectl::delete(&object));
     finding.places.extend(other);
     Some(finding)
 }

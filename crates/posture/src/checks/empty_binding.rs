@@ -1,9 +1,9 @@
-use bailiwick_diag::{Finding, Place};
+use bailiwick_diag::{Finding, Place, kubectl};
 
 use crate::check::check;
 use crate::grants::holders_of;
 use crate::scan::Scan;
-use crate::words::{delete, quoted};
+use crate::words::quoted;
 
 check! {
     /// A binding without subjects gives its role to nobody. Often the last subject was taken out and the binding was
@@ -49,7 +49,7 @@ fn run(scan: &Scan<'_>) -> Vec<Finding> {
             )
             .at(Place::field(object.clone(), ""))
             .help("delete the binding")
-            .fix("delete the binding", delete(&object)),
+            .fix("delete the binding", kubectl::delete(&object)),
         );
     }
     findings

@@ -1,10 +1,10 @@
 use bailiwick_core::{Kind, ObjectRef, Subject};
-use bailiwick_diag::{Finding, Place, Severity};
+use bailiwick_diag::{Finding, Place, Severity, kubectl};
 use bailiwick_model::Secret;
 
 use crate::check::check;
 use crate::scan::Scan;
-use crate::words::{bounded, delete, quoted};
+use crate::words::{bounded, quoted};
 
 check! {
     /// A Secret of type `kubernetes.io/service-account-token` holds a token that never expires and works from anywhere
@@ -77,7 +77,10 @@ fn finding(scan: &Scan<'_>, secret: &Secret) -> Finding {
     if let Some(day) = metadata.label(LAST_USED) {
         finding = finding.because(format!("it was used last on {day}"));
     }
-    finding.fix("delete the token, once nothing uses it", delete(&object))
+    finding.fix(
+        "delete the token, once nothing uses it",
+        kubectl::delete(&object),
+    )
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 use bailiwick_core::names::MASTERS;
-use bailiwick_diag::{Finding, Place};
+use bailiwick_diag::{Finding, Place, kubectl};
 
 use crate::check::check;
 use crate::scan::Scan;
-use crate::words::{quoted, remove};
+use crate::words::quoted;
 
 check! {
     /// The API server allows everything to the group `system:masters` before it looks at roles. A binding that names the
@@ -40,7 +40,7 @@ fn run(scan: &Scan<'_>) -> Vec<Finding> {
             );
             let pointer = format!("/subjects/{position}");
             let name = format!("{pointer}/name");
-            let command = remove(&object, &pointer, &name, MASTERS);
+            let command = kubectl::remove(&object, &pointer, &name, MASTERS);
             findings.push(
                 Finding::new(CHECK.id, CHECK.severity, message)
                     .at(Place::field(object, name))

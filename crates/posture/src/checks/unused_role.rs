@@ -1,13 +1,13 @@
 use std::collections::HashSet;
 
 use bailiwick_core::Kind;
-use bailiwick_diag::{Finding, Place};
+use bailiwick_diag::{Finding, Place, kubectl};
 use bailiwick_model::Role;
 
 use crate::check::check;
 use crate::rights::BIND;
 use crate::scan::Scan;
-use crate::words::{delete, quoted};
+use crate::words::quoted;
 
 check! {
     /// No binding gives this role to anybody, no aggregated ClusterRole gathers it, and no rule names it as one to bind.
@@ -50,7 +50,7 @@ fn run(scan: &Scan<'_>) -> Vec<Finding> {
             .at(Place::object(object.clone()))
             .help("delete the role if nothing else refers to it");
         match scan.snapshot.cluster.stored {
-            true => finding.fix("delete the role", delete(&object)),
+            true => finding.fix("delete the role", kubectl::delete(&object)),
             false => finding,
         }
     };
