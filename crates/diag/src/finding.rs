@@ -1,10 +1,12 @@
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::place::Place;
+use crate::reach::{Goal, Reach};
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -31,6 +33,28 @@ impl Severity {
         Self::High,
         Self::Critical,
     ];
+
+    /// One step less, [`Info`](Self::Info) at least.
+    #[must_use]
+    pub fn lower(self) -> Self {
+        match self {
+            Self::Critical => Self::High,
+            Self::High => Self::Medium,
+            Self::Medium => Self::Low,
+            Self::Low | Self::Info => Self::Info,
+        }
+    }
+
+    /// One step more, [`Critical`](Self::Critical) at most.
+    #[must_use]
+    pub fn higher(self) -> Self {
+        match self {
+            Self::Critical | Self::High => Self::Critical,
+            Self::Medium => Self::High,
+            Self::Low => Self::Medium,
+            Self::Info => Self::Low,
+        }
+    }
 
     /// The word in lower case, as in JSON.
     pub fn as_str(self) -> &'static str {
@@ -83,6 +107,9 @@ pub struct Finding {
     /// Ways to make use of it, each the places that it passes, in their order; the label of a place is the step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flows: Vec<Vec<Place>>,
+    /// How far it leads, where it is about something that can be used to get further.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach: Option<Reach>,
     /// What to do, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
@@ -104,6 +131,23 @@ pub struct Fix {
 }
 
 impl Finding {
+    /// Puts findings into the order in which to read them: the worst first, of equals those that lead the farthest, with
+    /// the least effort, for the most; then by id and place.
+    pub fn rank(findings: &mut [Self]) {
+        findings.sort_by_cached_key(Self::key);
+    }
+
+    fn key(&self) -> impl Ord + use<> {
+        let reach = self
+            .reach
+            .map(|reach| (reach.goal, reach.effort, Reverse(reach.from)));
+        let far = reach.unwrap_or((Goal::Node, u32::MAX, Reverse(0)));
+        let place = self.places.first();
+        let place = place.map(|place| (place.object.clone(), place.pointer.clone()));
+        let text = (self.id.to_string(), place, self.message.clone());
+        (Reverse(self.severity), reach.is_none(), far, text)
+    }
+
     /// A finding without places, evidence or advice yet.
     pub fn new(
         id: impl Into<Cow<'static, str>>,
@@ -117,6 +161,7 @@ impl Finding {
             places: Vec::new(),
             evidence: Vec::new(),
             flows: Vec::new(),
+            reach: None,
             help: None,
             fix: None,
             input_lost: false,

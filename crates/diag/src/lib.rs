@@ -6,6 +6,8 @@
 mod finding;
 pub mod kubectl;
 mod place;
+mod reach;
 
 pub use finding::{Finding, Fix, Severity};
 pub use place::{Excerpt, Place, Position, Span};
+pub use reach::{Goal, Reach};

@@ -285,4 +285,4 @@ impl<'g, 'c> Search<'g, 'c> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -329,6 +329,35 @@ impl Graph {
         self.conditions.value(edge.condition.0).unwrap_or(&ALWAYS)
     }
 
+    pub(crate) fn conditions(&self) -> impl Iterator<Item = (ConditionId, &Condition)> {
+        let conditions = self.conditions.values();
+        conditions.map(|(position, condition)| (ConditionId(position), condition))
+    }
+
+    pub(crate) fn condition_at(&self, id: ConditionId) -> Option<&Condition> {
+        self.conditions.value(id.0)
+    }
+
+    /// One more than the last position of a condition.
+    pub(crate) fn condition_end(&self) -> usize {
+        self.conditions.end()
+    }
+
+    /// One more than the last position of an atom.
+    pub(crate) fn atom_end(&self) -> usize {
+        self.atoms.end()
+    }
+
+    pub(crate) fn edge_entries(&self) -> impl Iterator<Item = (EdgeId, &Edge)> {
+        let edges = self.edges.values();
+        edges.map(|(position, edge)| (EdgeId(position), edge))
+    }
+
+    /// The atom's position, where an edge rests on it.
+    pub fn find_atom(&self, atom: &Atom) -> Option<AtomId> {
+        self.atoms.find(atom).map(AtomId)
+    }
+
     /// An atom.
     pub fn atom_of(&self, id: AtomId) -> Option<&Atom> {
         self.atoms.value(id.0)

@@ -7,6 +7,7 @@
 //! Pure: a snapshot in, values out.
 
 mod build;
+mod causes;
 mod condition;
 mod deputy;
 mod docs;
@@ -20,9 +21,11 @@ mod network;
 mod node;
 mod proof;
 mod search;
+mod start;
 mod table;
 mod world;
 
+pub use causes::{Causes, Index, Lead};
 pub use condition::{Atom, AtomId};
 pub use docs::pages;
 pub use edge::{EdgeKind, Example, Versions};

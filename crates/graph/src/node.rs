@@ -241,6 +241,17 @@ impl Node {
         }
     }
 
+    /// Whether everybody is this: without credentials, or with any.
+    pub fn is_everybody(&self) -> bool {
+        let everybody = [names::AUTHENTICATED, names::UNAUTHENTICATED];
+        match self {
+            Self::Outside => true,
+            Self::Group { name } => everybody.contains(&&**name),
+            Self::User { name } => **name == *names::ANONYMOUS,
+            _ => false,
+        }
+    }
+
     /// Whether this is membership of `system:masters`.
     pub(crate) fn is_masters(&self) -> bool {
         matches!(self, Self::Group { name } if **name == *names::MASTERS)

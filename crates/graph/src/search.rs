@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
 
+use crate::condition::ConditionId;
 use crate::graph::{Edge, EdgeId, Graph, NodeId};
 
 /// Steps from one node to another, each starting where the one before ends.
@@ -51,6 +52,21 @@ impl Graph {
     /// What can reach `target`, with the least effort for each node.
     pub fn reaching(&self, target: NodeId) -> Reach {
         self.spread(&[target], Direction::Backward, &|_| true, &|_| false)
+    }
+
+    /// What can reach one of the targets, with the least effort for each node.
+    pub fn reaching_any(&self, targets: &[NodeId]) -> Reach {
+        self.spread(targets, Direction::Backward, &|_| true, &|_| false)
+    }
+
+    /// The same over edges whose condition `open` lets pass.
+    pub(crate) fn reaching_any_over(
+        &self,
+        targets: &[NodeId],
+        open: &dyn Fn(ConditionId) -> bool,
+    ) -> Reach {
+        let open = |edge: &Edge| open(edge.condition);
+        self.spread(targets, Direction::Backward, &open, &|_| false)
     }
 
     /// What reaches `target` over edges and nodes that `open` lets pass, until a node that `found` says yes to.

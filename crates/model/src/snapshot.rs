@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bailiwick_core::{Kind, ObjectRef, Str};
 use serde::{Deserialize, Serialize};
 
+use crate::meta::ObjectMeta;
 use crate::network::{Ingress, NetworkPolicy, Service};
 use crate::object::{CustomResource, Delta, Namespace, Node, Object, Secret, ServiceAccount};
 use crate::origin::{Gap, Origin, SourceFile};
@@ -345,6 +346,44 @@ impl Snapshot {
             Kind::NetworkPolicy => of(Some(&self.network_policies), object, Object::NetworkPolicy),
             kind => of(self.workloads.get(&kind), object, Object::Workload),
         }
+    }
+
+    /// The metadata of the object, where it is there.
+    pub fn metadata(&self, object: &ObjectRef) -> Option<&ObjectMeta> {
+        let (namespace, name) = (&*object.namespace, &*object.name);
+        macro_rules! metadata {
+            ($store:expr) => {
+                $store.get(namespace, name).map(|object| &object.metadata)
+            };
+        }
+        match object.kind {
+            Kind::Role | Kind::ClusterRole => metadata!(self.roles),
+            Kind::RoleBinding | Kind::ClusterRoleBinding => metadata!(self.bindings),
+            Kind::Namespace => metadata!(self.namespaces),
+            Kind::ServiceAccount => metadata!(self.service_accounts),
+            Kind::Secret => metadata!(self.secrets),
+            Kind::Node => metadata!(self.nodes),
+            Kind::CustomResourceDefinition => metadata!(self.custom_resources),
+            Kind::PersistentVolume => metadata!(self.volumes),
+            Kind::CSIDriver => metadata!(self.csi_drivers),
+            Kind::RuntimeClass => metadata!(self.runtime_classes),
+            Kind::ValidatingWebhookConfiguration => metadata!(self.validating_webhooks),
+            Kind::MutatingWebhookConfiguration => metadata!(self.mutating_webhooks),
+            kind => metadata!(self.workloads.get(&kind)?),
+        }
+    }
+
+    /// The object in which the settings of a pod are kept: the outermost of those that control it, or itself.
+    pub fn keeper<'a>(&'a self, workload: &'a Workload) -> &'a Workload {
+        let controller = |workload: &&'a Workload| {
+            let (kind, name) = workload.metadata.controller.as_ref()?;
+            let kind: Kind = kind.parse().ok()?;
+            let store = self.workloads.get(&kind)?;
+            store.get(&workload.metadata.namespace, name)
+        };
+        // Kubernetes nests three: CronJob, Job, Pod. More are a loop.
+        let chain = std::iter::successors(Some(workload), controller);
+        chain.take(4).last().unwrap_or(workload)
     }
 
     /// All workloads of every kind.

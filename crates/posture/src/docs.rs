@@ -14,7 +14,8 @@ pub struct Page {
 /// The page of every check, and an index of them.
 pub fn pages() -> Vec<Page> {
     let mut index = "# Checks\n\n\
-        What `bailiwick scan` looks for. `bailiwick explain ID` prints a page.\n\n\
+        What `bailiwick scan` looks for. `bailiwick explain ID` prints a page. A right or setting that leads further than\n\
+        its check says is as severe as [how far it leads](../scan.md).\n\n\
         | Check | Severity at most | Finds |\n| --- | --- | --- |\n"
         .to_owned();
     for check in CHECKS {

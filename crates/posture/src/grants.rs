@@ -7,7 +7,7 @@ use bailiwick_rbac::Right;
 
 use crate::check::Check;
 use crate::scan::{Scan, effective};
-use crate::words::{bounded, count, lower, quoted, ticked};
+use crate::words::{bounded, count, quoted, ticked};
 
 /// What gives a right away: a rule of a role that somebody wrote, or a binding of a role that every cluster has.
 pub(crate) struct Cause<'a> {
@@ -189,7 +189,7 @@ impl<'a> Cause<'a> {
         if self.is_cluster_wide() {
             top
         } else {
-            lower(top)
+            top.lower()
         }
     }
 

@@ -1,13 +1,14 @@
 use std::collections::{HashMap, HashSet};
 
-use bailiwick_core::{Kind, ObjectRef, Subject, UserInfo, names};
+use bailiwick_core::{Kind, Subject, UserInfo, names};
+use bailiwick_graph::Graph;
 use bailiwick_model::{
-    ApiTable, Binding, BindingSubject, Delta, LabelSelector, Origin, PolicyRule, Role, Snapshot,
-    defaults,
+    ApiTable, Binding, BindingSubject, LabelSelector, PolicyRule, Role, Snapshot,
 };
-use bailiwick_rbac::Right;
-use bailiwick_rbac::{Engine, aggregation, covers};
+use bailiwick_rbac::{Engine, Right};
 
+use crate::mend::Mending;
+use crate::reach::Reaches;
 use crate::rights::{ESCALATE, WRITE_ROLES, is_everything};
 
 /// A cluster with what every check wants to know of it.
@@ -15,8 +16,10 @@ pub(crate) struct Scan<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) api: &'a ApiTable,
     pub(crate) snapshot: &'a Snapshot,
-    /// What the API server creates for itself, aggregated roles filled.
-    defaults: Snapshot,
+    /// How far things lead.
+    pub(crate) reaches: Reaches<'a>,
+    /// What would mend them, and what is there by default.
+    pub(crate) mending: Mending<'a>,
     /// Bindings by the namespace and name of their role.
     bindings: HashMap<(&'a str, &'a str), Vec<&'a Binding>>,
     /// Bindings by whom they name.
@@ -34,7 +37,7 @@ pub(crate) struct Sovereign<'a> {
 }
 
 impl<'a> Scan<'a> {
-    pub(crate) fn new(engine: &'a Engine, api: &'a ApiTable) -> Self {
+    pub(crate) fn new(engine: &'a Engine, api: &'a ApiTable, graph: &'a Graph) -> Self {
         let snapshot = engine.snapshot();
         let mut bindings: HashMap<_, Vec<&Binding>> = HashMap::new();
         let mut held: HashMap<_, Vec<&Binding>> = HashMap::new();
@@ -52,7 +55,8 @@ impl<'a> Scan<'a> {
             engine,
             api,
             snapshot,
-            defaults: default_objects(snapshot.cluster.minor),
+            reaches: Reaches::new(snapshot, graph),
+            mending: Mending::new(snapshot),
             bindings,
             held,
             sovereigns: HashSet::new(),
@@ -76,31 +80,22 @@ impl<'a> Scan<'a> {
 
     /// The role of the same name that the API server creates for itself.
     pub(crate) fn default_role(&self, role: &Role) -> Option<&Role> {
-        let metadata = &role.metadata;
-        self.defaults.roles.get(&metadata.namespace, &metadata.name)
+        self.mending.defaults.role(role)
     }
 
     /// Whether the API server gives what this rule allows to this role by default.
     pub(crate) fn is_default_rule(&self, role: &Role, rule: &PolicyRule) -> bool {
-        let untouched = role.aggregation.is_none() && self.is_default(&role.object_ref());
-        untouched
-            || self.default_role(role).is_some_and(|default| {
-                default.rules.contains(rule)
-                    || covers(&default.rules, std::slice::from_ref(rule)).covered
-            })
+        self.mending.defaults.is_rule(role, rule)
     }
 
     /// Whether the API server gives this role to this subject by this binding by default.
     pub(crate) fn is_default_subject(&self, binding: &Binding, subject: &BindingSubject) -> bool {
-        self.is_default(&binding.object_ref())
-            || self.default_binding(binding).is_some_and(|default| {
-                default.role_ref.name == binding.role_ref.name
-                    && default.role_ref.kind == binding.role_ref.kind
-                    && default.subjects.iter().any(|own| {
-                        (&own.kind, &own.namespace, &own.name)
-                            == (&subject.kind, &subject.namespace, &subject.name)
-                    })
-            })
+        self.mending.defaults.is_subject(binding, subject)
+    }
+
+    /// The binding of the same name that the API server creates for itself.
+    pub(crate) fn default_binding(&self, binding: &Binding) -> Option<&Binding> {
+        self.mending.defaults.binding(binding)
     }
 
     /// The rules that somebody wrote: those that the API server does not give by default, each with its position, of
@@ -113,18 +108,6 @@ impl<'a> Scan<'a> {
             let written = rules.filter(|(_, rule)| !self.is_default_rule(role, rule));
             written.map(move |(position, rule)| (role, position, rule))
         })
-    }
-
-    /// The binding of the same name that the API server creates for itself.
-    pub(crate) fn default_binding(&self, binding: &Binding) -> Option<&Binding> {
-        let metadata = &binding.metadata;
-        let defaults = &self.defaults.bindings;
-        defaults.get(&metadata.namespace, &metadata.name)
-    }
-
-    /// Whether this object was not in the input, but added as one that every API server has.
-    fn is_default(&self, object: &ObjectRef) -> bool {
-        matches!(self.snapshot.origin(object), Some(Origin::Default { .. }))
     }
 
     /// Whether everything of these kinds in this namespace (empty: in the cluster) could be read, so that absence says
@@ -245,18 +228,4 @@ fn role_key(binding: &Binding) -> Option<(&str, &str)> {
         }
         _ => None,
     }
-}
-
-/// The default objects of a minor, or of the newest known one.
-fn default_objects(minor: Option<u16>) -> Snapshot {
-    let newest = || ApiTable::MINORS.last().copied().and_then(defaults);
-    let objects = minor.and_then(defaults).or_else(newest);
-    let mut snapshot = Snapshot::default();
-    for object in objects.unwrap_or_default() {
-        snapshot.apply(Delta::Upsert(Box::new(object), Origin::Live));
-    }
-    for delta in aggregation::aggregate(&snapshot).deltas(&snapshot) {
-        snapshot.apply(delta);
-    }
-    snapshot
 }

@@ -1,8 +1,9 @@
 //! On made-up clusters of every odd thing: what is reported the engine allows, and what the engine allows is reported.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use bailiwick_core::{Request, ResourceRequest, UserInfo};
+use bailiwick_graph::Graph;
 use bailiwick_model::{ApiTable, PolicyRule, Snapshot};
 use bailiwick_rbac::Engine;
 use bailiwick_rbac::Right;
@@ -104,7 +105,8 @@ fn what_is_reported_is_what_the_engine_allows() {
     for seed in first..first + CLUSTERS {
         let snapshot: Snapshot = Wild::default().cluster(seed);
         let engine = Engine::new(snapshot);
-        let scan = Scan::new(&engine, &api);
+        let graph = Graph::new(engine.snapshot(), BTreeMap::new());
+        let scan = Scan::new(&engine, &api, &graph);
         for (right, live) in rights() {
             let reported = reported(&scan, right, live);
             assert_eq!(
@@ -114,7 +116,7 @@ fn what_is_reported_is_what_the_engine_allows() {
             );
             ways += reported.len();
         }
-        crate::scan(&engine, &api);
+        crate::scan(&engine, &api, &graph);
     }
     assert!(
         ways > 200,

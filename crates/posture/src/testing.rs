@@ -1,9 +1,11 @@
 //! Runs one check over manifests.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::LazyLock;
 
 use bailiwick_diag::Finding;
+use bailiwick_graph::Graph;
 use bailiwick_input::{Defaults, LoadOptions, Source, load};
 use bailiwick_model::{ApiTable, Snapshot};
 use bailiwick_rbac::Engine;
@@ -28,7 +30,8 @@ pub(crate) fn check_stored(check: Check, manifests: &str, expected: &[&str]) {
 /// What a check finds.
 pub(crate) fn found(check: Check, snapshot: Snapshot) -> Vec<Finding> {
     static API: LazyLock<ApiTable> = LazyLock::new(|| ApiTable::embedded(37).unwrap());
-    crate::scan_with(&[check], &Engine::new(snapshot), &API)
+    let graph = Graph::new(&snapshot, BTreeMap::new());
+    crate::scan_with(&[check], &Engine::new(snapshot), &API, &graph)
 }
 
 /// The objects of these manifests; none may get lost.

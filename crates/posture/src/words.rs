@@ -1,7 +1,6 @@
 //! Wording that several checks share.
 
 use bailiwick_core::ObjectRef;
-use bailiwick_diag::Severity;
 
 /// Supporting facts of a finding that are listed; the rest is counted.
 const MOST: usize = 10;
@@ -58,16 +57,6 @@ pub(crate) fn quoted(object: &ObjectRef) -> String {
     match &*object.namespace {
         "" => format!("{} `{}`", object.kind, object.name),
         namespace => format!("{} `{namespace}/{}`", object.kind, object.name),
-    }
-}
-
-/// One step less severe, `info` at least.
-pub(crate) fn lower(severity: Severity) -> Severity {
-    match severity {
-        Severity::Critical => Severity::High,
-        Severity::High => Severity::Medium,
-        Severity::Medium => Severity::Low,
-        Severity::Low | Severity::Info => Severity::Info,
     }
 }
 

@@ -11,7 +11,6 @@ use serde::Serialize;
 use crate::cli::Global;
 use crate::cluster::{Need, Opened};
 use crate::cmd::access::{names, targets};
-use crate::cmd::paths::starts;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::formats::Formats;
@@ -180,7 +179,7 @@ fn sovereigns(opened: &Opened) -> Vec<Node> {
         return Vec::new();
     };
     let reaching = graph.reaching(cluster);
-    let starts = starts(opened, &graph).into_iter();
+    let starts = graph.starts(opened.snapshot()).into_iter();
     let reached = starts.filter(|&node| reaching.effort(node).is_some());
     let mut nodes: Vec<Node> = reached
         .filter_map(|node| graph.node(node).cloned())

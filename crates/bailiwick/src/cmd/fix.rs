@@ -3,13 +3,13 @@ use std::fmt::Write as _;
 use anyhow::{Result, bail};
 use bailiwick_core::{Kind, ObjectRef};
 use bailiwick_graph::{Atom, AtomId, Graph, NoFix, Node, NodeId, Path};
-use bailiwick_model::{ObjectMeta, Origin, Snapshot};
+use bailiwick_posture::{CHANGE, Mending};
 use bailiwick_report::{COMMENT, Format, Look, Tone, escape_markdown, inert};
 use serde::Serialize;
 
 use crate::cli::Global;
 use crate::cluster::{Need, Opened};
-use crate::cmd::paths::{BOOTSTRAP, facts, find, starts};
+use crate::cmd::paths::{facts, find};
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::formats::Formats;
@@ -41,13 +41,6 @@ pub(crate) struct FixArgs {
     #[arg(short, long, value_name = "FORMAT", default_value_t, value_parser = Formats(Format::CHANGES))]
     output: Format,
 }
-
-/// The annotation on what must stay.
-const NEEDED: &str = "bailiwick.dev/needed";
-
-/// What one change costs; its side effects come below it, so that the fewest changes win and among those the one that
-/// touches the fewest others.
-const CHANGE: u64 = 1_000;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -86,11 +79,8 @@ pub(crate) fn run(args: &FixArgs, global: &Global, console: &mut Console) -> Res
         return Ok(Exit::answer(true, partial));
     };
     let sources = sources(args, &opened, &graph, target)?;
-    let cost = |atom: AtomId| {
-        graph
-            .atom_of(atom)
-            .and_then(|atom| cost(opened.snapshot(), atom))
-    };
+    let mending = Mending::new(opened.snapshot());
+    let cost = |atom: AtomId| graph.atom_of(atom).and_then(|atom| mending.cost(atom));
     let fix = match graph.fix(&sources, target, &cost, args.work) {
         Ok(fix) => fix,
         Err(NoFix::Open(path)) => {
@@ -109,7 +99,7 @@ pub(crate) fn run(args: &FixArgs, global: &Global, console: &mut Console) -> Res
     let answer = Answer {
         target: args.target.clone(),
         sources: sources.len(),
-        changes: atoms.map(|atom| change(&opened, atom)).collect(),
+        changes: atoms.map(|atom| change(&opened, &mending, atom)).collect(),
         smallest: fix.at_least / CHANGE >= fix.atoms.len() as u64 || fix.at_least == fix.cost,
         at_least: fix.at_least / CHANGE,
         partial,
@@ -129,88 +119,22 @@ fn sources(args: &FixArgs, opened: &Opened, graph: &Graph, target: NodeId) -> Re
     }
     let reaching = graph.reaching(target);
     let reaches = |&node: &NodeId| reaching.effort(node).is_some_and(|effort| effort > 0);
-    Ok(starts(opened, graph).into_iter().filter(reaches).collect())
+    Ok(graph
+        .starts(opened.snapshot())
+        .into_iter()
+        .filter(reaches)
+        .collect())
 }
 
-/// What taking an atom away costs; `None` where it has to stay.
-fn cost(snapshot: &Snapshot, atom: &Atom) -> Option<u64> {
-    let object = atom.object();
-    if matches!(snapshot.origin(object), Some(Origin::Default { .. })) {
-        return None;
-    }
-    let stays = |metadata: &ObjectMeta| {
-        metadata.annotation(NEEDED).is_some() || metadata.label(BOOTSTRAP).is_some()
-    };
-    match atom {
-        Atom::Subject { binding, .. } => {
-            let binding = snapshot.bindings.get(&binding.namespace, &binding.name)?;
-            (!stays(&binding.metadata)).then_some(CHANGE)
-        }
-        Atom::Rule { role, .. } => {
-            let found = snapshot.roles.get(&role.namespace, &role.name)?;
-            // Rules of an aggregated role come back; those of the roles that it is made of are edges' causes only
-            // through it.
-            if stays(&found.metadata) || found.aggregation.is_some() {
-                return None;
-            }
-            let others = snapshot
-                .bindings
-                .iter()
-                .filter(|b| b.role().as_ref() == Some(role));
-            let others: usize = others.map(|binding| binding.subjects.len()).sum();
-            Some(CHANGE + (others as u64).saturating_sub(1).min(CHANGE - 1))
-        }
-        Atom::Field { .. } => Some(CHANGE),
-    }
-}
-
-fn change(opened: &Opened, atom: &Atom) -> Change {
+fn change(opened: &Opened, mending: &Mending<'_>, atom: &Atom) -> Change {
     let (object, pointer) = (atom.object().clone(), atom.pointer());
-    let command = match atom {
-        Atom::Subject { binding, position } => {
-            let subjects = opened
-                .snapshot()
-                .bindings
-                .get(&binding.namespace, &binding.name);
-            let subject = subjects.and_then(|b| b.subjects.get(*position as usize));
-            subject.map(|subject| {
-                let test = format!("{pointer}/name");
-                bailiwick_diag::kubectl::remove(&object, &pointer, &test, &subject.name)
-            })
-        }
-        _ => None,
-    };
+    let bailiwick_posture::Change { what, command } = mending.change(atom);
     Change {
         at: opened.line_of(&object, &pointer),
-        what: what(opened, atom),
+        what,
         object,
         pointer,
         command,
-    }
-}
-
-/// The change in words.
-fn what(opened: &Opened, atom: &Atom) -> String {
-    match atom {
-        Atom::Subject { binding, position } => {
-            let found = opened
-                .snapshot()
-                .bindings
-                .get(&binding.namespace, &binding.name);
-            let subject = found.and_then(|found| {
-                found
-                    .subjects
-                    .get(*position as usize)?
-                    .subject(&found.metadata.namespace)
-            });
-            match subject {
-                Some(subject) => format!("take {subject} out of {binding}"),
-                None => format!("take subject {} out of {binding}", position + 1),
-            }
-        }
-        Atom::Rule { role, position } => format!("take rule {} out of {role}", position + 1),
-        Atom::Field { object, pointer } if pointer.is_empty() => format!("delete {object}"),
-        Atom::Field { object, pointer } => format!("change {pointer} of {object}"),
     }
 }
 

@@ -1,9 +1,8 @@
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, bail};
 use bailiwick_core::Kind;
 use bailiwick_graph::{Atom, Graph, Node, NodeId, Path, Step};
-use bailiwick_model::{Origin, Snapshot};
 use bailiwick_report::{COMMENT, Cell, Column, Format, Look, Picture, Table, Tone, inert};
 use serde::Serialize;
 
@@ -172,7 +171,8 @@ pub(crate) fn find(graph: &Graph, node: &Node) -> Result<NodeId> {
 /// The path of least effort from every identity and workload that has one, those that are there already left out.
 fn nearest_from_everywhere(opened: &Opened, graph: &Graph, target: NodeId) -> Vec<Path> {
     let reaching = graph.reaching(target);
-    let mut paths: Vec<Path> = starts(opened, graph)
+    let mut paths: Vec<Path> = graph
+        .starts(opened.snapshot())
         .into_iter()
         .filter(|&node| reaching.effort(node).is_some_and(|effort| effort > 0))
         .filter_map(|node| graph.path(node, &reaching))
@@ -180,44 +180,6 @@ fn nearest_from_everywhere(opened: &Opened, graph: &Graph, target: NodeId) -> Ve
     paths.sort_by_key(|path| (path.effort, path.edges.len(), path.from));
     paths
 }
-
-/// Everything that an attacker can start from: identities and workloads, but for those of the control plane, which have
-/// all that they need to take over the cluster by design. Whoever controls one of them is asked about with `--from`.
-pub(crate) fn starts(opened: &Opened, graph: &Graph) -> Vec<NodeId> {
-    let control_plane = control_plane(opened.snapshot());
-    let starts = graph.nodes().filter(|(_, node)| {
-        matches!(
-            node,
-            Node::User { .. }
-                | Node::Group { .. }
-                | Node::ServiceAccount { .. }
-                | Node::Workload(_)
-        ) && !control_plane.contains(*node)
-    });
-    starts.map(|(id, _)| id).collect()
-}
-
-/// Those whom only bindings name that the API server creates for itself.
-fn control_plane(snapshot: &Snapshot) -> HashSet<Node> {
-    let (mut by_default, mut by_others) = (HashSet::new(), HashSet::new());
-    for entry in snapshot.bindings.entries() {
-        let metadata = &entry.object.metadata;
-        let is_default =
-            matches!(entry.origin, Origin::Default { .. }) || metadata.label(BOOTSTRAP).is_some();
-        let named = if is_default {
-            &mut by_default
-        } else {
-            &mut by_others
-        };
-        let subjects = entry.object.subjects.iter();
-        let subjects = subjects.filter_map(|subject| subject.subject(&metadata.namespace));
-        named.extend(subjects.map(|subject| Node::of(&subject)));
-    }
-    &by_default - &by_others
-}
-
-/// The label on what the API server creates for itself.
-pub(crate) const BOOTSTRAP: &str = "kubernetes.io/bootstrapping";
 
 fn path_answer<'g>(graph: &'g Graph, path: &Path) -> Option<PathAnswer<'g>> {
     let steps = path

@@ -44,13 +44,14 @@ pub(crate) fn run(args: &ScanArgs, global: &Global, console: &mut Console) -> Re
     let mut findings = opened.findings.clone();
     // The check `aggregation-drift` says the same, and what would change.
     findings.retain(|finding| finding.id != "aggregation-differs");
-    findings.extend(bailiwick_posture::scan(&opened.engine, &opened.api));
+    let graph = opened.graph();
+    findings.extend(bailiwick_posture::scan(&opened.engine, &opened.api, &graph));
     let quieter = findings
         .iter()
         .filter(|finding| finding.severity < args.min_severity)
         .count();
     findings.retain(|finding| wanted(finding, args, global, &opened));
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    Finding::rank(&mut findings);
     opened.locate(&mut findings);
     let rules = rules();
     let report = Report {

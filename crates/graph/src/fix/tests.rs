@@ -7,12 +7,12 @@ use crate::edges::EDGES;
 use crate::node::Node;
 
 /// Edges between nodes 0 to 7, each with clauses of causes of atoms 0 to 6. Node 7 is the target.
-type Shape = Vec<(u8, u8, Vec<Vec<Vec<u8>>>)>;
+pub(crate) type Shape = Vec<(u8, u8, Vec<Vec<Vec<u8>>>)>;
 
-const NODES: u8 = 8;
-const ATOMS: u8 = 7;
+pub(crate) const NODES: u8 = 8;
+pub(crate) const ATOMS: u8 = 7;
 
-fn graph(shape: &Shape) -> (Graph, Vec<NodeId>, Vec<AtomId>) {
+pub(crate) fn graph(shape: &Shape) -> (Graph, Vec<NodeId>, Vec<AtomId>) {
     let mut graph = Graph::default();
     let nodes: Vec<NodeId> = (0..NODES)
         .map(|node| graph.put(Node::group(&node.to_string())))
@@ -73,7 +73,7 @@ fn brute_force(
     .min()
 }
 
-fn shape() -> impl Strategy<Value = Shape> {
+pub(crate) fn shape() -> impl Strategy<Value = Shape> {
     let cause = prop::collection::vec(0..ATOMS, 0..3);
     let clause = prop::collection::vec(cause, 1..3);
     let edge = (0..NODES, 0..NODES, prop::collection::vec(clause, 0..3));

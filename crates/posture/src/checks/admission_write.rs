@@ -24,7 +24,7 @@ check! {
     ///   under `resourceNames`.
     ///
     /// See "RBAC Good Practices", section "Control admission webhooks", in the Kubernetes documentation.
-    "admission-write", "Changing what is admitted", High
+    "admission-write", "Changing what is admitted", High, weighed
 }
 
 fn run(scan: &Scan<'_>) -> Vec<Finding> {

@@ -32,7 +32,7 @@ check! {
     ///
     /// See "RBAC Good Practices", section "Hardening", and "Authenticating", section "Anonymous requests", in the
     /// Kubernetes documentation.
-    "anonymous-access", "Access without credentials", Critical
+    "anonymous-access", "Access without credentials", Critical, weighed
 }
 
 fn run(scan: &Scan<'_>) -> Vec<Finding> {

@@ -35,7 +35,7 @@ check! {
     ///
     /// See "Using RBAC Authorization", section "Restrictions on role binding creation or update", in the Kubernetes
     /// documentation.
-    "bind-grant", "Binding roles whose rights the writer does not have", Critical
+    "bind-grant", "Binding roles whose rights the writer does not have", Critical, weighed
 }
 
 fn run(scan: &Scan<'_>) -> Vec<Finding> {

@@ -37,7 +37,7 @@ check! {
     /// - Let nobody both create and approve.
     ///
     /// See "RBAC Good Practices", section "CSRs and certificate issuing", in the Kubernetes documentation.
-    "csr-approve", "Making client certificates for anybody", Critical
+    "csr-approve", "Making client certificates for anybody", Critical, weighed
 }
 
 /// The signer of client certificates that the API server trusts, and the wildcard that covers it.

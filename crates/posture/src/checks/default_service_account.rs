@@ -25,7 +25,7 @@ check! {
     ///   role to it.
     ///
     /// See "Configure Service Accounts for Pods" in the Kubernetes documentation and the CIS Kubernetes Benchmark, 5.1.5.
-    "default-service-account", "Rights of the default service account", Medium
+    "default-service-account", "Rights of the default service account", Medium, weighed
 }
 
 fn run(scan: &Scan<'_>) -> Vec<Finding> {

@@ -6,7 +6,6 @@ use crate::check::check;
 use crate::grants::{Cause, Live};
 use crate::rights::{ESCALATE, WRITE_ROLES};
 use crate::scan::Scan;
-use crate::words::lower;
 
 check! {
     /// The API server lets nobody write rights into a role that they do not have themselves. The verb `escalate` on
@@ -31,7 +30,7 @@ check! {
     ///
     /// See "Using RBAC Authorization", section "Privilege escalation prevention and bootstrapping", in the Kubernetes
     /// documentation.
-    "escalate-grant", "Writing roles with rights that the writer does not have", Critical
+    "escalate-grant", "Writing roles with rights that the writer does not have", Critical, weighed
 }
 
 fn run(scan: &Scan<'_>) -> Vec<Finding> {
@@ -65,7 +64,7 @@ fn finding(scan: &Scan<'_>, cause: &Cause<'_>, kind: &str, write: &[Right]) -> F
         .find(|(subject, namespace)| scan.holds(subject, namespace, write));
     let mut severity = cause.by_reach(CHECK.severity);
     if !cause.rule.resource_names.is_empty() {
-        severity = lower(severity);
+        severity = severity.lower();
     }
     if writer.is_none() {
         severity = Severity::Low;

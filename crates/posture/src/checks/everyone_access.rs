@@ -5,7 +5,6 @@ use bailiwick_diag::{Finding, Severity};
 use crate::check::check;
 use crate::exposure::{Exposure, Given, given_to};
 use crate::scan::Scan;
-use crate::words::lower;
 
 check! {
     /// The group `system:authenticated` is everybody with any credentials: every person, every node and every pod with a
@@ -27,7 +26,7 @@ check! {
     /// - Name the groups and service accounts that need it.
     ///
     /// See "RBAC Good Practices", section "Least privilege", in the Kubernetes documentation.
-    "everyone-access", "Access for everybody", Critical
+    "everyone-access", "Access for everybody", Critical, weighed
 }
 
 fn run(scan: &Scan<'_>) -> Vec<Finding> {
@@ -49,7 +48,7 @@ fn finding(given: &Given<'_>) -> Finding {
     };
     let severity = match &*given.binding.metadata.namespace {
         "" => severity,
-        _ => lower(severity),
+        _ => severity.lower(),
     };
     let whom = match given.subject.name.as_ref() {
         AUTHENTICATED => "everybody with any credentials",

@@ -30,7 +30,7 @@ check! {
     /// - For people who need everything once in a while, give it for a limited time.
     ///
     /// See "RBAC Good Practices", section "Least privilege", in the Kubernetes documentation.
-    "full-control", "Full control of the cluster or of a namespace", Critical
+    "full-control", "Full control of the cluster or of a namespace", Critical, weighed
 }
 
 fn run(scan: &Scan<'_>) -> Vec<Finding> {

@@ -6,7 +6,7 @@ use crate::check::check;
 use crate::grants::{Cause, Live};
 use crate::rights::{IMPERSONATE_GROUP, IMPERSONATE_SUBJECT};
 use crate::scan::Scan;
-use crate::words::{few, lower, ticked};
+use crate::words::{few, ticked};
 
 check! {
     /// `impersonate` lets its holder send requests as somebody else. On `users` that is a user with no group but
@@ -31,7 +31,7 @@ check! {
     /// - From Kubernetes 1.36 on, constrained impersonation limits what may be done as somebody else.
     ///
     /// See "User Impersonation" in the Kubernetes documentation.
-    "impersonate-grant", "Acting as others", Critical
+    "impersonate-grant", "Acting as others", Critical, weighed
 }
 
 fn run(scan: &Scan<'_>) -> Vec<Finding> {
@@ -76,7 +76,7 @@ fn finding(scan: &Scan<'_>, cause: &Cause<'_>) -> Option<Finding> {
     let mut severity = cause.by_reach(CHECK.severity);
     let masters = names.iter().any(|name| &**name == names::MASTERS) && kinds.contains(&"groups");
     if !names.is_empty() && !masters {
-        severity = lower(lower(severity));
+        severity = severity.lower().lower();
     }
     Some(
         cause
@@ -143,7 +143,7 @@ mod tests {
             &[
                 "critical /rules/0/resources/0: ClusterRole `r` lets `group:dev` act as `system:masters` (of groups) \
                  in the whole cluster",
-                "medium /rules/1/resources/0: ClusterRole `r` lets `group:dev` act as `bob` (of users) in the whole \
+                "critical /rules/1/resources/0: ClusterRole `r` lets `group:dev` act as `bob` (of users) in the whole \
                  cluster",
             ],
         );

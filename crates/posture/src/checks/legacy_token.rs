@@ -33,7 +33,7 @@ check! {
     ///
     /// See "Managing Service Accounts", section "Manual Secret management for ServiceAccounts", in the Kubernetes
     /// documentation.
-    "legacy-token", "A service account token that never expires", High
+    "legacy-token", "A service account token that never expires", High, weighed
 }
 
 const TOKEN: &str = "kubernetes.io/service-account-token";

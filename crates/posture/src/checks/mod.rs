@@ -27,6 +27,8 @@ mod masters_binding;
 mod namespace_takeover;
 mod namespace_write;
 mod nodes_proxy;
+mod path_to_cluster;
+mod path_to_node;
 mod persistent_volume_create;
 mod pod_exec;
 mod secrets_echo;
@@ -41,6 +43,8 @@ mod workload_create;
 
 /// Every check, in the order of the index of the documentation.
 pub const CHECKS: &[Check] = &[
+    path_to_cluster::CHECK,
+    path_to_node::CHECK,
     full_control::CHECK,
     wildcard_resources::CHECK,
     wildcard_verbs::CHECK,
@@ -81,6 +85,9 @@ pub const CHECKS: &[Check] = &[
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use bailiwick_graph::Graph;
     use bailiwick_model::{ApiTable, Delta, Origin, Snapshot, defaults};
     use bailiwick_rbac::{Engine, aggregation};
 
@@ -135,7 +142,8 @@ mod tests {
                 snapshot.apply(delta);
             }
             let api = ApiTable::embedded(minor).unwrap();
-            let findings = crate::scan(&Engine::new(snapshot), &api);
+            let graph = Graph::new(&snapshot, BTreeMap::new());
+            let findings = crate::scan(&Engine::new(snapshot), &api, &graph);
             assert_eq!(findings, [], "1.{minor}");
         }
     }

@@ -31,7 +31,7 @@ check! {
     /// - Give people read access to such a namespace only, or take full control away from its service account.
     ///
     /// See "RBAC Good Practices", section "Workload creation", in the Kubernetes documentation.
-    "namespace-takeover", "A namespace whose service accounts control the cluster", Critical
+    "namespace-takeover", "A namespace whose service accounts control the cluster", Critical, weighed
 }
 
 fn run(scan: &Scan<'_>) -> Vec<Finding> {

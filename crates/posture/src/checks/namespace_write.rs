@@ -23,7 +23,7 @@ check! {
     /// - Leave namespaces to whoever sets the guards. A policy of admission can keep single labels from being changed.
     ///
     /// See "RBAC Good Practices", section "Namespace modification", in the Kubernetes documentation.
-    "namespace-write", "Changing the labels of namespaces", Medium
+    "namespace-write", "Changing the labels of namespaces", Medium, weighed
 }
 
 fn run(scan: &Scan<'_>) -> Vec<Finding> {

@@ -26,7 +26,7 @@ check! {
     ///
     /// See "RBAC Good Practices", section "Access to proxy subresource of Nodes", and "Kubelet
     /// authentication/authorization" in the Kubernetes documentation.
-    "nodes-proxy", "Reaching the kubelet of every node", Critical
+    "nodes-proxy", "Reaching the kubelet of every node", Critical, weighed
 }
 
 fn run(scan: &Scan<'_>) -> Vec<Finding> {

@@ -23,7 +23,7 @@ check! {
     /// - Let people claim volumes (`persistentvolumeclaims`) and a provisioner create them.
     ///
     /// See "RBAC Good Practices", section "Persistent volume creation", in the Kubernetes documentation.
-    "persistent-volume-create", "Creating volumes of any kind", Medium
+    "persistent-volume-create", "Creating volumes of any kind", Medium, weighed
 }
 
 fn run(scan: &Scan<'_>) -> Vec<Finding> {

@@ -27,7 +27,7 @@ check! {
     /// - `resourceNames` works here, for pods whose names are known.
     ///
     /// See "RBAC Good Practices" in the Kubernetes documentation.
-    "pod-exec", "Running commands in every pod", High
+    "pod-exec", "Running commands in every pod", High, weighed
 }
 
 fn run(scan: &Scan<'_>) -> Vec<Finding> {

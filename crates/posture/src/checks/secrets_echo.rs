@@ -30,7 +30,7 @@ check! {
     /// - Name the Secrets under `resourceNames`.
     ///
     /// The behaviour is that of kube-apiserver 1.37; no page of the Kubernetes documentation mentions it.
-    "secrets-echo", "Reading Secrets by writing them", Medium
+    "secrets-echo", "Reading Secrets by writing them", Medium, weighed
 }
 
 fn run(scan: &Scan<'_>) -> Vec<Finding> {

@@ -28,7 +28,7 @@ check! {
     /// - A pod needs no such right for a Secret that it mounts.
     ///
     /// See "RBAC Good Practices", section "Listing secrets", in the Kubernetes documentation.
-    "secrets-read", "Reading every Secret", High
+    "secrets-read", "Reading every Secret", High, weighed
 }
 
 fn run(scan: &Scan<'_>) -> Vec<Finding> {

@@ -24,7 +24,7 @@ check! {
     /// - Name the service accounts under `resourceNames`; on this subresource names work for `create`.
     ///
     /// See "RBAC Good Practices", section "Token request", in the Kubernetes documentation.
-    "token-create", "Issuing tokens of every service account", Critical
+    "token-create", "Issuing tokens of every service account", Critical, weighed
 }
 
 fn run(scan: &Scan<'_>) -> Vec<Finding> {

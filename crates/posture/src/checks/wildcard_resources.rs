@@ -28,7 +28,7 @@ check! {
     /// - List the resources. For people who look around, the ClusterRole `view` leaves Secrets out.
     ///
     /// See "RBAC Good Practices", section "Least privilege", in the Kubernetes documentation.
-    "wildcard-resources", "Every resource at once", High
+    "wildcard-resources", "Every resource at once", High, weighed
 }
 
 fn run(scan: &Scan<'_>) -> Vec<Finding> {

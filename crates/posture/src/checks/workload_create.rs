@@ -28,7 +28,7 @@ check! {
     /// - Bind the role in the namespaces where it is needed, by RoleBindings.
     ///
     /// See "RBAC Good Practices", section "Workload creation", in the Kubernetes documentation.
-    "workload-create", "Running pods in every namespace", High
+    "workload-create", "Running pods in every namespace", High, weighed
 }
 
 fn run(scan: &Scan<'_>) -> Vec<Finding> {

@@ -1,9 +1,12 @@
-//! Every posture check on made-up clusters.
+//! Every check on made-up clusters: the graph of each, and what the checks and its paths come down to.
+
+use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
+use bailiwick_graph::Graph;
 use bailiwick_model::ApiTable;
 use bailiwick_rbac::Engine;
-use bailiwick_testkit::generate::Shape;
+use bailiwick_testkit::generate::{Pods, Shape};
 
 use super::figures::Bar::AtMost;
 use super::figures::{Figures, Times};
@@ -24,7 +27,7 @@ pub(super) fn run() -> Result<Figures> {
         let mut times = Times::default();
         let mut findings = 0;
         for _ in 0..ROUNDS {
-            findings = times.measure(|| bailiwick_posture::scan(&engine, &api).len());
+            findings = times.measure(|| scan(&engine, &api));
         }
         let median = times.percentile(50.0);
         let each = median / bindings as f64;
@@ -48,10 +51,31 @@ pub(super) fn run() -> Result<Figures> {
     let engine = Engine::new(Shape::one_user_everywhere(10_000, SEED));
     let mut times = Times::default();
     for _ in 0..ROUNDS {
-        times.measure(|| bailiwick_posture::scan(&engine, &api).len());
+        times.measure(|| scan(&engine, &api));
     }
     let median = times.percentile(50.0) / 1e6;
     let name = "one user bound in 10,000 namespaces: scan";
     figures.add(name, median, "ms", Some(AtMost(1000.0)));
+    for (pods, times_rbac) in [(25_000, 1), (25_000, 10)] {
+        let shape = Shape::KUBEHOUND_87.times(times_rbac);
+        let engine = Engine::new(Pods { pods }.cluster(&shape, SEED));
+        let name = |what: &str| format!("{pods} pods, {times_rbac} times the RBAC: {what}");
+        let mut build = Times::default();
+        let graph = build.measure(|| graph(&engine));
+        let mut times = Times::default();
+        let findings = times.measure(|| bailiwick_posture::scan(&engine, &api, &graph).len());
+        figures.add(&name("findings"), findings as f64, "", None);
+        let seconds = |times: &mut Times| times.percentile(50.0) / 1e9;
+        figures.add(&name("graph"), seconds(&mut build), "s", None);
+        figures.add(&name("scan"), seconds(&mut times), "s", Some(AtMost(10.0)));
+    }
     Ok(figures)
+}
+
+fn scan(engine: &Engine, api: &ApiTable) -> usize {
+    bailiwick_posture::scan(engine, api, &graph(engine)).len()
+}
+
+fn graph(engine: &Engine) -> Graph {
+    Graph::new(engine.snapshot(), BTreeMap::new())
 }
