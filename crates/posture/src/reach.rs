@@ -353,10 +353,9 @@ fn named(atom: &Atom) -> String {
         Atom::Rule { role, position } => format!("{role}, rule {},", position + 1),
         Atom::Field { object, pointer } if pointer.is_empty() => object.to_string(),
         Atom::Field { object, pointer } => {
-            let field = pointer
-                .split('/')
-                .filter(|part| part.parse::<u32>().is_err());
-            format!("`{}` of {object}", field.last().unwrap_or_default())
+            let mut fields = pointer.rsplit('/');
+            let field = fields.find(|part| part.parse::<u32>().is_err());
+            format!("`{}` of {object}", field.unwrap_or_default())
         }
     }
 }
