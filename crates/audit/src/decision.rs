@@ -107,3 +107,30 @@ pub enum Input {
         path: String,
     },
 }
+
+/// One search. What it found is not repeated: it can be asked again at the revision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SearchRecord {
+    /// The door through which it came.
+    pub door: Door,
+    /// Name of the caller in the allow-list.
+    pub caller: String,
+    /// What the caller calls the request, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// What was looked for: `subject`, `resource` or `action`.
+    pub wanted: String,
+    /// The subject, of which a search for subjects has the kind alone.
+    pub subject: SubjectRef,
+    /// Name of the action; empty in a search for actions.
+    pub action: String,
+    /// Type of the resource.
+    pub resource_type: String,
+    /// Its id; empty in a search for resources.
+    pub resource_id: String,
+    /// How many there are.
+    pub found: u64,
+    /// The state of roles, policies and the rest that was asked.
+    pub revision: String,
+}

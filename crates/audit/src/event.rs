@@ -2,7 +2,7 @@ use bailiwick_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::chain::Digest;
-use crate::decision::DecisionRecord;
+use crate::decision::{DecisionRecord, SearchRecord};
 use crate::id::DecisionId;
 use crate::line::MAX_LINE;
 
@@ -20,6 +20,8 @@ pub enum Event {
     },
     /// A decision.
     Decision(Box<DecisionRecord>),
+    /// A search: who can do something, what can be done.
+    Search(Box<SearchRecord>),
     /// Decisions that the log does not hold, or holds otherwise than they were answered.
     Gap(Gap),
 }

@@ -20,7 +20,7 @@ mod log;
 mod verify;
 
 pub use chain::{Chain, Digest, DigestParseError};
-pub use decision::{DecisionRecord, Door, Input, SubjectRef};
+pub use decision::{DecisionRecord, Door, Input, SearchRecord, SubjectRef};
 pub use event::{CloseReason, Encoded, Event, Gap, Opening, TooLarge};
 pub use id::{DecisionId, DecisionIdParseError};
 pub use line::{Line, LineError, MAX_LINE, Record};

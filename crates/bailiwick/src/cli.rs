@@ -66,6 +66,8 @@ pub(crate) enum Command {
     Scan(cmd::scan::ScanArgs),
     /// Save what Bailiwick reads of a cluster to one file, without any secret value
     Snapshot(cmd::snapshot::SnapshotArgs),
+    /// Answer an API server, gateways and applications: may this subject do this?
+    Serve(cmd::serve::ServeArgs),
     /// Verify and read the log of decisions
     Audit(cmd::audit::AuditArgs),
     /// Print the smallest ClusterRole that lets Bailiwick read a cluster

@@ -299,7 +299,7 @@ fn api_table(snapshot: &Snapshot) -> Result<ApiTable> {
 }
 
 /// How the connection flags reach the client.
-fn connect_options(global: &Global, console: &Console) -> ConnectOptions {
+pub(crate) fn connect_options(global: &Global, console: &Console) -> ConnectOptions {
     ConnectOptions {
         kubeconfig: global.kubeconfig.clone(),
         context: global.context.clone(),

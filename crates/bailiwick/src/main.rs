@@ -9,6 +9,7 @@ mod formats;
 mod members;
 mod picture;
 mod progress;
+mod serve;
 mod subject;
 mod target;
 

@@ -5,6 +5,7 @@ use bailiwick_model::Value;
 
 use crate::limits::MAX_UNTYPED_BYTES;
 use crate::read::{Documents, Items, Lines, Problem, Root, Syntax, read_documents, to_utf8};
+use crate::walk::find_in_yaml;
 
 /// A document of a file that holds no cluster objects, such as a list of access reviews.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +33,13 @@ pub fn documents(name: &str, bytes: Vec<u8>) -> (Vec<Document>, Vec<Finding>) {
     };
     read_documents(&text, start, &mut taker);
     (taker.documents, taker.findings)
+}
+
+/// Where in a file of one document a JSON pointer leads, or the nearest thing above it that is there.
+pub fn position(bytes: &[u8], pointer: &str) -> Option<Position> {
+    let (text, _) = to_utf8(bytes.to_vec());
+    let found = find_in_yaml(std::str::from_utf8(&text).ok()?, 0, pointer)?;
+    Some(Lines::of(&text).position(&text, found.underline(&text).start))
 }
 
 struct Taker<'a> {

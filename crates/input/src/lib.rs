@@ -17,7 +17,7 @@ mod read;
 mod source;
 mod walk;
 
-pub use documents::{Document, documents};
+pub use documents::{Document, documents, position};
 pub use held::Held;
 pub use load::load;
 pub use locate::Locator;

@@ -296,6 +296,10 @@ fn sentence(record: &Record) -> String {
             "gap: {} decisions without a record, {} with a late one: {}",
             gap.unwritten, gap.late, gap.cause
         ),
+        Event::Search(search) => format!(
+            "search for {} of {} ({}): {} found",
+            search.wanted, search.resource_type, search.caller, search.found
+        ),
         _ => "a record of another kind; --json prints it".to_owned(),
     };
     format!("{} {what}", record.at)

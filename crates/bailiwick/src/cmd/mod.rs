@@ -10,6 +10,7 @@ pub(crate) mod paths;
 pub(crate) mod print_role;
 pub(crate) mod reviews;
 pub(crate) mod scan;
+pub(crate) mod serve;
 pub(crate) mod snapshot;
 pub(crate) mod who_can;
 
@@ -33,6 +34,7 @@ pub(crate) fn run(cli: Cli, console: &mut Console) -> Result<Exit> {
         Command::Fix(args) => fix::run(&args, global, console),
         Command::Scan(args) => scan::run(&args, global, console),
         Command::Snapshot(args) => snapshot::run(&args, global, console),
+        Command::Serve(args) => serve::run(&args, global, console),
         Command::Audit(args) => audit::run(&args, console),
         Command::PrintRole(args) => print_role::run(&args, console),
         Command::Completions(args) => completions::run(&args, console),

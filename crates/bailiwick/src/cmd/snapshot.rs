@@ -46,7 +46,7 @@ pub(crate) fn run(args: &SnapshotArgs, global: &Global, console: &mut Console) -
 }
 
 /// Writes beside the file and renames, so that nobody ever finds half of it.
-fn write_whole(
+pub(crate) fn write_whole(
     path: &std::path::Path,
     write: impl FnOnce(&mut std::fs::File) -> Result<()>,
 ) -> Result<()> {

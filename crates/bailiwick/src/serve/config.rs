@@ -1,0 +1,393 @@
+//! The configuration file.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use bailiwick_audit::Durability;
+use bailiwick_server::{Caller, CallerId, Callers, Mode, Scope};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+
+use crate::console::Console;
+
+/// What `bailiwick serve` needs to know. docs/serve.md says the same in words.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) listen: Listen,
+    pub(crate) operations: Option<SocketAddr>,
+    pub(crate) log: Log,
+    callers: Vec<CallerConfig>,
+    pub(crate) access_review: Option<AccessReview>,
+    pub(crate) authzen: Option<Authzen>,
+    #[serde(default)]
+    pub(crate) floor: Vec<PathBuf>,
+    pub(crate) revocations: Option<PathBuf>,
+    pub(crate) snapshot: Option<PathBuf>,
+    #[serde(default = "five_seconds", deserialize_with = "time")]
+    pub(crate) staleness: Duration,
+    #[serde(default = "one_second", deserialize_with = "time")]
+    pub(crate) reread: Duration,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Listen {
+    pub(crate) address: SocketAddr,
+    pub(crate) tls: Option<TlsConfig>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct TlsConfig {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+    pub(crate) client_ca: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Log {
+    pub(crate) directory: PathBuf,
+    #[serde(default = "sixty_four")]
+    pub(crate) segment_mebibytes: u32,
+    #[serde(default = "one_day", deserialize_with = "time")]
+    pub(crate) segment_age: Duration,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct CallerConfig {
+    name: String,
+    certificate: Option<String>,
+    spiffe: Option<String>,
+    #[serde(default)]
+    loopback: bool,
+    doors: Vec<DoorName>,
+    application: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum DoorName {
+    AccessReview,
+    Evaluation,
+    Search,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct AccessReview {
+    pub(crate) mode: Mode,
+    #[serde(default = "usual_budget", deserialize_with = "time")]
+    pub(crate) budget: Duration,
+    #[serde(default)]
+    pub(crate) durability: Durability,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Authzen {
+    pub(crate) base: String,
+    #[serde(default = "usual_budget", deserialize_with = "time")]
+    pub(crate) budget: Duration,
+    #[serde(default)]
+    pub(crate) durability: Durability,
+    pub(crate) entities: Option<PathBuf>,
+}
+
+fn five_seconds() -> Duration {
+    Duration::from_secs(5)
+}
+
+fn one_second() -> Duration {
+    Duration::from_secs(1)
+}
+
+fn one_day() -> Duration {
+    Duration::from_secs(24 * 3600)
+}
+
+fn sixty_four() -> u32 {
+    64
+}
+
+/// Less than the 500 ms after which the API server does not wait any more.
+fn usual_budget() -> Duration {
+    Duration::from_millis(400)
+}
+
+/// A number with `ms`, `s`, `m` or `h`; never zero.
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse_time(&text).ok_or_else(|| {
+        D::Error::custom(format!(
+            "`{text}` is no time; write a number with ms, s, m or h, such as 400ms"
+        ))
+    })
+}
+
+fn parse_time(text: &str) -> Option<Duration> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let number: u64 = digits.parse().ok().filter(|number| *number > 0)?;
+    let millis: u64 = match text.get(digits.len()..)? {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    Some(Duration::from_millis(number.checked_mul(millis)?))
+}
+
+impl Config {
+    /// Reads the file. Paths in it start from its own directory.
+    pub(crate) fn read(path: &Path, console: &mut Console) -> Result<Self> {
+        let bytes = console.read(path)?;
+        let mut config: Self = document(&path.display().to_string(), &bytes)?;
+        let base = path.parent().unwrap_or(Path::new("")).to_owned();
+        config.from(&base);
+        config
+            .check()
+            .with_context(|| format!("`{}` cannot be used", path.display()))?;
+        Ok(config)
+    }
+
+    fn from(&mut self, base: &Path) {
+        let tls = self
+            .listen
+            .tls
+            .iter_mut()
+            .flat_map(|tls| [&mut tls.certificate, &mut tls.key, &mut tls.client_ca]);
+        let entities = self
+            .authzen
+            .iter_mut()
+            .filter_map(|door| door.entities.as_mut());
+        let paths = tls
+            .chain(entities)
+            .chain(self.floor.iter_mut())
+            .chain(self.revocations.iter_mut())
+            .chain(self.snapshot.iter_mut())
+            .chain([&mut self.log.directory]);
+        for path in paths {
+            *path = base.join(&*path);
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.access_review.is_none() && self.authzen.is_none() {
+            bail!("no door is open; write `accessReview` or `authzen`");
+        }
+        if let Some(door) = &self.authzen {
+            let plain = self.listen.tls.is_none() && door.base.starts_with("http://");
+            if !plain && !door.base.starts_with("https://") || door.base.contains(['?', '#']) {
+                bail!(
+                    "`authzen.base` is the address by which callers know this, such as https://pdp.example.org, and \
+                     not `{}`",
+                    door.base
+                );
+            }
+        }
+        self.callers()?;
+        Ok(())
+    }
+
+    /// The allow-list.
+    pub(crate) fn callers(&self) -> Result<Callers> {
+        if self.callers.is_empty() {
+            bail!("`callers` is empty, so nobody could ask; list who may");
+        }
+        let callers: Result<Vec<Caller>> = self.callers.iter().map(CallerConfig::caller).collect();
+        Ok(Callers::new(callers?)?)
+    }
+}
+
+impl CallerConfig {
+    fn caller(&self) -> Result<Caller> {
+        let name = &self.name;
+        let id = match (&self.certificate, &self.spiffe, self.loopback) {
+            (Some(subject), None, false) => CallerId::Certificate(subject.clone()),
+            (None, Some(id), false) => CallerId::Spiffe(id.clone()),
+            (None, None, true) => CallerId::Loopback,
+            _ => bail!(
+                "the caller `{name}` proves itself with one thing: write `certificate` (a subject), `spiffe` (an id), \
+                 or `loopback: true` for a listener without TLS"
+            ),
+        };
+        let opens = |door| self.doors.contains(&door);
+        let scope = Scope {
+            access_review: opens(DoorName::AccessReview),
+            evaluation: opens(DoorName::Evaluation),
+            search: opens(DoorName::Search),
+            application: self.application.clone().unwrap_or_default(),
+        };
+        if (scope.evaluation || scope.search) && scope.application.is_empty() {
+            bail!(
+                "the caller `{name}` evaluates or searches for an application; write which in `application` \
+                 (`kubernetes` is the Kubernetes API)"
+            );
+        }
+        Ok(Caller {
+            name: name.clone(),
+            id,
+            scope,
+        })
+    }
+}
+
+/// The one document of a file, typed. Errors name line and field.
+pub(super) fn document<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T> {
+    let (documents, findings) = bailiwick_input::documents(name, bytes.to_vec());
+    if let Some(finding) = findings.first() {
+        let place = finding.places.first().and_then(|place| place.span.as_ref());
+        let line = place
+            .map(|span| format!(":{}", span.start.line))
+            .unwrap_or_default();
+        bail!("{name}{line}: {}", finding.message);
+    }
+    let document = match documents.as_slice() {
+        [document] => document,
+        [] => bail!("`{name}` is empty"),
+        _ => bail!("`{name}` holds several documents; put everything into one"),
+    };
+    let value = serde_json::to_value(&document.value)?;
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let pointer = pointer(error.path());
+        let line = bailiwick_input::position(bytes, &pointer);
+        let line = line
+            .map(|at| format!(":{}:{}", at.line, at.column))
+            .unwrap_or_default();
+        let field = match pointer.trim_start_matches('/').replace('/', ".") {
+            field if field.is_empty() => String::new(),
+            field => format!("`{field}`: "),
+        };
+        anyhow::anyhow!("{name}{line}: {field}{}", error.inner())
+    })
+}
+
+/// The way to a field as RFC 6901 writes it.
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut out = String::new();
+    for segment in path.iter() {
+        match segment {
+            Segment::Seq { index } => out += &format!("/{index}"),
+            Segment::Map { key } => {
+                out += &format!("/{}", key.replace('~', "~0").replace('/', "~1"));
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: &str = "\
+listen:
+  address: 127.0.0.1:0
+  tls: {certificate: a, key: b, clientCa: c}
+operations: 127.0.0.1:0
+log: {directory: log, segmentMebibytes: 1, segmentAge: 1h}
+callers:
+- name: api
+  certificate: CN=api
+  doors: [accessReview]
+- name: shop
+  spiffe: spiffe://example.org/shop
+  doors: [evaluation, search]
+  application: shop
+accessReview: {mode: guard, budget: 300ms, durability: synced}
+authzen: {base: 'https://pdp.example.org', entities: entities.yaml}
+floor: [floor.yaml]
+revocations: revocations.yaml
+snapshot: last.bwk
+staleness: 10s
+reread: 500ms
+";
+
+    fn read(text: &str) -> Result<Config> {
+        let mut config: Config = document("serve.yaml", text.as_bytes())?;
+        config.from(Path::new("/etc/bailiwick"));
+        config.check()?;
+        Ok(config)
+    }
+
+    #[test]
+    fn every_field_is_read() {
+        let config = read(WHOLE).unwrap();
+        assert_eq!(config.log.directory, Path::new("/etc/bailiwick/log"));
+        assert_eq!(config.floor, [Path::new("/etc/bailiwick/floor.yaml")]);
+        assert_eq!(config.staleness, Duration::from_secs(10));
+        let door = config.access_review.unwrap();
+        assert_eq!(door.mode, Mode::Guard);
+        assert_eq!(door.budget, Duration::from_millis(300));
+        assert_eq!(door.durability, Durability::Synced);
+        let tls = config.listen.tls.unwrap();
+        assert_eq!(tls.key, Path::new("/etc/bailiwick/b"));
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_place() {
+        let check = |from: &str, to: &str, expected: &str| {
+            assert!(WHOLE.contains(from), "{from}");
+            let error = read(&WHOLE.replace(from, to)).unwrap_err();
+            let text = format!("{error:#}");
+            assert!(text.contains(expected), "{text}");
+        };
+        check(
+            "guard",
+            "gard",
+            "serve.yaml:14:22: `accessReview.mode`: unknown variant `gard`, expected one of",
+        );
+        check(
+            "staleness: 10s",
+            "staleness: 10",
+            "serve.yaml:19:12: `staleness`: invalid type: integer `10`",
+        );
+        check(
+            "10s",
+            "10d",
+            "serve.yaml:19:12: `staleness`: `10d` is no time; write a number with ms, s, m or h",
+        );
+        check("10s", "0s", "is no time");
+        check("floor:", "flor:", "unknown field `flor`, expected one of");
+        check(
+            "127.0.0.1:0\n  tls",
+            "localhost\n  tls",
+            "serve.yaml:2:12: `listen.address`: ",
+        );
+        check(
+            "certificate: CN=api",
+            "spiffe: spiffe://a\n  loopback: true",
+            "the caller `api` proves itself with one thing",
+        );
+        check(
+            "  application: shop\n",
+            "",
+            "the caller `shop` evaluates or searches for an application",
+        );
+        check(
+            "[accessReview]",
+            "[]",
+            "no door is open to the caller `api`",
+        );
+        check("https://pdp", "http://pdp", "`authzen.base` is the address");
+        check("callers:", "callers: []\nx:", "unknown field `x`");
+        check(
+            "staleness: 10s",
+            "staleness: 10s\nstaleness: 2s",
+            "serve.yaml:20: a key is there twice",
+        );
+        check(
+            "log: {directory: log, segmentMebibytes: 1, segmentAge: 1h}",
+            "",
+            "missing field `log`",
+        );
+        assert!(read("").unwrap_err().to_string().contains("is empty"));
+    }
+}

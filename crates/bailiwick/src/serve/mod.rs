@@ -1,0 +1,10 @@
+//! `bailiwick serve`: the parts of the decision point, put together.
+
+mod config;
+mod entities;
+mod program;
+mod revocations;
+mod source;
+
+pub(crate) use config::Config;
+pub(crate) use program::Program;

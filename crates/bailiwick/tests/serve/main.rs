@@ -1,0 +1,12 @@
+//! `bailiwick serve` as it runs: the program, its certificates, a real API server and kubectl in front of it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on ends"
+)]
+
+mod api_server;
+mod doors;
+mod program;

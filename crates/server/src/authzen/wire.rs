@@ -1,0 +1,212 @@
+//! What applications send. Unknown fields are passed over, as the specification asks.
+
+use bailiwick_core::{NonResourceRequest, Request, ResourceRequest, UserInfo};
+use bailiwick_model::{Map, Value};
+use bailiwick_pdp::{ApplicationRequest, Entity};
+use serde::Deserialize;
+
+use super::{BadRequest, Known};
+
+/// A subject or a resource. In a search the one that is looked for has no id that counts.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+pub(super) struct WireEntity {
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    pub(super) id: Option<String>,
+    #[serde(default, deserialize_with = "properties")]
+    properties: Map,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+pub(super) struct WireAction {
+    pub(super) name: String,
+    #[serde(default, deserialize_with = "properties")]
+    properties: Map,
+}
+
+impl WireAction {
+    pub(super) fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            properties: Map::new(),
+        }
+    }
+}
+
+/// A mapping, or nothing.
+fn properties<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Map, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Object(map) => Ok(map),
+        Value::Null => Ok(Map::new()),
+        _ => Err(serde::de::Error::custom(
+            "properties and context are objects",
+        )),
+    }
+}
+
+/// One question, or what several share.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WireQuestion {
+    pub(super) subject: Option<WireEntity>,
+    pub(super) action: Option<WireAction>,
+    pub(super) resource: Option<WireEntity>,
+    #[serde(deserialize_with = "context")]
+    pub(super) context: Option<Map>,
+}
+
+fn context<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Map>, D::Error> {
+    properties(deserializer).map(Some)
+}
+
+/// A whole question.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Whole {
+    pub(super) subject: Entity,
+    pub(super) action: String,
+    action_properties: Map,
+    pub(super) resource: Entity,
+    context: Map,
+}
+
+pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, BadRequest> {
+    serde_json::from_slice(body)
+        .map_err(|error| BadRequest(format!("the question cannot be read: {error}")))
+}
+
+fn missing(what: &str) -> BadRequest {
+    BadRequest(format!("the question has no `{what}`"))
+}
+
+impl WireEntity {
+    /// The entity; `what` is how the question calls it.
+    fn entity(self, what: &str) -> Result<Entity, BadRequest> {
+        let id = self.id.ok_or_else(|| missing(&format!("{what}.id")))?;
+        Ok(Entity {
+            kind: self.kind,
+            id,
+            properties: self.properties,
+        })
+    }
+}
+
+impl WireQuestion {
+    /// The question with what `shared` says where it says nothing: whole fields, never parts of them.
+    pub(super) fn or(self, shared: &Self) -> Self {
+        Self {
+            subject: self.subject.or_else(|| shared.subject.clone()),
+            action: self.action.or_else(|| shared.action.clone()),
+            resource: self.resource.or_else(|| shared.resource.clone()),
+            context: self.context.or_else(|| shared.context.clone()),
+        }
+    }
+
+    pub(super) fn whole(self) -> Result<Whole, BadRequest> {
+        let action = self.action.ok_or_else(|| missing("action"))?;
+        Ok(Whole {
+            subject: self
+                .subject
+                .ok_or_else(|| missing("subject"))?
+                .entity("subject")?,
+            action: action.name,
+            action_properties: action.properties,
+            resource: self
+                .resource
+                .ok_or_else(|| missing("resource"))?
+                .entity("resource")?,
+            context: self.context.unwrap_or_default(),
+        })
+    }
+}
+
+/// What is asked of the engine.
+pub(super) enum Ask {
+    Application(Box<ApplicationRequest>),
+    Kubernetes(Box<(UserInfo, Request)>),
+}
+
+impl Whole {
+    /// For an application, with what is known of the entities; what the question says of them counts more.
+    pub(super) fn application(
+        self,
+        application: &str,
+        known: Option<&Known>,
+    ) -> ApplicationRequest {
+        let fill = |mut entity: Entity, list: &[Entity]| {
+            let found = list
+                .iter()
+                .find(|known| known.kind == entity.kind && known.id == entity.id);
+            for (key, value) in found.into_iter().flat_map(|found| found.properties.iter()) {
+                if entity.properties.get(key).is_none() {
+                    entity.properties.insert(key.to_owned(), value.clone());
+                }
+            }
+            entity
+        };
+        let (subjects, resources) = known.map_or((&[][..], &[][..]), |known| {
+            (known.subjects.as_slice(), known.resources.as_slice())
+        });
+        ApplicationRequest {
+            application: application.to_owned(),
+            subject: fill(self.subject, subjects),
+            groups: Vec::new(),
+            credential: String::new(),
+            action: self.action,
+            action_properties: self.action_properties,
+            resource: fill(self.resource, resources),
+            context: self.context,
+        }
+    }
+
+    /// For the Kubernetes API: the subject is a user with the groups of its property `groups`; the action is a verb;
+    /// the resource has the fields of a SubjectAccessReview as its properties, and its id as the name; or, of type
+    /// `path`, its id as the path.
+    pub(super) fn kubernetes(self) -> Result<(UserInfo, Request), BadRequest> {
+        let mut groups = Vec::new();
+        match self.subject.property("groups") {
+            None => {}
+            Some(Value::Array(list)) => {
+                for group in list {
+                    groups.push(text(group, "subject.properties.groups")?);
+                }
+            }
+            Some(_) => {
+                return Err(BadRequest(
+                    "`subject.properties.groups` is a list of texts".to_owned(),
+                ));
+            }
+        }
+        let user = UserInfo {
+            name: self.subject.id,
+            groups,
+            ..UserInfo::default()
+        };
+        let verb = self.action;
+        if self.resource.kind == "path" {
+            let path = self.resource.id;
+            return Ok((user, NonResourceRequest { verb, path }.into()));
+        }
+        let field = |name: &str| match self.resource.property(name) {
+            None => Ok(String::new()),
+            Some(value) => text(value, &format!("resource.properties.{name}")),
+        };
+        let request = ResourceRequest {
+            verb,
+            group: field("group")?,
+            version: field("version")?,
+            subresource: field("subresource")?,
+            namespace: field("namespace")?,
+            resource: self.resource.kind.clone(),
+            name: self.resource.id.clone(),
+            ..ResourceRequest::default()
+        };
+        Ok((user, request.into()))
+    }
+}
+
+fn text(value: &Value, place: &str) -> Result<String, BadRequest> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        _ => Err(BadRequest(format!("`{place}` is text"))),
+    }
+}

@@ -1,0 +1,162 @@
+//! What every door does: ask the state, write the record, and only then answer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use bailiwick_audit::{
+    DecisionId, DecisionRecord, Door, Durability, Encoded, Event, Input, Log, SubjectRef,
+};
+use bailiwick_core::{Decision, Effect, Reason, Timestamp};
+use bailiwick_pdp::{Question, State};
+
+use crate::current::Current;
+use crate::metrics::Metrics;
+
+/// Asks and records for all doors.
+pub(crate) struct Desk {
+    pub(crate) current: Arc<Current>,
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) metrics: Arc<Metrics>,
+    run: u64,
+    number: AtomicU64,
+}
+
+/// A question from a door, with what is known of it beside what is asked.
+pub(crate) struct Asked<'a> {
+    pub(crate) door: Door,
+    pub(crate) caller: &'a str,
+    pub(crate) request_id: Option<String>,
+    pub(crate) arrived: Instant,
+}
+
+/// A decision with its name.
+pub(crate) struct Decided {
+    pub(crate) id: DecisionId,
+    pub(crate) decision: Decision,
+    pub(crate) revision: String,
+}
+
+/// No record was written within the time that the door has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NotRecorded;
+
+/// How long a door waits for the log, and for what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    pub(crate) budget: Duration,
+    pub(crate) durability: Durability,
+}
+
+impl Desk {
+    pub(crate) fn new(
+        current: Arc<Current>,
+        log: Arc<dyn Log>,
+        metrics: Arc<Metrics>,
+        run: u64,
+    ) -> Self {
+        Self {
+            current,
+            log,
+            metrics,
+            run,
+            number: AtomicU64::new(1),
+        }
+    }
+
+    /// Decides. A stale state still refuses; what it allows counts no more. What depends on conditions that nobody
+    /// evaluates here is not allowed.
+    pub(crate) fn decide(&self, state: &State, question: Question<'_>) -> Decided {
+        let mut decision = state.decide(question, now()).to_decision().unconditional();
+        if decision.effect == Effect::Allow && self.current.is_stale() {
+            let age = self.current.age().as_millis();
+            decision.effect = Effect::NoOpinion;
+            decision.problems.push(format!(
+                "it would be allowed, but the roles and policies were last confirmed {age} ms ago"
+            ));
+        }
+        self.decided(decision, &state.revision)
+    }
+
+    /// A question that breaks a limit: no decision but a refusal to make one.
+    pub(crate) fn refuse(&self, state: &State, message: String) -> Decided {
+        let decision = Decision {
+            effect: Effect::NoOpinion,
+            reason: Reason::Refused { message },
+            problems: Vec::new(),
+        };
+        self.decided(decision, &state.revision)
+    }
+
+    fn decided(&self, decision: Decision, revision: &str) -> Decided {
+        Decided {
+            id: DecisionId {
+                run: self.run,
+                number: self.number.fetch_add(1, Ordering::Relaxed),
+            },
+            decision,
+            revision: revision.to_owned(),
+        }
+    }
+
+    /// Writes the record of a decision; `answered` is what the door will say.
+    pub(crate) async fn record(
+        &self,
+        decided: &Decided,
+        asked: Asked<'_>,
+        subject: SubjectRef,
+        input: Input,
+        answered: Effect,
+        patience: Patience,
+    ) -> Result<(), NotRecorded> {
+        let micros = asked.arrived.elapsed().as_micros();
+        let record = DecisionRecord {
+            id: decided.id,
+            door: asked.door,
+            caller: asked.caller.to_owned(),
+            request_id: asked.request_id,
+            subject,
+            input,
+            effect: decided.decision.effect,
+            answered: (answered != decided.decision.effect).then_some(answered),
+            reason: decided.decision.reason.clone(),
+            problems: decided.decision.problems.clone(),
+            revision: decided.revision.clone(),
+            micros: u64::try_from(micros).unwrap_or(u64::MAX),
+        };
+        let written = match Event::Decision(Box::new(record)).encode() {
+            Ok(event) => self.write(event, patience).await,
+            Err(error) => Err(error.to_string()),
+        };
+        self.metrics.decided(
+            asked.door,
+            decided.decision.effect,
+            answered,
+            asked.arrived.elapsed(),
+        );
+        written.map_err(|why| {
+            self.metrics.unrecorded.inc();
+            tracing::warn!(decision = %decided.id, door = asked.door.name(), why, "no record of a decision");
+            NotRecorded
+        })
+    }
+}
+
+impl Desk {
+    /// Writes a record, for as long as the door may wait. Otherwise gives why it is not written.
+    pub(crate) async fn write(&self, event: Encoded, patience: Patience) -> Result<(), String> {
+        let pending = self.log.append(event, patience.durability);
+        match tokio::time::timeout(patience.budget, pending).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(refused)) => Err(refused.to_string()),
+            Err(_) => Err("the log was too slow".to_owned()),
+        }
+    }
+}
+
+/// The time of the machine.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let micros = since.map_or(0, |since| since.as_micros());
+    Timestamp::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,37 @@
+//! The doors of the decision point.
+//!
+//! A [`Server`] listens with TLS, knows its callers ([`Callers`]), and answers questions through doors: the
+//! SubjectAccessReview webhook ([`ReviewDoor`]) and AuthZEN ([`AuthzenDoor`]). Every door maps its protocol to a
+//! [`Question`](bailiwick_pdp::Question), asks the [`Current`] state, writes to the [`Log`](bailiwick_audit::Log) and
+//! then answers. No door holds policy.
+//!
+//! Health, readiness and metrics have a listener of their own ([`Operations`]).
+
+mod authzen;
+mod callers;
+mod current;
+mod desk;
+mod error;
+mod listen;
+mod metrics;
+mod name;
+mod operations;
+mod peer;
+mod rate;
+mod ready;
+mod reply;
+mod review;
+mod server;
+mod tls;
+
+pub use authzen::{AuthzenDoor, Directory, Known};
+pub use callers::{Caller, CallerError, CallerId, Callers, Scope};
+pub use current::Current;
+pub use error::Error;
+pub use listen::{Limits, Listener};
+pub use metrics::Metrics;
+pub use operations::Operations;
+pub use ready::{NotYet, Ready};
+pub use review::{Mode, ReviewDoor, authorization_configuration};
+pub use server::{Parts, Server};
+pub use tls::{Tls, TlsFiles};

@@ -1,0 +1,155 @@
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use bailiwick_audit::Door;
+use bailiwick_core::Effect;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+/// What is counted.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    decisions: Family<DecisionLabels, Counter>,
+    latency: Family<DoorLabels, Histogram>,
+    pub(crate) unrecorded: Counter,
+    pub(crate) unlisted: Counter,
+    pub(crate) shed: Counter,
+    pub(crate) connections: Gauge,
+    pub(crate) handshakes_failed: Counter,
+    pub(crate) diverged: Counter,
+    pub(crate) ready: Gauge,
+    pub(crate) state_age: Gauge<f64, AtomicU64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DecisionLabels {
+    door: &'static str,
+    effect: &'static str,
+    answered: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DoorLabels {
+    door: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Everything at zero.
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("bailiwick"),
+            decisions: Family::default(),
+            // 16 µs to 0.5 s.
+            latency: Family::new_with_constructor(|| {
+                Histogram::new(exponential_buckets(16e-6, 2.0, 16))
+            }),
+            unrecorded: Counter::default(),
+            unlisted: Counter::default(),
+            shed: Counter::default(),
+            connections: Gauge::default(),
+            handshakes_failed: Counter::default(),
+            diverged: Counter::default(),
+            ready: Gauge::default(),
+            state_age: Gauge::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        let decisions = self.decisions.clone();
+        registry.register(
+            "decisions",
+            "Decisions by door, effect and what was answered",
+            decisions,
+        );
+        registry.register_with_unit(
+            "decision_duration",
+            "From the last byte of the question to the end of the record",
+            Unit::Seconds,
+            self.latency.clone(),
+        );
+        let mut counter =
+            |name, help, counter: &Counter| registry.register(name, help, counter.clone());
+        counter(
+            "decisions_unrecorded",
+            "Decisions whose record was not written in time",
+            &self.unrecorded,
+        );
+        counter(
+            "callers_refused",
+            "Requests of callers that are not listed for them",
+            &self.unlisted,
+        );
+        counter(
+            "requests_shed",
+            "Requests refused because too many were under way",
+            &self.shed,
+        );
+        counter(
+            "tls_handshakes_failed",
+            "Connections that never became TLS",
+            &self.handshakes_failed,
+        );
+        counter(
+            "shadow_divergences",
+            "Shadowed decisions that RBAC alone would answer otherwise",
+            &self.diverged,
+        );
+        registry.register("connections", "Open connections", self.connections.clone());
+        registry.register("ready", "1 when questions are answered", self.ready.clone());
+        registry.register_with_unit(
+            "state_age",
+            "Time since roles and policies were last confirmed to be up to date",
+            Unit::Seconds,
+            self.state_age.clone(),
+        );
+    }
+
+    pub(crate) fn decided(&self, door: Door, effect: Effect, answered: Effect, took: Duration) {
+        let door = door.name();
+        let labels = DecisionLabels {
+            door,
+            effect: name(effect),
+            answered: name(answered),
+        };
+        self.decisions.get_or_create(&labels).inc();
+        self.latency
+            .get_or_create(&DoorLabels { door })
+            .observe(took.as_secs_f64());
+    }
+
+    /// The text that Prometheus reads (OpenMetrics).
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to memory does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+fn name(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Allow => "allow",
+        Effect::Deny => "deny",
+        Effect::NoOpinion => "no_opinion",
+        Effect::Conditional => "conditional",
+    }
+}
+
+/// Shared by all that count.
+pub(crate) type SharedMetrics = Arc<Metrics>;

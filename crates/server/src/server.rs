@@ -1,0 +1,265 @@
+use std::sync::Arc;
+use std::time::Instant;
+
+use bailiwick_audit::Log;
+use bytes::Bytes;
+use http::request::Parts as Head;
+use http::{HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use tokio::sync::{Semaphore, watch};
+
+use crate::authzen::{self, AuthzenDoor};
+use crate::callers::{Caller, Callers};
+use crate::current::Current;
+use crate::desk::Desk;
+use crate::error::Error;
+use crate::listen::{Answer, Limits, Listener};
+use crate::metrics::Metrics;
+use crate::peer::Peer;
+use crate::rate::Refusals;
+use crate::ready::Ready;
+use crate::reply::{Reply, text};
+use crate::review::{self, ReviewDoor};
+
+/// What a server is made of.
+pub struct Parts {
+    /// The state that is asked.
+    pub current: Arc<Current>,
+    /// Where decisions are written.
+    pub log: Arc<dyn Log>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Whether there is something to ask.
+    pub ready: Ready,
+    /// Who may ask.
+    pub callers: Callers,
+    /// The SubjectAccessReview webhook, where it is open.
+    pub review: Option<ReviewDoor>,
+    /// AuthZEN, where it is open.
+    pub authzen: Option<AuthzenDoor>,
+    /// What callers may take.
+    pub limits: Limits,
+}
+
+/// Answers questions.
+pub struct Server {
+    pub(crate) desk: Desk,
+    ready: Ready,
+    callers: Callers,
+    refusals: Refusals,
+    review: Option<ReviewDoor>,
+    authzen: Option<AuthzenDoor>,
+    limits: Limits,
+    under_way: Semaphore,
+}
+
+impl Server {
+    /// A server that listens nowhere yet.
+    pub fn new(parts: Parts) -> Result<Self, Error> {
+        let mut run = [0; 8];
+        getrandom::fill(&mut run).map_err(|error| Error::Random(error.to_string()))?;
+        let run = u64::from_ne_bytes(run);
+        Ok(Self {
+            desk: Desk::new(parts.current, parts.log, parts.metrics, run),
+            ready: parts.ready,
+            callers: parts.callers,
+            refusals: Refusals::default(),
+            review: parts.review,
+            authzen: parts.authzen,
+            under_way: Semaphore::new(parts.limits.requests),
+            limits: parts.limits,
+        })
+    }
+
+    /// Answers on a listener until `end` becomes true, and finishes what is under way then.
+    pub async fn run(self: Arc<Self>, listener: Listener, end: watch::Receiver<bool>) {
+        let metrics = Arc::clone(&self.desk.metrics);
+        let limits = self.limits.clone();
+        listener.run(self, limits, metrics, end).await;
+    }
+
+    /// Who asks, if it may use this door.
+    fn caller(&self, peer: &Peer, door: Door) -> Result<Arc<Caller>, Box<Reply>> {
+        let found = self.callers.find(peer);
+        let refuse = |status, message: &str| {
+            self.desk.metrics.unlisted.inc();
+            if !self.refusals.allows(peer.address.ip(), Instant::now()) {
+                return Box::new(text(StatusCode::TOO_MANY_REQUESTS, "refused too often"));
+            }
+            tracing::info!(address = %peer.address, certificate = ?peer.certificate, message, "refused");
+            let mut reply = text(status, message);
+            if status == StatusCode::UNAUTHORIZED {
+                let how = HeaderValue::from_static("Mutual realm=\"bailiwick\"");
+                reply.headers_mut().insert(header::WWW_AUTHENTICATE, how);
+            }
+            Box::new(reply)
+        };
+        match found {
+            None if peer.certificate.is_none() => Err(refuse(
+                StatusCode::UNAUTHORIZED,
+                "who asks? Connect with a client certificate that the list of callers names",
+            )),
+            None => Err(refuse(
+                StatusCode::FORBIDDEN,
+                "the list of callers does not name this certificate",
+            )),
+            Some(caller) if !door.is_open_to(&caller) => Err(refuse(
+                StatusCode::FORBIDDEN,
+                "this door is not open to this caller",
+            )),
+            Some(caller) => Ok(caller),
+        }
+    }
+
+    async fn route(&self, peer: &Peer, request: Request<Incoming>) -> Reply {
+        let arrived = Instant::now();
+        // The API server adds ?timeout=; the path alone says where to.
+        let path = request.uri().path();
+        let Some(door) = Door::at(path, self) else {
+            return text(StatusCode::NOT_FOUND, "there is no door here");
+        };
+        let caller = match self.caller(peer, door) {
+            Ok(caller) => caller,
+            Err(refusal) => return *refusal,
+        };
+        let method = if door == Door::Discovery {
+            Method::GET
+        } else {
+            Method::POST
+        };
+        if request.method() != method {
+            return not_allowed(&method);
+        }
+        let waiting = self.ready.waiting();
+        let state = self.desk.current.state().filter(|_| waiting.is_empty());
+        let Some(state) = state else {
+            // Without Retry-After: the API server would sleep on it inside its own time limit.
+            return text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                &format!("not ready: {}", waiting.join(", ")),
+            );
+        };
+        let Ok(_place) = self.under_way.try_acquire() else {
+            self.desk.metrics.shed.inc();
+            return text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too many requests are under way",
+            );
+        };
+        let (head, body) = request.into_parts();
+        let body = match self.body(body, door).await {
+            Ok(body) => body,
+            Err(reply) => return *reply,
+        };
+        let asking = Asking {
+            server: self,
+            state: &state,
+            caller: &caller,
+            head: &head,
+            body: &body,
+            arrived,
+        };
+        match (door, &self.review, &self.authzen) {
+            (Door::Review, Some(door), _) => review::answer(&asking, door).await,
+            (door, _, Some(open)) => authzen::answer(&asking, open, door).await,
+            _ => text(StatusCode::NOT_FOUND, "there is no door here"),
+        }
+    }
+
+    /// All of a body, if it is not too large and comes in time.
+    async fn body(&self, body: Incoming, door: Door) -> Result<Body, Box<Reply>> {
+        let limited = Limited::new(body, door.most_bytes()).collect();
+        match tokio::time::timeout(self.limits.arrival, limited).await {
+            Ok(Ok(body)) => Ok(Body::Whole(body.to_bytes())),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Ok(Body::TooLarge),
+            Ok(Err(_)) => Err(Box::new(text(
+                StatusCode::BAD_REQUEST,
+                "the body did not arrive",
+            ))),
+            Err(_) => Err(Box::new(text(
+                StatusCode::REQUEST_TIMEOUT,
+                "the body did not arrive in time",
+            ))),
+        }
+    }
+}
+
+impl Answer for Server {
+    async fn answer(self: Arc<Self>, peer: Arc<Peer>, request: Request<Incoming>) -> Reply {
+        self.route(&peer, request).await
+    }
+}
+
+/// The body of a request.
+pub(crate) enum Body {
+    Whole(Bytes),
+    TooLarge,
+}
+
+/// A request of a caller who may ask, and the state that answers it.
+pub(crate) struct Asking<'a> {
+    pub(crate) server: &'a Server,
+    pub(crate) state: &'a bailiwick_pdp::State,
+    pub(crate) caller: &'a Caller,
+    pub(crate) head: &'a Head,
+    pub(crate) body: &'a Body,
+    pub(crate) arrived: Instant,
+}
+
+fn not_allowed(method: &Method) -> Reply {
+    let mut reply = text(
+        StatusCode::METHOD_NOT_ALLOWED,
+        &format!("ask with {method}"),
+    );
+    if let Ok(method) = HeaderValue::from_str(method.as_str()) {
+        reply.headers_mut().insert(header::ALLOW, method);
+    }
+    reply
+}
+
+/// Where a request may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    Review,
+    Evaluation,
+    Evaluations,
+    SearchSubject,
+    SearchResource,
+    SearchAction,
+    Discovery,
+}
+
+impl Door {
+    fn at(path: &str, server: &Server) -> Option<Self> {
+        let door = match path {
+            review::PATH => return server.review.is_some().then_some(Self::Review),
+            authzen::EVALUATION => Self::Evaluation,
+            authzen::EVALUATIONS => Self::Evaluations,
+            authzen::SEARCH_SUBJECT => Self::SearchSubject,
+            authzen::SEARCH_RESOURCE => Self::SearchResource,
+            authzen::SEARCH_ACTION => Self::SearchAction,
+            authzen::DISCOVERY => Self::Discovery,
+            _ => return None,
+        };
+        server.authzen.is_some().then_some(door)
+    }
+
+    fn is_open_to(self, caller: &Caller) -> bool {
+        let scope = &caller.scope;
+        match self {
+            Self::Review => scope.access_review,
+            Self::Evaluation | Self::Evaluations => scope.evaluation,
+            Self::SearchSubject | Self::SearchResource | Self::SearchAction => scope.search,
+            Self::Discovery => scope.evaluation || scope.search,
+        }
+    }
+
+    /// Bytes of a body.
+    fn most_bytes(self) -> usize {
+        match self {
+            Self::Evaluations => 1 << 20,
+            _ => 64 << 10,
+        }
+    }
+}

@@ -1,0 +1,190 @@
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use tokio::sync::watch;
+
+use crate::error::Error;
+
+/// How long between two looks at the files.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// Files that a listener's TLS is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// Certificate of the server, and what leads to its authority, in PEM.
+    pub certificate: PathBuf,
+    /// Its private key, in PEM.
+    pub key: PathBuf,
+    /// Authorities whose client certificates are looked at, in PEM. Being signed by one of them opens no door.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// TLS that takes new certificates while it runs.
+pub struct Tls {
+    files: TlsFiles,
+    loaded: RwLock<Loaded>,
+}
+
+struct Loaded {
+    config: Arc<ServerConfig>,
+    bytes: Bytes,
+}
+
+/// What the files held, to see a change.
+#[derive(PartialEq, Eq)]
+struct Bytes {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+    client_ca: Vec<u8>,
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tls")
+            .field("files", &self.files)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Tls {
+    /// Reads the files.
+    pub fn load(files: TlsFiles) -> Result<Self, Error> {
+        let loaded = Loaded::read(&files)?;
+        Ok(Self {
+            files,
+            loaded: RwLock::new(loaded),
+        })
+    }
+
+    /// Reads the files again, and takes what they hold if it changed. Gives whether it did. After an error the
+    /// server goes on with what it has.
+    pub fn reload(&self) -> Result<bool, Error> {
+        let bytes = Bytes::read(&self.files)?;
+        let unchanged = |loaded: &Loaded| loaded.bytes == bytes;
+        if unchanged(&self.loaded.read().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(false);
+        }
+        let loaded = Loaded::of(&self.files, bytes)?;
+        *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = loaded;
+        Ok(true)
+    }
+
+    /// Looks at the files every few seconds, until `end` becomes true.
+    pub async fn watch(self: Arc<Self>, mut end: watch::Receiver<bool>) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                _ = end.wait_for(|end| *end) => return,
+            }
+            let tls = Arc::clone(&self);
+            let certificate = self.files.certificate.display();
+            match tokio::task::spawn_blocking(move || tls.reload()).await {
+                Ok(Ok(true)) => tracing::info!(%certificate, "new certificate in use"),
+                Ok(Ok(false)) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "new certificate refused; the old one stays");
+                }
+                Err(error) => tracing::error!(%error, "certificates are not looked at"),
+            }
+        }
+    }
+
+    /// The configuration for the next connection.
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+        let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&loaded.config)
+    }
+}
+
+impl Bytes {
+    fn read(files: &TlsFiles) -> Result<Self, Error> {
+        let read = |path: &Path, what| std::fs::read(path).map_err(|error| pem(path, what, &error));
+        Ok(Self {
+            certificate: read(&files.certificate, CERTIFICATE)?,
+            key: read(&files.key, KEY)?,
+            client_ca: match &files.client_ca {
+                Some(path) => read(path, CERTIFICATE)?,
+                None => Vec::new(),
+            },
+        })
+    }
+}
+
+const CERTIFICATE: &str = "certificate";
+const KEY: &str = "private key";
+
+fn pem(path: &Path, what: &'static str, why: &impl ToString) -> Error {
+    Error::Pem {
+        path: path.to_owned(),
+        what,
+        why: why.to_string(),
+    }
+}
+
+fn certificates(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
+    let found = found.map_err(|error| pem(path, CERTIFICATE, &error))?;
+    match found.is_empty() {
+        true => Err(pem(path, CERTIFICATE, &"there is none in it")),
+        false => Ok(found),
+    }
+}
+
+impl Loaded {
+    fn read(files: &TlsFiles) -> Result<Self, Error> {
+        Self::of(files, Bytes::read(files)?)
+    }
+
+    fn of(files: &TlsFiles, bytes: Bytes) -> Result<Self, Error> {
+        let unusable = |path: &Path, why: String| Error::Certificate {
+            path: path.to_owned(),
+            why,
+        };
+        let chain = certificates(&files.certificate, &bytes.certificate)?;
+        let key = PrivateKeyDer::from_pem_slice(&bytes.key)
+            // What it says of the file could hold a piece of it.
+            .map_err(|_| {
+                pem(
+                    &files.key,
+                    KEY,
+                    &"no PEM block of a private key can be read",
+                )
+            })?;
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| unusable(&files.certificate, error.to_string()))?;
+        let builder = match &files.client_ca {
+            None => builder.with_no_client_auth(),
+            Some(path) => {
+                let mut roots = RootCertStore::empty();
+                for authority in certificates(path, &bytes.client_ca)? {
+                    roots
+                        .add(authority)
+                        .map_err(|error| pem(path, CERTIFICATE, &error))?;
+                }
+                // Who comes without a certificate is told so in HTTP, where a client can read it.
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                        .allow_unauthenticated()
+                        .build()
+                        .map_err(|error| unusable(path, error.to_string()))?;
+                builder.with_client_cert_verifier(verifier)
+            }
+        };
+        let mut config = builder
+            .with_single_cert(chain, key)
+            .map_err(|error| unusable(&files.certificate, error.to_string()))?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Self {
+            config: Arc::new(config),
+            bytes,
+        })
+    }
+}
