@@ -8,6 +8,8 @@ use crate::cedar::{Evaluation, Objects, Policy};
 use crate::conditions::{conditional, settle_with};
 use crate::policies::Asked;
 use crate::question::Question;
+use crate::related::Related;
+use crate::relations::Answer;
 use crate::revocations::Revocation;
 use crate::state::State;
 
@@ -18,6 +20,8 @@ pub struct Verdict<'a> {
     rbac: Option<rbac::Verdict<'a>>,
     /// Policies that permit and could not be evaluated. They permit nothing.
     void: Vec<PolicyEvidence>,
+    /// Why relations could not be followed to their end.
+    unclear: Option<&'static str>,
 }
 
 /// The answer and what it rests on.
@@ -32,6 +36,8 @@ pub enum Outcome<'a> {
     Forbidden(Vec<PolicyEvidence>),
     /// Allowed by RBAC.
     Rbac(rbac::Outcome<'a>),
+    /// Allowed by a chain of relations, the object first.
+    Related(Vec<String>),
     /// Allowed by policies.
     Permitted(Vec<PolicyEvidence>),
     /// It depends on the object.
@@ -106,6 +112,14 @@ impl State {
         if let Some(verdict) = rbac.filter(rbac::Verdict::is_allowed) {
             return Verdict::of(Outcome::Rbac(verdict.outcome()));
         }
+        let (path, unclear) = match self.related(question) {
+            Answer::Yes(path) => (Some(path), None),
+            Answer::No => (None, None),
+            Answer::Unclear(why) => (None, Some(why)),
+        };
+        if let Some(path) = path {
+            return Verdict::of(Outcome::Related(path));
+        }
         let permits = self.permits(question, asked);
         let outcome = if !permits.policies.is_empty() {
             Outcome::Permitted(permits.policies)
@@ -118,6 +132,7 @@ impl State {
             outcome,
             rbac,
             void: permits.void,
+            unclear,
         }
     }
 
@@ -142,6 +157,25 @@ impl State {
             policies,
             void: failed(&found.failed),
             left: found.left,
+        }
+    }
+
+    /// What relations allow: those of the cluster, and where that is delegated, those of the namespace too.
+    fn related(&self, question: Question<'_>) -> Answer {
+        let Some(asked) = Related::of(question, &self.relations) else {
+            return Answer::No;
+        };
+        let answer = asked.check(&self.relations, self.rbac.snapshot(), None);
+        let namespace = question
+            .namespaced()
+            .map(|request| request.namespace.as_str());
+        match (answer, namespace) {
+            (Answer::No, Some(namespace))
+                if self.relations.speaks(namespace) && self.delegates(question) =>
+            {
+                asked.check(&self.relations, self.rbac.snapshot(), Some(namespace))
+            }
+            (answer, _) => answer,
         }
     }
 
@@ -233,6 +267,7 @@ impl<'a> Verdict<'a> {
             outcome,
             rbac: None,
             void: Vec::new(),
+            unclear: None,
         }
     }
 
@@ -271,7 +306,9 @@ impl<'a> Verdict<'a> {
     /// The answer.
     pub fn effect(&self) -> Effect {
         match &self.outcome {
-            Outcome::Floor(_) | Outcome::Rbac(_) | Outcome::Permitted(_) => Effect::Allow,
+            Outcome::Floor(_) | Outcome::Rbac(_) | Outcome::Related(_) | Outcome::Permitted(_) => {
+                Effect::Allow
+            }
             Outcome::Revoked(_) | Outcome::Forbidden(_) => Effect::Deny,
             Outcome::Conditional(decision) => decision.effect,
             Outcome::NoOpinion => Effect::NoOpinion,
@@ -290,6 +327,7 @@ impl<'a> Verdict<'a> {
                 Outcome::Rbac(outcome) => rbac_reason(*outcome, Reason::Rbac),
                 Outcome::Revoked(revocation) => Reason::Revoked(revocation.to_evidence()),
                 Outcome::Forbidden(found) | Outcome::Permitted(found) => policies(found),
+                Outcome::Related(path) => Reason::Relation { path: path.clone() },
                 Outcome::Conditional(decision) => decision.reason.clone(),
                 Outcome::NoOpinion => Reason::NoGrant,
             },
@@ -311,7 +349,12 @@ impl<'a> Verdict<'a> {
                 policy.id
             )
         });
-        rbac.iter().map(ToString::to_string).chain(void).collect()
+        let unclear = self.unclear.map(str::to_owned);
+        rbac.iter()
+            .map(ToString::to_string)
+            .chain(void)
+            .chain(unclear)
+            .collect()
     }
 }
 

@@ -21,6 +21,8 @@ mod decide;
 mod delegations;
 mod policies;
 mod question;
+mod related;
+mod relations;
 mod revocations;
 mod state;
 #[cfg(test)]
@@ -32,5 +34,9 @@ pub use decide::{Outcome, Verdict};
 pub use delegations::{Delegation, Delegations};
 pub use policies::Policies;
 pub use question::{ApplicationRequest, Entity, Question};
+pub use relations::{
+    Found, ObjectId, RelationSchema, Relations, SchemaError, SearchError, StoreSize, Subject,
+    Tuple, TupleError,
+};
 pub use revocations::{Revocation, RevocationTarget, Revocations};
 pub use state::State;

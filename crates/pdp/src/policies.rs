@@ -118,6 +118,11 @@ impl Policies {
         self.tier(&Str::default()).put(policy);
     }
 
+    #[cfg(test)]
+    pub(crate) fn remove_unchecked(&mut self, id: &str) {
+        assert!(self.tier(&Str::default()).remove(id));
+    }
+
     fn tier(&mut self, namespace: &Str) -> &mut Index {
         let tier = if namespace.is_empty() {
             &mut self.cluster

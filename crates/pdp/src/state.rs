@@ -6,6 +6,7 @@ use bailiwick_rbac::Engine;
 
 use crate::delegations::Delegations;
 use crate::policies::Policies;
+use crate::relations::Relations;
 use crate::revocations::Revocations;
 
 /// Everything that a decision depends on, at one revision. Never changed while anybody asks it: make another one and
@@ -21,6 +22,8 @@ pub struct State {
     pub rbac: Arc<Engine>,
     /// Policies of the cluster and of namespaces.
     pub policies: Arc<Policies>,
+    /// Who has what to do with which object, and what that allows.
+    pub relations: Arc<Relations>,
     /// What the cluster lets namespaces grant.
     pub delegations: Arc<Delegations>,
     /// What is revoked.
@@ -35,6 +38,7 @@ impl State {
             floor: Arc::new(Engine::new(Snapshot::default())),
             rbac,
             policies: Arc::default(),
+            relations: Arc::default(),
             delegations: Arc::default(),
             revocations: Arc::default(),
         }

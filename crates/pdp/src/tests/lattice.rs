@@ -6,7 +6,7 @@ use bailiwick_core::{Decision, Effect, Reason, Timestamp};
 use bailiwick_model::Value;
 
 use super::world::{World, request_of, user_of};
-use crate::{Objects, Question, State};
+use crate::{Objects, Policies, Question, State};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Policy {
@@ -28,18 +28,20 @@ struct Case {
     revoked: bool,
     forbid: Policy,
     rbac: bool,
+    related: bool,
     permit: Policy,
 }
 
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for flags in 0..8 {
+    for flags in 0..16 {
         for forbid in POLICIES {
             for permit in POLICIES {
                 cases.push(Case {
                     floor: flags & 1 > 0,
                     revoked: flags & 2 > 0,
                     rbac: flags & 4 > 0,
+                    related: flags & 8 > 0,
                     forbid,
                     permit,
                 });
@@ -50,7 +52,8 @@ fn cases() -> Vec<Case> {
 }
 
 impl Case {
-    fn state(self) -> State {
+    /// `base`: policies without a policy, with everything that takes time to make.
+    fn state(self, base: &Policies) -> State {
         let mut world = World::new();
         if self.floor {
             world = world.floor("anna", "create", "pods");
@@ -61,7 +64,11 @@ impl Case {
         if self.rbac {
             world = world.rbac("anna", "create", "pods");
         }
+        if self.related {
+            world = world.related("", "namespaces:shop#creator@user:anna");
+        }
         let mut state = world.state;
+        state.policies = Arc::new(base.clone());
         let policies = Arc::make_mut(&mut state.policies);
         for (effect, policy) in [("forbid", self.forbid), ("permit", self.permit)] {
             let when = match policy {
@@ -86,7 +93,7 @@ impl Case {
             Effect::Allow
         } else if self.revoked || holds(self.forbid) || self.forbid == Policy::Fails {
             Effect::Deny
-        } else if self.rbac || holds(self.permit) {
+        } else if self.rbac || self.related || holds(self.permit) {
             Effect::Allow
         } else {
             Effect::NoOpinion
@@ -104,10 +111,15 @@ fn every_combination_is_decided_in_the_fixed_order() {
     let bailiwick_core::Request::Resource(resource) = &request else {
         panic!("a request on a resource")
     };
+    let mut base = Policies::default();
+    base.put_unchecked(
+        "none",
+        "permit(principal, action, resource) when { false };",
+    );
     let cases = cases();
-    assert_eq!(cases.len(), 128);
+    assert_eq!(cases.len(), 256);
     for case in cases {
-        let state = case.state();
+        let state = case.state(&base);
         let before = state.decide(question, Timestamp::default()).to_decision();
         let both = [false, true].map(|flag| case.expected(flag));
         match before.effect {
@@ -143,6 +155,7 @@ fn check_evidence(case: Case, decision: &Decision) {
         (Reason::Floor(_), Effect::Allow) => case.floor,
         (Reason::Revoked(_), Effect::Deny) => case.revoked,
         (Reason::Rbac(_), Effect::Allow) => case.rbac,
+        (Reason::Relation { .. }, Effect::Allow) => case.related && !case.rbac,
         (Reason::Policies { policies }, Effect::Deny) => {
             policies.iter().all(|policy| &*policy.id == "forbid")
         }

@@ -2,5 +2,6 @@
 
 mod kubernetes;
 mod lattice;
+mod properties;
 mod tiers;
 mod world;

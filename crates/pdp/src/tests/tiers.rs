@@ -107,3 +107,34 @@ fn equal_names_in_two_tiers_are_two_policies() {
     assert_eq!(policies.len(), 1);
     world.check("anna", "get pods shop/web", "Allow by same");
 }
+
+#[test]
+fn relations_of_a_namespace_grant_only_what_is_delegated_to_it() {
+    let world = World::new()
+        .related("shop", "namespaces:shop#creator@user:mallory")
+        .related("shop", "namespaces:shop#reader@user:mallory")
+        .related("bank", "pods:bank/db#reader@user:mallory")
+        .delegation("shop", "get", "pods");
+    let check = |request: &str, expected: &str| world.check("mallory", request, expected);
+    let path = "pods:shop/web#namespace@namespaces:shop namespaces:shop#reader@user:mallory";
+    check("get pods shop/web", &format!("Allow by {path}"));
+    // Not delegated.
+    check("create pods shop/", "NoOpinion");
+    check("get pods bank/db", "NoOpinion");
+    // Never delegated, not even by `*`.
+    let world = world.delegation("shop", "*", "*");
+    let check = |request: &str, expected: &str| world.check("mallory", request, expected);
+    check(
+        "create pods shop/",
+        "Allow by namespaces:shop#creator@user:mallory",
+    );
+    check("impersonate pods shop/web", "NoOpinion");
+    // The cluster's own need no delegation.
+    let world = World::new().related("", "namespaces:bank#creator@user:anna");
+    world.check(
+        "anna",
+        "create pods bank/",
+        "Allow by namespaces:bank#creator@user:anna",
+    );
+    world.check("ben", "create pods bank/", "NoOpinion");
+}

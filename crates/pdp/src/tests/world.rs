@@ -10,7 +10,10 @@ use bailiwick_model::{
 };
 use bailiwick_rbac::Engine;
 
-use crate::{Delegation, Policies, PolicyDocument, Question, Revocation, RevocationTarget, State};
+use crate::{
+    Delegation, Policies, PolicyDocument, Question, RelationSchema, Relations, Revocation,
+    RevocationTarget, State, Tuple,
+};
 
 /// A state made by hand.
 pub(super) struct World {
@@ -77,6 +80,31 @@ impl World {
             namespaces: vec![namespace.into()],
             rules: vec![rule(verb, resource)],
         });
+        self
+    }
+
+    /// Relations of the cluster, or of `NAMESPACE:`, where `reader` and `creator` are related to namespaces.
+    pub(super) fn related(mut self, namespace: &str, tuple: &str) -> Self {
+        let relations = Arc::make_mut(&mut self.state.relations);
+        if relations.is_empty() {
+            let own = [("creator", "[user]"), ("reader", "[user, group#member]")].to_vec();
+            let actions = [
+                ("create pods", "creator"),
+                ("create rolebindings.rbac.authorization.k8s.io", "creator"),
+            ];
+            let pods = [("reader", "[user] or reader from namespace")].to_vec();
+            let types = [
+                ("namespaces", own, actions.to_vec()),
+                (
+                    "pods",
+                    pods,
+                    [("get", "reader"), ("impersonate", "reader")].to_vec(),
+                ),
+            ];
+            *relations = Relations::new(RelationSchema::new(types).unwrap());
+        }
+        let tuple: Tuple = tuple.parse().unwrap();
+        relations.extend(&namespace.into(), &[tuple]).unwrap();
         self
     }
 
