@@ -5,6 +5,7 @@ mod figures;
 mod graph;
 mod input;
 mod live;
+mod pdp;
 mod scan;
 
 use std::path::PathBuf;
@@ -38,6 +39,8 @@ enum Part {
     },
     /// who-can on a real API server with 10,000 bindings, beside kubectl and kubectl-who-can
     Live,
+    /// Decisions with 10,000 policies, 100,000 bindings and 1,000,000 tuples, beside Cedar without an index
+    Pdp,
     /// Every posture check on made-up clusters
     Scan,
 }
@@ -53,6 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Part::Engine => ("engine", engine::run()?),
         Part::Input => ("input", input::run()?),
         Part::Scan => ("scan", scan::run()?),
+        Part::Pdp => ("pdp", pdp::run()?),
         Part::Live => ("live", live::run()?),
     };
     let path = arguments
