@@ -19,6 +19,7 @@ mod cedar;
 mod conditions;
 mod decide;
 mod delegations;
+mod documents;
 mod policies;
 mod question;
 mod related;
@@ -32,6 +33,10 @@ pub use cedar::{Objects, PolicyDocument, PolicyProblem, SCHEMA, TemplateLink, To
 pub use conditions::{Settled, Truth, Union, settle};
 pub use decide::{Outcome, Verdict};
 pub use delegations::{Delegation, Delegations};
+pub use documents::{
+    API_VERSION, Bundle, DelegationSpec, Document, DocumentProblem, LinkSpec, PolicySpec,
+    RelationsSpec, RevocationSpec, SchemaSpec, TypeSpec,
+};
 pub use policies::Policies;
 pub use question::{ApplicationRequest, Entity, Question};
 pub use relations::{

@@ -1,0 +1,564 @@
+//! The documents that people write: `apiVersion: bailiwick.dev/v1alpha1`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bailiwick_core::{Span, Str, Timestamp};
+use bailiwick_model::{PolicyRule, Value};
+use serde::{Deserialize, Serialize};
+
+use crate::cedar::{PolicyDocument, TemplateLink};
+use crate::delegations::{Delegation, Delegations};
+use crate::policies::Policies;
+use crate::relations::{RelationSchema, Relations, Tuple};
+use crate::revocations::{Revocation, RevocationTarget, Revocations};
+
+/// The one version of the documents.
+pub const API_VERSION: &str = "bailiwick.dev/v1alpha1";
+
+/// A document of one of the kinds, read but not yet checked against the others.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Document {
+    /// `ClusterPolicy`, or `Policy` in a namespace.
+    Policies(PolicyDocument),
+    /// `RelationSchema`.
+    Schema(String, SchemaSpec),
+    /// `ClusterRelations`, or `Relations` in a namespace.
+    Relations {
+        /// The namespace; empty for the cluster's.
+        namespace: Str,
+        /// Its name.
+        name: String,
+        /// The relations.
+        tuples: Vec<String>,
+    },
+    /// `Delegation`.
+    Delegation(Delegation),
+    /// `Revocation`.
+    Revocation(Revocation),
+}
+
+/// What is wrong with a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentProblem {
+    /// Which document: kind and name, as in `ClusterPolicy no-host-pods`.
+    pub document: String,
+    /// What is wrong and what to do.
+    pub message: String,
+    /// The bytes of `spec.cedar` that it is about.
+    pub span: Option<Span>,
+}
+
+impl fmt::Display for DocumentProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.document, self.message)
+    }
+}
+
+/// The specification of policies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct PolicySpec {
+    /// Policies and templates in Cedar's language.
+    pub cedar: String,
+    /// Policies made of the templates.
+    #[serde(default)]
+    pub links: Vec<LinkSpec>,
+}
+
+/// A policy made of a template.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct LinkSpec {
+    /// Its name, unique in the document.
+    pub name: String,
+    /// Id of the template.
+    pub template: String,
+    /// What stands for `?principal`.
+    #[serde(default)]
+    pub principal: Option<String>,
+    /// What stands for `?resource`.
+    #[serde(default)]
+    pub resource: Option<String>,
+}
+
+/// Types and their relations.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct SchemaSpec {
+    /// By name.
+    pub types: BTreeMap<String, TypeSpec>,
+}
+
+/// One type.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct TypeSpec {
+    /// How its objects can be related, as in `[user, group#member] or owner or viewer from folder`.
+    pub relations: BTreeMap<String, String>,
+    /// The relation that each action takes.
+    pub actions: BTreeMap<String, String>,
+}
+
+/// Relations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RelationsSpec {
+    /// Each as `TYPE:ID#RELATION@TYPE:ID`.
+    pub tuples: Vec<String>,
+}
+
+/// What a namespace may grant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct DelegationSpec {
+    /// The namespaces, by name.
+    pub namespaces: Vec<String>,
+    /// In the words of RBAC.
+    pub rules: Vec<PolicyRule>,
+}
+
+/// Whom to refuse: exactly one of `user`, `group`, `serviceAccount` and `credential`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct RevocationSpec {
+    /// A user.
+    pub user: Option<String>,
+    /// Everybody in a group.
+    pub group: Option<String>,
+    /// A service account, as `NAMESPACE/NAME`.
+    pub service_account: Option<String>,
+    /// A credential: `JTI=ID` or `X509SHA256=HASH`.
+    pub credential: Option<String>,
+    /// Why; whoever is refused reads it.
+    pub reason: String,
+    /// When it ends.
+    pub expires: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    kind: String,
+    #[serde(default)]
+    metadata: Metadata,
+    #[serde(default)]
+    spec: serde_json::Value,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Metadata {
+    name: String,
+    namespace: String,
+}
+
+impl Document {
+    /// Reads a document; `None` where it is not one of ours.
+    pub fn read(value: &Value) -> Option<Result<Self, DocumentProblem>> {
+        let ours = value.get("apiVersion").and_then(Value::as_str) == Some(API_VERSION);
+        ours.then(|| {
+            let head = serde_json::to_value(value).and_then(serde_json::from_value::<Head>);
+            head.map_err(|error| problem("document", error.to_string()))
+                .and_then(Head::read)
+        })
+    }
+}
+
+impl Head {
+    fn read(self) -> Result<Document, DocumentProblem> {
+        let title = format!("{} {}", self.kind, self.metadata.name);
+        let wrong = |message: String| problem(&title, message);
+        if self.metadata.name.is_empty() {
+            return Err(wrong("`metadata.name` is missing".to_owned()));
+        }
+        let Self {
+            kind,
+            metadata: Metadata { name, namespace },
+            spec,
+        } = self;
+        let namespaced = matches!(kind.as_str(), "Policy" | "Relations");
+        match (namespaced, namespace.is_empty()) {
+            (true, true) => {
+                let message = format!(
+                    "`metadata.namespace` is missing; for the cluster write `Cluster{kind}`"
+                );
+                return Err(wrong(message));
+            }
+            (false, false) => {
+                return Err(wrong(format!(
+                    "a `{kind}` lies in no namespace: take `metadata.namespace` away"
+                )));
+            }
+            _ => {}
+        }
+        match kind.as_str() {
+            "ClusterPolicy" | "Policy" => {
+                let PolicySpec { cedar, links } = parsed(spec).map_err(wrong)?;
+                Ok(Document::Policies(PolicyDocument {
+                    namespace: namespace.into(),
+                    name: name.into(),
+                    cedar,
+                    links: links.into_iter().map(link).collect(),
+                }))
+            }
+            "RelationSchema" => Ok(Document::Schema(name, parsed(spec).map_err(wrong)?)),
+            "ClusterRelations" | "Relations" => {
+                let RelationsSpec { tuples } = parsed(spec).map_err(wrong)?;
+                Ok(Document::Relations {
+                    namespace: namespace.into(),
+                    name,
+                    tuples,
+                })
+            }
+            "Delegation" => {
+                let DelegationSpec { namespaces, rules } = parsed(spec).map_err(wrong)?;
+                Ok(Document::Delegation(Delegation {
+                    name: name.into(),
+                    namespaces: namespaces.into_iter().map(Str::from).collect(),
+                    rules,
+                }))
+            }
+            "Revocation" => revocation(name, parsed(spec).map_err(wrong)?)
+                .map(Document::Revocation)
+                .map_err(wrong),
+            other => Err(wrong(format!(
+                "there is no kind `{other}`: write ClusterPolicy, Policy, RelationSchema, ClusterRelations, Relations, \
+                 Delegation or Revocation"
+            ))),
+        }
+    }
+}
+
+fn link(link: LinkSpec) -> TemplateLink {
+    TemplateLink {
+        name: link.name,
+        template: link.template,
+        principal: link.principal,
+        resource: link.resource,
+    }
+}
+
+fn parsed<T: for<'de> Deserialize<'de>>(spec: serde_json::Value) -> Result<T, String> {
+    serde_json::from_value(spec).map_err(|error| format!("`spec`: {error}"))
+}
+
+fn problem(document: &str, message: String) -> DocumentProblem {
+    DocumentProblem {
+        document: document.to_owned(),
+        message,
+        span: None,
+    }
+}
+
+fn revocation(name: String, spec: RevocationSpec) -> Result<Revocation, String> {
+    let account = match &spec.service_account {
+        None => None,
+        Some(text) => match text.split_once('/') {
+            Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => {
+                Some(RevocationTarget::ServiceAccount {
+                    namespace: namespace.into(),
+                    name: name.into(),
+                })
+            }
+            _ => {
+                return Err(format!(
+                    "`spec.serviceAccount`: `{text}` is not `NAMESPACE/NAME`"
+                ));
+            }
+        },
+    };
+    let named = |text: &Option<String>, target: fn(Str) -> RevocationTarget| {
+        let text = text.as_deref().filter(|text| !text.is_empty());
+        text.map(|text| target(text.into()))
+    };
+    let mut targets = [
+        named(&spec.user, RevocationTarget::User),
+        named(&spec.group, RevocationTarget::Group),
+        named(&spec.credential, RevocationTarget::Credential),
+        account,
+    ]
+    .into_iter()
+    .flatten();
+    match (targets.next(), targets.next()) {
+        (Some(target), None) => Ok(Revocation {
+            name: name.into(),
+            target,
+            reason: spec.reason.into(),
+            expires: spec.expires,
+        }),
+        _ => Err("`spec` has to have one of `user`, `group`, `serviceAccount` and `credential`, and no more".to_owned()),
+    }
+}
+
+/// Everything that documents say, ready to be part of a state.
+#[derive(Clone, Debug, Default)]
+pub struct Bundle {
+    /// Policies.
+    pub policies: Policies,
+    /// Relations.
+    pub relations: Relations,
+    /// Delegations.
+    pub delegations: Delegations,
+    /// Revocations.
+    pub revocations: Revocations,
+}
+
+impl Bundle {
+    /// Puts documents together, or says everything that is wrong with any of them.
+    pub fn new(documents: &[Document]) -> Result<Self, Vec<DocumentProblem>> {
+        let mut problems = Vec::new();
+        repeated(documents, &mut problems);
+        let mut bundle = Self {
+            relations: Relations::new(schema(documents, &mut problems)),
+            ..Self::default()
+        };
+        for document in documents {
+            bundle.add(document, &mut problems);
+        }
+        if problems.is_empty() {
+            Ok(bundle)
+        } else {
+            Err(problems)
+        }
+    }
+
+    fn add(&mut self, document: &Document, problems: &mut Vec<DocumentProblem>) {
+        let title = document.title();
+        match document {
+            Document::Policies(policies) => {
+                let found = self.policies.put(policies).err().unwrap_or_default();
+                problems.extend(found.into_iter().map(|found| DocumentProblem {
+                    document: title.clone(),
+                    message: found.to_string(),
+                    span: found.span,
+                }));
+            }
+            Document::Relations {
+                namespace, tuples, ..
+            } => {
+                let (mut good, mut bad) = (Vec::new(), Vec::new());
+                for text in tuples {
+                    match text.parse::<Tuple>() {
+                        Ok(tuple) => good.push(tuple),
+                        Err(error) => bad.push(error.to_string()),
+                    }
+                }
+                let added = self.relations.extend(namespace, &good);
+                bad.extend(added.err().map(|error| error.to_string()));
+                problems.extend(bad.into_iter().map(|message| problem(&title, message)));
+            }
+            Document::Delegation(delegation) => self.delegations.put(delegation),
+            Document::Revocation(revocation) => self.revocations.put(revocation.clone()),
+            Document::Schema(..) => {}
+        }
+    }
+}
+
+impl Document {
+    /// Kind, namespace and name.
+    pub fn title(&self) -> String {
+        let placed = |kind: &str, namespace: &str, name: &str| match namespace {
+            "" => format!("Cluster{kind} {name}"),
+            namespace => format!("{kind} {namespace}/{name}"),
+        };
+        match self {
+            Self::Policies(policies) => placed("Policy", &policies.namespace, &policies.name),
+            Self::Schema(name, _) => format!("RelationSchema {name}"),
+            Self::Relations {
+                namespace, name, ..
+            } => placed("Relations", namespace, name),
+            Self::Delegation(delegation) => format!("Delegation {}", delegation.name),
+            Self::Revocation(revocation) => format!("Revocation {}", revocation.name),
+        }
+    }
+}
+
+/// Two documents of a kind cannot have one name: the second would silently take the place of the first.
+fn repeated(documents: &[Document], problems: &mut Vec<DocumentProblem>) {
+    let mut titles: Vec<String> = documents.iter().map(Document::title).collect();
+    titles.sort_unstable();
+    for group in titles.chunk_by(|a, b| a == b) {
+        if let [title, _, ..] = group {
+            let message = format!("{} documents have this kind and name", group.len());
+            problems.push(problem(title, message));
+        }
+    }
+}
+
+/// The schema of all documents together.
+fn schema(documents: &[Document], problems: &mut Vec<DocumentProblem>) -> RelationSchema {
+    let mut types: BTreeMap<&str, &TypeSpec> = BTreeMap::new();
+    let mut titles = Vec::new();
+    for document in documents {
+        if let Document::Schema(_, spec) = document {
+            titles.push(document.title());
+            for (name, own) in &spec.types {
+                if types.insert(name, own).is_some() {
+                    let message = format!("another RelationSchema has the type `{name}` too");
+                    problems.push(problem(&document.title(), message));
+                }
+            }
+        }
+    }
+    fn pairs(map: &BTreeMap<String, String>) -> Vec<(&str, &str)> {
+        map.iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .collect()
+    }
+    let types = types
+        .into_iter()
+        .map(|(name, own)| (name, pairs(&own.relations), pairs(&own.actions)));
+    RelationSchema::new(types).unwrap_or_else(|error| {
+        problems.push(problem(&titles.join(", "), error.to_string()));
+        RelationSchema::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<Document, DocumentProblem> {
+        let text = format!("{{\"apiVersion\":\"{API_VERSION}\",{json}}}");
+        Document::read(&serde_json::from_str(&text).unwrap()).unwrap()
+    }
+
+    fn head(kind: &str, name: &str, spec: &str) -> String {
+        let metadata = match name.split_once('/') {
+            Some((namespace, name)) => {
+                format!("{{\"namespace\":\"{namespace}\",\"name\":\"{name}\"}}")
+            }
+            None => format!("{{\"name\":\"{name}\"}}"),
+        };
+        format!("\"kind\":\"{kind}\",\"metadata\":{metadata},\"spec\":{spec}")
+    }
+
+    #[test]
+    fn documents_are_read() {
+        let check = |kind: &str, name: &str, spec: &str| {
+            let document = read(&head(kind, name, spec)).unwrap();
+            assert_eq!(document.title(), format!("{kind} {name}"));
+            document
+        };
+        let documents = [
+            check(
+                "ClusterPolicy",
+                "open",
+                r#"{"cedar":"permit(principal, action, resource);"}"#,
+            ),
+            check(
+                "Policy",
+                "shop/open",
+                r#"{"cedar":"permit(principal, action, resource);"}"#,
+            ),
+            check(
+                "RelationSchema",
+                "pods",
+                r#"{"types":{"pods":{"relations":{"reader":"[user]"},"actions":{"get":"reader"}}}}"#,
+            ),
+            check(
+                "ClusterRelations",
+                "x",
+                r#"{"tuples":["pods:shop/web#reader@user:anna"]}"#,
+            ),
+            check(
+                "Relations",
+                "shop/x",
+                r#"{"tuples":["pods:shop/db#reader@user:anna"]}"#,
+            ),
+            check(
+                "Delegation",
+                "shop",
+                r#"{"namespaces":["shop"],"rules":[{"verbs":["get"],"apiGroups":[""],"resources":["pods"]}]}"#,
+            ),
+            check(
+                "Revocation",
+                "anna",
+                r#"{"user":"anna","reason":"gone","expires":"2026-12-01T00:00:00Z"}"#,
+            ),
+            check(
+                "Revocation",
+                "ci",
+                r#"{"serviceAccount":"ci/runner","reason":"leaked"}"#,
+            ),
+        ];
+        let bundle = Bundle::new(&documents).unwrap();
+        assert_eq!(bundle.policies.len(), 2);
+        assert_eq!(bundle.relations.len(), 2);
+        assert_eq!(bundle.revocations.len(), 2);
+        let other: Value = serde_json::from_str(r#"{"apiVersion":"v1","kind":"Pod"}"#).unwrap();
+        assert_eq!(Document::read(&other), None);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_document_is_said() {
+        let check = |kind: &str, name: &str, spec: &str, expected: &str| {
+            let found = read(&head(kind, name, spec))
+                .map_err(|problem| vec![problem])
+                .and_then(|document| Bundle::new(&[document]));
+            let text = format!("{:?}", found.unwrap_err());
+            assert!(text.contains(expected), "{text}");
+        };
+        check("Polcy", "x", "{}", "there is no kind `Polcy`");
+        check("Policy", "x", "{}", "for the cluster write `ClusterPolicy`");
+        check("ClusterPolicy", "a/x", "{}", "lies in no namespace");
+        check("ClusterPolicy", "x", "{}", "missing field `cedar`");
+        check(
+            "ClusterPolicy",
+            "x",
+            r#"{"cedar":"","ceder":""}"#,
+            "unknown field `ceder`",
+        );
+        check(
+            "ClusterPolicy",
+            "x",
+            r#"{"cedar":"permit("}"#,
+            "unexpected end",
+        );
+        check(
+            "ClusterRelations",
+            "x",
+            r#"{"tuples":["a"]}"#,
+            "`a` is no relation",
+        );
+        check(
+            "ClusterRelations",
+            "x",
+            r#"{"tuples":["a:b#c@d:e"]}"#,
+            "not in the schema",
+        );
+        check("Revocation", "x", r#"{"reason":"x"}"#, "and no more");
+        check(
+            "Revocation",
+            "x",
+            r#"{"user":"a","group":"b"}"#,
+            "and no more",
+        );
+        check(
+            "Revocation",
+            "x",
+            r#"{"serviceAccount":"a"}"#,
+            "is not `NAMESPACE/NAME`",
+        );
+        check(
+            "Revocation",
+            "x",
+            r#"{"user":"a","expires":"soon"}"#,
+            "`soon` is no time",
+        );
+        check(
+            "RelationSchema",
+            "x",
+            r#"{"types":{"a":{"relations":{"b":"c"}}}}"#,
+            "no relation `c`",
+        );
+
+        let twice = read(&head("ClusterPolicy", "x", r#"{"cedar":""}"#)).unwrap();
+        let problems = Bundle::new(&[twice.clone(), twice]).unwrap_err();
+        assert_eq!(
+            problems[0].to_string(),
+            "ClusterPolicy x: 2 documents have this kind and name"
+        );
+    }
+}
