@@ -15,7 +15,7 @@ edge! {
     ///
     /// `imagePullSecrets` of a service account are no step: a pod's author chooses those himself.
     "cloud-annotation", "write a cloud identity on a service account", effort 4, Versions::ALL,
-    &[Rule::Rights { legs: LEGS, link }, Rule::Each(link_identities)],
+    &[Rule::Rights { legs: LEGS, link }],
     "user eve" => "every cloud identity of namespace shop", "patch on serviceaccounts" => "get on serviceaccounts",
     "Role shop/r
        patch on serviceaccounts of ''
@@ -33,7 +33,8 @@ fn link(held: &Held<'_>, _: &World<'_>, link: &mut Link<'_>) {
     link.edge(held.subject, to, held.condition_on(&[On::Any]));
 }
 
-fn link_identities(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
+/// What is in the areas.
+pub(super) fn contents(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
     let everywhere = Node::area(Area::Clouds, &Default::default());
     match *item {
         Item::Namespace(namespace) => {

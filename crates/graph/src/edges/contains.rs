@@ -2,6 +2,7 @@ use bailiwick_core::Str;
 
 use crate::build::{Item, Link, World};
 use crate::edge::{Rule, Versions, edge};
+use crate::edges::{cloud_annotation, inline_volume, runtime_flaw_pod};
 use crate::node::{Area, Node};
 
 edge! {
@@ -10,7 +11,8 @@ edge! {
     /// A right that names no object reaches all of them, in one namespace or in the cluster. The graph shows that as
     /// one step to "every service account of namespace shop" and from there one to each service account. These second
     /// steps are free and always there.
-    "contains", "reach everything of a kind", effort 0, Versions::ALL, &[Rule::Each(link)],
+    "contains", "reach everything of a kind", effort 0, Versions::ALL,
+    &[Rule::Each(link), Rule::Each(link_others), Rule::Objects(inline_volume::drivers)],
     "every service account of namespace shop" => "service account shop/web", "name: web" => "name: app",
     "---
      {apiVersion: v1, kind: ServiceAccount, metadata: {namespace: shop, name: web}}"
@@ -45,6 +47,12 @@ fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
         }
         Item::Subject(_) | Item::Service(_) | Item::Ingress(_) => {}
     }
+}
+
+/// What other edges lead to that is more than one.
+fn link_others(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    cloud_annotation::contents(item, world, link);
+    runtime_flaw_pod::contents(item, world, link);
 }
 
 fn namespace_parts(namespace: &Str, link: &mut Link<'_>) {

@@ -1,5 +1,5 @@
-use crate::build::{Held, Holding, Item, Link, World};
-use crate::deputy::{Deputy, Place, deputies, has_operator, is_defined, operated_by};
+use crate::build::{Held, Holding, Link, World};
+use crate::deputy::{Deputy, Place, deputies, has_operator, is_defined};
 use crate::edge::{Rule, Versions, edge};
 use crate::node::Node;
 
@@ -10,14 +10,12 @@ edge! {
     /// themselves where it is empty), Argo CD an `Application` or `ApplicationSet` in the namespace where it runs (within its project),
     /// Kyverno what a `ClusterPolicy` generates, Crossplane what a `Composition` or an `Object` of its Kubernetes provider holds, OLM what a
     /// `ClusterServiceVersion` or `Subscription` brings, Velero what a `Restore` finds in a backup, and External Secrets asks for what a
-    /// `ClusterSecretStore` says as any service account. Whoever writes such objects does what the operator may do, and no more: the
-    /// step leads to the operator's service account.
+    /// `ClusterSecretStore` says as any service account. Whoever writes such objects does what the operator may do, and no more.
     ///
-    /// Operators are found by what they may do and not by their names: a service account that a pod or template runs as, bound to a
-    /// rule that names the resource's group and lets it write the status, or watch and change the resource. How an operator is
-    /// configured (projects of Argo CD, impersonation that Flux enforces, what a backup holds) is not in the objects that are read.
+    /// Which service account that is says the next step (`operator-rights`). How an operator is configured (projects of Argo CD,
+    /// impersonation that Flux enforces, what a backup holds) is not in the objects that are read.
     "deputy-rights", "have an operator act with its own rights", effort 2, Versions::ALL,
-    &[Rule::Rights { legs: LEGS, link }, Rule::Each(link_operator)],
+    &[Rule::Rights { legs: LEGS, link }],
     "user eve" => "what obeys kustomizations.kustomize.toolkit.fluxcd.io", "kustomizations of kustomize" => "kustomizations of example",
     "Role shop/r
        create on kustomizations of kustomize.toolkit.fluxcd.io
@@ -63,25 +61,13 @@ fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
     }
 }
 
-fn link_operator(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
-    let Item::Subject(account @ Node::ServiceAccount { namespace, .. }) = *item else { return };
-    if !world.fact("deputies", any_defined) {
-        return;
-    }
-    for (deputy, settings) in operated_by(account, DEPUTIES, world) {
-        link.by(&obedient(deputy, &Default::default()), account.clone(), settings.clone());
-        if deputy.place == Place::Home {
-            link.by(&obedient(deputy, namespace), account.clone(), settings);
-        }
-    }
-}
-
-fn any_defined(world: &World<'_>) -> bool {
-    DEPUTIES.iter().any(|deputy| is_defined(&deputy.right, world))
+/// The resources, for those who look for their operators.
+pub(super) fn all() -> &'static [Deputy] {
+    DEPUTIES
 }
 
 /// What obeys objects of this resource in a namespace; everywhere where it is empty, or does not matter.
-fn obedient(deputy: &Deputy, namespace: &bailiwick_core::Str) -> Node {
+pub(super) fn obedient(deputy: &Deputy, namespace: &bailiwick_core::Str) -> Node {
     let name = format!("{}.{}", deputy.right.resource, deputy.right.group);
     let namespace = match deputy.place {
         Place::Home => namespace.clone(),

@@ -14,7 +14,7 @@ edge! {
     ///
     /// FlexVolume drivers are no objects of the cluster: those are known that some pod uses.
     "inline-volume", "have a volume of a driver without a claim", effort 3, Versions::ALL,
-    &[Rule::Each(link), Rule::Objects(link_drivers)],
+    &[Rule::Each(link)],
     "new pods of namespace shop" => "volumes without a claim of every driver of the cluster", "namespace: shop" => "namespace: pay",
     "---
      {apiVersion: storage.k8s.io/v1, kind: CSIDriver, metadata: {name: vault.example}, spec: {volumeLifecycleModes: [Ephemeral]}}
@@ -23,29 +23,28 @@ edge! {
 
 fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
     let every = |area| Node::area(area, &Str::default());
-    let driver = |name: &Str| Node::Driver { name: name.clone() };
     match *item {
         Item::Namespace(namespace) => {
             let pods = Node::area(Area::NewPods, namespace);
             if world.fact("inline drivers", has_drivers) {
                 link.always(&pods, every(Area::Drivers));
             }
-            if world.is_restricted(namespace) {
-                let why = "Pod Security refuses FlexVolumes in this namespace";
-                let Err(label) = world.pod_security(namespace) else { return };
-                link.held_back(&pods, every(Area::FlexDrivers), label, why);
-            } else {
-                link.always(&pods, every(Area::FlexDrivers));
+            if !world.fact("flex drivers", |world| world.flex_drivers().next().is_some()) {
+                return;
+            }
+            match world.pod_security(namespace) {
+                Err(label) if world.is_restricted(namespace) => {
+                    let why = "Pod Security refuses FlexVolumes in this namespace";
+                    link.held_back(&pods, every(Area::FlexDrivers), label, why);
+                }
+                _ => link.always(&pods, every(Area::FlexDrivers)),
             }
         }
         Item::Workload(workload) => {
-            let from = Node::Workload(workload.object_ref());
-            for name in &workload.pod.csi_drivers {
-                link.always(&from, driver(name));
-            }
-            for name in &workload.pod.flex_drivers {
-                link.always(&from, driver(name));
-                link.always(&every(Area::FlexDrivers), driver(name));
+            let own = workload.pod.csi_drivers.iter().chain(&workload.pod.flex_drivers);
+            for name in own {
+                let from = Node::Workload(workload.object_ref());
+                link.always(&from, Node::Driver { name: name.clone() });
             }
         }
         _ => {}
@@ -56,9 +55,14 @@ fn has_drivers(world: &World<'_>) -> bool {
     world.snapshot.csi_drivers.iter().any(|driver| driver.inline)
 }
 
-fn link_drivers(world: &World<'_>, link: &mut Link<'_>) {
+/// The drivers that there are, and those that pods use.
+pub(super) fn drivers(world: &World<'_>, link: &mut Link<'_>) {
+    let every = |area| Node::area(area, &Str::default());
     for driver in world.snapshot.csi_drivers.iter().filter(|driver| driver.inline) {
         let name = driver.metadata.name.clone();
-        link.always(&Node::area(Area::Drivers, &Str::default()), Node::Driver { name });
+        link.always(&every(Area::Drivers), Node::Driver { name });
+    }
+    for name in world.flex_drivers() {
+        link.always(&every(Area::FlexDrivers), Node::Driver { name: name.clone() });
     }
 }

@@ -8,8 +8,8 @@ edge! {
     /// Stop the controllers or the nodes of the cluster.
     ///
     /// The controller manager and the scheduler work as long as they hold a Lease in `kube-system`, and a node counts as alive as long as
-    /// its Lease in `kube-node-lease` is renewed. Whoever may change these Leases holds them himself, or lets a dead node look alive and its pods be missed;
-    /// whoever may change or delete them for long enough has controllers stop. Nothing is gained but that.
+    /// its Lease in `kube-node-lease` is renewed. Whoever may change or delete these Leases keeps controllers from
+    /// working, or has live nodes taken for dead and their pods moved away. Nothing is gained but that.
     "lease", "stop controllers and nodes", effort 2, Versions::ALL,
     &[Rule::Rights { legs: LEGS, link }],
     "user eve" => "the running of everything of the cluster", "named kube-scheduler" => "named others",

@@ -173,6 +173,7 @@ edges![
     nodes_proxy,
     open_ingress,
     open_service,
+    operator_rights,
     persistent_volume,
     pod_certificate,
     pod_create,

@@ -255,13 +255,31 @@ fn flex_volumes_pass_at_the_level_baseline() {
     let cluster = |level: &str| {
         format!(
             "---
-             {{apiVersion: v1, kind: Namespace, metadata: {{name: shop, labels: {{pod-security.kubernetes.io/enforce: {level}}}}}}}"
+             {{apiVersion: v1, kind: Namespace, metadata: {{name: shop, labels: {{pod-security.kubernetes.io/enforce: {level}}}}}}}
+             {{apiVersion: v1, kind: Pod, metadata: {{namespace: pay, name: web}},
+              spec: {{volumes: [{{name: v, flexVolume: {{driver: shop/disk}}}}], containers: [{{name: web, image: web}}]}}}}"
         )
     };
-    check_why("inline-volume", &cluster("baseline"), "");
-    let label = "/metadata/labels/pod-security.kubernetes.io~1enforce";
-    let held = format!("{label}: Pod Security refuses FlexVolumes in this namespace");
-    check_why("inline-volume", &cluster("restricted"), &held);
+    let check = |level: &str, expected: bool| {
+        let graph = graph(&cluster(level), 37);
+        let (from, to) = (
+            "new pods of namespace shop",
+            "volumes of every FlexVolume driver of the cluster",
+        );
+        assert_eq!(
+            has(&graph, kind("inline-volume"), from, to),
+            expected,
+            "{level}"
+        );
+        let mut held = graph.held_back();
+        let why =
+            held.find(|held| held.kind.id == "inline-volume" && held.from.to_string() == from);
+        assert_eq!(why.is_some(), !expected, "{level}");
+    };
+    check("baseline", true);
+    check("privileged", true);
+    check("restricted", false);
+    check("unheard-of", false);
 }
 
 #[test]
@@ -316,9 +334,9 @@ fn operators_are_found_by_their_rights_and_because_they_run() {
         let text = operated(writes, operator, runs);
         let graph = graph(&text, 37);
         let eve = format!("what obeys applications.argoproj.io of namespace {writes}");
-        let obeyed = kind("deputy-rights");
-        let found = has(&graph, obeyed, "user eve", &eve)
-            && has(&graph, obeyed, &eve, "service account argo/controller");
+        let (writes, acts) = (kind("deputy-rights"), kind("operator-rights"));
+        let found = has(&graph, writes, "user eve", &eve)
+            && has(&graph, acts, &eve, "service account argo/controller");
         assert_eq!(found, expected, "{text}");
     };
     let role = "Role argo/o

@@ -15,32 +15,36 @@ edge! {
     /// not judged.
     "runtime-flaw-pod", "start a pod that a known flaw lets out", effort 3, Versions::ALL,
     &[Rule::Each(link)],
-    "every node with a known flaw of the cluster" => "node n1", "1.22.1" => "1.22.3",
+    "new pods of namespace shop" => "every node with a known flaw of the cluster", "1.22.1" => "1.22.3",
     "---
+     {apiVersion: v1, kind: ServiceAccount, metadata: {namespace: shop, name: web}}
      {apiVersion: v1, kind: Node, metadata: {name: n1},
       status: {nodeInfo: {kernelVersion: 6.1.90, containerRuntimeVersion: 'cri-o://1.22.1'}}}"
 }
 
 fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
-    let every = Node::area(Area::FlawedMachines, &Str::default());
-    match *item {
-        Item::Namespace(namespace) if world.fact("flawed nodes", has_flawed) => {
-            link.always(&Node::area(Area::NewPods, namespace), every);
+    if let Item::Namespace(namespace) = *item
+        && world.fact("flawed nodes", has_flawed)
+    {
+        let every = Node::area(Area::FlawedMachines, &Str::default());
+        link.always(&Node::area(Area::NewPods, namespace), every);
+    }
+}
+
+/// Where such a pod gets, a node each.
+pub(super) fn contents(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    let Item::Machine(name) = *item else { return };
+    let Some(node) = world.snapshot.nodes.get("", name) else { return };
+    for flaw in flaws::of(node) {
+        let to = match flaw.by {
+            flaws::By::Pod => Some(Node::Machine { name: name.clone() }),
+            flaws::By::Image => node_user(name),
+            _ => None,
+        };
+        if let Some(to) = to {
+            let every = Node::area(Area::FlawedMachines, &Str::default());
+            link.by(&every, to, [node_field(node, flaw.software.pointer())]);
         }
-        Item::Machine(name) => {
-            let Some(node) = world.snapshot.nodes.get("", name) else { return };
-            for flaw in flaws::of(node) {
-                let to = match flaw.by {
-                    flaws::By::Pod => Some(Node::Machine { name: name.clone() }),
-                    flaws::By::Image => node_user(name),
-                    _ => None,
-                };
-                if let Some(to) = to {
-                    link.by(&every, to, [node_field(node, flaw.software.pointer())]);
-                }
-            }
-        }
-        _ => {}
     }
 }
 

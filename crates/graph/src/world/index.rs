@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bailiwick_core::{Kind, ObjectRef, Str, Subject, names};
 use bailiwick_model::{
-    Binding, BindingSubject, Object, PersistentVolume, PolicyRule, Role, Snapshot, Store, Workload,
+    Binding, BindingSubject, Object, PolicyRule, Role, Snapshot, Store, Workload,
 };
 use bailiwick_rbac::Right;
 use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
@@ -69,6 +69,8 @@ pub(crate) struct Index {
     pub(crate) acting: HashSet<ObjectRef>,
     /// What runs, by its node.
     pub(super) by_node: HashMap<Str, BTreeSet<ObjectRef>>,
+    /// FlexVolume drivers that pods use, with how many do.
+    pub(super) flex_drivers: BTreeMap<Str, usize>,
     /// Volumes that are paths of nodes, by the claim that they are bound to.
     pub(super) claimed: HashMap<(Str, Str), BTreeSet<Str>>,
     /// Namespaces with an object of a kind and name, as far as somebody has asked.
@@ -108,6 +110,7 @@ impl Index {
             everything: BTreeSet::new(),
             acting: HashSet::new(),
             by_node: HashMap::new(),
+            flex_drivers: BTreeMap::new(),
             claimed: HashMap::new(),
             named: RefCell::default(),
             facts: RefCell::default(),
@@ -382,11 +385,15 @@ impl Index {
             of_node.insert(object.clone());
             self.moved(&workload.node_name, woken);
         }
+        self.use_drivers(workload, woken);
         woken.units.push(Unit::Workload(object));
     }
 
     fn displace(&mut self, workload: &Workload, woken: &mut Woken) {
         let object = workload.object_ref();
+        if self.runs(workload.kind) {
+            self.leave_drivers(workload, woken);
+        }
         if let Some(of_node) = self.by_node.get_mut(&workload.node_name) {
             of_node.remove(&object);
             if of_node.is_empty() {
@@ -395,27 +402,6 @@ impl Index {
             self.moved(&workload.node_name, woken);
         }
         woken.units.push(Unit::Workload(object));
-    }
-
-    fn claim(&mut self, volume: &PersistentVolume, woken: &mut Woken) {
-        if volume.path.is_empty() || volume.claim_name.is_empty() {
-            return;
-        }
-        let claim = (volume.claim_namespace.clone(), volume.claim_name.clone());
-        self.wake(Key::Claim(&claim.0, &claim.1), woken);
-        let bound = self.claimed.entry(claim).or_default();
-        bound.insert(volume.metadata.name.clone());
-    }
-
-    fn release(&mut self, volume: &PersistentVolume, woken: &mut Woken) {
-        let claim = (volume.claim_namespace.clone(), volume.claim_name.clone());
-        if let Some(bound) = self.claimed.get_mut(&claim) {
-            bound.remove(&volume.metadata.name);
-            if bound.is_empty() {
-                self.claimed.remove(&claim);
-            }
-            self.wake(Key::Claim(&claim.0, &claim.1), woken);
-        }
     }
 
     fn moved(&self, node: &Str, woken: &mut Woken) {
@@ -567,7 +553,7 @@ fn is_same(old: Option<&Object>, new: Option<&Object>) -> bool {
             (&old.role_ref, &old.subjects) == (&new.role_ref, &new.subjects)
         }
         (Some(Object::Workload(old)), Some(Object::Workload(new))) => {
-            old.node_name == new.node_name
+            (&old.node_name, &old.pod.flex_drivers) == (&new.node_name, &new.pod.flex_drivers)
         }
         (Some(Object::PersistentVolume(old)), Some(Object::PersistentVolume(new))) => old == new,
         (Some(Object::Role(_)), Some(_)) => false,

@@ -4,6 +4,7 @@ mod index;
 mod reads;
 mod unit;
 mod view;
+mod volumes;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -396,6 +397,12 @@ impl<'a> World<'a> {
         let kinds = WORKLOADS.into_iter();
         let kinds = kinds.filter(|&kind| self.index.runs(kind));
         kinds.flat_map(|kind| self.snapshot.workloads_in(kind, namespace))
+    }
+
+    /// The FlexVolume drivers that pods use.
+    pub(crate) fn flex_drivers(&self) -> impl Iterator<Item = &'a Str> {
+        self.note(Key::FlexDrivers);
+        self.index.flex_drivers.keys()
     }
 
     /// What runs on a node.

@@ -42,6 +42,8 @@ pub(crate) enum Key<'k> {
     Everything,
     /// What runs on a node.
     OnNode(&'k str),
+    /// Which FlexVolume drivers pods use.
+    FlexDrivers,
     /// The volume behind a claim: namespace and name.
     Claim(&'k str, &'k str),
     /// The answer to a question about the whole cluster, by its name.

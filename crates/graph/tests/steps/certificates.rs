@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rcgen::{CertificateParams, DnType, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
 use serde_json::{Value, json};
 
 use crate::stage::{Stage, eventually};
@@ -14,6 +14,15 @@ pub(crate) struct Wish {
     pub(crate) signer: &'static str,
     pub(crate) user: &'static str,
     pub(crate) group: &'static str,
+}
+
+/// The certificate of an authority of one's own, in PEM.
+pub(crate) fn authority() -> String {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "eve");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    params.self_signed(&key).unwrap().pem()
 }
 
 /// Asks for a certificate; gives the name of the request where that is allowed.

@@ -107,7 +107,6 @@ const AUTHORIZED: &[&str] = &[
     "dns",
     "exec",
     "exec-by-get",
-    "extension-authentication",
     "kubeadm-config",
     "kubelet-config",
     "lease",
