@@ -4,7 +4,7 @@ use std::time::Instant;
 use bailiwick_audit::Log;
 use bytes::Bytes;
 use http::request::Parts as Head;
-use http::{HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderValue, Method, Request, StatusCode, Version, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use tokio::sync::{Semaphore, watch};
@@ -187,7 +187,14 @@ impl Server {
 
 impl Answer for Server {
     async fn answer(self: Arc<Self>, peer: Arc<Peer>, request: Request<Incoming>) -> Reply {
-        self.route(&peer, request).await
+        let version = request.version();
+        let mut reply = self.route(&peer, request).await;
+        // The body of a refused request is not read, so that nothing can follow it on a connection of HTTP/1.
+        if version < Version::HTTP_2 && !reply.status().is_success() {
+            let close = HeaderValue::from_static("close");
+            reply.headers_mut().insert(header::CONNECTION, close);
+        }
+        reply
     }
 }
 

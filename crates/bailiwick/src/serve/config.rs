@@ -24,6 +24,8 @@ pub(crate) struct Config {
     pub(crate) authzen: Option<Authzen>,
     #[serde(default)]
     pub(crate) floor: Vec<PathBuf>,
+    #[serde(default)]
+    pub(crate) policies: Vec<PathBuf>,
     pub(crate) revocations: Option<PathBuf>,
     pub(crate) snapshot: Option<PathBuf>,
     #[serde(default = "five_seconds", deserialize_with = "time")]
@@ -168,6 +170,7 @@ impl Config {
         let paths = tls
             .chain(entities)
             .chain(self.floor.iter_mut())
+            .chain(self.policies.iter_mut())
             .chain(self.revocations.iter_mut())
             .chain(self.snapshot.iter_mut())
             .chain([&mut self.log.directory]);
@@ -304,6 +307,7 @@ callers:
 accessReview: {mode: guard, budget: 300ms, durability: synced}
 authzen: {base: 'https://pdp.example.org', entities: entities.yaml}
 floor: [floor.yaml]
+policies: [policies/]
 revocations: revocations.yaml
 snapshot: last.bwk
 staleness: 10s
@@ -347,12 +351,12 @@ reread: 500ms
         check(
             "staleness: 10s",
             "staleness: 10",
-            "serve.yaml:19:12: `staleness`: invalid type: integer `10`",
+            "serve.yaml:20:12: `staleness`: invalid type: integer `10`",
         );
         check(
             "10s",
             "10d",
-            "serve.yaml:19:12: `staleness`: `10d` is no time; write a number with ms, s, m or h",
+            "serve.yaml:20:12: `staleness`: `10d` is no time; write a number with ms, s, m or h",
         );
         check("10s", "0s", "is no time");
         check("floor:", "flor:", "unknown field `flor`, expected one of");
@@ -381,7 +385,7 @@ reread: 500ms
         check(
             "staleness: 10s",
             "staleness: 10s\nstaleness: 2s",
-            "serve.yaml:20: a key is there twice",
+            "serve.yaml:21: a key is there twice",
         );
         check(
             "log: {directory: log, segmentMebibytes: 1, segmentAge: 1h}",

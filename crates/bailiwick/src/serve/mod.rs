@@ -2,6 +2,7 @@
 
 mod config;
 mod entities;
+mod policies;
 mod program;
 mod revocations;
 mod source;

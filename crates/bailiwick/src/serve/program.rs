@@ -56,6 +56,7 @@ impl Program {
         if let Some(path) = &config.revocations {
             super::revocations::read(path)?;
         }
+        super::policies::read(&config.policies)?;
         Ok(Self {
             config,
             source,

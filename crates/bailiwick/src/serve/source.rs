@@ -14,12 +14,13 @@ use bailiwick_rbac::Engine;
 use sha2::{Digest as _, Sha256};
 
 use super::config::Config;
-use super::revocations;
+use super::{policies, revocations};
 
 /// What the state is made of.
 pub(super) struct Source {
     rbac: Rbac,
     floor: Vec<PathBuf>,
+    policies: Vec<PathBuf>,
     revocations: Option<PathBuf>,
     kept: Option<PathBuf>,
     seen: Option<u64>,
@@ -57,6 +58,7 @@ impl Source {
         Self {
             rbac,
             floor: config.floor.clone(),
+            policies: config.policies.clone(),
             revocations: config.revocations.clone(),
             kept: config.snapshot.clone(),
             seen: None,
@@ -126,6 +128,11 @@ impl Source {
             [] => Snapshot::default(),
             paths => files(paths, bailiwick_input::Defaults::None, warnings)?,
         };
+        for path in &self.policies {
+            for file in policies::files(path)? {
+                hash.update(std::fs::read(file).unwrap_or_default());
+            }
+        }
         let revocations = match &self.revocations {
             Some(path) => {
                 hash.update(std::fs::read(path).unwrap_or_default());
@@ -141,6 +148,7 @@ impl Source {
             .collect();
         let mut state = State::new(Arc::new(Engine::new(snapshot)));
         state.revision = hex.as_str().into();
+        state.policies = Arc::new(policies::read(&self.policies)?);
         state.floor = Arc::new(Engine::new(floor));
         state.revocations = Arc::new(revocations);
         Ok(state)
@@ -156,6 +164,7 @@ impl Source {
         let all = manifests
             .iter()
             .chain(&self.floor)
+            .chain(&self.policies)
             .chain(self.revocations.iter());
         for path in all {
             mark(path, DEPTH, &mut hasher);
