@@ -13,7 +13,7 @@ fn check(body: &str, expected: Result<(&str, &str), &str>) {
     });
     match expected {
         Ok((user, request)) => {
-            assert_eq!(found, Ok((user.to_owned(), request.to_owned())), "{body}")
+            assert_eq!(found, Ok((user.to_owned(), request.to_owned())), "{body}");
         }
         Err(part) => {
             let error = found.unwrap_err();
