@@ -70,6 +70,10 @@ pub(crate) enum Command {
     Serve(cmd::serve::ServeArgs),
     /// Verify and read the log of decisions
     Audit(cmd::audit::AuditArgs),
+    /// Give identities to the processes of this machine: SPIFFE Workload API and Envoy SDS on a socket
+    Agent(cmd::agent::AgentArgs),
+    /// Identities of workloads: fetch, check and explain them, and look after the keys behind them
+    Identity(cmd::identity::IdentityArgs),
     /// Print the smallest ClusterRole that lets Bailiwick read a cluster
     PrintRole(cmd::print_role::PrintRoleArgs),
     /// Print a completion script for a shell

@@ -29,7 +29,7 @@ pub(crate) struct Peer {
 /// Why a process cannot be told.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub(crate) enum PeerError {
+pub enum PeerError {
     /// The kernel does not say who it is: it is of another PID namespace.
     #[error("the process is not of this machine's namespace")]
     OutOfSight,
@@ -52,6 +52,27 @@ pub(crate) enum PeerError {
     /// /proc or the socket cannot be read.
     #[error("the process cannot be attested: {0}")]
     Unreadable(#[from] io::Error),
+}
+
+/// What would be proven about the process `pid` if it connected now. Not for giving anything: between this look and the
+/// next the number may be another process's.
+///
+/// # Errors
+/// When there is no such process, or it cannot be attested.
+pub fn facts_of(pid: u32) -> Result<Facts, PeerError> {
+    let mut peer = Peer {
+        pid,
+        uid: 0,
+        gid: 0,
+        started: 0,
+        handle: None,
+        proc_root: "/proc".into(),
+    };
+    let status = peer.read("status")?;
+    let number = |field| effective(&status, field).ok_or(PeerError::Gone(pid));
+    (peer.uid, peer.gid) = (number("Uid:")?, number("Gid:")?);
+    peer.started = peer.start_time()?;
+    peer.attest()
 }
 
 impl Peer {

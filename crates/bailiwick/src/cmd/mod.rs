@@ -1,10 +1,12 @@
 pub(crate) mod access;
+pub(crate) mod agent;
 pub(crate) mod audit;
 pub(crate) mod can;
 pub(crate) mod completions;
 pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod fix;
+pub(crate) mod identity;
 pub(crate) mod man;
 pub(crate) mod paths;
 pub(crate) mod print_role;
@@ -36,6 +38,8 @@ pub(crate) fn run(cli: Cli, console: &mut Console) -> Result<Exit> {
         Command::Snapshot(args) => snapshot::run(&args, global, console),
         Command::Serve(args) => serve::run(&args, global, console),
         Command::Audit(args) => audit::run(&args, console),
+        Command::Agent(args) => agent::run(&args, console),
+        Command::Identity(args) => identity::run(&args, console),
         Command::PrintRole(args) => print_role::run(&args, console),
         Command::Completions(args) => completions::run(&args, console),
         Command::Man(args) => man::run(&args, console),

@@ -81,6 +81,40 @@ pub struct Rule {
     pub fallback: bool,
 }
 
+impl Rule {
+    /// The rule of an authority on a laptop: each program of one user has its own identity, where no written rule gives
+    /// another. Other users get nothing by it.
+    ///
+    /// # Errors
+    /// Never: the template below is one.
+    pub fn of_user(uid: u32) -> Result<Self, TemplateError> {
+        let unix = UnixSelector {
+            uids: Some(vec![uid]),
+            ..UnixSelector::default()
+        };
+        Ok(Self {
+            name: RuleName {
+                namespace: None,
+                name: "own-user".into(),
+            },
+            selector: Selector {
+                unix: Some(unix),
+                ..Selector::default()
+            },
+            id: Template::path("/uid/{uid}/{program}")?,
+            dns_names: Vec::new(),
+            lifetime: DEFAULT_LIFETIME,
+            jwt_lifetime: DEFAULT_JWT_LIFETIME,
+            hint: None,
+            claims: BTreeMap::new(),
+            key_type: KeyType::EcP256,
+            federates_with: Vec::new(),
+            priority: 0,
+            fallback: true,
+        })
+    }
+}
+
 /// An identity that a workload is to get.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {

@@ -42,6 +42,15 @@ fn a_process_is_told_by_the_kernel() {
 }
 
 #[test]
+fn a_look_at_a_process_says_what_its_connection_would() {
+    let (mut child, _stream, peer) = connected(STAY);
+    assert_eq!(facts_of(child.id()).unwrap(), peer.attest().unwrap());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(matches!(facts_of(child.id()), Err(PeerError::Gone(_))));
+}
+
+#[test]
 fn a_process_that_ended_is_nobody() {
     let (mut child, _stream, peer) = connected(STAY);
     peer.attest().unwrap();

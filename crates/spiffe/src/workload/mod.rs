@@ -2,7 +2,6 @@
 
 mod api;
 mod limit;
-mod pem;
 mod sds;
 mod session;
 

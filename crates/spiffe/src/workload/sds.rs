@@ -7,8 +7,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Code, Request, Response, Status, Streaming};
 
+use super::Shared;
 use super::session::{Held, Holding, RETRY, Renewals, Session};
-use super::{Shared, pem};
+use crate::pem;
 use crate::wire::discovery::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
 };

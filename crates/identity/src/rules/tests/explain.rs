@@ -305,6 +305,29 @@ fn fallback_rules_stand_back() {
 }
 
 #[test]
+fn the_rule_of_a_laptop_covers_one_user_alone() {
+    let td = TrustDomain::parse("td").unwrap();
+    let own = RuleSet::new(td.clone(), [Rule::of_user(1000).unwrap()]);
+    check(&own, &process(), Ok(&["spiffe://td/uid/1000/web"]));
+    check(
+        &RuleSet::new(td, [Rule::of_user(0).unwrap()]),
+        &process(),
+        Err("no rule"),
+    );
+    check(&own, &pod(), Err("no rule"));
+    let written = rule(
+        "",
+        "r",
+        json!({"selector": {"unix": {"uids": [1000]}}, "id": "/web"}),
+    );
+    let both = RuleSet::new(
+        TrustDomain::parse("td").unwrap(),
+        [Rule::of_user(1000).unwrap(), written.unwrap()],
+    );
+    check(&both, &process(), Ok(&["spiffe://td/web"]));
+}
+
+#[test]
 fn the_later_of_two_rules_with_one_name_counts() {
     let rules = set(&[
         ("", "r", json!({"selector": {"pods": {}}, "id": "/old"})),

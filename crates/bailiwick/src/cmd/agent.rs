@@ -1,0 +1,165 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use bailiwick_identity::rules::RuleSet;
+use bailiwick_identity::{Bundle, BundleMap, TrustDomain};
+use bailiwick_spiffe::{Authority, Event, Serve, private_folder};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+use crate::cmd::identity::authority::{AuthorityOptions, default_socket};
+use crate::cmd::identity::rules::RuleOptions;
+use crate::console::Console;
+use crate::exit::Exit;
+
+const EXAMPLES: &str = "\
+Examples:
+  bailiwick agent --embedded                              every program of yours gets an identity
+  bailiwick agent --embedded --rules rules.yaml           by written rules, also for other users
+  bailiwick agent --embedded --trust-domain dev.example --socket /tmp/spiffe.sock
+  kill -HUP PID                                           read the rules again
+
+Programs find it by SPIFFE_ENDPOINT_SOCKET, which is printed at the start. Envoy finds its certificates at the same
+socket (SDS).";
+
+/// Arguments of `bailiwick agent`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct AgentArgs {
+    /// Sign with an authority of its own, for this machine alone
+    #[arg(long, required = true)]
+    embedded: bool,
+    /// Socket to make; `$XDG_RUNTIME_DIR/bailiwick/agent.sock` where it is not given
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Permissions of the socket, in octal; 0666 lets other users ask, who need a written rule
+    #[arg(long, value_name = "MODE", default_value = "0600", value_parser = octal)]
+    socket_mode: u32,
+    /// Bundle of another trust domain, for rules that federate with it. May be repeated
+    #[arg(long, value_name = "DOMAIN=FILE", value_parser = federated)]
+    federate: Vec<(TrustDomain, PathBuf)>,
+    #[command(flatten)]
+    rules: RuleOptions,
+    #[command(flatten)]
+    authority: AuthorityOptions,
+}
+
+fn octal(text: &str) -> Result<u32, String> {
+    let mode = u32::from_str_radix(text, 8).ok();
+    mode.filter(|mode| *mode <= 0o777)
+        .ok_or_else(|| "write permissions in octal, such as 0600".to_owned())
+}
+
+fn federated(text: &str) -> Result<(TrustDomain, PathBuf), String> {
+    let (domain, file) = text.split_once('=').ok_or("write DOMAIN=FILE")?;
+    let domain = TrustDomain::parse(domain).map_err(|error| error.to_string())?;
+    Ok((domain, file.into()))
+}
+
+pub(crate) fn run(args: &AgentArgs, console: &mut Console) -> Result<Exit> {
+    let domain = args.authority.trust_domain();
+    let rules = args.rules.load(domain, console)?;
+    let mut federated = BundleMap::default();
+    for (domain, file) in &args.federate {
+        let json = console.read(file)?;
+        let bundle = Bundle::from_json(domain.clone(), &json);
+        federated.insert(bundle.with_context(|| format!("`{}`", file.display()))?);
+    }
+    let authority = Arc::new(args.authority.open()?);
+    let socket = match &args.socket {
+        Some(socket) => socket.clone(),
+        None => {
+            let socket = default_socket();
+            private_folder(socket.parent().context("no folder for the socket")?)?;
+            socket
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    runtime.block_on(serve(args, authority, rules, federated, socket, console))?;
+    Ok(Exit::Yes)
+}
+
+async fn serve(
+    args: &AgentArgs,
+    authority: Arc<Authority>,
+    rules: RuleSet,
+    federated: BundleMap,
+    socket: PathBuf,
+    console: &mut Console,
+) -> Result<()> {
+    let domain = authority.trust_domain().clone();
+    let (rules, rules_seen) = watch::channel(Arc::new(rules));
+    let (_federated, federated_seen) = watch::channel(Arc::new(federated));
+    let (say, mut said) = mpsc::unbounded_channel();
+    let trouble = say.clone();
+    let served = Serve {
+        socket: socket.clone(),
+        mode: args.socket_mode,
+        authority,
+        rules: rules_seen,
+        federated: federated_seen,
+        witness: Arc::new(move |event| drop(say.send(line(event)))),
+        trouble: Arc::new(move |error| {
+            let line = format!("the keys of the authority could not be looked after: {error}");
+            drop(trouble.send(line));
+        }),
+    };
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut reload = signal(SignalKind::hangup())?;
+    let stop = async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    let (ready, is_ready) = tokio::sync::oneshot::channel();
+    let serving = bailiwick_spiffe::serve(
+        served,
+        || {
+            let _ = ready.send(());
+        },
+        stop,
+    );
+    tokio::pin!(serving);
+    let mut is_ready = Some(is_ready);
+    loop {
+        tokio::select! {
+            outcome = &mut serving => return Ok(outcome?),
+            Ok(()) = async { match &mut is_ready {
+                Some(ready) => ready.await,
+                None => std::future::pending().await,
+            } } => {
+                is_ready = None;
+                console.note(format_args!("the authority of {} is ready", domain.id()));
+                console.answer(format_args!("SPIFFE_ENDPOINT_SOCKET=unix://{}\n", socket.display()))?;
+            }
+            Some(line) = said.recv() => console.note(line),
+            Some(()) = reload.recv() => match args.rules.load(&domain, console) {
+                Ok(read) => {
+                    console.note(format_args!("{} rules", read.rules().len()));
+                    rules.send_replace(Arc::new(read));
+                }
+                Err(error) => console.warn(format_args!("the rules stay as they are: {error:#}")),
+            },
+        }
+    }
+}
+
+/// An event on one line.
+fn line(event: &Event<'_>) -> String {
+    match event {
+        Event::Issued {
+            kind,
+            id,
+            number,
+            rule,
+            facts,
+        } => format!("{kind} {id} number {number} by rule {rule} for {facts}"),
+        Event::Denied { why, .. } => format!("denied: {why}"),
+    }
+}

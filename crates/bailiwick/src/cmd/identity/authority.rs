@@ -1,0 +1,240 @@
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use bailiwick_identity::rotation::{Authority as Key, KeyId, Purpose, Step};
+use bailiwick_identity::{KeyType, TrustDomain};
+use bailiwick_report::{Format, Table};
+use bailiwick_spiffe::keys::Pkcs11Options;
+use bailiwick_spiffe::{Authority, Embedded, Options};
+use serde::Serialize;
+
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::formats::Formats;
+
+/// The domain of a machine that was given no name. RFC 6761 keeps `localhost` from ever being anybody else's.
+const LOCAL_DOMAIN: &str = "localhost";
+/// The forms of lists here.
+pub(super) const FORMATS: &[Format] = &[Format::Table, Format::Json, Format::Yaml];
+
+/// Which embedded authority.
+#[derive(clap::Args, Debug)]
+pub(crate) struct AuthorityOptions {
+    /// Trust domain of the embedded authority
+    #[arg(long, value_name = "DOMAIN", default_value = LOCAL_DOMAIN)]
+    trust_domain: TrustDomain,
+    /// Folder of the embedded authority; `$XDG_STATE_HOME/bailiwick/DOMAIN` where it is not given
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// File with the key that seals what is stored, made where it is not there; `seal.key` in the folder otherwise
+    #[arg(long, value_name = "FILE")]
+    seal_key: Option<PathBuf>,
+    /// Library of a PKCS#11 module that holds the keys
+    #[arg(long, value_name = "FILE", requires = "pkcs11_pin_file")]
+    pkcs11_module: Option<PathBuf>,
+    /// Label of its token
+    #[arg(long, value_name = "LABEL", default_value = "bailiwick")]
+    pkcs11_token: String,
+    /// File with the PIN of its user
+    #[arg(long, value_name = "FILE")]
+    pkcs11_pin_file: Option<PathBuf>,
+    /// URL that tokens name as their issuer, for verifiers that know OpenID Connect
+    #[arg(long, value_name = "URL")]
+    jwt_issuer: Option<String>,
+    /// Kind of key that signs tokens, the other one stays in the bundle
+    #[arg(long, value_name = "KIND", default_value = "ec-p256", value_parser = jwt_key)]
+    jwt_key: KeyType,
+}
+
+fn jwt_key(text: &str) -> Result<KeyType, String> {
+    let mut both = [KeyType::EcP256, KeyType::Rsa2048].into_iter();
+    both.find(|kind| kind.as_str() == text)
+        .ok_or_else(|| "write ec-p256 or rsa-2048".to_owned())
+}
+
+impl AuthorityOptions {
+    pub(crate) fn trust_domain(&self) -> &TrustDomain {
+        &self.trust_domain
+    }
+
+    pub(crate) fn open(&self) -> Result<Authority> {
+        let folder = match &self.data {
+            Some(folder) => folder.clone(),
+            None => state_home()?
+                .join("bailiwick")
+                .join(self.trust_domain.as_str()),
+        };
+        let pkcs11 = match (&self.pkcs11_module, &self.pkcs11_pin_file) {
+            (Some(module), Some(file)) => {
+                let pin = std::fs::read_to_string(file);
+                let pin = pin.with_context(|| format!("`{}` cannot be read", file.display()))?;
+                Some(Pkcs11Options {
+                    module: module.clone(),
+                    token: self.pkcs11_token.clone(),
+                    pin: pin.trim_end().to_owned().into(),
+                })
+            }
+            _ => None,
+        };
+        let embedded = Embedded {
+            folder,
+            seal_key: self.seal_key.clone(),
+            pkcs11,
+        };
+        let mut jwt_keys = vec![self.jwt_key];
+        jwt_keys.extend(
+            [KeyType::EcP256, KeyType::Rsa2048]
+                .iter()
+                .filter(|kind| **kind != self.jwt_key),
+        );
+        let options = Options {
+            jwt_keys,
+            jwt_issuer: self.jwt_issuer.clone(),
+            ..Options::new(self.trust_domain.clone())
+        };
+        Ok(embedded.open(options)?)
+    }
+}
+
+fn state_home() -> Result<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let home = || set("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+    let state = set("XDG_STATE_HOME").map(PathBuf::from).or_else(home);
+    state.context("no HOME to keep the authority in: name a folder with --data")
+}
+
+/// The socket of `bailiwick agent` of this user.
+pub(crate) fn default_socket() -> PathBuf {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|value| !value.is_empty());
+    let folder = match runtime {
+        Some(folder) => PathBuf::from(folder).join("bailiwick"),
+        None => state_home()
+            .unwrap_or_else(|_| "/tmp".into())
+            .join("bailiwick/run"),
+    };
+    folder.join("agent.sock")
+}
+
+/// Arguments of `bailiwick identity authority`.
+#[derive(clap::Args, Debug)]
+pub(super) struct ShowArgs {
+    #[command(flatten)]
+    authority: AuthorityOptions,
+    /// Form of the output
+    #[arg(short, long, value_name = "FORMAT", value_parser = Formats(FORMATS))]
+    output: Option<Format>,
+}
+
+/// Arguments of `bailiwick identity rotate`.
+#[derive(clap::Args, Debug)]
+pub(super) struct RotateArgs {
+    /// What the key signs: x509, jwt-ec-p256 or jwt-rsa-2048
+    #[arg(default_value = "x509", value_parser = purpose)]
+    purpose: Purpose,
+    #[command(flatten)]
+    authority: AuthorityOptions,
+}
+
+/// Arguments of `bailiwick identity taint` and `revoke`.
+#[derive(clap::Args, Debug)]
+pub(super) struct KeyArgs {
+    /// Name of the key, as `bailiwick identity authority` lists it
+    key: String,
+    #[command(flatten)]
+    authority: AuthorityOptions,
+}
+
+fn purpose(text: &str) -> Result<Purpose, String> {
+    match text {
+        "x509" => Ok(Purpose::X509),
+        "jwt-ec-p256" => Ok(Purpose::Jwt(KeyType::EcP256)),
+        "jwt-rsa-2048" => Ok(Purpose::Jwt(KeyType::Rsa2048)),
+        _ => Err("write x509, jwt-ec-p256 or jwt-rsa-2048".to_owned()),
+    }
+}
+
+/// A key, as machines read it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    key: String,
+    purpose: String,
+    phase: &'static str,
+    since: String,
+    not_after: String,
+}
+
+pub(super) fn show(args: &ShowArgs, console: &mut Console) -> Result<Exit> {
+    let state = args.authority.open()?.state();
+    let row = |key: &Key| Row {
+        key: key.id.to_string(),
+        purpose: key.purpose.to_string(),
+        phase: key.phase.as_str(),
+        since: key.since.to_string(),
+        not_after: key.not_after.to_string(),
+    };
+    let rows: Vec<Row> = state.authorities().iter().map(row).collect();
+    match args.output.unwrap_or_default() {
+        Format::Json => console.answer(bailiwick_report::json("AuthorityKeys", &rows)?)?,
+        Format::Yaml => console.answer(bailiwick_report::yaml("AuthorityKeys", &rows)?)?,
+        _ => {
+            let mut table = Table::new(["KEY", "SIGNS", "PHASE", "SINCE", "UNTIL"]);
+            for row in &rows {
+                table.row([
+                    row.key.as_str(),
+                    &row.purpose,
+                    row.phase,
+                    &row.since,
+                    &row.not_after,
+                ]);
+            }
+            console.answer(table.text(&console.look(), false))?;
+        }
+    }
+    Ok(Exit::Yes)
+}
+
+pub(super) fn rotate(args: &RotateArgs, console: &mut Console) -> Result<Exit> {
+    let authority = args.authority.open()?;
+    let state = authority.state();
+    let next = state.successor(args.purpose);
+    let next = next.with_context(|| format!("no key waits to sign for {}", args.purpose))?;
+    authority.step(Step::Activate(next.id.clone()))?;
+    console.note(format_args!("{} signs for {}", next.id, args.purpose));
+    heard(console);
+    Ok(Exit::Yes)
+}
+
+pub(super) fn taint(args: &KeyArgs, console: &mut Console) -> Result<Exit> {
+    step(args, Step::Taint, "is tainted", console)
+}
+
+pub(super) fn revoke(args: &KeyArgs, console: &mut Console) -> Result<Exit> {
+    step(args, Step::Revoke, "is out of the bundle", console)
+}
+
+fn step(
+    args: &KeyArgs,
+    step: fn(KeyId) -> Step,
+    done: &str,
+    console: &mut Console,
+) -> Result<Exit> {
+    let authority = args.authority.open()?;
+    let state = authority.state();
+    let mut keys = state.authorities().iter();
+    let key = keys.find(|key| key.id.as_str() == args.key);
+    let key = key.with_context(|| {
+        format!(
+            "no key `{}`: `bailiwick identity authority` lists them",
+            args.key
+        )
+    })?;
+    authority.step(step(key.id.clone()))?;
+    console.note(format_args!("{} {done}", key.id));
+    heard(console);
+    Ok(Exit::Yes)
+}
+
+fn heard(console: &Console) {
+    console.note("an agent that runs takes it over within a minute");
+}

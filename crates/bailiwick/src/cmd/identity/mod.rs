@@ -1,0 +1,102 @@
+pub(crate) mod authority;
+mod fetch;
+pub(crate) mod rules;
+mod validate;
+mod why;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use bailiwick_spiffe::{Client, Endpoint};
+use clap::Subcommand;
+
+use crate::console::Console;
+use crate::exit::Exit;
+
+const EXAMPLES: &str = "\
+Examples:
+  bailiwick identity fetch                          who am I: certificates from the Workload API
+  bailiwick identity fetch --write /run/web         the same as PEM files
+  bailiwick identity fetch --audience orders        a token for orders
+  bailiwick identity watch --write /run/web         keep the files fresh
+  bailiwick identity why 4711 --rules rules.yaml    what process 4711 gets, and what keeps each rule from it
+  bailiwick identity rules --rules rules.yaml       check rules and list them
+  bailiwick identity authority                      keys of the authority and where they stand";
+
+/// Arguments of `bailiwick identity`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES, arg_required_else_help = true, disable_help_subcommand = true)]
+pub(crate) struct IdentityArgs {
+    #[command(subcommand)]
+    command: IdentityCommand,
+}
+
+#[derive(Subcommand, Debug)]
+enum IdentityCommand {
+    /// Certificates or tokens of this process, from the Workload API
+    Fetch(fetch::FetchArgs),
+    /// Certificates of this process, again whenever they change
+    Watch(fetch::WatchArgs),
+    /// Check a certificate chain or a token
+    Validate(validate::ValidateArgs),
+    /// Keys of the trust domains that this process may talk to
+    Bundle(fetch::BundleArgs),
+    /// What a process gets, rule by rule
+    Why(why::WhyArgs),
+    /// Check rules and list them
+    Rules(rules::RulesArgs),
+    /// Keys of the embedded authority and where they stand
+    Authority(authority::ShowArgs),
+    /// Let the next key sign
+    Rotate(authority::RotateArgs),
+    /// Trust a key no longer: everything that it signed is made anew
+    Taint(authority::KeyArgs),
+    /// Take a tainted key out of the bundle
+    Revoke(authority::KeyArgs),
+}
+
+pub(crate) fn run(args: &IdentityArgs, console: &mut Console) -> Result<Exit> {
+    match &args.command {
+        IdentityCommand::Fetch(args) => fetch::run(args, console),
+        IdentityCommand::Watch(args) => fetch::watch(args, console),
+        IdentityCommand::Validate(args) => validate::run(args, console),
+        IdentityCommand::Bundle(args) => fetch::bundle(args, console),
+        IdentityCommand::Why(args) => why::run(args, console),
+        IdentityCommand::Rules(args) => rules::run(args, console),
+        IdentityCommand::Authority(args) => authority::show(args, console),
+        IdentityCommand::Rotate(args) => authority::rotate(args, console),
+        IdentityCommand::Taint(args) => authority::taint(args, console),
+        IdentityCommand::Revoke(args) => authority::revoke(args, console),
+    }
+}
+
+/// Which Workload API to ask.
+#[derive(clap::Args, Debug)]
+struct SocketOptions {
+    /// Socket of the Workload API, as a path or as unix:///PATH or tcp://IP:PORT; that of `bailiwick agent` where it is
+    /// not given
+    #[arg(long, value_name = "SOCKET", env = "SPIFFE_ENDPOINT_SOCKET")]
+    socket: Option<String>,
+}
+
+impl SocketOptions {
+    fn endpoint(&self) -> Result<Endpoint> {
+        match &self.socket {
+            None => Ok(Endpoint::Unix(authority::default_socket())),
+            Some(path) if path.starts_with('/') => Ok(Endpoint::Unix(PathBuf::from(path))),
+            Some(text) => Ok(text.parse()?),
+        }
+    }
+
+    async fn connect(&self) -> Result<Client> {
+        Ok(Client::connect(&self.endpoint()?).await?)
+    }
+}
+
+/// Runs what waits for a socket.
+fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.context("no runtime")?.block_on(future)
+}

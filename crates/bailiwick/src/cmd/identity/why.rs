@@ -1,0 +1,108 @@
+use anyhow::Result;
+use bailiwick_identity::TrustDomain;
+use bailiwick_identity::rules::{Explanation, Outcome, Plan};
+use bailiwick_report::{Format, Table, Tone};
+use serde::Serialize;
+
+use super::authority::FORMATS;
+use super::rules::RuleOptions;
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::formats::Formats;
+
+/// Arguments of `bailiwick identity why`.
+#[derive(clap::Args, Debug)]
+pub(super) struct WhyArgs {
+    /// Number of the process; this one itself where it is not given
+    pid: Option<u32>,
+    #[command(flatten)]
+    rules: RuleOptions,
+    /// Trust domain that the ids are of
+    #[arg(long, value_name = "DOMAIN", default_value = "localhost")]
+    trust_domain: TrustDomain,
+    /// Form of the output
+    #[arg(short, long, value_name = "FORMAT", value_parser = Formats(FORMATS))]
+    output: Option<Format>,
+}
+
+/// The explanation, as machines read it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    facts: String,
+    identities: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    denied: Option<String>,
+    rules: Vec<RuleAnswer>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RuleAnswer {
+    rule: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gives: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    because: Vec<String>,
+}
+
+pub(super) fn run(args: &WhyArgs, console: &mut Console) -> Result<Exit> {
+    let rules = args.rules.load(&args.trust_domain, console)?;
+    let facts = bailiwick_spiffe::facts_of(args.pid.unwrap_or(std::process::id()))?;
+    let explanation = rules.explain(&facts);
+    let given = explanation.result.is_ok();
+    let answer = Answer::of(facts.to_string(), explanation);
+    match args.output.unwrap_or_default() {
+        Format::Json => console.answer(bailiwick_report::json("IdentityExplanation", &answer)?)?,
+        Format::Yaml => console.answer(bailiwick_report::yaml("IdentityExplanation", &answer)?)?,
+        _ => console.answer(answer.text(console))?,
+    }
+    Ok(Exit::answer(given, false))
+}
+
+impl Answer {
+    fn of(facts: String, explanation: Explanation) -> Self {
+        let rules = explanation.verdicts.into_iter().map(|verdict| {
+            let (gives, because) = match verdict.outcome {
+                Outcome::Gives(plan) => (Some(plan.id.to_string()), Vec::new()),
+                Outcome::Differs(reasons) => (None, reasons),
+                Outcome::Fails(reason) => (None, vec![reason]),
+                Outcome::StandsBack => (None, vec!["another rule gives an identity".to_owned()]),
+            };
+            RuleAnswer {
+                rule: verdict.rule.to_string(),
+                gives,
+                because,
+            }
+        });
+        let denied = explanation.result.as_ref().err().map(ToString::to_string);
+        let plans = explanation.result.unwrap_or_default();
+        Self {
+            facts,
+            identities: plans
+                .iter()
+                .map(|plan: &Plan| plan.id.to_string())
+                .collect(),
+            denied,
+            rules: rules.collect(),
+        }
+    }
+
+    fn text(&self, console: &Console) -> String {
+        let look = console.look();
+        let mut text = match &self.denied {
+            None => look.paint(Tone::Good, &self.identities.join("\n")) + "\n",
+            Some(why) => format!("{}: {why}\n", look.paint(Tone::Bad, "no identity")),
+        };
+        text += &format!("  {}\n\n", bailiwick_report::inert(&self.facts));
+        let mut table = Table::new(["RULE", "GIVES", "BECAUSE"]);
+        for rule in &self.rules {
+            table.row([
+                rule.rule.as_str(),
+                rule.gives.as_deref().unwrap_or("nothing"),
+                &rule.because.join("; "),
+            ]);
+        }
+        text + &table.text(&look, false)
+    }
+}

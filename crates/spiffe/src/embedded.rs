@@ -1,0 +1,107 @@
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::keys::{FileKeys, KeyStore, Pkcs11Keys, Pkcs11Options};
+use crate::seal::{Seal, SealError};
+use crate::store::FileState;
+use crate::{Authority, AuthorityError, Options, SystemClock};
+
+/// Where an authority without a server keeps what it has.
+#[derive(Clone, Debug)]
+pub struct Embedded {
+    /// The folder of its state and keys (0700).
+    pub folder: PathBuf,
+    /// The file with the key that seals them; `seal.key` in the folder where none is named.
+    pub seal_key: Option<PathBuf>,
+    /// The hardware module that holds its keys in place of files.
+    pub pkcs11: Option<Pkcs11Options>,
+}
+
+impl Embedded {
+    /// Opens the authority that is there, or makes one.
+    ///
+    /// # Errors
+    /// When the folder is open to others, or anything in it cannot be read or made.
+    pub fn open(&self, options: Options) -> Result<Authority, AuthorityError> {
+        private_folder(&self.folder)?;
+        let named = self.seal_key.clone();
+        let seal_key = named.unwrap_or_else(|| self.folder.join("seal.key"));
+        let seal = Arc::new(Seal::open_or_create(&seal_key)?);
+        let keys: Box<dyn KeyStore> = match &self.pkcs11 {
+            Some(options) => Box::new(Pkcs11Keys::open(options)?),
+            None => {
+                let folder = self.folder.join("keys");
+                private_folder(&folder)?;
+                Box::new(FileKeys::new(&folder, Arc::clone(&seal)))
+            }
+        };
+        let state = FileState::new(&self.folder.join("authority"), seal);
+        Authority::open(options, keys, Box::new(state), Arc::new(SystemClock))
+    }
+}
+
+/// Makes a folder for us alone, or checks that it is.
+///
+/// # Errors
+/// When it cannot be made, is somebody else's, or is open to others.
+pub fn private_folder(path: &Path) -> Result<(), SealError> {
+    let error = |source: io::Error| SealError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let mut builder = fs::DirBuilder::new();
+    builder
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(error)?;
+    let meta = fs::metadata(path).map_err(error)?;
+    let problem = if meta.mode() & 0o022 != 0 {
+        format!("has mode {:o}", meta.mode() & 0o777)
+    } else if meta.uid() != nix::unistd::geteuid().as_raw() {
+        format!("belongs to user {}", meta.uid())
+    } else {
+        return Ok(());
+    };
+    Err(SealError::Exposed {
+        path: path.to_owned(),
+        problem,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use bailiwick_identity::{KeyType, TrustDomain};
+
+    use super::*;
+
+    #[test]
+    fn an_authority_in_a_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("a/b");
+        let embedded = Embedded {
+            folder: folder.clone(),
+            seal_key: None,
+            pkcs11: None,
+        };
+        let options = Options {
+            jwt_keys: vec![KeyType::EcP256],
+            ..Options::new(TrustDomain::parse("td").unwrap())
+        };
+        let bundle = embedded.open(options.clone()).unwrap().bundle();
+        assert_eq!(embedded.open(options.clone()).unwrap().bundle(), bundle);
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&folder), 0o700);
+        for file in ["authority", "seal.key"] {
+            assert_eq!(mode(&folder.join(file)), 0o600, "{file}");
+        }
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+        let error = embedded.open(options).unwrap_err().to_string();
+        assert!(error.contains("has mode 777"), "{error}");
+    }
+}
