@@ -1,16 +1,21 @@
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Child, Command};
+use std::time::Duration;
 
 use super::*;
 
-/// A process that connects to a socket of ours and stays; its peer.
-fn connected(script: &str) -> (Child, UnixStream, Peer) {
+/// Where a caller of the tests connects to.
+const SOCKET: &str = "BAILIWICK_TEST_SOCKET";
+
+/// This program again, as a process that connects to a socket of ours and stays; its peer.
+fn connected(caller: &str) -> (Child, UnixStream, Peer) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("s");
     let listener = UnixListener::bind(&path).unwrap();
-    let child = Command::new("python3")
-        .args(["-c", script])
-        .arg(&path)
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", &format!("peer::tests::{caller}")])
+        .env(SOCKET, &path)
+        .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();
     let (stream, _) = listener.accept().unwrap();
@@ -18,21 +23,38 @@ fn connected(script: &str) -> (Child, UnixStream, Peer) {
     (child, stream, peer)
 }
 
-const STAY: &str = "
-import socket, sys, time
-s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
-time.sleep(60)
-";
+fn connect() -> UnixStream {
+    UnixStream::connect(std::env::var_os(SOCKET).unwrap()).unwrap()
+}
+
+#[test]
+#[ignore = "a process that other tests start"]
+fn a_caller_that_stays() {
+    let _connection = connect();
+    std::thread::sleep(Duration::from_secs(60));
+}
+
+#[test]
+#[ignore = "a process that other tests start"]
+fn a_caller_that_leaves_its_socket_to_a_child() {
+    let connection = std::os::fd::OwnedFd::from(connect());
+    Command::new("sleep")
+        .arg("20")
+        .stdin(connection)
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+}
 
 #[test]
 fn a_process_is_told_by_the_kernel() {
-    let (mut child, _stream, peer) = connected(STAY);
+    let (mut child, _stream, peer) = connected("a_caller_that_stays");
     let process = peer.attest().unwrap().process.unwrap();
     assert_eq!(process.pid, child.id());
     assert_eq!(process.uid, nix::unistd::geteuid().as_raw());
     assert_eq!(process.gid, nix::unistd::getegid().as_raw());
-    let program = process.program().unwrap();
-    assert!(program.starts_with("python3"), "{program}");
+    let own = std::env::current_exe().unwrap();
+    assert_eq!(process.path.as_deref(), own.to_str());
     assert!(
         peer.handle.is_some(),
         "this kernel gives handles of processes"
@@ -43,7 +65,7 @@ fn a_process_is_told_by_the_kernel() {
 
 #[test]
 fn a_look_at_a_process_says_what_its_connection_would() {
-    let (mut child, _stream, peer) = connected(STAY);
+    let (mut child, _stream, peer) = connected("a_caller_that_stays");
     assert_eq!(facts_of(child.id()).unwrap(), peer.attest().unwrap());
     child.kill().unwrap();
     child.wait().unwrap();
@@ -52,11 +74,11 @@ fn a_look_at_a_process_says_what_its_connection_would() {
 
 #[test]
 fn a_process_that_ended_is_nobody() {
-    let (mut child, _stream, peer) = connected(STAY);
+    let (mut child, _stream, peer) = connected("a_caller_that_stays");
     peer.attest().unwrap();
     child.kill().unwrap();
     // Dead and not yet waited for: /proc still has it.
-    std::thread::sleep(std::time::Duration::from_millis(100));
+    std::thread::sleep(Duration::from_millis(100));
     assert!(matches!(peer.attest(), Err(PeerError::Gone(_))));
     child.wait().unwrap();
     assert!(matches!(peer.attest(), Err(PeerError::Gone(_))));
@@ -64,7 +86,7 @@ fn a_process_that_ended_is_nobody() {
 
 #[test]
 fn a_number_that_was_given_again_is_noticed() {
-    let (mut child, _stream, mut peer) = connected(STAY);
+    let (mut child, _stream, mut peer) = connected("a_caller_that_stays");
     // As after the number went to a process that started later, on a kernel without handles.
     peer.handle = None;
     peer.attest().unwrap();
@@ -76,16 +98,7 @@ fn a_number_that_was_given_again_is_noticed() {
 
 #[test]
 fn a_process_that_left_its_socket_to_a_child_is_nobody() {
-    let (mut child, _stream, peer) = connected(
-        "
-import os, socket, sys, time
-s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
-if os.fork() == 0:
-    time.sleep(20)
-else:
-    time.sleep(0.5); os._exit(0)
-",
-    );
+    let (mut child, _stream, peer) = connected("a_caller_that_leaves_its_socket_to_a_child");
     peer.attest().unwrap();
     child.wait().unwrap();
     assert!(matches!(peer.attest(), Err(PeerError::Gone(_))));
