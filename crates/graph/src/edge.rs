@@ -102,6 +102,15 @@ impl Rule {
         }
     }
 
+    /// The same, by constrained impersonation too.
+    #[cfg(test)]
+    pub(crate) fn every_leg(&self) -> &'static [Leg] {
+        match self {
+            Self::Acting { legs, .. } => legs,
+            rule => rule.legs(),
+        }
+    }
+
     /// Whether several roles may have parts of what it needs.
     pub(crate) fn is_shared(&self) -> bool {
         matches!(self, Self::Roles { .. }) || self.legs().len() > 1

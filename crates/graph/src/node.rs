@@ -32,7 +32,7 @@ pub enum Node {
     },
     /// Code that runs in a pod, or in every pod of a template.
     Workload(ObjectRef),
-    /// A connection to what lies behind a Service or an Ingress.
+    /// A connection to a Pod, or to what lies behind a Service or an Ingress.
     Entry(ObjectRef),
     /// Root on a node.
     Machine {
@@ -171,6 +171,18 @@ pub enum Area {
     Extensions,
     /// That what runs goes on running.
     Running,
+    /// What kubelets tell of their nodes.
+    Kubelets,
+    /// Memory of containers, on the disks of their nodes.
+    Checkpoints,
+    /// What anybody may do, as the API server tells it.
+    Decisions,
+    /// Whose a token is, as the API server tells it.
+    TokenOwners,
+    /// UIDs and extra values of requests.
+    Claims,
+    /// Giving to others what one has.
+    Sharing,
 }
 
 impl Node {
@@ -202,6 +214,7 @@ impl Node {
             Self::User { name } => format!("user:{name}"),
             Self::Group { name } => format!("group:{name}"),
             Self::ServiceAccount { namespace, name } => format!("sa:{namespace}/{name}"),
+            Self::Entry(object) if object.kind == Kind::Pod => return None,
             Self::Workload(object) | Self::Entry(object) => {
                 let kind = object.kind.as_str().to_lowercase();
                 format!("{kind}:{}/{}", object.namespace, object.name)
@@ -386,6 +399,12 @@ impl Area {
             Self::Clouds => "every cloud identity",
             Self::Extensions => "every identity at servers that extend the API",
             Self::Running => "the running of everything",
+            Self::Kubelets => "what kubelets tell",
+            Self::Checkpoints => "memory images of containers",
+            Self::Decisions => "what anybody may do",
+            Self::TokenOwners => "the owner of any token",
+            Self::Claims => "every uid and extra value",
+            Self::Sharing => "one's own rights for others",
         }
     }
 }
@@ -399,6 +418,7 @@ impl fmt::Display for Node {
             Self::ServiceAccount { namespace, name } => {
                 write!(f, "service account {namespace}/{name}")
             }
+            Self::Entry(object) if object.kind == Kind::Pod => write!(f, "the ports of {object}"),
             Self::Workload(object) | Self::Entry(object) => write!(f, "{object}"),
             Self::Machine { name } if name.is_empty() => f.write_str("some node"),
             Self::Machine { name } => write!(f, "node {name}"),

@@ -127,8 +127,20 @@ impl<'s> LegHeld<'s> {
         })
     }
 
+    /// The resource; of a right to any subresource the first that the rule gives.
+    fn resource(&self) -> String {
+        let resource = self.right.resource;
+        if !resource.ends_with('/') {
+            return resource.to_owned();
+        }
+        let given = self.right.named_in(self.rule);
+        let given = given.and_then(|position| self.rule.resources.get(position));
+        let sub = given.and_then(|given| Some(given.split_once('/')?.1));
+        format!("{resource}{}", sub.unwrap_or("any"))
+    }
+
     fn request(&self, namespace: &str, name: &str) -> Request {
-        let request = ResourceRequest::new(self.verb, self.right.group, self.right.resource);
+        let request = ResourceRequest::new(self.verb, self.right.group, &self.resource());
         let request = request.named(name);
         match self.right.scope {
             Scope::Cluster => request.into(),

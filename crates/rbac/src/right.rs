@@ -7,7 +7,7 @@ use bailiwick_model::PolicyRule;
 pub struct Right {
     /// API group; empty for core. `*` asks for a rule that has the star there.
     pub group: &'static str,
-    /// Resource, or `resource/subresource`.
+    /// Resource, or `resource/subresource`; `resource/` is any subresource of it.
     pub resource: &'static str,
     /// Verbs, any of which will do.
     pub verbs: &'static [&'static str],
@@ -31,6 +31,16 @@ pub enum Names<'a> {
     All,
     /// Those of these names.
     Only(&'a [Str]),
+}
+
+impl Names<'_> {
+    /// Whether the object of this name is among them.
+    pub fn hold(self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => names.iter().any(|own| **own == *name),
+        }
+    }
 }
 
 impl Right {
@@ -140,6 +150,13 @@ impl Right {
         if resource == "*" || resource == self.resource {
             return true;
         }
+        // The star stands for itself behind a slash.
+        if self.resource.ends_with('/') {
+            let own = resource.strip_prefix(self.resource);
+            return own
+                .or_else(|| resource.strip_prefix("*/"))
+                .is_some_and(|own| !matches!(own, "" | "*"));
+        }
         let subresource = self
             .resource
             .split_once('/')
@@ -210,6 +227,22 @@ mod tests {
         check(EXEC, rule(&["create"], "", "pods/*", &[]), false, None);
         check(EXEC, rule(&["create"], "", "pods", &[]), false, None);
         check(EXEC, rule(&["create"], "", "*", &[]), true, None);
+    }
+
+    #[test]
+    fn any_subresource_is_one_with_a_name() {
+        const EXTRA: Right = Right::new("", "userextras/", &["get"]);
+        let check = |resource: &str, expected: bool| {
+            let own = rule(&["get"], "", resource, &[]);
+            assert_eq!(EXTRA.is_in(&own), expected, "{resource}");
+        };
+        check("userextras/scopes", true);
+        check("*/scopes", true);
+        check("*", true);
+        check("userextras/*", false);
+        check("*/*", false);
+        check("userextras", false);
+        check("uids", false);
     }
 
     #[test]

@@ -138,7 +138,7 @@ impl<'a> Builder<'_, 'a, '_> {
                         && verbs.any(|verb| {
                             let on_verb = format!("impersonate-on:{mode}:{verb}");
                             let found = right.names_by(on.rule, verb, &on_verb);
-                            found.is_some_and(|names| is_named(names, name))
+                            found.is_some_and(|names| names.hold(name))
                         })
                 };
                 let causes = grants.iter().filter(gives).map(|on| on.cause.clone());
@@ -227,13 +227,6 @@ fn is_plain(name: &str) -> bool {
     matches!(user, Node::User { .. }) && !name.starts_with(names::NODE_USER_PREFIX)
 }
 
-fn is_named(names: Names<'_>, name: &str) -> bool {
-    match names {
-        Names::All => true,
-        Names::Only(names) => names.iter().any(|own| **own == *name),
-    }
-}
-
 /// Who may act by a rule, and as whom. That is the subject itself, but for a group whose members act each as the nodes
 /// of their own pods.
 fn acts(
@@ -250,18 +243,18 @@ fn acts(
         return Vec::new();
     };
     // Four groups and more are asked for at once under this name, as are nodes of one's own pods.
-    let of_star = || is_named(names, "*");
+    let of_star = || names.hold("*");
     let found: Vec<Node> = match whom {
         Whom::OwnNodes if of_star() => return own_nodes(subject, world),
         Whom::OwnNodes => Vec::new(),
         Whom::Nodes => {
             let nodes = world.snapshot.nodes.iter().map(|node| &node.metadata.name);
-            let nodes = nodes.filter(|name| is_named(names, name));
+            let nodes = nodes.filter(|name| names.hold(name));
             nodes.filter_map(|name| node_user(name)).collect()
         }
         Whom::Users => {
             let users = world.subjects().filter_map(|node| match node {
-                Node::User { name } if is_named(names, &name) && is_plain(&name) => {
+                Node::User { name } if names.hold(&name) && is_plain(&name) => {
                     Some(world.user_by_name(&name))
                 }
                 _ => None,
@@ -270,7 +263,7 @@ fn acts(
         }
         Whom::Groups => {
             let is_meant = |node: &Node| match node {
-                Node::Group { name } => (is_named(names, name) || of_star()) && !node.is_masters(),
+                Node::Group { name } => (names.hold(name) || of_star()) && !node.is_masters(),
                 _ => false,
             };
             world.subjects().filter(is_meant).collect()
@@ -279,7 +272,7 @@ fn acts(
             let is_meant = |node: &Node| match node {
                 Node::ServiceAccount { namespace, name } => {
                     let inside = grant.namespace.is_empty() || grant.namespace == *namespace;
-                    inside && is_named(names, name)
+                    inside && names.hold(name)
                 }
                 _ => false,
             };

@@ -1,10 +1,10 @@
 //! One file an edge: what it is and why it works (the doc comment), how hard it is, in which versions, and where it
 //! comes from. Adding one takes the file and one word in the list.
 
-use bailiwick_core::{Kind, Str, names};
-use bailiwick_rbac::Right;
+use bailiwick_core::{Kind, ObjectRef, Str, names};
+use bailiwick_rbac::{Names, Right};
 
-use crate::build::{Held, Link, World};
+use crate::build::{Held, Holding, Link, World};
 use crate::condition::Condition;
 use crate::edge::Leg;
 use crate::node::{Area, Node};
@@ -77,6 +77,42 @@ fn pods_in_reach(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
     }
 }
 
+/// Links to the ports of every pod of the scope, or to those of the pods and Services that the first leg is limited to.
+/// `name_in` finds their names in what stands in rules.
+fn ports_in_reach(
+    held: &Held<'_>,
+    world: &World<'_>,
+    link: &mut Link<'_>,
+    name_in: fn(&str) -> Option<&str>,
+) {
+    let all = held.condition_by(|holding| holding.names == Names::All);
+    if let Some(condition) = all {
+        let every = Node::area(Area::Ports, &held.scope);
+        link.edge(held.subject, every, condition);
+    }
+    for path in held.names(0) {
+        for (resource, kind) in [("pods/", Kind::Pod), ("services/", Kind::Service)] {
+            let of_kind = |holding: &Holding<'_>| {
+                let is_meant = holding.right.resource.starts_with(resource);
+                is_meant && holding.names != Names::All && holding.names.hold(path)
+            };
+            let named = held.condition_by(of_kind).zip(name_in(path));
+            let Some((condition, name)) = named else {
+                continue;
+            };
+            for namespace in world.namespaces_with(kind, &held.scope, name) {
+                let object = ObjectRef::new(kind, &namespace, name);
+                link.edge(held.subject, Node::Entry(object), condition.clone());
+                let pod = world.snapshot.workload(kind, &namespace, name);
+                if let Some(pod) = pod.filter(|pod| pod.pod.host_network) {
+                    let machine = pod.node_name.clone();
+                    link.edge(held.subject, Node::Network { machine }, condition.clone());
+                }
+            }
+        }
+    }
+}
+
 /// Links to every Secret of the scope, or to those whose names the first leg is limited to.
 fn secrets_in_reach(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
     if held.on_all() {
@@ -110,6 +146,8 @@ edges![
     anonymous,
     api_service,
     application,
+    ask_access,
+    ask_tokens,
     aws_auth,
     bind,
     bootstrap_mint,
@@ -150,14 +188,19 @@ edges![
     host_path_tokens,
     host_path_write,
     host_port,
+    impersonate_claims,
     impersonate_constrained,
     impersonate_group,
     impersonate_service_account,
     impersonate_user,
     inline_volume,
     kubeadm_config,
+    kubelet_checkpoint,
     kubelet_config,
+    kubelet_pods,
+    kubelet_reads,
     lease,
+    log_symlink,
     masters,
     member_of,
     mounted_token,
@@ -195,6 +238,7 @@ edges![
     scc_use,
     secret_mint,
     secrets_echo,
+    share,
     share_processes,
     steal_pods,
     storage_class,

@@ -1,9 +1,9 @@
 
 use bailiwick_rbac::Right;
 
-use crate::build::{Held, Link, On, World};
+use crate::build::{Held, Link, World};
 use crate::edge::{Leg, Rule, Versions, edge};
-use crate::node::{Area, Node};
+use crate::edges::ports_in_reach;
 
 edge! {
     /// Connect to any port of a pod, past network policies.
@@ -20,7 +20,6 @@ edge! {
 
 static LEGS: &[Leg] = &[&[Right::new("", "pods/portforward", &["create"])]];
 
-fn link(held: &Held<'_>, _: &World<'_>, link: &mut Link<'_>) {
-    let to = Node::area(Area::Ports, &held.scope);
-    link.edge(held.subject, to, held.condition_on(&[On::Any]));
+fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    ports_in_reach(held, world, link, |name| Some(name));
 }

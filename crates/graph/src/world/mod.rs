@@ -167,10 +167,11 @@ impl<'a> World<'a> {
         self.namespaces_with(kind, &everywhere, name)
     }
 
-    /// The namespaces of a scope that have an object of this kind and name: a Secret or a workload.
+    /// The namespaces of a scope that have an object of this kind and name: a Secret, a Service or a workload.
     pub(crate) fn namespaces_with(&self, kind: Kind, scope: &str, name: &str) -> Vec<Str> {
         let has = |namespace: &str| match kind {
             Kind::Secret => self.whole.secrets.get(namespace, name).is_some(),
+            Kind::Service => self.whole.services.get(namespace, name).is_some(),
             kind => {
                 let store = self.whole.workloads.get(&kind);
                 store.is_some_and(|store| store.get(namespace, name).is_some())

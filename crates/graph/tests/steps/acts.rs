@@ -17,6 +17,22 @@ pub(crate) const ACTS: &[(&str, Act)] = &[
             &json!({}),
         ))
     }),
+    ("ask-access", |stage| {
+        let spec = json!({
+            "user": "amy",
+            "resourceAttributes": {"namespace": "shop", "verb": "get", "resource": "pods"},
+        });
+        let path = "authorization.k8s.io/v1/namespaces/shop/localsubjectaccessreviews";
+        let body = json!({"metadata": {"namespace": "shop"}, "spec": spec});
+        is(201, &stage.post(&format!("{APIS}/{path}"), &body))
+    }),
+    ("ask-tokens", |stage| {
+        let body = json!({"spec": {"token": "any"}});
+        is(
+            201,
+            &stage.post(&format!("{APIS}/authentication.k8s.io/v1/tokenreviews"), &body),
+        )
+    }),
     ("aws-auth", |stage| {
         let path = format!("{CORE}/kube-system/configmaps/aws-auth");
         admitted(&stage.patch(&path, &json!({"data": {"mapRoles": ""}})))
@@ -89,6 +105,19 @@ pub(crate) const ACTS: &[(&str, Act)] = &[
             200,
             &stage.get(&format!("{APIS}/apps/v1/namespaces/shop/deployments")),
         )
+    }),
+    ("impersonate-claims", |stage| {
+        let headers = [
+            ("impersonate-user", "amy"),
+            ("impersonate-extra-scopes", "any"),
+            ("content-type", "application/json"),
+        ];
+        let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
+        let path = format!("{APIS}/authentication.k8s.io/v1/selfsubjectreviews");
+        let body = body.to_string();
+        let reply = stage.eve.request("POST", &path, &headers, Some(&body));
+        let answer = reply.unwrap().json().unwrap();
+        answer["status"]["userInfo"]["extra"]["scopes"] == json!(["any"])
     }),
     ("impersonate-constrained", |stage| {
         let headers = [("impersonate-user", "amy")];
@@ -186,6 +215,13 @@ pub(crate) const ACTS: &[(&str, Act)] = &[
     ("secrets-echo", |stage| {
         let path = format!("{CORE}/shop/secrets/key?{DRY}&propagationPolicy=Orphan");
         secret_shown(&stage.eve.request("DELETE", &path, &[], None).unwrap())
+    }),
+    ("share", |stage| {
+        let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "r"});
+        let others = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "amy"});
+        let body = json!({"metadata": {"name": "shared"}, "roleRef": role, "subjects": [others]});
+        let path = format!("{RBAC}/namespaces/shop/rolebindings?{DRY}");
+        is(201, &stage.post(&path, &body))
     }),
     ("subject-edit", |stage| {
         let subjects = json!({"subjects": [eve()]});
