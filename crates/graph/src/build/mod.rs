@@ -24,7 +24,7 @@ pub(crate) use acting::is_acting;
 pub(crate) use held::{Held, Holding, On};
 pub(crate) use link::Link;
 pub(crate) use parts::Parts;
-pub(crate) use uses::{KindRule, Use, kind_rules, uses};
+pub(crate) use uses::{KindRule, Use, Wanted, kind_rules, uses};
 
 use crate::condition::Atom;
 use crate::edge::Rule;
@@ -133,7 +133,7 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
         let Some(held) = held else { return };
         let rules = &world.index.rules;
         let found = self.uses.entry(role.clone());
-        let found = found.or_insert_with(|| uses(held, rules));
+        let found = found.or_insert_with(|| uses(held, &world.index.wanted));
         let graph = &mut *self.graph;
         let binding = binding.map(|atom| graph.atom(atom.clone()));
         for found in found.iter() {

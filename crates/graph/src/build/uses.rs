@@ -2,6 +2,7 @@
 
 use bailiwick_model::{PolicyRule, Role};
 use bailiwick_rbac::{Names, Right};
+use hashbrown::HashMap;
 
 use crate::edge::{EdgeKind, Rule};
 use crate::edges::EDGES;
@@ -34,26 +35,76 @@ pub(crate) fn kind_rules(minor: Option<u16>) -> Vec<KindRule> {
     rules.collect()
 }
 
-/// What the rules of a role are good for.
-pub(crate) fn uses<'a>(role: &'a Role, rules: &[KindRule]) -> Vec<Use<'a>> {
-    let mut uses = Vec::new();
-    for (number, (_, _, rule)) in rules.iter().enumerate() {
-        for (leg, rights) in rule.legs().iter().enumerate() {
-            for (position, given) in (0..).zip(role.rules.iter()) {
-                uses.extend(rights.iter().filter_map(|right| {
-                    Some(Use {
-                        rule: number,
+/// The rights that edges ask for, by their API groups: of most rules of roles only few are worth a look.
+#[derive(Debug)]
+pub(crate) struct Wanted(HashMap<&'static str, Vec<Leg>>);
+
+/// A right that is asked for, and where.
+#[derive(Clone, Copy, Debug)]
+struct Leg {
+    /// Position of the edge's rule in the list of all.
+    rule: usize,
+    leg: usize,
+    /// Position among the rights of the leg.
+    at: usize,
+    right: &'static Right,
+}
+
+impl Wanted {
+    /// What these rules ask for.
+    pub(crate) fn new(rules: &[KindRule]) -> Self {
+        let mut wanted: HashMap<&'static str, Vec<Leg>> = HashMap::new();
+        for (rule, (_, _, of_kind)) in rules.iter().enumerate() {
+            for (leg, rights) in of_kind.legs().iter().enumerate() {
+                for (at, right) in rights.iter().enumerate() {
+                    let of_group = wanted.entry(right.group).or_default();
+                    of_group.push(Leg {
+                        rule,
                         leg,
+                        at,
                         right,
-                        given,
-                        position,
-                        names: right.names(given)?,
-                    })
-                }));
+                    });
+                }
             }
         }
+        Self(wanted)
     }
-    uses
+
+    /// Those that a rule of a role may give, as far as groups go.
+    fn of<'s>(&'s self, given: &'s PolicyRule) -> impl Iterator<Item = &'s Leg> + 's {
+        let star = given.api_groups.iter().any(|group| &**group == "*");
+        let every = self.0.values().filter(move |_| star);
+        let named = given
+            .api_groups
+            .iter()
+            .enumerate()
+            .filter(move |(at, group)| {
+                let before = given.api_groups.get(..*at).unwrap_or_default();
+                !star && !before.contains(group)
+            });
+        let named = named.filter_map(|(_, group)| self.0.get(&**group));
+        every.chain(named).flatten()
+    }
+}
+
+/// What the rules of a role are good for, in the order of what asks for it.
+pub(crate) fn uses<'a>(role: &'a Role, wanted: &Wanted) -> Vec<Use<'a>> {
+    let mut uses = Vec::new();
+    for (position, given) in (0..).zip(role.rules.iter()) {
+        uses.extend(wanted.of(given).filter_map(|leg| {
+            let found = Use {
+                rule: leg.rule,
+                leg: leg.leg,
+                right: leg.right,
+                given,
+                position,
+                names: leg.right.names(given)?,
+            };
+            Some((leg.at, found))
+        }));
+    }
+    uses.sort_unstable_by_key(|(at, found)| (found.rule, found.leg, found.position, *at));
+    uses.into_iter().map(|(_, found)| found).collect()
 }
 
 impl Use<'_> {

@@ -14,7 +14,7 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
 
 use super::reads::{Key, Mark, Reads, store};
 use super::{Unit, World};
-use crate::build::{KindRule, Use, is_acting, kind_rules, uses};
+use crate::build::{KindRule, Use, Wanted, is_acting, kind_rules, uses};
 use crate::condition::Atom;
 use crate::node::Node;
 
@@ -45,6 +45,8 @@ pub(crate) struct Index {
     pub(super) reads: Reads,
     /// The rules of all edges that work in this version.
     pub(crate) rules: Vec<KindRule>,
+    /// The rights that they ask for.
+    pub(crate) wanted: Wanted,
     /// Groups of users, beyond those that Kubernetes adds by itself.
     pub(super) memberships: BTreeMap<Str, Vec<Str>>,
     /// The users that they name.
@@ -94,10 +96,12 @@ pub(crate) struct Woken {
 impl Index {
     pub(crate) fn new(snapshot: &Snapshot, memberships: BTreeMap<Str, Vec<Str>>) -> Self {
         let hasher = DefaultHashBuilder::default();
+        let rules = kind_rules(snapshot.cluster.minor);
         let mut index = Self {
             reads: Reads::new(hasher.clone()),
             hasher,
-            rules: kind_rules(snapshot.cluster.minor),
+            wanted: Wanted::new(&rules),
+            rules,
             members: members(&memberships),
             memberships,
             has_pods: snapshot.workloads.contains_key(&Kind::Pod),
@@ -505,7 +509,7 @@ impl Index {
         let Some(role) = new.or(old).map(Role::object_ref) else {
             return;
         };
-        let of = |role| uses(role, &self.rules);
+        let of = |role| uses(role, &self.wanted);
         let (old, new) = (
             old.map(of).unwrap_or_default(),
             new.map(of).unwrap_or_default(),
@@ -532,7 +536,7 @@ impl Index {
         let Some(held) = roles.get(&role.namespace, &role.name) else {
             return;
         };
-        let shared = uses(held, &self.rules)
+        let shared = uses(held, &self.wanted)
             .iter()
             .any(|found| found.is_shared(&self.rules));
         if !shared && !self.acting.contains(&role) {
