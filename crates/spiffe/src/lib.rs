@@ -11,6 +11,7 @@ mod embedded;
 pub mod keys;
 mod peer;
 pub mod pem;
+mod pseudo;
 mod seal;
 mod serve;
 pub mod store;

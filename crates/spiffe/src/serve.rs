@@ -20,6 +20,7 @@ use tonic::transport::server::Connected;
 
 use crate::authority::Authority;
 use crate::peer::{Peer, PeerError};
+use crate::pseudo::Pseudo;
 use crate::wire::DESCRIPTORS;
 use crate::wire::envoy::service::secret::v3::secret_discovery_service_server::SecretDiscoveryServiceServer;
 use crate::wire::spiffe_workload_api_server::SpiffeWorkloadApiServer;
@@ -206,6 +207,7 @@ async fn accept(listener: UnixListener, connections: mpsc::Sender<io::Result<Cal
                 let caller = Caller {
                     stream,
                     peer,
+                    pseudo: Pseudo::default(),
                     _permit: permit,
                 };
                 if connections.send(Ok(caller)).await.is_err() {
@@ -222,6 +224,7 @@ async fn accept(listener: UnixListener, connections: mpsc::Sender<io::Result<Cal
 struct Caller {
     stream: UnixStream,
     peer: Arc<Result<Arc<Peer>, PeerError>>,
+    pseudo: Pseudo,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -237,11 +240,16 @@ impl Connected for Caller {
 
 impl AsyncRead for Caller {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let caller = self.get_mut();
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut caller.stream).poll_read(context, buffer);
+        let new = buffer.filled_mut().get_mut(before..);
+        caller.pseudo.pass(new.unwrap_or_default());
+        read
     }
 }
 

@@ -288,6 +288,56 @@ async fn a_tainted_root_gives_every_stream_new_certificates() {
 }
 
 #[tokio::test]
+async fn a_client_that_names_the_path_of_the_socket_is_served() {
+    // As gRPC's C library does it, which the http crate refuses.
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let house = house(vec![rule("r", json!({}))]).await;
+    let text = |first: u8, strings: &[&str]| {
+        let mut field = vec![first];
+        for text in strings {
+            field.push(u8::try_from(text.len()).unwrap());
+            field.extend(text.as_bytes());
+        }
+        field
+    };
+    let block = [
+        vec![0x83, 0x86],
+        text(0x44, &["/SpiffeWorkloadAPI/FetchX509SVID"]),
+        text(0x41, &["run%2Fagent.sock"]),
+        text(0x40, &["content-type", "application/grpc"]),
+        text(0x40, &["te", "trailers"]),
+        text(0x40, &["workload.spiffe.io", "true"]),
+    ]
+    .concat();
+    let length = u8::try_from(block.len()).unwrap();
+    let request = [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+        vec![0, 0, 0, 4, 0, 0, 0, 0, 0],
+        vec![0, 0, length, 1, 4, 0, 0, 0, 1],
+        block,
+        vec![0, 0, 5, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0],
+    ];
+    let mut stream = UnixStream::connect(&house.socket).await.unwrap();
+    stream.write_all(&request.concat()).await.unwrap();
+    let mut frames = Vec::new();
+    let found = soon(async {
+        loop {
+            let mut head = [0; 9];
+            stream.read_exact(&mut head).await.unwrap();
+            let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
+            stream.read_exact(&mut payload).await.unwrap();
+            frames.push(head[3]);
+            let id = b"spiffe://td/a";
+            if payload.windows(id.len()).any(|part| part == id) {
+                return true;
+            }
+            assert_ne!(head[3], 3, "the stream was reset");
+        }
+    });
+    assert!(found.await, "{frames:?}");
+}
+
+#[tokio::test]
 async fn the_socket_is_private_and_only_one_serves_it() {
     let house = house(vec![rule("r", json!({}))]).await;
     let mode = std::fs::metadata(&house.socket)
