@@ -36,8 +36,9 @@ fn a_caller_that_stays() {
 
 #[test]
 #[ignore = "a process that other tests start"]
+#[allow(clippy::zombie_processes, reason = "the child is to outlive it")]
 fn a_caller_that_leaves_its_socket_to_a_child() {
-    let connection = std::os::fd::OwnedFd::from(connect());
+    let connection = OwnedFd::from(connect());
     Command::new("sleep")
         .arg("20")
         .stdin(connection)

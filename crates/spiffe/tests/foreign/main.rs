@@ -1,5 +1,12 @@
 //! Clients and validators that others wrote, against a real socket: go-spiffe, Envoy, OpenSSL and GnuTLS.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test, also where it is no test function"
+)]
+
 mod envoy;
 mod go_spiffe;
 mod house;
