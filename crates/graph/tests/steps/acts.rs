@@ -30,7 +30,10 @@ pub(crate) const ACTS: &[(&str, Act)] = &[
         let body = json!({"spec": {"token": "any"}});
         is(
             201,
-            &stage.post(&format!("{APIS}/authentication.k8s.io/v1/tokenreviews"), &body),
+            &stage.post(
+                &format!("{APIS}/authentication.k8s.io/v1/tokenreviews"),
+                &body,
+            ),
         )
     }),
     ("aws-auth", |stage| {
@@ -218,7 +221,8 @@ pub(crate) const ACTS: &[(&str, Act)] = &[
     }),
     ("share", |stage| {
         let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "r"});
-        let others = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "amy"});
+        let others =
+            json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "amy"});
         let body = json!({"metadata": {"name": "shared"}, "roleRef": role, "subjects": [others]});
         let path = format!("{RBAC}/namespaces/shop/rolebindings?{DRY}");
         is(201, &stage.post(&path, &body))

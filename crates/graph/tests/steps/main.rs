@@ -12,6 +12,7 @@ mod acts;
 mod certificates;
 mod constrained;
 mod platform;
+mod refused;
 mod stage;
 
 use bailiwick_graph::EDGES;

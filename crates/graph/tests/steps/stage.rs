@@ -1,9 +1,11 @@
 //! A cluster on which the examples of edges are put up one after another.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bailiwick_graph::EDGES;
+use bailiwick_core::{ResourceRequest, Subject, UserInfo};
+use bailiwick_graph::{EDGES, Review};
 use bailiwick_model::{Delta, Origin, Snapshot};
 use bailiwick_testkit::generate::manifest;
 use bailiwick_testkit::notation;
@@ -26,6 +28,8 @@ pub(crate) struct Stage {
     pub(crate) cluster: Cluster,
     /// The attacker.
     pub(crate) eve: Identity,
+    /// How often roles and bindings were put up.
+    marks: AtomicUsize,
 }
 
 impl Stage {
@@ -48,7 +52,11 @@ impl Stage {
             || cluster.admin().get(account).unwrap().status == 200
         ));
         let eve = cluster.certificate_user("eve", None).unwrap();
-        Self { cluster, eve }
+        Self {
+            cluster,
+            eve,
+            marks: AtomicUsize::new(0),
+        }
     }
 
     /// Asserts that the step of an example works, and that it does not with the one word changed.
@@ -57,6 +65,7 @@ impl Stage {
         assert!(eventually(|| act(self)), "{id}: the step is refused");
         self.remove(&scene);
         let scene = self.put(id, true);
+        // For some seconds the API server remembers as whom it let somebody act.
         assert!(
             eventually(|| !act(self)),
             "{id}: the step is possible without the right"
@@ -74,17 +83,7 @@ impl Stage {
             example.cluster.to_owned()
         };
         let (rbac, objects) = text.split_once("---").unwrap_or((&text, ""));
-        let yaml: String = objects
-            .lines()
-            .map(str::trim)
-            .map(|line| {
-                if line.starts_with('{') {
-                    format!("---\n{line}\n")
-                } else {
-                    format!(" {line}\n")
-                }
-            })
-            .collect();
+        let yaml = yaml(objects);
         if !yaml.trim().is_empty() {
             self.cluster.admin().apply(&yaml).unwrap();
         }
@@ -94,8 +93,33 @@ impl Stage {
         }
     }
 
-    /// Puts up roles and bindings.
+    /// Puts up roles and bindings, and waits until the authorizer knows them and whatever was removed before.
     pub(crate) fn put_rbac(&self, text: &str) -> Vec<String> {
+        let mut paths = self.post_rbac(text);
+        // It hears of changes of each kind in their order, so that one more of each comes last.
+        let mark = format!("mark-{}", self.marks.fetch_add(1, Ordering::Relaxed));
+        let marks = format!(
+            "Role shop/{mark}
+               get on marks of ''
+             ClusterRole {mark}
+               list on marks of ''
+             RoleBinding shop/{mark} gives Role/{mark} to user:{mark}
+             ClusterRoleBinding {mark} gives ClusterRole/{mark} to user:{mark}"
+        );
+        paths.extend(self.post_rbac(&marks));
+        let user = UserInfo::of(&Subject::User { name: mark }, &[]);
+        for verb in ["get", "list"] {
+            let request = ResourceRequest::new(verb, "", "marks").in_namespace("shop");
+            let review = Review {
+                user: Some(user.clone()),
+                request: request.into(),
+            };
+            assert!(eventually(|| self.is_allowed(&review)));
+        }
+        paths
+    }
+
+    fn post_rbac(&self, text: &str) -> Vec<String> {
         let mut snapshot = Snapshot::default();
         for object in notation::objects(text) {
             snapshot.apply(Delta::Upsert(Box::new(object), Origin::Live));
@@ -131,11 +155,8 @@ impl Stage {
     }
 
     fn remove(&self, scene: &Scene) {
+        self.remove_rbac(&scene.rbac);
         let admin = self.cluster.admin();
-        for path in &scene.rbac {
-            let reply = admin.request("DELETE", path, &[], None).unwrap();
-            assert_eq!(reply.status, 200, "{path}: {}", reply.body);
-        }
         // Namespaces stay, the next scene plays in them.
         if !scene.objects.is_empty() && !scene.objects.contains("kind: Namespace") {
             let delete = [
@@ -149,6 +170,28 @@ impl Stage {
             let output = admin.kubectl_with_input(&delete, &scene.objects).unwrap();
             output.success().unwrap();
         }
+    }
+
+    /// Removes what [`Stage::put_rbac`] put up.
+    pub(crate) fn remove_rbac(&self, paths: &[String]) {
+        for path in paths {
+            let reply = self.cluster.admin().request("DELETE", path, &[], None);
+            let reply = reply.unwrap();
+            assert_eq!(reply.status, 200, "{path}: {}", reply.body);
+        }
+    }
+
+    /// Asks the authorizers.
+    pub(crate) fn is_allowed(&self, review: &Review) -> bool {
+        let body = json!({
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": manifest::review_spec(review.user.as_ref().unwrap(), &review.request),
+        });
+        let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+        let reply = self.cluster.admin().post(path, &body).unwrap();
+        assert_eq!(reply.status, 201, "{body}\n{}", reply.body);
+        reply.json().unwrap()["status"]["allowed"] == true
     }
 
     /// A POST by the attacker.
@@ -168,6 +211,16 @@ impl Stage {
     pub(crate) fn get(&self, path: &str) -> Reply {
         self.eve.get(path).unwrap()
     }
+}
+
+/// The objects of an example as a stream of YAML.
+pub(crate) fn yaml(objects: &str) -> String {
+    let lines = objects.lines().map(str::trim);
+    let lines = lines.map(|line| match line {
+        line if line.starts_with('{') => format!("---\n{line}\n"),
+        line => format!(" {line}\n"),
+    });
+    lines.collect()
 }
 
 /// The testkit's manifests say nothing of aggregation; the one role of the examples that aggregates is called `whole`.
