@@ -620,7 +620,7 @@ fn no_edge_comes_of_rights_that_are_dead() {
             );
             let needs_cluster =
                 |leg: &&[Right]| leg.iter().all(|right| right.scope == Scope::Cluster);
-            let is_dead = legs.iter().any(|leg| needs_cluster(leg));
+            let is_dead = legs.iter().any(&needs_cluster);
             let mut cases = vec![unknown, capital, slash];
             cases.extend(Some(by_rolebinding).filter(|_| is_dead));
             for text in cases {
