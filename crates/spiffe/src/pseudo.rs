@@ -16,6 +16,8 @@ const PADDED: u8 = 0x8;
 const PRIORITY: u8 = 0x20;
 /// The name `:authority` in the static table (RFC 7541, appendix A).
 const AUTHORITY: u8 = 1;
+/// The name where it is spelt out, as the C library does.
+const NAME: &[u8] = b":authority";
 
 /// Follows what one client sends.
 #[derive(Debug)]
@@ -58,7 +60,8 @@ enum Then {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Text {
-    Name,
+    /// A name, of which so many letters are those of [`NAME`]; `None` when one was another.
+    Name(Option<usize>),
     Value,
     /// A value of `:authority`.
     Authority,
@@ -164,6 +167,7 @@ impl Block {
                 // Compressed strings are followed and not touched.
                 let text = match text {
                     Text::Authority if *byte & 0x80 != 0 => Text::Value,
+                    Text::Name(_) if *byte & 0x80 != 0 => Text::Name(None),
                     text => text,
                 };
                 match *byte & 0x7f {
@@ -185,6 +189,14 @@ impl Block {
                 if text == Text::Authority && *byte == b'%' {
                     *byte = b'-';
                 }
+                let text = match text {
+                    Text::Name(letters) => Text::Name(
+                        letters
+                            .filter(|letters| NAME.get(*letters) == Some(byte))
+                            .map(|letters| letters + 1),
+                    ),
+                    text => text,
+                };
                 Self::string(text, left - 1)
             }
         }
@@ -211,7 +223,7 @@ impl Block {
             _ => (byte & 0x0f, 0x0f),
         };
         match index {
-            0 => Self::Length(Text::Name),
+            0 => Self::Length(Text::Name(Some(0))),
             AUTHORITY => Self::Length(Text::Authority),
             index if index == most => Self::Number(Then::Value),
             _ => Self::Length(Text::Value),
@@ -221,7 +233,10 @@ impl Block {
     /// Within a string of which so much is still to come.
     fn string(text: Text, left: u32) -> Self {
         match (text, left) {
-            (Text::Name, 0) => Self::Length(Text::Value),
+            (Text::Name(Some(letters)), 0) if letters == NAME.len() => {
+                Self::Length(Text::Authority)
+            }
+            (Text::Name(_), 0) => Self::Length(Text::Value),
             (_, 0) => Self::Field,
             (text, left) => Self::String(text, left),
         }
@@ -273,6 +288,10 @@ mod tests {
                 literal(0x41, &[authority]),
                 vec![0x83, 0x86, 0xff, 0x81, 0x01, 0x3f, 0xe1, 0x1f],
                 literal(0x40, &["%name%", "%value%"]),
+                literal(0x40, &[":authority", authority]),
+                literal(0x10, &[":authorit", "%"]),
+                literal(0x10, &[":authorityy", "%"]),
+                literal(0x10, &["-authority", "%"]),
                 literal(0x00, &["%", "%"]),
                 literal(0x1f, &[]),
                 vec![0x85, 0x01, 1, b'%'],

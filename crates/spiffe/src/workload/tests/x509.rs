@@ -303,7 +303,7 @@ async fn a_client_that_names_the_path_of_the_socket_is_served() {
     let block = [
         vec![0x83, 0x86],
         text(0x44, &["/SpiffeWorkloadAPI/FetchX509SVID"]),
-        text(0x41, &["run%2Fagent.sock"]),
+        text(0x40, &[":authority", "run%2Fagent.sock"]),
         text(0x40, &["content-type", "application/grpc"]),
         text(0x40, &["te", "trailers"]),
         text(0x40, &["workload.spiffe.io", "true"]),

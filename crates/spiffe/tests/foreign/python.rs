@@ -1,0 +1,56 @@
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::house::House;
+
+/// Which Python has the package `spiffe`.
+const PYTHON: &str = "BAILIWICK_PYTHON";
+
+const CLIENT: &str = r#"
+import json, sys
+from spiffe import JwtSvid, WorkloadApiClient
+with WorkloadApiClient(socket_path=sys.argv[1]) as client:
+    svid = client.fetch_x509_svid()
+    domain = svid.spiffe_id.trust_domain
+    roots = client.fetch_x509_bundles().get_bundle_for_trust_domain(domain).x509_authorities
+    token = client.fetch_jwt_svid(audience={"me"})
+    keys = client.fetch_jwt_bundles().get_bundle_for_trust_domain(domain)
+    remote = client.validate_jwt_svid(token.token, "me")
+    local = JwtSvid.parse_and_validate(token.token, keys, {"me"})
+    try:
+        client.validate_jwt_svid(token.token, "you")
+        refused = False
+    except Exception:
+        refused = True
+    print(json.dumps({
+        "id": str(svid.spiffe_id), "chain": len(svid.cert_chain), "roots": len(roots),
+        "remote": str(remote.spiffe_id), "local": str(local.spiffe_id), "refused": refused,
+    }))
+"#;
+
+#[test]
+fn the_python_client_fetches_and_validates() {
+    let python = std::env::var(PYTHON).unwrap_or_else(|_| "python3".to_owned());
+    let has = Command::new(&python).args(["-c", "import spiffe"]).output();
+    if !has.is_ok_and(|output| output.status.success()) {
+        println!(
+            "NOT TESTED: the Python package spiffe is not here: `python3 -m venv V`, `V/bin/pip install spiffe==0.3.2`, \
+             and {PYTHON}=V/bin/python"
+        );
+        return;
+    }
+    let house = House::new(&["/a"]);
+    let output = Command::new(&python)
+        .args(["-c", CLIENT, &house.endpoint()])
+        .output()
+        .unwrap();
+    let trouble = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{trouble}");
+    let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let id = "spiffe://td.example/a";
+    let expected = serde_json::json!({
+        "id": id, "chain": 2, "roots": 2, "remote": id, "local": id, "refused": true,
+    });
+    assert_eq!(seen, expected);
+}
