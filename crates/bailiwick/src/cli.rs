@@ -68,6 +68,8 @@ pub(crate) enum Command {
     Snapshot(cmd::snapshot::SnapshotArgs),
     /// Answer an API server, gateways and applications: may this subject do this?
     Serve(cmd::serve::ServeArgs),
+    /// Check and test policies
+    Policy(cmd::policy::PolicyArgs),
     /// Verify and read the log of decisions
     Audit(cmd::audit::AuditArgs),
     /// Give identities to the processes of this machine: SPIFFE Workload API and Envoy SDS on a socket
@@ -182,6 +184,16 @@ pub(crate) enum Defaults {
     None,
     /// Those of Kubernetes 1.N.
     Minor(u16),
+}
+
+impl From<Defaults> for bailiwick_input::Defaults {
+    fn from(given: Defaults) -> Self {
+        match given {
+            Defaults::Auto => Self::Auto,
+            Defaults::None => Self::None,
+            Defaults::Minor(minor) => Self::Minor(minor),
+        }
+    }
 }
 
 impl std::str::FromStr for Defaults {

@@ -8,6 +8,7 @@ mod exit;
 mod formats;
 mod members;
 mod picture;
+mod policies;
 mod progress;
 mod serve;
 mod subject;

@@ -132,6 +132,11 @@ impl Policies {
         Arc::make_mut(tier)
     }
 
+    /// The ids of all policies, in no order.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.documents.values().flatten().map(|id| &**id)
+    }
+
     /// Number of policies.
     pub fn len(&self) -> usize {
         self.cluster.len()

@@ -79,6 +79,15 @@ impl Revocations {
         true
     }
 
+    /// Adds those of another set, in place of those of their names.
+    pub fn extend(&mut self, other: Self) {
+        let tables = [other.users, other.groups, other.credentials];
+        let all = tables
+            .into_iter()
+            .flat_map(|table| table.into_values().flatten());
+        all.for_each(|revocation| self.put(*revocation));
+    }
+
     /// Number of revocations, those that have ended included.
     pub fn len(&self) -> usize {
         self.by_name.len()

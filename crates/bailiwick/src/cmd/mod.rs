@@ -9,6 +9,7 @@ pub(crate) mod fix;
 pub(crate) mod identity;
 pub(crate) mod man;
 pub(crate) mod paths;
+pub(crate) mod policy;
 pub(crate) mod print_role;
 pub(crate) mod reviews;
 pub(crate) mod scan;
@@ -37,6 +38,7 @@ pub(crate) fn run(cli: Cli, console: &mut Console) -> Result<Exit> {
         Command::Scan(args) => scan::run(&args, global, console),
         Command::Snapshot(args) => snapshot::run(&args, global, console),
         Command::Serve(args) => serve::run(&args, global, console),
+        Command::Policy(args) => policy::run(&args, global, console),
         Command::Audit(args) => audit::run(&args, console),
         Command::Agent(args) => agent::run(&args, console),
         Command::Identity(args) => identity::run(&args, console),

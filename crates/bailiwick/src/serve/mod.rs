@@ -2,7 +2,6 @@
 
 mod config;
 mod entities;
-mod policies;
 mod program;
 mod revocations;
 mod source;

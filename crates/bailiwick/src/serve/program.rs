@@ -18,7 +18,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 use super::config::Config;
 use super::entities;
 use super::source::{Read, Source};
-use crate::cli::{Defaults, Global};
+use crate::cli::Global;
 use crate::cluster::connect_options;
 use crate::console::Console;
 
@@ -39,7 +39,7 @@ impl Program {
         let source = if global.filename.is_empty() {
             Source::live(&config, connect_options(global, console))
         } else {
-            Source::files(&config, global.filename.clone(), defaults(global.defaults))
+            Source::files(&config, global.filename.clone(), global.defaults.into())
         };
         let tls = match &config.listen.tls {
             None => None,
@@ -56,7 +56,7 @@ impl Program {
         if let Some(path) = &config.revocations {
             super::revocations::read(path)?;
         }
-        super::policies::read(&config.policies)?;
+        crate::policies::load(&config.policies)?;
         Ok(Self {
             config,
             source,
@@ -138,14 +138,6 @@ impl Program {
         let _ = end.send(true);
         while tasks.join_next().await.is_some() {}
         Ok(())
-    }
-}
-
-fn defaults(given: Defaults) -> bailiwick_input::Defaults {
-    match given {
-        Defaults::Auto => bailiwick_input::Defaults::Auto,
-        Defaults::None => bailiwick_input::Defaults::None,
-        Defaults::Minor(minor) => bailiwick_input::Defaults::Minor(minor),
     }
 }
 

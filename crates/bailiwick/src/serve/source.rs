@@ -14,7 +14,7 @@ use bailiwick_rbac::Engine;
 use sha2::{Digest as _, Sha256};
 
 use super::config::Config;
-use super::{policies, revocations};
+use super::revocations;
 
 /// What the state is made of.
 pub(super) struct Source {
@@ -128,11 +128,8 @@ impl Source {
             [] => Snapshot::default(),
             paths => files(paths, bailiwick_input::Defaults::None, warnings)?,
         };
-        for path in &self.policies {
-            for file in policies::files(path)? {
-                hash.update(std::fs::read(file).unwrap_or_default());
-            }
-        }
+        let (documents, mut bundle) = crate::policies::load(&self.policies)?;
+        hash.update(format!("{documents:?}"));
         let revocations = match &self.revocations {
             Some(path) => {
                 hash.update(std::fs::read(path).unwrap_or_default());
@@ -148,9 +145,12 @@ impl Source {
             .collect();
         let mut state = State::new(Arc::new(Engine::new(snapshot)));
         state.revision = hex.as_str().into();
-        state.policies = Arc::new(policies::read(&self.policies)?);
         state.floor = Arc::new(Engine::new(floor));
-        state.revocations = Arc::new(revocations);
+        state.policies = Arc::new(bundle.policies);
+        state.relations = Arc::new(bundle.relations);
+        state.delegations = Arc::new(bundle.delegations);
+        bundle.revocations.extend(revocations);
+        state.revocations = Arc::new(bundle.revocations);
         Ok(state)
     }
 

@@ -1,0 +1,266 @@
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use bailiwick_core::{Decision, Effect, Reason, Request, Timestamp, UserInfo};
+use bailiwick_input::{LoadOptions, Source};
+use bailiwick_model::{Snapshot, Value};
+use bailiwick_pdp::{Document, Objects, Question, State};
+use bailiwick_rbac::Engine;
+use serde::Deserialize;
+
+use crate::cli::Global;
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::policies::Policies;
+
+const EXAMPLES: &str = "\
+Examples:
+  bailiwick policy check policies/               is every document right
+  bailiwick policy test policies/                do the tests in it come out as they say
+  bailiwick policy test policies/ -f manifests/  together with the RBAC of manifests
+  bailiwick policy schema                        the Cedar schema that policies are checked against";
+
+/// Arguments of `bailiwick policy`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct PolicyArgs {
+    #[command(subcommand)]
+    command: PolicyCommand,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum PolicyCommand {
+    /// Check policies, relations, delegations and revocations
+    Check(FilesArgs),
+    /// Run the tests that stand beside policies
+    Test(FilesArgs),
+    /// Print the Cedar schema of requests
+    Schema,
+}
+
+/// Files of `bailiwick policy`.
+#[derive(clap::Args, Debug)]
+struct FilesArgs {
+    /// Files and directories of policies
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+}
+
+pub(crate) fn run(args: &PolicyArgs, global: &Global, console: &mut Console) -> Result<Exit> {
+    match &args.command {
+        PolicyCommand::Check(args) => check(args, console),
+        PolicyCommand::Test(args) => test(args, global, console),
+        PolicyCommand::Schema => {
+            console.answer(bailiwick_pdp::SCHEMA)?;
+            Ok(Exit::Yes)
+        }
+    }
+}
+
+fn check(args: &FilesArgs, console: &mut Console) -> Result<Exit> {
+    let policies = Policies::read(&args.paths)?;
+    match policies.bundle() {
+        Ok(bundle) => {
+            for id in broad(&policies.documents) {
+                console.warn(format_args!(
+                    "{id} permits everybody everything: name a principal, an action or a resource"
+                ));
+            }
+            let text = format!(
+                "all right: documents {}, policies {}, relations {}, revocations {}\n",
+                policies.documents.len(),
+                bundle.policies.len(),
+                bundle.relations.len(),
+                bundle.revocations.len(),
+            );
+            console.answer(text)?;
+            Ok(Exit::Yes)
+        }
+        Err(wrong) => {
+            let mut text = String::new();
+            for wrong in wrong {
+                writeln!(text, "{}", bailiwick_report::inert(&wrong.to_string()))?;
+            }
+            console.answer(text)?;
+            Ok(Exit::No)
+        }
+    }
+}
+
+/// Documents with a policy that permits whatever it is asked.
+fn broad(documents: &[Document]) -> Vec<String> {
+    let open = |cedar: &str| {
+        let plain: String = cedar.split_whitespace().collect();
+        plain.contains("permit(principal,action,resource);")
+    };
+    let found = documents.iter().filter(|document| match document {
+        Document::Policies(policies) => open(&policies.cedar),
+        _ => false,
+    });
+    found.map(Document::title).collect()
+}
+
+/// A document of tests.
+#[derive(Deserialize)]
+struct Test {
+    #[serde(default)]
+    metadata: Metadata,
+    spec: Spec,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Metadata {
+    name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Spec {
+    cases: Vec<Case>,
+}
+
+/// One question and its answer.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Case {
+    name: String,
+    user: UserInfo,
+    request: Request,
+    /// The object in the request of a write.
+    #[serde(default)]
+    object: Option<Value>,
+    /// The object that is stored.
+    #[serde(default)]
+    stored: Option<Value>,
+    /// When it is asked.
+    #[serde(default)]
+    now: Option<Timestamp>,
+    expect: Effect,
+    /// A policy that has to be among those that decide.
+    #[serde(default)]
+    by: Option<String>,
+}
+
+fn test(args: &FilesArgs, global: &Global, console: &mut Console) -> Result<Exit> {
+    let policies = Policies::read(&args.paths)?;
+    let bundle = match policies.bundle() {
+        Ok(bundle) => bundle,
+        Err(wrong) => {
+            for wrong in wrong {
+                console.warn(wrong);
+            }
+            return Ok(Exit::Unusable);
+        }
+    };
+    let mut state = State::new(Arc::new(Engine::new(manifests(global, console))));
+    state.policies = Arc::new(bundle.policies);
+    state.relations = Arc::new(bundle.relations);
+    state.delegations = Arc::new(bundle.delegations);
+    state.revocations = Arc::new(bundle.revocations);
+    let mut decided = BTreeSet::new();
+    let (mut cases, mut failed) = (0_usize, 0_usize);
+    for (place, value) in &policies.tests {
+        let json = serde_json::to_value(value)?;
+        let test: Test = serde_json::from_value(json).with_context(|| place.clone())?;
+        for case in &test.spec.cases {
+            cases += 1;
+            let decision = case.ask(&state).with_context(|| place.clone())?;
+            decided.extend(deciding(&decision.reason));
+            if let Some(message) = case.objection(&decision) {
+                failed += 1;
+                let line = format!("{place}: {}: {}: {message}", test.metadata.name, case.name);
+                console.answer(format_args!("{}\n", bailiwick_report::inert(&line)))?;
+            }
+        }
+    }
+    let silent = state
+        .policies
+        .ids()
+        .filter(|id| !decided.contains(*id))
+        .count();
+    if silent > 0 {
+        console.note(format_args!(
+            "{silent} of {} policies decided no case",
+            state.policies.len()
+        ));
+    }
+    console.answer(format_args!(
+        "{} of {cases} cases came out as expected\n",
+        cases - failed
+    ))?;
+    Ok(if cases == 0 {
+        Exit::Unusable
+    } else {
+        Exit::answer(failed == 0, false)
+    })
+}
+
+/// The RBAC of `-f`; none where it is not given.
+fn manifests(global: &Global, console: &Console) -> Snapshot {
+    if global.filename.is_empty() {
+        return Snapshot::default();
+    }
+    let sources: Vec<Source> = global.filename.iter().cloned().map(Source::Path).collect();
+    let options = LoadOptions {
+        namespace: "default".to_owned(),
+        defaults: global.defaults.into(),
+    };
+    let loaded = bailiwick_input::load(&sources, &options);
+    for finding in &loaded.findings {
+        console.finding(finding);
+    }
+    loaded.snapshot
+}
+
+impl Case {
+    fn ask(&self, state: &State) -> Result<Decision> {
+        let question = Question::Kubernetes {
+            user: &self.user,
+            request: &self.request,
+        };
+        let now = self.now.unwrap_or_default();
+        if self.object.is_none() && self.stored.is_none() {
+            return Ok(state.decide(question, now).to_decision());
+        }
+        let objects = Objects::new(self.object.as_ref(), self.stored.as_ref())?;
+        Ok(state
+            .decide_with_objects(question, &objects, now)
+            .to_decision())
+    }
+
+    fn objection(&self, decision: &Decision) -> Option<String> {
+        if decision.effect != self.expect {
+            let reason = serde_json::to_string(&decision.reason).unwrap_or_default();
+            return Some(format!(
+                "{:?}, not {:?}: {reason}",
+                decision.effect, self.expect
+            ));
+        }
+        let by = self.by.as_ref()?;
+        let found = deciding(&decision.reason);
+        (!found.contains(by)).then(|| {
+            let found: Vec<&str> = found.iter().map(String::as_str).collect();
+            format!("decided by [{}], not by {by}", found.join(", "))
+        })
+    }
+}
+
+/// Ids of the policies behind an answer.
+fn deciding(reason: &Reason) -> BTreeSet<String> {
+    match reason {
+        Reason::Policies { policies } => policies
+            .iter()
+            .map(|policy| policy.id.to_string())
+            .collect(),
+        Reason::Conditions(conditions) => [&conditions.deny, &conditions.allow]
+            .into_iter()
+            .flatten()
+            .flat_map(|condition| deciding(&condition.reason))
+            .collect(),
+        _ => BTreeSet::new(),
+    }
+}
