@@ -5,6 +5,7 @@ const LABELS = 70;
 const LABELS_FAR = 24;
 const EDGES_FAR = 12000;
 const NEAR = 1.1;
+const TOGETHER = 100; // Lines in one path: longer paths take longer than their lines.
 
 class Picture {
   constructor(canvas, graph) {
@@ -25,7 +26,7 @@ class Picture {
     for (const node of this.nodes) this.placed[node] = 1;
     this.steps = [...(steps ?? this.graph.steps.keys())].filter((step) => this.isPlaced(step));
     this.treeStep = new Uint8Array(this.graph.steps.length);
-    for (const step of tree.via) if (step >= 0) this.treeStep[step] = 1;
+    for (const step of steps ?? tree.via) if (step >= 0) this.treeStep[step] = 1;
     this.size = Float32Array.from(this.graph.nodes, (_, node) =>
       node === this.graph.hub ? 14 : Math.min(11, 5 + 1.1 * Math.log2(tree.weight[node])));
     this.findAgain();
@@ -258,8 +259,12 @@ class Picture {
     const { ctx, layout, view: { scale } } = this;
     ctx.globalAlpha = alpha;
     ctx.beginPath();
-    for (const step of steps) {
-      const [from, to] = this.graph.steps[step];
+    for (let i = 0; i < steps.length; i++) {
+      if (i % TOGETHER === 0 && i > 0) {
+        ctx.stroke();
+        ctx.beginPath();
+      }
+      const [from, to] = this.graph.steps[steps[i]];
       const [ax, ay, bx, by] = [layout.x[from] * scale, layout.y[from] * scale, layout.x[to] * scale, layout.y[to] * scale];
       ctx.moveTo(ax, ay);
       if (layout.curved) {
@@ -303,19 +308,19 @@ class Picture {
       byKind.forEach((nodes, kind) => {
         ctx.fillStyle = this.kindColour[kind];
         ctx.globalAlpha = strength === "faint" ? 0.22 : 1;
-        ctx.beginPath();
+        // One by one: a path of thousands of circles takes far longer to fill. Nobody sees a circle of three pixels.
         for (const node of nodes[strength]) {
           const r = this.radius(node);
           const x = layout.x[node] * scale;
           const y = layout.y[node] * scale;
-          // Nobody sees a circle of three pixels, and a square is drawn in no time.
-          if (r < 1.8) ctx.rect(x - r, y - r, 2 * r, 2 * r);
-          else {
-            ctx.moveTo(x + r, y);
-            ctx.arc(x, y, r, 0, 7);
+          if (r < 2) {
+            ctx.fillRect(x - r, y - r, 2 * r, 2 * r);
+            continue;
           }
+          ctx.beginPath();
+          ctx.arc(x, y, r, 0, 7);
+          ctx.fill();
         }
-        ctx.fill();
       });
     }
     ctx.globalAlpha = 1;

@@ -76,13 +76,16 @@ function tell() {
 
 function showMore() {
   const page = state.paths.slice(state.shown, state.shown + PAGE);
-  const other = (path) => (graph.outward ? graph.end(path) : graph.paths[path][0]);
+  const other = (path) => graph.label(graph.outward ? graph.end(path) : graph.paths[path][0]);
+  // Where all paths start and end the same, they differ by what they pass.
+  const alike = graph.paths.length > 1 && graph.paths.every(([from], path) => from === graph.paths[0][0] && graph.end(path) === graph.end(0));
+  const name = (path) => (alike ? graph.nodesOf(path).slice(1, -1).map(graph.label).join(" → ") : other(path));
   $("list").append(...page.map((path) => {
-    const [, effort, severity] = graph.paths[path];
-    const name = graph.severities[severity];
+    const [, effort, position] = graph.paths[path];
+    const severity = graph.severities[position];
     return make("li", {}, make("button", { type: "button", "data-path": path, onclick: () => go.path(path) },
-      make("span", { class: `effort ${name}`, title: `${name}, effort ${effort}` }, String(effort)),
-      make("span", { class: "name" }, graph.label(other(path))),
+      make("span", { class: `effort ${severity}`, title: `${severity}, effort ${effort}` }, String(effort)),
+      make("span", { class: "name" }, name(path)),
       make("span", { class: "via" }, graph.via(path).join(" → ").replaceAll("-", "\u2011"))));
   }));
   state.shown += page.length;
