@@ -20,6 +20,8 @@ function readGraph(data) {
     return steps.length ? data.steps[steps[steps.length - 1]][1] : data.paths[path][0];
   };
   graph.nodesOf = (path) => [data.paths[path][0], ...data.paths[path][3].map((step) => data.steps[step][1])];
+  // Where its steps lead that say something, but for the end.
+  graph.passes = (path) => data.paths[path][3].slice(0, -1).filter((step) => !graph.isFree(step)).map((step) => graph.label(data.steps[step][1]));
   // Kinds of steps on the path that say something, in their order.
   graph.via = (path) => data.paths[path][3].filter((step) => !graph.isFree(step)).map((step) => graph.edge(step)[0]);
   graph.onPaths = new Set(data.paths.flatMap((path) => path[3]));

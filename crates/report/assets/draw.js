@@ -372,7 +372,9 @@ class Picture {
     ctx.textBaseline = "middle";
     ctx.lineJoin = "round";
     const first = this.lit ? [...this.lit.nodes] : this.found ? [...this.found].slice(0, 400) : [];
-    const taken = this.nodes.length > 400 ? [] : this.nodes.filter((node) => this.visible(node)).map((node) => {
+    // No name hides the hub, nor any node while there are few.
+    const open = this.nodes.length > 400 ? [graph.hub] : this.nodes.filter((node) => this.visible(node));
+    const taken = open.filter((node) => this.placed[node]).map((node) => {
       const [x, y, r] = [layout.x[node] * scale, layout.y[node] * scale, this.radius(node)];
       return [x - r, y - r, x + r, y + r];
     });

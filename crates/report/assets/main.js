@@ -79,7 +79,7 @@ function showMore() {
   const other = (path) => graph.label(graph.outward ? graph.end(path) : graph.paths[path][0]);
   // Where all paths start and end the same, they differ by what they pass.
   const alike = graph.paths.length > 1 && graph.paths.every(([from], path) => from === graph.paths[0][0] && graph.end(path) === graph.end(0));
-  const name = (path) => (alike ? graph.nodesOf(path).slice(1, -1).map(graph.label).join(" → ") : other(path));
+  const name = (path) => (alike ? graph.passes(path).join(" → ") : other(path));
   $("list").append(...page.map((path) => {
     const [, effort, position] = graph.paths[path];
     const severity = graph.severities[position];

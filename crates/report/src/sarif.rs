@@ -34,7 +34,7 @@ pub fn findings(report: &Report<'_>) -> Result<String, serde_json::Error> {
         .iter()
         .map(|gap| json!({"level": "warning", "message": {"text": inert(&gap.message)}}))
         .collect();
-    let log = json!({
+    let mut log = json!({
         "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
         "version": "2.1.0",
         "runs": [{
@@ -54,6 +54,8 @@ pub fn findings(report: &Report<'_>) -> Result<String, serde_json::Error> {
             "results": results,
         }],
     });
+    // A feature of serde_json that any dependency may turn on keeps the order above instead.
+    log.sort_all_objects();
     let mut text = serde_json::to_string_pretty(&log)?;
     text.push('\n');
     Ok(inert_json(text))

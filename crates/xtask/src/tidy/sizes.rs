@@ -12,7 +12,7 @@ const HARD: usize = 900;
 /// No source file is longer than it may be.
 pub(super) fn check(tree: &Tree) -> Vec<Complaint> {
     let mut complaints = Vec::new();
-    let sources = tree.with_extension(&["rs", "go", "ts", "svelte"]);
+    let sources = tree.with_extension(&["rs", "go", "js", "ts", "svelte"]);
     // What a program wrote is read by compilers.
     for file in sources.filter(|file| !file.path.contains("/generated/")) {
         let lines = file.text.lines().count();
