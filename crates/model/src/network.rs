@@ -1,6 +1,6 @@
 //! What leads traffic to pods, and what keeps it from them.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use bailiwick_core::Str;
 use serde::{Deserialize, Serialize};

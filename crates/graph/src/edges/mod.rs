@@ -21,6 +21,8 @@ macro_rules! edges {
 #[cfg(test)]
 mod platform_tests;
 #[cfg(test)]
+mod pod_tests;
+#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

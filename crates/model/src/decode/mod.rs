@@ -18,6 +18,7 @@ mod names;
 mod network;
 mod platform;
 mod pods;
+mod policies;
 mod reader;
 mod roles;
 mod time;
@@ -127,7 +128,7 @@ fn read_object(kind: Kind, value: &Value, namespace: &str, names: &mut Interner)
         }
         Kind::Service => Object::Service(network::service(cx, root, metadata)),
         Kind::Ingress => Object::Ingress(network::ingress(cx, root, metadata)),
-        Kind::NetworkPolicy => Object::NetworkPolicy(network::policy(cx, root, metadata)),
+        Kind::NetworkPolicy => Object::NetworkPolicy(policies::policy(cx, root, metadata)),
         // Every other kind has pods.
         _ => Object::Workload(pods::workload(cx, root, metadata)),
     };
