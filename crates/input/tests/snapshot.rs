@@ -324,6 +324,7 @@ fn object() -> BoxedStrategy<Object> {
                     name,
                     service_namespace: service.clone(),
                     service_name: service,
+                    by_namespace: mutating,
                     fails_open: mutating,
                 };
                 Object::Webhooks(WebhookConfiguration {

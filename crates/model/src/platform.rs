@@ -76,6 +76,9 @@ pub struct Webhook {
     /// The name of that Service.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub service_name: Str,
+    /// Whether labels of an object's namespace, other than its name, decide whether it is asked.
+    #[serde(skip_serializing_if = "is_false")]
+    pub by_namespace: bool,
     /// Whether objects pass where it does not answer.
     #[serde(skip_serializing_if = "is_false")]
     pub fails_open: bool,

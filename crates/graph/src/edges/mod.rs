@@ -181,6 +181,7 @@ edges![
     exec_by_get,
     extension_authentication,
     full_control,
+    guard_label,
     guard_removal,
     guard_service,
     host_ipc,

@@ -50,6 +50,17 @@ pub(crate) const ACTS: &[(&str, Act)] = &[
         admitted(&stage.patch(&path, &json!({"data": {"Corefile": ""}})))
     }),
     ("extension-authentication", extension_authentication),
+    // The webhook does not answer, so that nothing passes where it is asked.
+    ("guard-label", |stage| {
+        let label = json!({"metadata": {"labels": {"guarded": "no"}}});
+        let map = json!({"metadata": {"name": "unseen"}});
+        let changed = stage.patch(&format!("{CORE}/shop"), &label);
+        let passed = stage
+            .cluster
+            .admin()
+            .post(&format!("{CORE}/shop/configmaps?{DRY}"), &map);
+        is(200, &changed) && is(201, &passed.unwrap())
+    }),
     ("guard-removal", |stage| {
         let kind = "validatingwebhookconfigurations";
         let path = format!("{APIS}/admissionregistration.k8s.io/v1/{kind}/guard?{DRY}");

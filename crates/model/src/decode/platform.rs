@@ -67,6 +67,27 @@ const CONFIGURATION: Shape = Shape {
     ],
 };
 
+const SELECTOR: Shape = Shape {
+    what: "a label selector",
+    complete: true,
+    fields: &[
+        (
+            "matchExpressions",
+            "the webhook is asked in every namespace",
+        ),
+        ("matchLabels", "the webhook is asked in every namespace"),
+    ],
+};
+
+const EXPRESSION: Shape = Shape {
+    what: "an expression of a label selector",
+    complete: true,
+    fields: &[("key", ""), ("operator", ""), ("values", "")],
+};
+
+/// The label of a namespace that is its name.
+const NAME_LABEL: &str = "kubernetes.io/metadata.name";
+
 macro_rules! webhook {
     ($($more:expr),*) => {
         Shape {
@@ -205,6 +226,28 @@ pub(super) fn webhooks(
     }
 }
 
+/// Whether labels of namespaces are selected by that somebody can change: the API server sets the name by itself.
+fn selects(cx: &mut Context<'_>, selector: &Node<'_>) -> bool {
+    let mut found = false;
+    cx.text_map(selector, "matchLabels", |_, _, key, _| {
+        found |= key != NAME_LABEL;
+        false
+    });
+    cx.each(selector, "matchExpressions", |cx, expression| {
+        if cx.mapping(expression, &EXPRESSION) {
+            found |= &*cx.text(expression, "key") != NAME_LABEL;
+            let operator = cx.text(expression, "operator");
+            let is_known = matches!(&*operator, "In" | "NotIn" | "Exists" | "DoesNotExist");
+            if !is_known {
+                let help = "write `In`, `NotIn`, `Exists` or `DoesNotExist`";
+                cx.refuse(expression, "has no such `operator`", help);
+            }
+            cx.texts(expression, "values");
+        }
+    });
+    found
+}
+
 fn webhook(cx: &mut Context<'_>, node: &Node<'_>) -> Webhook {
     let shape = match cx.kind {
         Kind::MutatingWebhookConfiguration => &MUTATING_WEBHOOK,
@@ -220,6 +263,9 @@ fn webhook(cx: &mut Context<'_>, node: &Node<'_>) -> Webhook {
     if webhook.name.split('.').count() < 3 || names::dns_subdomain(&webhook.name).is_some() {
         let help = "give it a `name` of at least three parts, such as `pods.shop.example`";
         cx.refuse(node, "has no full name", help);
+    }
+    if let Some(selector) = cx.inner(node, "namespaceSelector", &SELECTOR) {
+        webhook.by_namespace = selects(cx, &selector);
     }
     match &*cx.text(node, "failurePolicy") {
         "" | "Fail" => {}
