@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use bailiwick_core::UserInfo;
@@ -15,7 +16,7 @@ use crate::whoami;
 
 /// A live cluster. Every method blocks until it is done; connections run on threads of the cluster's own.
 pub struct Cluster {
-    pub(crate) threads: Threads,
+    pub(crate) threads: Arc<Threads>,
     pub(crate) transport: Transport,
     name: String,
     namespace: String,
@@ -53,7 +54,7 @@ impl Cluster {
         };
         let namespace = access.namespace.unwrap_or_else(|| "default".to_owned());
         Ok(Self {
-            threads,
+            threads: Arc::new(threads),
             transport,
             name,
             namespace,

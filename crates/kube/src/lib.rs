@@ -18,6 +18,7 @@ mod proxy;
 mod role;
 mod threads;
 mod transport;
+mod watch;
 mod whoami;
 
 pub use cluster::Cluster;
@@ -27,3 +28,4 @@ pub use error::{ConnectError, PluginError, RequestError};
 pub use load::{LoadKinds, LoadOptions, Loaded, Progress};
 pub use options::{ConnectOptions, Token};
 pub use role::smallest_cluster_role;
+pub use watch::{Batch, Change, Confirmed, Notice, Start, Stopper, Watch, WatchOptions};

@@ -15,6 +15,7 @@ use crate::credential::Credential;
 use crate::environment::Environment;
 use crate::error::{ConnectError, RequestError};
 use crate::kubeconfig::Access;
+use crate::options::ConnectOptions;
 
 /// The most that is read of one answer, in bytes. A page of a list is a few megabytes.
 const ANSWER_LIMIT: usize = 64 << 20;
@@ -96,12 +97,44 @@ impl Transport {
             None => exchange.await,
             Some(limit) => tokio::time::timeout(limit, exchange)
                 .await
-                .unwrap_or_else(|_| {
-                    Err(RequestError::TimedOut {
-                        server: self.server.clone(),
-                        limit,
-                    })
-                }),
+                .unwrap_or_else(|_| Err(self.timed_out(limit))),
+        }
+    }
+
+    /// The answer to a GET that goes on for long, line by line. It may take as long as others until it starts.
+    pub(crate) async fn lines(
+        &self,
+        path: &str,
+        accept: &'static str,
+    ) -> Result<Lines, RequestError> {
+        let request = Request::builder()
+            .uri(path)
+            .header(header::ACCEPT, HeaderValue::from_static(accept))
+            .body(Body::empty())
+            .map_err(|error| self.malformed(error.to_string()))?;
+        let limit = self.timeout.unwrap_or(ConnectOptions::REQUEST_TIMEOUT);
+        let answer = tokio::time::timeout(limit, self.client.send(request)).await;
+        let answer = answer
+            .map_err(|_| self.timed_out(limit))?
+            .map_err(|error| self.failure(&error))?;
+        let (head, body) = answer.into_parts();
+        let mut lines = Lines {
+            transport: self.clone(),
+            body,
+            read: Vec::new(),
+            searched: 0,
+        };
+        if head.status.is_success() {
+            return Ok(lines);
+        }
+        while lines.read.len() < 1 << 20 && lines.more(limit).await? {}
+        Err(self.refusal(path, head.status, &lines.read))
+    }
+
+    fn timed_out(&self, limit: Duration) -> RequestError {
+        RequestError::TimedOut {
+            server: self.server.clone(),
+            limit,
         }
     }
 
@@ -183,6 +216,56 @@ impl Transport {
             .map_or_else(|| error.to_string(), ToString::to_string);
         let reason = tls.map_or(last, |tls| format!("the TLS handshake failed: {tls}"));
         RequestError::Unreachable { server, reason }
+    }
+}
+
+/// An answer of many lines.
+pub(crate) struct Lines {
+    transport: Transport,
+    body: Body,
+    read: Vec<u8>,
+    /// How much of what was read holds no end of a line.
+    searched: usize,
+}
+
+impl Lines {
+    /// The next line, or `None` after the last. `silence` is how long the server may say nothing.
+    ///
+    /// # Errors
+    /// When the connection breaks, the server says nothing for too long, or a line is larger than any answer may be.
+    pub(crate) async fn next(
+        &mut self,
+        silence: Duration,
+    ) -> Result<Option<Vec<u8>>, RequestError> {
+        loop {
+            let new = self.read.get(self.searched..).unwrap_or_default();
+            if let Some(end) = new.iter().position(|&byte| byte == b'\n') {
+                let rest = self.read.split_off(self.searched + end + 1);
+                self.searched = 0;
+                return Ok(Some(std::mem::replace(&mut self.read, rest)));
+            }
+            self.searched = self.read.len();
+            if self.searched > ANSWER_LIMIT {
+                return Err(RequestError::TooLarge {
+                    limit: ANSWER_LIMIT,
+                });
+            }
+            if !self.more(silence).await? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Reads on. Says whether there was more.
+    async fn more(&mut self, silence: Duration) -> Result<bool, RequestError> {
+        let frame = tokio::time::timeout(silence, self.body.frame()).await;
+        let Some(frame) = frame.map_err(|_| self.transport.timed_out(silence))? else {
+            return Ok(false);
+        };
+        let frame = frame.map_err(|error| self.transport.failure(&error))?;
+        self.read
+            .extend_from_slice(&frame.into_data().unwrap_or_default());
+        Ok(true)
     }
 }
 

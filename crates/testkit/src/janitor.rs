@@ -82,6 +82,28 @@ impl Janitor {
         }
     }
 
+    /// Kills a server, by its place in the order of their start, and starts it anew as it was started.
+    ///
+    /// # Errors
+    /// When the system does not tell how it was started, or it does not start.
+    pub fn restart(&mut self, place: usize, name: &str) -> io::Result<()> {
+        let server = self.servers.get_mut(place);
+        let server = server.ok_or_else(|| io::Error::other("there is no such server"))?;
+        let line = fs::read(format!("/proc/{}/cmdline", server.id()))?;
+        server.kill()?;
+        server.wait()?;
+        let line = String::from_utf8(line).map_err(io::Error::other)?;
+        let mut words = line.split_terminator('\0');
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words);
+        self.spawn(name, command)?;
+        if let Some(new) = self.servers.pop() {
+            self.servers.insert(place, new);
+            self.servers.remove(place + 1);
+        }
+        Ok(())
+    }
+
     /// Whether a server has ended by itself.
     pub fn any_ended(&mut self) -> bool {
         self.servers

@@ -108,7 +108,7 @@ impl Reader {
 }
 
 /// A value for a query (RFC 3986 section 2.3: everything but unreserved characters is escaped).
-fn query(text: &str) -> String {
+pub(crate) fn query(text: &str) -> String {
     text.bytes()
         .fold(String::with_capacity(text.len()), |mut query, byte| {
             match byte {

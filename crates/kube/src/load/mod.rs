@@ -1,9 +1,9 @@
 //! From the API server to a [`Snapshot`]: the kinds side by side, each page by page.
 
-mod fetch;
-mod kinds;
-mod page;
-mod prune;
+pub(crate) mod fetch;
+pub(crate) mod kinds;
+pub(crate) mod page;
+pub(crate) mod prune;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,9 +22,10 @@ use self::fetch::{Coverage, Event, Reader};
 use self::page::Page;
 use crate::cluster::Cluster;
 use crate::error::RequestError;
+use crate::watch::Start;
 
 /// How many kinds are read at the same time: the API server counts requests in flight of every client.
-const AT_ONCE: usize = 4;
+pub(crate) const AT_ONCE: usize = 4;
 
 /// How many pages may wait to be decoded. With those in flight it bounds the memory.
 const PAGES_WAITING: usize = 4;
@@ -43,6 +44,8 @@ pub struct LoadOptions {
     pub page_size: Option<u32>,
     /// The longest that reading may take; what is missing then is a gap.
     pub time_limit: Duration,
+    /// Whether [`Cluster::watch`] will go on from what is read.
+    pub to_watch: bool,
 }
 
 impl LoadOptions {
@@ -56,6 +59,7 @@ impl LoadOptions {
             namespace: None,
             page_size: None,
             time_limit: Self::TIME_LIMIT,
+            to_watch: false,
         }
     }
 
@@ -85,13 +89,15 @@ pub struct Loaded {
     pub snapshot: Snapshot,
     /// A finding for every gap, and for every object that is not as the API server should have it.
     pub findings: Vec<Finding>,
+    /// Where [`Cluster::watch`] goes on; empty where nobody said that it would.
+    pub start: Start,
 }
 
 impl Cluster {
     /// Reads these kinds. Never fails: what cannot be read is a gap and a finding. `progress` is called after every
     /// page, on this thread.
     pub fn load(&self, options: &LoadOptions, progress: &mut dyn FnMut(Progress)) -> Loaded {
-        let mut loading = Loading::new(self);
+        let mut loading = Loading::new(self, options.to_watch);
         let (events, mut pages) = mpsc::channel(PAGES_WAITING);
         let turn = Arc::new(Semaphore::new(AT_ONCE));
         let deadline = tokio::time::Instant::now() + options.time_limit;
@@ -135,10 +141,11 @@ struct Loading {
     /// Objects of lists that have not ended yet: such a list may start again.
     open: BTreeMap<Kind, Vec<Object>>,
     dropped_findings: usize,
+    to_watch: bool,
 }
 
 impl Loading {
-    fn new(cluster: &Cluster) -> Self {
+    fn new(cluster: &Cluster, to_watch: bool) -> Self {
         let snapshot = Snapshot {
             cluster: ClusterInfo {
                 name: cluster.name().to_owned(),
@@ -151,10 +158,12 @@ impl Loading {
             loaded: Loaded {
                 snapshot,
                 findings: Vec::new(),
+                start: Start::default(),
             },
             names: Interner::default(),
             open: BTreeMap::new(),
             dropped_findings: 0,
+            to_watch,
         }
     }
 
@@ -164,10 +173,20 @@ impl Loading {
             open,
             loaded,
             dropped_findings,
+            to_watch,
         } = self;
+        let of_kind = to_watch.then(|| loaded.start.0.entry(kind).or_default());
+        let known = of_kind.map(|position| {
+            position.version.clone_from(&page.version);
+            &mut position.known
+        });
+        let mut known = known;
         let objects = open.entry(kind).or_default();
         let findings = &mut loaded.findings;
         let mut take = |value: Value| {
+            if let Some(known) = &mut known {
+                known.put(&value);
+            }
             let decoded = decode(value, names);
             objects.extend(decoded.object);
             for issue in decoded.issues {
@@ -200,6 +219,7 @@ impl Loading {
 
     fn restart(&mut self, kind: Kind) {
         self.open.remove(&kind);
+        self.loaded.start.0.remove(&kind);
     }
 
     fn end(&mut self, kind: Kind, coverage: Coverage, options: &LoadOptions) {
@@ -212,10 +232,14 @@ impl Loading {
         match coverage {
             Coverage::Whole => {}
             Coverage::Failed(error) => {
+                self.loaded.start.0.remove(&kind);
                 self.gap(kind, "", format!("{what} could not be read: {error}"));
             }
             Coverage::Namespace(error) => {
                 let namespace = options.namespace.as_deref().unwrap_or_default();
+                if let Some(position) = self.loaded.start.0.get_mut(&kind) {
+                    position.namespace = namespace.to_owned();
+                }
                 let message =
                     format!("{what} could be read in namespace `{namespace}` only: {error}");
                 self.gap(kind, namespace, message);

@@ -42,7 +42,9 @@ impl Form {
 pub(crate) struct Page {
     items: Option<Box<RawValue>>,
     /// Column of a table that holds the type of a Secret.
-    type_column: Option<usize>,
+    pub(crate) type_column: Option<usize>,
+    /// The state of the cluster that the list shows, in the server's own numbering.
+    pub(crate) version: String,
     /// Where the next page starts; `None` after the last.
     pub(crate) next: Option<String>,
     /// How many objects come after this page, where the server tells.
@@ -59,12 +61,13 @@ struct List {
     items: Option<Box<RawValue>>,
     rows: Option<Box<RawValue>>,
     #[serde(default)]
-    column_definitions: Vec<Column>,
+    column_definitions: Option<Vec<Column>>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct ListMeta {
+    resource_version: String,
     r#continue: String,
     remaining_item_count: Option<u64>,
 }
@@ -80,11 +83,20 @@ impl Page {
     /// # Errors
     /// A sentence, where the answer is no list of the form that was asked for.
     pub(crate) fn parse(bytes: &[u8], form: Form) -> Result<Self, String> {
+        Self::parse_with(bytes, form, None)
+    }
+
+    /// The same for a table that leaves out its columns, as all but the first of a watch do.
+    pub(crate) fn parse_with(
+        bytes: &[u8],
+        form: Form,
+        type_column: Option<usize>,
+    ) -> Result<Self, String> {
         let list: List = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        let type_column = list
-            .column_definitions
-            .iter()
-            .position(|column| column.name == "Type");
+        let mut columns = list.column_definitions.iter().flatten();
+        let type_column = columns
+            .position(|column| column.name == "Type")
+            .or(type_column);
         let items = match form {
             Form::Objects if list.kind.ends_with("List") => list.items,
             Form::Table if list.kind == "Table" && type_column.is_some() => list.rows,
@@ -93,6 +105,7 @@ impl Page {
         Ok(Self {
             items,
             type_column,
+            version: list.metadata.resource_version,
             next: Some(list.metadata.r#continue).filter(|token| !token.is_empty()),
             remaining: list.metadata.remaining_item_count,
         })

@@ -349,7 +349,10 @@ fn controller_manager_flags(pki: &Pki, identity: &Identity) -> Vec<String> {
     ]
 }
 
-fn wait_until_ready(janitor: &mut Janitor, admin: &Identity) -> Result<(), ServersError> {
+pub(super) fn wait_until_ready(
+    janitor: &mut Janitor,
+    admin: &Identity,
+) -> Result<(), ServersError> {
     let start = Instant::now();
     loop {
         let ended = janitor.any_ended();

@@ -180,6 +180,18 @@ impl Cluster {
         self.janitor.pids()
     }
 
+    /// Kills the API server and starts it anew on the same port, with the same data. Waits until it is ready.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn restart_api_server(&mut self) -> Result<(), ServersError> {
+        let name = "kube-apiserver";
+        self.janitor
+            .restart(1, name)
+            .map_err(|source| ServersError::Process { name, source })?;
+        builder::wait_until_ready(&mut self.janitor, &self.admin)
+    }
+
     /// The log of a server, by the name of its binary.
     #[must_use]
     pub fn log(&self, binary: &str) -> PathBuf {

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::figures::Bar::AtMost;
 use super::figures::Figures;
 
-const SEED: u64 = 0x2026_1121;
+pub(super) const SEED: u64 = 0x2026_1121;
 
 /// Pods, how many times the RBAC of the shape, and the bar for reading and building in seconds.
 const CLUSTERS: [(usize, usize, f64); 3] =
@@ -59,6 +59,7 @@ pub(super) fn run() -> Result<Figures> {
         add("edges", "edges", "", None)?;
         add("sources", "sources", "", None)?;
     }
+    super::changes::run(&mut figures)?;
     Ok(figures)
 }
 
@@ -138,7 +139,7 @@ fn cpu_seconds() -> f64 {
 }
 
 /// Resident memory of this process in KiB, as Linux tells it: the most so far, and now. 0 elsewhere.
-fn resident() -> (f64, f64) {
+pub(super) fn resident() -> (f64, f64) {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: measures the product, beside what it has to beat, in one run.
 
+mod changes;
 mod engine;
 mod figures;
 mod graph;
@@ -37,6 +38,14 @@ enum Part {
         /// The snapshot file
         file: PathBuf,
     },
+    /// One changed object after the other in one made-up cluster, as a line of JSON
+    #[command(hide = true)]
+    GraphChanges {
+        /// How many pods
+        pods: usize,
+        /// How many times the RBAC
+        times: usize,
+    },
     /// who-can on a real API server with 10,000 bindings, beside kubectl and kubectl-who-can
     Live,
     /// Decisions with 10,000 policies, 100,000 bindings and 1,000,000 tuples, beside Cedar without an index
@@ -52,6 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     let (name, figures) = match &arguments.part {
         Part::GraphOf { file } => return graph::of(file),
+        Part::GraphChanges { pods, times } => return changes::of(*pods, *times),
         Part::Graph => ("graph", graph::run()?),
         Part::Engine => ("engine", engine::run()?),
         Part::Input => ("input", input::run()?),

@@ -1,0 +1,149 @@
+//! A cluster as it changes: every kind followed from where its list ended.
+
+mod backoff;
+mod event;
+mod follow;
+mod known;
+mod shared;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bailiwick_core::Kind;
+use bailiwick_model::{Gap, Interner};
+use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
+
+use self::follow::{Follower, Position};
+use self::shared::Shared;
+use crate::cluster::Cluster;
+use crate::load::LoadKinds;
+use crate::threads::Threads;
+
+pub use self::shared::{Batch, Change, Confirmed, Notice};
+
+/// Where a watch goes on: what [`Cluster::load`] leaves if [`LoadOptions::to_watch`](crate::LoadOptions::to_watch) says
+/// so.
+#[derive(Clone, Debug, Default)]
+pub struct Start(pub(crate) BTreeMap<Kind, Position>);
+
+/// What to watch and how.
+#[derive(Clone, Debug)]
+pub struct WatchOptions {
+    /// The kinds.
+    pub kinds: LoadKinds,
+    /// Where a kind may not be read in the whole cluster: the namespace to watch instead.
+    pub namespace: Option<String>,
+    /// Objects a page of a list, where one has to be read again; what suits the kind where it is not given.
+    pub page_size: Option<u32>,
+    /// How often the API server has to confirm that nothing was missed: each watch ends after that long, and a new one
+    /// goes on from there. Whole seconds, one at least. It costs a request a kind.
+    pub confirm: Duration,
+    /// The longest wait before the next try after an error, and the wait before what is forbidden is tried again.
+    pub longest_wait: Duration,
+}
+
+impl WatchOptions {
+    /// How often to confirm where nothing else is asked for.
+    pub const CONFIRM: Duration = Duration::from_secs(60);
+
+    /// The longest wait before the next try where nothing else is asked for.
+    pub const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+    /// These kinds, in the whole cluster.
+    pub fn new(kinds: LoadKinds) -> Self {
+        Self {
+            kinds,
+            namespace: None,
+            page_size: None,
+            confirm: Self::CONFIRM,
+            longest_wait: Self::LONGEST_WAIT,
+        }
+    }
+}
+
+/// A cluster being watched, until this is dropped.
+pub struct Watch {
+    shared: Arc<Shared>,
+    tasks: Vec<AbortHandle>,
+    threads: Arc<Threads>,
+}
+
+/// Ends a watch from elsewhere.
+#[derive(Clone)]
+pub struct Stopper(Arc<Shared>);
+
+impl Cluster {
+    /// Follows the changes since what `start` comes from was read, with these gaps. What could not be read then is
+    /// tried again.
+    pub fn watch(&self, mut start: Start, gaps: &[Gap], options: &WatchOptions) -> Watch {
+        let shared = Arc::new(Shared::default());
+        shared.start_with(gaps);
+        let turn = Arc::new(Semaphore::new(crate::load::AT_ONCE));
+        let follow = |kind| {
+            let follower = Follower {
+                kind,
+                transport: self.transport.clone(),
+                shared: shared.clone(),
+                options: options.clone(),
+                turn: turn.clone(),
+                names: Interner::default(),
+                position: Position::default(),
+            };
+            let follower = follower.starts_at(start.0.remove(&kind));
+            self.threads.spawn(follower.run()).abort_handle()
+        };
+        Watch {
+            tasks: options.kinds.iter().map(follow).collect(),
+            shared,
+            threads: self.threads.clone(),
+        }
+    }
+}
+
+impl Watch {
+    /// What has happened since this was last asked. Waits for it, though not longer than `limit`; then it is empty.
+    /// `None` once the watch is stopped.
+    pub fn next(&self, limit: Duration) -> Option<Batch> {
+        self.shared.take(limit)
+    }
+
+    /// What ends this watch from another thread.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.shared.clone())
+    }
+
+    /// Ends this watch when somebody presses Ctrl-C or the process is told to end.
+    ///
+    /// # Errors
+    /// When the system does not let this process hear of it.
+    pub fn stop_on_interrupt(&self) -> std::io::Result<()> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let _threads = self.threads.enter();
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let stopper = self.stopper();
+        self.threads.spawn(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            stopper.stop();
+        });
+        Ok(())
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+}
+
+impl Stopper {
+    /// Ends the watch: whoever waits for it gets `None`.
+    pub fn stop(&self) {
+        self.0.stop();
+    }
+}

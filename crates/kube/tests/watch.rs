@@ -1,0 +1,388 @@
+//! A watched cluster is what a fresh list of it says, whatever happens to objects, rights, connections and servers.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a helper of a test fails the test"
+)]
+
+#[allow(dead_code, reason = "the other tests use the rest of it")]
+mod support;
+
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bailiwick_core::Kind;
+use bailiwick_kube::{
+    Cluster, ConnectOptions, LoadKinds, LoadOptions, Notice, Watch, WatchOptions,
+};
+use bailiwick_model::{Delta, Snapshot};
+use bailiwick_testkit::generate::{Rng, seed};
+use bailiwick_testkit::servers::{self, Identity};
+
+use support::load::{connect, load};
+
+/// How long anything may take on a busy machine.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// A snapshot that follows its cluster.
+struct Followed {
+    snapshot: Snapshot,
+    watch: Watch,
+    notices: Vec<Notice>,
+    /// Kinds of which a change came.
+    put: BTreeSet<Kind>,
+    removed: BTreeSet<Kind>,
+    /// Changes without a version: those found by listing anew.
+    listed: usize,
+}
+
+impl Followed {
+    fn start(cluster: &Cluster, kinds: LoadKinds, confirm: Duration) -> Self {
+        let mut options = LoadOptions::new(kinds.clone());
+        options.to_watch = true;
+        let loaded = load(cluster, &options);
+        let watch = WatchOptions {
+            confirm,
+            longest_wait: Duration::from_secs(1),
+            ..WatchOptions::new(kinds)
+        };
+        Self {
+            watch: cluster.watch(loaded.start, &loaded.snapshot.gaps, &watch),
+            snapshot: loaded.snapshot,
+            notices: Vec::new(),
+            put: BTreeSet::new(),
+            removed: BTreeSet::new(),
+            listed: 0,
+        }
+    }
+
+    /// Takes what there is, or what comes soon.
+    fn take(&mut self) {
+        let batch = self.watch.next(Duration::from_millis(200)).unwrap();
+        for change in batch.changes {
+            let kind = change.delta.object_ref().kind;
+            match change.delta {
+                Delta::Upsert(..) => self.put.insert(kind),
+                Delta::Remove(_) => self.removed.insert(kind),
+            };
+            self.listed += usize::from(change.version.is_empty());
+            assert!(!format!("{:?}", change.delta).contains("planted"));
+            self.snapshot.apply(change.delta);
+        }
+        if let Some(gaps) = batch.gaps {
+            self.snapshot.gaps = gaps;
+        }
+        self.notices.extend(batch.notices);
+    }
+
+    #[track_caller]
+    fn until(&mut self, what: &str, reached: impl Fn(&Self) -> bool) {
+        let start = Instant::now();
+        while !reached(self) {
+            assert!(start.elapsed() < LIMIT, "{what}: {:?}", self.notices);
+            self.take();
+        }
+    }
+
+    /// Waits until this is what a fresh list says.
+    #[track_caller]
+    fn settles(&mut self, what: &str, fresh: &Cluster, kinds: &LoadKinds) {
+        let start = Instant::now();
+        loop {
+            self.take();
+            let expected = load(fresh, &LoadOptions::new(kinds.clone())).snapshot;
+            let (mut own, mut theirs) = (self.snapshot.clone(), expected);
+            own.gaps.clear();
+            theirs.gaps.clear();
+            (own.cluster, theirs.cluster) = Default::default();
+            if own == theirs {
+                return;
+            }
+            if start.elapsed() > LIMIT {
+                let names = |snapshot: &Snapshot| -> BTreeSet<String> {
+                    snapshot
+                        .objects()
+                        .map(|(object, _)| format!("{object:?}"))
+                        .collect()
+                };
+                let (own, theirs) = (names(&own), names(&theirs));
+                let more: Vec<_> = own.difference(&theirs).collect();
+                let less: Vec<_> = theirs.difference(&own).collect();
+                panic!("{what}: left over {more:#?}, missing {less:#?}");
+            }
+        }
+    }
+}
+
+/// Objects of every kind.
+fn filled() -> Vec<String> {
+    let all = include_str!("filled.yaml");
+    let bindings = ["RoleBinding", "ClusterRoleBinding"].map(|kind| {
+        format!(
+            "apiVersion: rbac.authorization.k8s.io/v1\nkind: {kind}\nmetadata: {{name: reader, namespace: shop}}\n\
+             roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}}\n\
+             subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: amy}}]\n"
+        )
+    });
+    all.split("\n---\n")
+        .map(str::to_owned)
+        .chain(bindings)
+        .collect()
+}
+
+fn delete(admin: &Identity, manifest: &str) {
+    let arguments = ["delete", "--ignore-not-found", "--wait=false", "-f", "-"];
+    admin
+        .kubectl_with_input(&arguments, manifest)
+        .unwrap()
+        .success()
+        .unwrap();
+}
+
+#[test]
+fn every_kind_is_followed() {
+    let server = servers::Cluster::builder().start().unwrap();
+    let admin = server.admin();
+    let cluster = connect(admin);
+    let kinds = LoadKinds::all();
+    let mut followed = Followed::start(&cluster, kinds.clone(), Duration::from_secs(60));
+    let objects = filled();
+    let all = objects.join("\n---\n");
+    admin.apply(&all).unwrap();
+    let missing = |seen: &BTreeSet<Kind>| -> Vec<Kind> {
+        Kind::ALL
+            .into_iter()
+            .filter(|kind| !seen.contains(kind))
+            .collect()
+    };
+    followed.settles("everything created", &cluster, &kinds);
+    let plural = |kind: Kind| match kind.group() {
+        "" => kind.resource().to_owned(),
+        group => format!("{}.{group}", kind.resource()),
+    };
+    for kind in Kind::ALL {
+        // Some kinds are in no namespace, others in several.
+        let kind_name = plural(kind);
+        let label = ["label", &kind_name, "--all", "--overwrite", "watched=yes"];
+        let label: Vec<&str> = match kind.is_namespaced() {
+            true => label.into_iter().chain(["-n", "shop"]).collect(),
+            false => label.to_vec(),
+        };
+        admin.kubectl(&label).unwrap().success().unwrap();
+    }
+    followed.settles("everything changed", &cluster, &kinds);
+    assert_eq!(missing(&followed.put), [], "kinds of which nothing came");
+    assert_eq!(followed.listed, 0, "all by watching");
+
+    let mut rng = Rng::new(seed(0x2026_1121));
+    for _ in 0..40 {
+        let object = rng.pick(&objects);
+        // What lives in a namespace that is being deleted cannot be made.
+        if object.contains("kind: Namespace") {
+            continue;
+        }
+        if rng.chance(50) {
+            delete(admin, object);
+        } else {
+            let _ = admin.apply(object);
+        }
+    }
+    followed.settles("random changes", &cluster, &kinds);
+    delete(admin, &all);
+    followed.settles("everything removed", &cluster, &kinds);
+    let removed = missing(&followed.removed);
+    assert_eq!(removed, [], "kinds of which nothing vanished");
+    assert_eq!(followed.listed, 0, "all by watching");
+}
+
+const ANNA: &str = "apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: anna}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: anna}]
+";
+
+#[test]
+fn rights_come_and_go() {
+    let server = servers::Cluster::builder()
+        .user("anna", &[])
+        .start()
+        .unwrap();
+    let (admin, kinds) = (server.admin(), LoadKinds::rbac());
+    let cluster = connect(server.user("anna").unwrap());
+    let mut followed = Followed::start(&cluster, kinds.clone(), Duration::from_secs(1));
+    assert_eq!(followed.snapshot.gaps.len(), 4);
+    assert_eq!(followed.snapshot.objects().count(), 0);
+
+    admin.apply(ANNA).unwrap();
+    followed.until("nothing is a gap any more", |followed| {
+        followed.snapshot.gaps.is_empty()
+    });
+    followed.settles("what is permitted now", &connect(admin), &kinds);
+
+    delete(admin, ANNA);
+    followed.until("all kinds are gaps", |followed| {
+        followed.snapshot.gaps.len() == 4
+    });
+    assert!(
+        followed.snapshot.objects().count() > 0,
+        "what was read is still known"
+    );
+    let message = &followed.snapshot.gaps[0].message;
+    assert!(
+        message.contains("cannot be watched") && message.contains("anna"),
+        "{message}"
+    );
+}
+
+/// Passes on what comes, until it is cut.
+struct Wire {
+    address: String,
+    open: Arc<Mutex<(bool, Vec<TcpStream>)>>,
+}
+
+impl Wire {
+    fn to(server: &str) -> Self {
+        let target = server.strip_prefix("https://").unwrap().to_owned();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = format!("https://{}", listener.local_addr().unwrap());
+        let open = Arc::new(Mutex::new((true, Vec::new())));
+        let state = open.clone();
+        thread::spawn(move || {
+            for near in listener.incoming().flatten() {
+                let mut state = state.lock().unwrap();
+                let Some(far) = TcpStream::connect(&target).ok().filter(|_| state.0) else {
+                    continue;
+                };
+                for (from, to) in [(&near, &far), (&far, &near)] {
+                    let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                    thread::spawn(move || pass_on(from, to));
+                }
+                state.1.extend([near, far]);
+            }
+        });
+        Self { address, open }
+    }
+
+    fn cut(&self) {
+        let mut state = self.open.lock().unwrap();
+        state.0 = false;
+        for stream in state.1.drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    fn mend(&self) {
+        self.open.lock().unwrap().0 = true;
+    }
+}
+
+fn pass_on(mut from: TcpStream, mut to: TcpStream) {
+    let mut buffer = vec![0; 1 << 16];
+    while let Ok(read @ 1..) = from.read(&mut buffer) {
+        if to.write_all(&buffer[..read]).is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown(Shutdown::Both);
+}
+
+fn role(name: &str, verb: &str) -> String {
+    format!(
+        "{{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {{name: {name}, namespace: default}}, \
+         rules: [{{apiGroups: [\"\"], resources: [pods], verbs: [{verb}]}}]}}\n---\n"
+    )
+}
+
+#[test]
+fn lost_connections_and_forgotten_states_are_caught_up_with() {
+    let mut server = servers::Cluster::builder().start().unwrap();
+    let kinds = LoadKinds::rbac();
+    let wire = Wire::to(server.server());
+    let cluster = Cluster::connect(&ConnectOptions {
+        kubeconfig: Some(server.admin().kubeconfig().to_owned()),
+        server: Some(wire.address.clone()),
+        ..ConnectOptions::default()
+    })
+    .unwrap();
+    let direct = connect(server.admin());
+    let names = ["kept", "changed", "removed"];
+    let all: String = names.map(|name| role(name, "get")).concat();
+    server.admin().apply(&all).unwrap();
+    let mut followed = Followed::start(&cluster, kinds.clone(), Duration::from_secs(60));
+    followed.settles("the start", &direct, &kinds);
+
+    // A connection that breaks for a while: the watch goes on where it was.
+    wire.cut();
+    server.admin().apply(&role("added", "get")).unwrap();
+    followed.until("the loss is told", |followed| !followed.notices.is_empty());
+    let message = &followed.notices[0].message;
+    assert!(message.contains("cannot be watched"), "{message}");
+    let batch = followed.watch.next(Duration::ZERO).unwrap();
+    assert!(
+        batch
+            .confirmed
+            .values()
+            .any(|confirmed| confirmed.trouble.is_some())
+    );
+    wire.mend();
+    followed.settles("after the loss", &direct, &kinds);
+    assert_eq!(followed.listed, 0, "what was missed came by watching");
+
+    // A server that starts anew and has forgotten what was before: everything is listed, and the difference comes.
+    wire.cut();
+    server
+        .admin()
+        .apply(&(role("changed", "list") + &role("new", "get")))
+        .unwrap();
+    delete(server.admin(), &role("removed", "get"));
+    server.restart_api_server().unwrap();
+    // A fresh server's memory starts with what comes now.
+    server.admin().apply(&role("newer", "get")).unwrap();
+    wire.mend();
+    let direct = connect(server.admin());
+    followed.removed.clear();
+    followed.settles("after the restart", &direct, &kinds);
+    assert!(followed.removed.contains(&Kind::Role));
+    assert!(
+        followed.listed > 0,
+        "the state was forgotten, so that this was found by listing"
+    );
+    assert!(
+        followed.listed < 20,
+        "only what has changed comes: {}",
+        followed.listed
+    );
+
+    // A server that is stopped and started under an open watch.
+    server.restart_api_server().unwrap();
+    server.admin().apply(&role("newest", "get")).unwrap();
+    followed.settles(
+        "after a restart under the watch",
+        &connect(server.admin()),
+        &kinds,
+    );
+}
+
+#[test]
+fn a_stopped_watch_ends() {
+    let server = servers::Cluster::shared().unwrap();
+    let cluster = connect(server.admin());
+    let followed = Followed::start(&cluster, LoadKinds::rbac(), Duration::from_secs(60));
+    let stopper = followed.watch.stopper();
+    let start = Instant::now();
+    thread::spawn(move || {
+        thread::sleep(Duration::from_millis(100));
+        stopper.stop();
+    });
+    while followed.watch.next(LIMIT).is_some() {}
+    assert!(start.elapsed() < LIMIT);
+}
