@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use bailiwick_core::{Kind, ObjectRef, UserInfo};
 use bailiwick_diag::{Finding, Place, Severity};
-use bailiwick_graph::Graph;
+use bailiwick_graph::{Graph, Live};
 use bailiwick_input::{Held, LoadOptions, Locator, Source};
-use bailiwick_kube::{Cluster, ConnectOptions, LoadKinds};
+use bailiwick_kube::{Cluster, ConnectOptions, LoadKinds, Loaded, Watch, WatchOptions};
 use bailiwick_model::{ApiTable, Origin, Snapshot};
 use bailiwick_rbac::Engine;
 
@@ -123,20 +123,9 @@ impl Opened {
             (loaded, discovery.join())
         });
         progress.done();
+        refuse_nothing(&loaded, &cluster, console)?;
         let mut findings = loaded.findings;
         let snapshot = loaded.snapshot;
-        if snapshot.objects().next().is_none() && !snapshot.gaps.is_empty() {
-            findings
-                .iter()
-                .take(PROBLEMS_SHOWN)
-                .for_each(|finding| console.finding(finding));
-            bail!(
-                "nothing could be read of the cluster as {}; `bailiwick print-role` prints what it takes",
-                cluster
-                    .whoami()
-                    .map_or_else(|_| "this user".to_owned(), |user| user.name)
-            );
-        }
         let api = match discovered {
             Ok(Ok(discovered)) => {
                 findings.extend(discovered.findings);
@@ -236,22 +225,81 @@ impl Opened {
 
     /// Says in a few lines what is odd about the input, for commands whose subject is something else.
     pub(crate) fn mention_problems(&self, console: &Console) {
-        let mut by_id: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
-        for finding in &self.findings {
-            by_id.entry(&finding.id).or_default().push(finding);
+        mention(&self.findings, console);
+    }
+}
+
+/// A live cluster with its graph, and what changes it.
+pub(crate) struct Watched {
+    pub(crate) live: Live,
+    pub(crate) watch: Watch,
+    /// Kept, because the watch runs on its threads.
+    _cluster: Cluster,
+}
+
+impl Watched {
+    /// Reads what the options name, and follows it from there.
+    pub(crate) fn open(global: &Global, console: &mut Console) -> Result<Self> {
+        if !global.filename.is_empty() {
+            bail!("--watch follows a live cluster, and files with -f do not change");
         }
-        // Objects of other kinds are no part of any answer; `scan` lists them for those who wonder.
-        by_id.remove("custom-resource");
-        for findings in by_id.values() {
-            for finding in findings.iter().take(PROBLEMS_SHOWN) {
-                console.finding(finding);
-            }
-            if let Some(more) = findings.len().checked_sub(PROBLEMS_SHOWN + 1) {
-                console.note(format_args!(
-                    "{} more like this; `bailiwick scan` lists them",
-                    more + 1
-                ));
-            }
+        let members = match &global.groups_file {
+            Some(path) => Members::read(path, console)?,
+            None => Members::default(),
+        };
+        let cluster = Cluster::connect(&connect_options(global, console))?;
+        let mut options = bailiwick_kube::LoadOptions::new(LoadKinds::all());
+        options.to_watch = true;
+        if !global.all_namespaces {
+            options = options.or_namespace(cluster.default_namespace());
+        }
+        let mut progress = Progress::new(console);
+        let loaded = cluster.load(&options, &mut |page| progress.show(&page));
+        progress.done();
+        refuse_nothing(&loaded, &cluster, console)?;
+        mention(&loaded.findings, console);
+        let mut to_watch = WatchOptions::new(options.kinds);
+        to_watch.namespace = options.namespace;
+        let watch = cluster.watch(loaded.start, &loaded.snapshot.gaps, &to_watch);
+        Ok(Self {
+            live: Live::new(loaded.snapshot, members.by_user()),
+            watch,
+            _cluster: cluster,
+        })
+    }
+}
+
+fn refuse_nothing(loaded: &Loaded, cluster: &Cluster, console: &Console) -> Result<()> {
+    if loaded.snapshot.objects().next().is_some() || loaded.snapshot.gaps.is_empty() {
+        return Ok(());
+    }
+    let findings = loaded.findings.iter().take(PROBLEMS_SHOWN);
+    findings.for_each(|finding| console.finding(finding));
+    bail!(
+        "nothing could be read of the cluster as {}; `bailiwick print-role` prints what it takes",
+        cluster
+            .whoami()
+            .map_or_else(|_| "this user".to_owned(), |user| user.name)
+    );
+}
+
+/// Says in a few lines what is odd about the input, for commands whose subject is something else.
+fn mention(findings: &[Finding], console: &Console) {
+    let mut by_id: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
+    for finding in findings {
+        by_id.entry(&finding.id).or_default().push(finding);
+    }
+    // Objects of other kinds are no part of any answer; `scan` lists them for those who wonder.
+    by_id.remove("custom-resource");
+    for findings in by_id.values() {
+        for finding in findings.iter().take(PROBLEMS_SHOWN) {
+            console.finding(finding);
+        }
+        if let Some(more) = findings.len().checked_sub(PROBLEMS_SHOWN + 1) {
+            console.note(format_args!(
+                "{} more like this; `bailiwick scan` lists them",
+                more + 1
+            ));
         }
     }
 }

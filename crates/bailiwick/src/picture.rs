@@ -213,7 +213,7 @@ pub(crate) fn render(opened: &Opened, picture: &Picture, format: Format) -> Resu
 }
 
 /// A question to the API server in words.
-fn review(review: &Review) -> String {
+pub(crate) fn review(review: &Review) -> String {
     let who = |user: &UserInfo| match (user.name.as_str(), user.groups.first()) {
         ("", Some(group)) => format!("a member of {group}"),
         (name, _) => name.to_owned(),

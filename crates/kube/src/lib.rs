@@ -27,5 +27,5 @@ pub use discovery::Discovered;
 pub use error::{ConnectError, PluginError, RequestError};
 pub use load::{LoadKinds, LoadOptions, Loaded, Progress};
 pub use options::{ConnectOptions, Token};
-pub use role::smallest_cluster_role;
+pub use role::{smallest_cluster_role, smallest_watching_cluster_role};
 pub use watch::{Batch, Change, Confirmed, Notice, Start, Stopper, Watch, WatchOptions};

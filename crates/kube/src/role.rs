@@ -10,6 +10,15 @@ const DISCOVERY: [&str; 3] = ["/api", "/apis", "/version"];
 /// The smallest ClusterRole that allows to read these kinds, and nothing else, as a manifest. It follows from the same
 /// table as what is asked of the API server.
 pub fn smallest_cluster_role(kinds: &LoadKinds) -> String {
+    cluster_role(kinds, "list")
+}
+
+/// The same, to follow how they change as well ([`Cluster::watch`](crate::Cluster::watch)).
+pub fn smallest_watching_cluster_role(kinds: &LoadKinds) -> String {
+    cluster_role(kinds, "list, watch")
+}
+
+fn cluster_role(kinds: &LoadKinds, verbs: &str) -> String {
     let mut groups: BTreeMap<&str, Vec<Kind>> = BTreeMap::new();
     for kind in kinds.iter().filter(|kind| *kind != Kind::Secret) {
         groups.entry(kind.group()).or_default().push(kind);
@@ -23,14 +32,14 @@ pub fn smallest_cluster_role(kinds: &LoadKinds) -> String {
     );
     for (group, kinds) in groups {
         let resources: Vec<_> = kinds.iter().map(|kind| kind.resource()).collect();
-        text.push_str(&rule(group, &resources.join(", "), "list"));
+        text.push_str(&rule(group, &resources.join(", "), verbs));
     }
     if kinds.iter().any(|kind| kind == Kind::Secret) {
         text.push_str(
             "# Bailiwick asks for names and types of Secrets only, but RBAC cannot say that: this rule shows their values\n\
              # to whoever else uses this role. Leave it out with `--without-secrets`; findings about Secrets are missing then.\n",
         );
-        text.push_str(&rule("", "secrets", "list"));
+        text.push_str(&rule("", "secrets", verbs));
     }
     text.push_str("# Who the API server takes us for: the subject `me`. `system:basic-user` gives it to everybody by default.\n");
     text.push_str(&rule(
@@ -67,6 +76,19 @@ mod tests {
                 "{verbs}"
             );
         }
+    }
+
+    #[test]
+    fn watching_takes_one_verb_more() {
+        let (once, on) = (
+            smallest_cluster_role(&LoadKinds::all()),
+            smallest_watching_cluster_role(&LoadKinds::all()),
+        );
+        assert_eq!(on.replace("[list, watch]", "[list]"), once);
+        assert_eq!(
+            on.matches("list, watch").count(),
+            once.matches("[list]").count()
+        );
     }
 
     #[test]

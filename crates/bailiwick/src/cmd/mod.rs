@@ -15,6 +15,7 @@ pub(crate) mod reviews;
 pub(crate) mod scan;
 pub(crate) mod serve;
 pub(crate) mod snapshot;
+mod watch;
 pub(crate) mod who_can;
 
 use anyhow::Result;

@@ -20,6 +20,7 @@ Examples:
   bailiwick paths --from alice --to secret:shop/db   to one Secret
   bailiwick paths --to node:worker-1                 who gets root on a node
   bailiwick paths --from outside                     what a flaw in an exposed application opens
+  bailiwick paths --watch                            the ways as they appear and vanish, until Ctrl-C
 
 A node is user:NAME, group:NAME, sa:NAMESPACE/NAME, pod:NAMESPACE/NAME (deployment:, service:, ...), node:NAME,
 secret:NAMESPACE/NAME, namespace:NAME (full control of it), cluster (full control of everything), outside (somebody
@@ -31,16 +32,20 @@ without any credentials) or a bare user name. Effort counts steps: what is free 
 pub(crate) struct PathsArgs {
     /// Where paths start; without it every identity and workload but those of the control plane
     #[arg(long, value_name = "NODE")]
-    from: Option<Node>,
+    pub(super) from: Option<Node>,
     /// Where paths end
     #[arg(long, value_name = "NODE", default_value = "cluster")]
-    to: Node,
+    pub(super) to: Node,
     /// How many paths to show from one start
     #[arg(short = 'k', long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
-    count: u16,
+    pub(super) count: u16,
     /// Form of the output
     #[arg(short, long, value_name = "FORMAT", default_value_t, value_parser = Formats(Format::PATHS))]
-    output: Format,
+    pub(super) output: Format,
+    /// Follow the live cluster: print ways as they appear (+) and vanish (−) until Ctrl-C; with `-o json` one object a
+    /// line
+    #[arg(short, long)]
+    watch: bool,
 }
 
 /// Paths, for people and machines.
@@ -73,6 +78,9 @@ pub(crate) struct StepAnswer<'g> {
 }
 
 pub(crate) fn run(args: &PathsArgs, global: &Global, console: &mut Console) -> Result<Exit> {
+    if args.watch {
+        return super::watch::run(args, global, console);
+    }
     let opened = Opened::open(global, Need::Everything, console)?;
     opened.mention_problems(console);
     let graph = opened.graph();

@@ -7,7 +7,8 @@ use crate::exit::Exit;
 const EXAMPLES: &str = "\
 Examples:
   bailiwick print-role | kubectl apply -f -
-  bailiwick print-role --without-secrets | kubectl apply -f -";
+  bailiwick print-role --without-secrets | kubectl apply -f -
+  bailiwick print-role --watch | kubectl apply -f -";
 
 /// Arguments of `bailiwick print-role`.
 #[derive(clap::Args, Debug)]
@@ -17,6 +18,9 @@ pub(crate) struct PrintRoleArgs {
     /// even though Bailiwick never asks for those. Answers about token Secrets are partial then
     #[arg(long)]
     without_secrets: bool,
+    /// Allow to follow changes, too, as `paths --watch` does
+    #[arg(long)]
+    watch: bool,
 }
 
 pub(crate) fn run(args: &PrintRoleArgs, console: &mut Console) -> Result<Exit> {
@@ -24,6 +28,10 @@ pub(crate) fn run(args: &PrintRoleArgs, console: &mut Console) -> Result<Exit> {
     if args.without_secrets {
         kinds = kinds.without_secrets();
     }
-    console.answer(bailiwick_kube::smallest_cluster_role(&kinds))?;
+    let role = match args.watch {
+        true => bailiwick_kube::smallest_watching_cluster_role(&kinds),
+        false => bailiwick_kube::smallest_cluster_role(&kinds),
+    };
+    console.answer(role)?;
     Ok(Exit::Yes)
 }

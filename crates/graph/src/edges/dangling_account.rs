@@ -39,7 +39,7 @@ static LEGS: &[Leg] = &[
 ];
 
 fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
-    for subject in world.missing_accounts() {
+    for subject in world.missing_accounts(&held.scope) {
         let Node::ServiceAccount { namespace, name } = subject else { continue };
         let inside = held.scope.is_empty() || *namespace == held.scope;
         let on = [On::Name(name)];

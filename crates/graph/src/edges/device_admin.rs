@@ -36,12 +36,22 @@ static LEGS: &[Leg] = &[
 ];
 
 fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
-    let labelled = |namespace: &str| {
-        let namespace = world.snapshot.namespaces.get("", namespace);
-        namespace.and_then(|namespace| namespace.metadata.label(LABEL)) == Some("true")
+    let labelled = match &*held.scope {
+        "" => world.fact("namespaces with access to devices", has_labelled),
+        namespace => is_labelled(namespace, world),
     };
-    if world.namespaces_in(&held.scope).iter().any(|namespace| labelled(namespace)) {
+    if labelled {
         let to = Node::area(Area::Devices, &Default::default());
         link.edge(held.subject, to, held.condition_on(&[On::Any]));
     }
+}
+
+fn is_labelled(namespace: &str, world: &World<'_>) -> bool {
+    let namespace = world.snapshot.namespaces.get("", namespace);
+    namespace.and_then(|namespace| namespace.metadata.label(LABEL)) == Some("true")
+}
+
+fn has_labelled(world: &World<'_>) -> bool {
+    let namespaces = world.namespaces_in(&Default::default());
+    namespaces.iter().any(|namespace| is_labelled(namespace, world))
 }

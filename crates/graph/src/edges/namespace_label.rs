@@ -33,13 +33,28 @@ static LEGS: &[Leg] = &[
 
 fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
     let machines = Node::area(Area::Machines, &Default::default());
-    for namespace in world.namespaces_in(&held.scope) {
-        let on = [On::Name(&namespace)];
-        if held.is_on(&on) && world.pod_security(&namespace).is_err() {
-            link.edge(held.subject, machines.clone(), held.condition_on(&on));
-            if held.on_all() {
-                return;
+    let is_guarded = |namespace: &str| world.pod_security(namespace).is_err();
+    match &*held.scope {
+        "" if held.on_all() => {
+            if world.fact("namespaces with Pod Security", has_guarded) {
+                link.edge(held.subject, machines, held.condition(None));
+            }
+        }
+        "" => {
+            for name in held.names(0).into_iter().filter(|name| is_guarded(name)) {
+                link.edge(held.subject, machines.clone(), held.condition(Some(name)));
+            }
+        }
+        namespace => {
+            let on = [On::Name(namespace)];
+            if held.is_on(&on) && is_guarded(namespace) {
+                link.edge(held.subject, machines, held.condition_on(&on));
             }
         }
     }
+}
+
+fn has_guarded(world: &World<'_>) -> bool {
+    let namespaces = world.namespaces_in(&Default::default());
+    namespaces.iter().any(|namespace| world.pod_security(namespace).is_err())
 }

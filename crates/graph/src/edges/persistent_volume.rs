@@ -33,9 +33,17 @@ static LEGS: &[Leg] = &[
 ];
 
 fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
-    let namespaces = world.namespaces_in(&held.scope);
-    if namespaces.iter().any(|namespace| !world.is_restricted(namespace)) {
+    let open = match &*held.scope {
+        "" => world.fact("namespaces that are not restricted", has_open),
+        namespace => !world.is_restricted(namespace),
+    };
+    if open {
         let machines = Node::area(Area::Machines, &Default::default());
         link.edge(held.subject, machines, held.condition_on(&[On::Any]));
     }
+}
+
+fn has_open(world: &World<'_>) -> bool {
+    let namespaces = world.namespaces_in(&Default::default());
+    namespaces.iter().any(|namespace| !world.is_restricted(namespace))
 }

@@ -342,7 +342,8 @@ impl Index {
             self.missing.remove(node)
         };
         if changed {
-            self.wake(Key::Missing, woken);
+            self.wake(Key::Missing(""), woken);
+            self.wake(Key::Missing(namespace), woken);
         }
     }
 
@@ -453,6 +454,9 @@ impl Index {
         }
         self.wake(Key::IsBound(node), woken);
         self.wake(Key::Subjects, woken);
+        if let Node::Group { .. } = node {
+            self.wake(Key::Groups, woken);
+        }
         let mut subject = |node: &Node| {
             woken.units.push(Unit::Subject(node.clone()));
             woken.units.push(Unit::Holder(node.clone()));

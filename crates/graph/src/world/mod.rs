@@ -293,10 +293,26 @@ impl<'a> World<'a> {
         rules.clone()
     }
 
-    /// The service accounts that bindings name and that do not exist.
-    pub(crate) fn missing_accounts(&self) -> impl Iterator<Item = &'a Node> {
-        self.note(Key::Missing);
-        self.index.missing.iter()
+    /// The service accounts of a scope that bindings name and that do not exist.
+    pub(crate) fn missing_accounts(&self, scope: &str) -> impl Iterator<Item = &'a Node> {
+        self.note(Key::Missing(scope));
+        let first = Node::ServiceAccount {
+            namespace: scope.into(),
+            name: Str::default(),
+        };
+        let all = self.index.missing.range(first..);
+        all.take_while(move |node| {
+            let own = |own: &str| own == scope;
+            scope.is_empty()
+                || matches!(node, Node::ServiceAccount { namespace, .. } if own(namespace))
+        })
+    }
+
+    /// The groups that bindings name.
+    pub(crate) fn bound_groups(&self) -> impl Iterator<Item = &'a Node> {
+        self.note(Key::Groups);
+        let held = self.index.held.keys();
+        held.filter(|node| matches!(node, Node::Group { .. }))
     }
 
     /// The first ClusterRole that allows everything; who may bind any role needs no other.

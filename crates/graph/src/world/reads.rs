@@ -34,8 +34,10 @@ pub(crate) enum Key<'k> {
     Uses(&'k ObjectRef),
     /// Whom bindings name.
     Subjects,
-    /// Whom bindings name that does not exist.
-    Missing,
+    /// The groups that bindings name.
+    Groups,
+    /// The service accounts that bindings name and that do not exist: in a namespace, or (empty) in the whole cluster.
+    Missing(&'k str),
     /// Which roles service accounts have in the whole cluster.
     AccountRoles,
     /// Which role allows everything.
