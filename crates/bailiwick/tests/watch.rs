@@ -93,7 +93,7 @@ fn ways_appear_and_vanish() {
     server.wait_for_aggregation().unwrap();
     let admin = server.admin();
     let all = Watching::start(admin, &["--color", "never"]);
-    all.until("lead to full control of the cluster; watching");
+    all.until("to full control of the cluster; watching");
     let json = Watching::start(admin, &["-o", "json", "--from", "eve", "--to", "cluster"]);
     let start: Value = serde_json::from_str(&json.until("\"start\"")).unwrap();
     assert_eq!(

@@ -326,9 +326,9 @@ fn ways(args: &PathsArgs, live: &Live) -> BTreeMap<Node, Vec<Way>> {
         }
         None => {
             let reaching = graph.reaching(target);
-            let starts = graph.starts(live.snapshot());
-            let far = |node: &NodeId| reaching.effort(*node).is_some_and(|effort| effort > 0);
-            let starts = starts.into_iter().filter(far);
+            let starts = graph.starts(live.snapshot()).into_iter();
+            // Those who have full control as it is count, too: that somebody gets it is what people watch for.
+            let starts = starts.filter(|&node| node != target);
             starts
                 .filter_map(|node| graph.path(node, &reaching))
                 .collect()
