@@ -97,9 +97,10 @@ impl Janitor {
         let mut command = Command::new(words.next().unwrap_or_default());
         command.args(words);
         self.spawn(name, command)?;
-        if let Some(new) = self.servers.pop() {
-            self.servers.insert(place, new);
-            self.servers.remove(place + 1);
+        if let Some(new) = self.servers.pop()
+            && let Some(slot) = self.servers.get_mut(place)
+        {
+            *slot = new;
         }
         Ok(())
     }

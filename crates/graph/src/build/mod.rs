@@ -26,7 +26,7 @@ pub(crate) use link::Link;
 pub(crate) use parts::Parts;
 pub(crate) use uses::{KindRule, Use, Wanted, kind_rules, uses};
 
-use crate::condition::Atom;
+use crate::condition::{Atom, AtomId};
 use crate::edge::Rule;
 use crate::graph::{Graph, NodeId};
 use crate::node::Node;
@@ -47,7 +47,8 @@ impl Graph {
 /// Makes the parts of a graph.
 pub(crate) struct Builder<'w, 'a, 'g> {
     world: &'w World<'a>,
-    uses: HashMap<ObjectRef, Vec<Use<'a>>>,
+    /// What roles are good for, each use with the atom of its rule.
+    uses: HashMap<ObjectRef, Vec<(Use<'a>, AtomId)>>,
     graph: &'g mut Graph,
     /// Where parts are kept for a graph that will change.
     parts: Option<&'g mut Parts>,
@@ -132,19 +133,18 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
         };
         let Some(held) = held else { return };
         let rules = &world.index.rules;
-        let found = self.uses.entry(role.clone());
-        let found = found.or_insert_with(|| uses(held, &world.index.wanted));
         let graph = &mut *self.graph;
+        let found = self.uses.entry(role.clone());
+        let found =
+            found.or_insert_with(|| with_atoms(uses(held, &world.index.wanted), role, graph));
         let binding = binding.map(|atom| graph.atom(atom.clone()));
-        for found in found.iter() {
+        for &(found, atom) in found.iter() {
             if found.right.scope == Scope::Cluster && !scope.is_empty() {
                 continue;
             }
             if group.is_some() && !found.is_shared(rules) {
                 continue;
             }
-            let (role, position) = (role.clone(), found.position);
-            let atom = graph.atom(Atom::Rule { role, position });
             holdings.push(Holding {
                 rule: found.rule,
                 leg: found.leg,
@@ -196,4 +196,16 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
             }
         }
     }
+}
+
+fn with_atoms<'a>(
+    uses: Vec<Use<'a>>,
+    role: &ObjectRef,
+    graph: &mut Graph,
+) -> Vec<(Use<'a>, AtomId)> {
+    let with_atom = |found: Use<'a>| {
+        let (role, position) = (role.clone(), found.position);
+        (found, graph.atom(Atom::Rule { role, position }))
+    };
+    uses.into_iter().map(with_atom).collect()
 }

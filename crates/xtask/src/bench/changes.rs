@@ -8,11 +8,12 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use bailiwick_core::{Kind, ObjectRef};
-use bailiwick_graph::Live;
+use bailiwick_graph::{Graph, Live, Node as GraphNode};
 use bailiwick_model::{
     Binding, BindingSubject, CustomResource, Delta, Namespace, Node, Object, ObjectMeta, Origin,
     PolicyRule, Role, RoleRef, Secret, ServiceAccount, Snapshot, Workload,
 };
+use bailiwick_rbac::Engine;
 use bailiwick_testkit::generate::{Pods, Shape};
 use serde_json::{Value, json};
 
@@ -26,6 +27,9 @@ const CLUSTERS: [(usize, usize); 3] = [(25_000, 1), (25_000, 10), (150_000, 10)]
 /// Objects of each kind that are changed and changed back.
 const OBJECTS: usize = 100;
 
+/// Changes between the two states that are compared.
+const DIFFERENCES: usize = 1_000;
+
 /// How often each is changed.
 const ROUNDS: usize = 3;
 
@@ -36,6 +40,7 @@ const BOUND_MOST: usize = 4_000;
 const BAR: f64 = 10.0;
 
 pub(super) fn run(figures: &mut Figures) -> Result<()> {
+    diff(figures);
     for (pods, times) in CLUSTERS {
         let program = std::env::current_exe().context("cannot tell which program this is")?;
         let output = Command::new(program)
@@ -65,6 +70,67 @@ pub(super) fn run(figures: &mut Figures) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What two states of one cluster that are 1,000 changes apart differ in: who can do what, and who gets to full control.
+fn diff(figures: &mut Figures) {
+    let old = Pods { pods: 25_000 }.cluster(&Shape::KUBEHOUND_87.times(10), SEED);
+    let mut new = old.clone();
+    let changes: Vec<Delta> = changes(&old)
+        .into_iter()
+        .flat_map(|(_, changes)| changes)
+        .collect();
+    let step = (changes.len() / DIFFERENCES).max(1);
+    for change in changes.into_iter().step_by(step).take(DIFFERENCES) {
+        new.apply(change);
+    }
+    let (old, new) = (Engine::new(old), Engine::new(new));
+    let mut access = Times::default();
+    let changed = access.measure(|| bailiwick_rbac::diff(&old, &new).len());
+    let mut paths = Times::default();
+    let sovereigns = |engine: &Engine| {
+        let graph = Graph::new(engine.snapshot(), BTreeMap::new());
+        let cluster = graph.find(&GraphNode::Cluster);
+        cluster.map_or(0, |cluster| graph.reaching(cluster).nodes().count())
+    };
+    let found = paths.measure(|| {
+        std::thread::scope(|scope| {
+            let before = scope.spawn(|| sovereigns(&old));
+            let after = sovereigns(&new);
+            (before.join().unwrap_or_default(), after)
+        })
+    });
+    let name = |what: &str| format!("25000 pods, 10 times the RBAC, {DIFFERENCES} changes: {what}");
+    let (access, paths) = (
+        access.percentile(100.0) / 1e9,
+        paths.percentile(100.0) / 1e9,
+    );
+    figures.add(
+        &name("subjects whose access differs"),
+        changed as f64,
+        "",
+        None,
+    );
+    figures.add(&name("diff of access"), access, "s", None);
+    figures.add(
+        &name("who gets to full control, before"),
+        found.0 as f64,
+        "",
+        None,
+    );
+    figures.add(
+        &name("who gets to full control, after"),
+        found.1 as f64,
+        "",
+        None,
+    );
+    figures.add(&name("diff of paths"), paths, "s", None);
+    figures.add(
+        &name("diff, both read already"),
+        access + paths,
+        "s",
+        Some(AtMost(3.0)),
+    );
 }
 
 /// Measures one cluster; prints what came of it.
