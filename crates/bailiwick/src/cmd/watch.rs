@@ -208,13 +208,13 @@ impl Watcher<'_> {
     fn tell_new(
         &mut self,
         from: &Node,
-        ways: &mut Vec<Way>,
+        ways: &mut [Way],
         old: &[Way],
         live: &Live,
         causes: &[Cause],
     ) -> Result<()> {
         if self.args.from.is_none()
-            && let [way] = &mut ways[..]
+            && let [way] = ways
             && let Some(known) = old.iter().find(|old| old.effort <= way.effort)
             && stands(live.graph(), from, known)
         {
@@ -235,7 +235,7 @@ impl Watcher<'_> {
             Some((*kind, confirmed.trouble.as_deref()?, confirmed.at.elapsed()))
         });
         let silent: Vec<(Kind, &str, Duration)> = silent.collect();
-        if silent.is_empty() == !self.stale {
+        if silent.is_empty() != self.stale {
             return Ok(());
         }
         self.stale = !silent.is_empty();

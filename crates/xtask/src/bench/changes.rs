@@ -11,7 +11,7 @@ use bailiwick_core::{Kind, ObjectRef};
 use bailiwick_graph::{Graph, Live, Node as GraphNode};
 use bailiwick_model::{
     Binding, BindingSubject, CustomResource, Delta, Namespace, Node, Object, ObjectMeta, Origin,
-    PolicyRule, Role, RoleRef, Secret, ServiceAccount, Snapshot, Workload,
+    PolicyRule, Role, RoleRef, Secret, ServiceAccount, Snapshot, Store, Workload,
 };
 use bailiwick_rbac::Engine;
 use bailiwick_testkit::generate::{Pods, Shape};
@@ -227,13 +227,13 @@ fn changes(snapshot: &Snapshot) -> Vec<(&'static str, Vec<Delta>)> {
         .workloads
         .get(&Kind::Pod)
         .into_iter()
-        .flat_map(|store| store.iter())
+        .flat_map(Store::iter)
         .collect();
     let deployments: Vec<&Workload> = snapshot
         .workloads
         .get(&Kind::Deployment)
         .into_iter()
-        .flat_map(|store| store.iter())
+        .flat_map(Store::iter)
         .collect();
     let privileged = |workload: &&Workload| {
         let mut workload = (**workload).clone();
