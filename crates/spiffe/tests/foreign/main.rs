@@ -1,4 +1,4 @@
-//! Clients and validators that others wrote, against a real socket: go-spiffe, Python, Envoy, OpenSSL and GnuTLS.
+//! Clients and validators that others wrote, against a real socket: go-spiffe, the clients for Python and Rust, Envoy, OpenSSL and GnuTLS.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,4 +11,5 @@ mod envoy;
 mod go_spiffe;
 mod house;
 mod python;
+mod rust;
 mod validators;
