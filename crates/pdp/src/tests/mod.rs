@@ -3,5 +3,6 @@
 mod kubernetes;
 mod lattice;
 mod properties;
+mod size;
 mod tiers;
 mod world;
