@@ -26,7 +26,6 @@ pub(crate) struct Config {
     pub(crate) floor: Vec<PathBuf>,
     #[serde(default)]
     pub(crate) policies: Vec<PathBuf>,
-    pub(crate) revocations: Option<PathBuf>,
     pub(crate) snapshot: Option<PathBuf>,
     #[serde(default = "five_seconds", deserialize_with = "time")]
     pub(crate) staleness: Duration,
@@ -171,7 +170,6 @@ impl Config {
             .chain(entities)
             .chain(self.floor.iter_mut())
             .chain(self.policies.iter_mut())
-            .chain(self.revocations.iter_mut())
             .chain(self.snapshot.iter_mut())
             .chain([&mut self.log.directory]);
         for path in paths {
@@ -308,7 +306,6 @@ accessReview: {mode: guard, budget: 300ms, durability: synced}
 authzen: {base: 'https://pdp.example.org', entities: entities.yaml}
 floor: [floor.yaml]
 policies: [policies/]
-revocations: revocations.yaml
 snapshot: last.bwk
 staleness: 10s
 reread: 500ms
@@ -351,12 +348,12 @@ reread: 500ms
         check(
             "staleness: 10s",
             "staleness: 10",
-            "serve.yaml:20:12: `staleness`: invalid type: integer `10`",
+            "serve.yaml:19:12: `staleness`: invalid type: integer `10`",
         );
         check(
             "10s",
             "10d",
-            "serve.yaml:20:12: `staleness`: `10d` is no time; write a number with ms, s, m or h",
+            "serve.yaml:19:12: `staleness`: `10d` is no time; write a number with ms, s, m or h",
         );
         check("10s", "0s", "is no time");
         check("floor:", "flor:", "unknown field `flor`, expected one of");
@@ -385,7 +382,7 @@ reread: 500ms
         check(
             "staleness: 10s",
             "staleness: 10s\nstaleness: 2s",
-            "serve.yaml:21: a key is there twice",
+            "serve.yaml:20: a key is there twice",
         );
         check(
             "log: {directory: log, segmentMebibytes: 1, segmentAge: 1h}",

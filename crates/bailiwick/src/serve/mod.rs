@@ -3,7 +3,6 @@
 mod config;
 mod entities;
 mod program;
-mod revocations;
 mod source;
 
 pub(crate) use config::Config;

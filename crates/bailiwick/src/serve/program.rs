@@ -53,9 +53,6 @@ impl Program {
         if let Some(path) = entities_file(&config) {
             directory.replace(entities::read(&path)?);
         }
-        if let Some(path) = &config.revocations {
-            super::revocations::read(path)?;
-        }
         crate::policies::load(&config.policies)?;
         Ok(Self {
             config,

@@ -1,4 +1,4 @@
-//! Where roles, bindings and revocations come from, and when they have changed.
+//! Where roles, bindings and policies come from, and when they have changed.
 
 use std::hash::{Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
@@ -9,19 +9,17 @@ use anyhow::{Context as _, Result, bail};
 use bailiwick_input::{LoadOptions, Source as InputSource};
 use bailiwick_kube::{Cluster, LoadKinds};
 use bailiwick_model::Snapshot;
-use bailiwick_pdp::{Revocations, State};
+use bailiwick_pdp::State;
 use bailiwick_rbac::Engine;
 use sha2::{Digest as _, Sha256};
 
 use super::config::Config;
-use super::revocations;
 
 /// What the state is made of.
 pub(super) struct Source {
     rbac: Rbac,
     floor: Vec<PathBuf>,
     policies: Vec<PathBuf>,
-    revocations: Option<PathBuf>,
     kept: Option<PathBuf>,
     seen: Option<u64>,
 }
@@ -59,7 +57,6 @@ impl Source {
             rbac,
             floor: config.floor.clone(),
             policies: config.policies.clone(),
-            revocations: config.revocations.clone(),
             kept: config.snapshot.clone(),
             seen: None,
         }
@@ -128,15 +125,8 @@ impl Source {
             [] => Snapshot::default(),
             paths => files(paths, bailiwick_input::Defaults::None, warnings)?,
         };
-        let (documents, mut bundle) = crate::policies::load(&self.policies)?;
+        let (documents, bundle) = crate::policies::load(&self.policies)?;
         hash.update(format!("{documents:?}"));
-        let revocations = match &self.revocations {
-            Some(path) => {
-                hash.update(std::fs::read(path).unwrap_or_default());
-                revocations::read(path)?
-            }
-            None => Revocations::default(),
-        };
         let hex: String = hash
             .finalize()
             .iter()
@@ -149,7 +139,6 @@ impl Source {
         state.policies = Arc::new(bundle.policies);
         state.relations = Arc::new(bundle.relations);
         state.delegations = Arc::new(bundle.delegations);
-        bundle.revocations.extend(revocations);
         state.revocations = Arc::new(bundle.revocations);
         Ok(state)
     }
@@ -161,11 +150,7 @@ impl Source {
             Rbac::Files(paths, _) => paths.as_slice(),
             Rbac::Live(..) => &[],
         };
-        let all = manifests
-            .iter()
-            .chain(&self.floor)
-            .chain(&self.policies)
-            .chain(self.revocations.iter());
+        let all = manifests.iter().chain(&self.floor).chain(&self.policies);
         for path in all {
             mark(path, DEPTH, &mut hasher);
         }

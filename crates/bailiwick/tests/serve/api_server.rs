@@ -126,10 +126,10 @@ fn explain_changes_nothing_and_says_why() {
 
 #[test]
 fn guard_denies_what_is_revoked_and_nothing_else() {
-    let rest = "revocations: revocations.yaml\n";
+    let rest = "policies: [revocations.yaml]\n";
     let home = Home::new(&["api"]);
     home.write("manifests.yaml", NOBODY);
-    home.write("revocations.yaml", "revocations: []\n");
+    home.revoke(None);
     home.configure(
         "127.0.0.1:0",
         &format!("accessReview: {{mode: guard}}\n{rest}"),
@@ -141,10 +141,7 @@ fn guard_denies_what_is_revoked_and_nothing_else() {
         || get(&cluster, "anna", "pods").0,
         "guard keeps RBAC from allowing",
     );
-    home.write(
-        "revocations.yaml",
-        "revocations: [{name: r1, target: 'user:anna', reason: laptop stolen}]\n",
-    );
+    home.revoke(Some(("anna", "laptop stolen")));
     program.wait_for_nth("new state revision=", 1);
     let (allowed, text) = get(&cluster, "anna", "pods");
     assert!(!allowed);
@@ -153,13 +150,16 @@ fn guard_denies_what_is_revoked_and_nothing_else() {
         "{text}"
     );
     // A file that is wrong is refused, and what holds goes on to hold.
-    home.write("revocations.yaml", "revocations: [{name: r1}]\n");
+    home.write(
+        "revocations.yaml",
+        "apiVersion: bailiwick.dev/v1alpha1\nkind: Revocation\n",
+    );
     program.wait_for("nothing new is taken");
     assert!(
         !get(&cluster, "anna", "pods").0,
         "a broken file lifts a revocation"
     );
-    home.write("revocations.yaml", "revocations: []\n");
+    home.revoke(None);
     until(|| get(&cluster, "anna", "pods").0, "the revocation stays");
 }
 
@@ -202,13 +202,10 @@ fn authority_allows_and_a_killed_webhook_does_not() {
 
 #[test]
 fn shadow_changes_nothing_and_tells_what_it_would_change() {
-    let rest = "revocations: revocations.yaml\n";
+    let rest = "policies: [revocations.yaml]\n";
     let home = Home::new(&["api"]);
     home.write("manifests.yaml", ANNA_READS_PODS);
-    home.write(
-        "revocations.yaml",
-        "revocations: [{name: r1, target: 'user:anna', reason: laptop stolen}]\n",
-    );
+    home.revoke(Some(("anna", "laptop stolen")));
     home.configure(
         "127.0.0.1:0",
         &format!("accessReview: {{mode: shadow}}\n{rest}"),

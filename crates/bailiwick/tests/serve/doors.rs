@@ -93,7 +93,11 @@ fn home(entities: &Value, policy: &str) -> (Home, Program) {
         &json!({"applications": {"shop": entities}}).to_string(),
     );
     std::fs::create_dir(home.path("policies")).unwrap();
-    home.write("policies/shop.cedar", policy);
+    let document = json!({
+        "apiVersion": "bailiwick.dev/v1alpha1", "kind": "ClusterPolicy",
+        "metadata": {"name": "shop"}, "spec": {"cedar": policy},
+    });
+    home.write("policies/shop.json", &document.to_string());
     home.configure("127.0.0.1:0", DOORS);
     let program = home.serve();
     (home, program)
@@ -478,12 +482,9 @@ fn two_doors_one_answer() {
         );
     }
     home.write("manifests.yaml", &manifests);
-    home.write(
-        "revocations.yaml",
-        "revocations: [{name: a, target: 'user:otto', reason: left}]",
-    );
+    home.revoke(Some(("otto", "left")));
     let doors = "accessReview: {mode: authority}\nauthzen: {base: 'https://pdp.example.org'}\n\
-                 revocations: revocations.yaml\n";
+                 policies: [revocations.yaml]\n";
     home.configure("127.0.0.1:0", doors);
     let program = home.serve();
     let (api, asker) = (

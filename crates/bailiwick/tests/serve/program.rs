@@ -69,6 +69,17 @@ impl Home {
         fs::write(self.path(name), text).unwrap();
     }
 
+    /// A file of one revocation, or of none.
+    pub(crate) fn revoke(&self, user: Option<(&str, &str)>) {
+        let text = user.map(|(user, reason)| {
+            format!(
+                "{{apiVersion: bailiwick.dev/v1alpha1, kind: Revocation, metadata: {{name: r1}}, \
+                 spec: {{user: {user}, reason: {reason}}}}}"
+            )
+        });
+        self.write("revocations.yaml", &text.unwrap_or_default());
+    }
+
     /// A configuration that opens the review door to `CN=api` at an address.
     pub(crate) fn configure(&self, address: &str, rest: &str) {
         let text = format!(
