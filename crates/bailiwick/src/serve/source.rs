@@ -76,6 +76,8 @@ impl Source {
         if same {
             return Ok(None);
         }
+        // What is wrong is told once, and read again when it has changed.
+        self.seen = Some(fingerprint);
         let mut warnings = Vec::new();
         let snapshot = match &mut self.rbac {
             Rbac::Files(paths, defaults) => files(paths, *defaults, &mut warnings)?,
@@ -85,7 +87,6 @@ impl Source {
             self.keep(&snapshot, &mut warnings);
         }
         let state = self.state(snapshot, &mut warnings)?;
-        self.seen = Some(fingerprint);
         Ok(Some(Read {
             state: Arc::new(state),
             warnings,

@@ -10,4 +10,5 @@
 
 mod api_server;
 mod doors;
+mod example;
 mod program;
