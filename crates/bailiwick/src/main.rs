@@ -6,6 +6,7 @@ mod cmd;
 mod console;
 mod exit;
 mod formats;
+mod gate;
 mod members;
 mod picture;
 mod policies;

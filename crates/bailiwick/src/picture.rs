@@ -197,6 +197,8 @@ pub(crate) fn render(opened: &Opened, picture: &Picture, format: Format) -> Resu
         })
         .collect();
     let report = Report {
+        excepted: &[],
+        known: &[],
         findings: &findings,
         rules: &rules,
         gaps: &opened.snapshot().gaps,

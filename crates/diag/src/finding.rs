@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::gate::{Answer, BaselineState};
 use crate::place::Place;
 use crate::reach::{Goal, Reach};
 
@@ -116,6 +117,15 @@ pub struct Finding {
     /// A change that mends it, where one can be named exactly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fix: Option<Fix>,
+    /// What tells it from others, once somebody has [identified](Self::identify) it: it stays when lines move.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub fingerprint: String,
+    /// Whether it was there before, where that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<BaselineState>,
+    /// Who answers for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exception: Option<Answer>,
     /// Whether something could not be read because of it, so that every answer from this input is partial.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub input_lost: bool,
@@ -164,6 +174,9 @@ impl Finding {
             reach: None,
             help: None,
             fix: None,
+            fingerprint: String::new(),
+            baseline: None,
+            exception: None,
             input_lost: false,
         }
     }

@@ -4,10 +4,13 @@
 //! Renderers (text, JSON, SARIF, Markdown) live in `bailiwick-report`; nothing here formats for a terminal.
 
 mod finding;
+mod fingerprint;
+mod gate;
 pub mod kubectl;
 mod place;
 mod reach;
 
 pub use finding::{Finding, Fix, Severity};
+pub use gate::{Answer, Baseline, BaselineState, Covers, Exception, Known, except};
 pub use place::{Excerpt, Place, Position, Span};
 pub use reach::{Goal, Reach};

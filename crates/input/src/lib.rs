@@ -8,6 +8,7 @@ pub mod snapshot;
 
 mod assemble;
 mod documents;
+mod exceptions;
 mod file;
 mod held;
 mod limits;
@@ -18,6 +19,7 @@ mod source;
 mod walk;
 
 pub use documents::{Document, documents, position};
+pub use exceptions::{EXCEPT, ExceptionsError, annotation, exceptions};
 pub use held::Held;
 pub use load::load;
 pub use locate::Locator;

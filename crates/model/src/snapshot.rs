@@ -348,6 +348,17 @@ impl Snapshot {
         }
     }
 
+    /// The kept annotations of all objects, each with its object, key and value.
+    pub fn annotations(&self) -> impl Iterator<Item = (ObjectRef, Str, Str)> {
+        self.objects().flat_map(|(object, _)| {
+            let (named, metadata) = (object.object_ref(), object.metadata());
+            let pairs = metadata.annotations.iter();
+            pairs
+                .map(|(key, value)| (named.clone(), key.clone(), value.clone()))
+                .collect::<Vec<_>>()
+        })
+    }
+
     /// The metadata of the object, where it is there.
     pub fn metadata(&self, object: &ObjectRef) -> Option<&ObjectMeta> {
         let (namespace, name) = (&*object.namespace, &*object.name);

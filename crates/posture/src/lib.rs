@@ -4,6 +4,7 @@
 //! (the doc comment), its declaration, its code and its fixtures. The page is what `bailiwick explain ID`, SARIF and
 //! the documentation show.
 
+mod anchor;
 mod check;
 mod checks;
 mod defaults;
@@ -21,6 +22,7 @@ mod soundness;
 #[cfg(test)]
 mod testing;
 
+pub use anchor::anchor;
 pub use check::Check;
 pub use checks::CHECKS;
 pub use docs::{Page, pages};

@@ -27,8 +27,18 @@ pub fn findings(report: &Report<'_>, title: &str) -> String {
             suite.fail(finding);
         }
     }
+    for finding in report.excepted {
+        let at = suites.iter().position(|suite| suite.name == finding.id);
+        let at = at.unwrap_or_else(|| {
+            suites.push(Suite::new(&finding.id));
+            suites.len() - 1
+        });
+        if let Some(suite) = suites.get_mut(at) {
+            suite.skip(finding);
+        }
+    }
     for suite in &mut suites {
-        if suite.failures.is_empty() {
+        if suite.failures.is_empty() && suite.skipped.is_empty() {
             let passed = report
                 .rule(suite.name)
                 .map_or(suite.name, |rule| rule.title);
@@ -65,6 +75,7 @@ struct Suite<'a> {
     /// How often each name was given.
     names: HashMap<&'a str, usize>,
     failures: Vec<String>,
+    skipped: Vec<String>,
     errors: Vec<String>,
 }
 
@@ -75,35 +86,56 @@ impl<'a> Suite<'a> {
             passed: None,
             names: HashMap::new(),
             failures: Vec::new(),
+            skipped: Vec::new(),
             errors: Vec::new(),
         }
     }
 
     fn fail(&mut self, finding: &'a Finding) {
-        let count = self.names.entry(&finding.message).or_default();
-        *count += 1;
-        // Services tell cases apart by their names.
-        let name = match *count {
-            1 => finding.message.clone(),
-            count => format!("{} ({count})", finding.message),
-        };
+        let name = self.name(finding);
         self.failures.push(failure(finding, &name));
     }
 
+    /// A case that somebody answers for.
+    fn skip(&mut self, finding: &'a Finding) {
+        let name = self.name(finding);
+        let answer = finding.exception.as_ref().map(ToString::to_string);
+        let answer = escape(&answer.unwrap_or_default());
+        let body = format!("      <skipped message=\"{answer}\"></skipped>\n");
+        self.skipped.push(case(&finding.id, &name, "", &body));
+    }
+
+    /// Services tell cases apart by their names.
+    fn name(&mut self, finding: &'a Finding) -> String {
+        let count = self.names.entry(&finding.message).or_default();
+        *count += 1;
+        match *count {
+            1 => finding.message.clone(),
+            count => format!("{} ({count})", finding.message),
+        }
+    }
+
     fn tests(&self) -> usize {
-        usize::from(self.passed.is_some()) + self.failures.len() + self.errors.len()
+        let cases = [&self.failures, &self.skipped, &self.errors];
+        usize::from(self.passed.is_some()) + cases.iter().map(|cases| cases.len()).sum::<usize>()
     }
 
     fn xml(&self) -> String {
         let mut out = format!(
-            "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"0\">\n",
+            "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\">\n",
             escape(self.name),
             self.tests(),
             self.failures.len(),
             self.errors.len(),
+            self.skipped.len(),
         );
         let passed = self.passed.iter();
-        out.extend(passed.chain(&self.failures).chain(&self.errors).cloned());
+        let cases = self
+            .failures
+            .iter()
+            .chain(&self.skipped)
+            .chain(&self.errors);
+        out.extend(passed.chain(cases).cloned());
         out += "  </testsuite>\n";
         out
     }

@@ -57,6 +57,36 @@ pub fn findings(report: &Report<'_>, limit: usize) -> String {
             out += foot;
         }
     }
+    let head = format!(
+        "\n<details><summary>excepted: {}</summary>\n\n",
+        report.excepted.len()
+    );
+    let foot = "\n</details>\n";
+    let mut section = String::new();
+    for finding in report.excepted {
+        let answer = finding
+            .exception
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let item = format!(
+            "- **{}** {}\n  - {}\n",
+            escape(&finding.id),
+            escape(&finding.message),
+            escape(&answer)
+        );
+        let size = out.len() + head.len() + section.len() + item.len() + foot.len();
+        if hidden == 0 && size <= limit {
+            section += &item;
+        } else {
+            hidden += 1;
+        }
+    }
+    if !section.is_empty() {
+        out += &head;
+        out += &section;
+        out += foot;
+    }
     if hidden > 0 {
         let _ = writeln!(
             out,
@@ -213,7 +243,7 @@ mod tests {
                 text.len()
             );
             let shown = text.matches("\n- **").count();
-            let hidden = format!("\n{} more do not fit here", 1002 - shown);
+            let hidden = format!("\n{} more do not fit here", 1003 - shown);
             assert!(text.contains(&hidden), "{shown} shown\n{text}");
         }
     }

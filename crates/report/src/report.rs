@@ -11,6 +11,10 @@ use crate::document;
 pub struct Report<'a> {
     /// The findings, in the order in which they are shown.
     pub findings: &'a [Finding],
+    /// Findings that somebody answers for. They are shown as such and do not count.
+    pub excepted: &'a [Finding],
+    /// Findings of the baseline that are as they were. Only SARIF holds them, for services that close what is missing.
+    pub known: &'a [Finding],
     /// What is known of the ids that findings may have, the checks that found nothing included.
     pub rules: &'a [Rule<'a>],
     /// What could not be read.
@@ -49,10 +53,12 @@ struct FindingList<'a> {
     partial: bool,
     gaps: &'a [Gap],
     items: &'a [Finding],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    excepted: &'a [Finding],
 }
 
 /// The findings as JSON: a `FindingList` with `summary` (number by severity), `partial` (whether something could not
-/// be read), `gaps` (what) and `items`.
+/// be read), `gaps` (what), `items`, and `excepted` where somebody answers for findings.
 pub fn json_findings(report: &Report<'_>) -> Result<String, serde_json::Error> {
     document::json("FindingList", &report.list())
 }
@@ -65,7 +71,8 @@ pub fn yaml_findings(report: &Report<'_>) -> Result<String, serde_json::Error> {
 impl<'a> Report<'a> {
     /// Whether something could not be read, so that the absence of a finding says less.
     pub fn partial(&self) -> bool {
-        !self.gaps.is_empty() || self.findings.iter().any(|finding| finding.input_lost)
+        let mut all = self.findings.iter().chain(self.excepted).chain(self.known);
+        !self.gaps.is_empty() || all.any(|finding| finding.input_lost)
     }
 
     pub(crate) fn summary(&self) -> Summary {
@@ -95,6 +102,7 @@ impl<'a> Report<'a> {
             partial: self.partial(),
             gaps: self.gaps,
             items: self.findings,
+            excepted: self.excepted,
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use bailiwick_core::{Kind, ObjectRef};
-use bailiwick_diag::{Excerpt, Finding, Place, Position, Severity, Span};
+use bailiwick_core::{Kind, ObjectRef, Timestamp};
+use bailiwick_diag::{Answer, BaselineState, Excerpt, Finding, Place, Position, Severity, Span};
 use bailiwick_model::Gap;
 
 use crate::picture::{Fact, Picture, PictureNode, PicturePath, PictureStep};
@@ -21,6 +21,7 @@ rules:
 /// A report of a finding with a file, one without, and one whose names are hostile.
 pub(crate) struct Sample {
     findings: Vec<Finding>,
+    excepted: Vec<Finding>,
     rules: Vec<Rule<'static>>,
     gaps: Vec<Gap>,
 }
@@ -56,8 +57,18 @@ impl Sample {
                 ..span("-", SOURCE, "rules")
             }))
             .losing_input();
+        let mut accepted = Finding::new("full-control", Severity::Critical, "`ops` may do all").at(
+            Place::object(ObjectRef::new(Kind::ClusterRoleBinding, "", "ops")),
+        );
+        accepted.baseline = Some(BaselineState::New);
+        accepted.exception = Some(Answer {
+            owner: "ops <b>\u{1b}[31m".into(),
+            reason: "it applies | everything".into(),
+            expires: Timestamp::from_seconds(1_800_000_000),
+        });
         Self {
             findings: vec![wildcard, broken, dangling],
+            excepted: vec![accepted],
             rules: vec![Rule {
                 id: "wildcard-verbs",
                 title: "Every verb at once",
@@ -92,6 +103,7 @@ impl Sample {
     pub(crate) fn clean() -> Self {
         Self {
             findings: vec![],
+            excepted: vec![],
             rules: vec![],
             gaps: vec![],
         }
@@ -100,6 +112,8 @@ impl Sample {
     pub(crate) fn report(&self) -> Report<'_> {
         Report {
             findings: &self.findings,
+            excepted: &self.excepted,
+            known: &[],
             rules: &self.rules,
             gaps: &self.gaps,
             version: "0.1.0",

@@ -3,7 +3,6 @@
 use bailiwick_core::ObjectRef;
 use bailiwick_diag::{Finding, Place, Severity, Span};
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
 use crate::inert::{inert, inert_json};
 use crate::report::{Report, Rule};
@@ -13,20 +12,25 @@ const PLACES: usize = 100;
 
 /// The findings as a SARIF log of one run.
 ///
-/// `partialFingerprints` hash the id with the object and the JSON pointer, or with the file and the message where
-/// there is no object, so that a finding keeps its identity when lines move. A severity is a `level` and, for
+/// `partialFingerprints` are those of [`Finding::fingerprint`], so that a finding keeps its identity when lines move.
+/// `suppressions` name who answers for a finding. A severity is a `level` and, for
 /// services that rank by it, `security-severity`.
 pub fn findings(report: &Report<'_>) -> Result<String, serde_json::Error> {
     let mut ids: Vec<&str> = report.rules.iter().map(|rule| rule.id).collect();
-    for finding in report.findings {
+    let all = || {
+        report
+            .findings
+            .iter()
+            .chain(report.excepted)
+            .chain(report.known)
+    };
+    for finding in all() {
         if !ids.contains(&&*finding.id) {
             ids.push(&finding.id);
         }
     }
     let rules: Vec<Value> = ids.iter().map(|id| rule(id, report)).collect();
-    let results: Vec<Value> = report
-        .findings
-        .iter()
+    let results: Vec<Value> = all()
         .map(|finding| result(finding, ids.iter().position(|id| *id == finding.id)))
         .collect();
     let gaps: Vec<Value> = report
@@ -94,7 +98,7 @@ fn result(finding: &Finding, rule: Option<usize>) -> Value {
     let mut places = finding.places.iter();
     let first: Vec<Value> = places.next().map(location).into_iter().collect();
     let related: Vec<Value> = places.take(PLACES).map(location).collect();
-    let fingerprint = fingerprint(finding);
+    let fingerprint = finding.fingerprint();
     let mut properties = Map::new();
     properties.insert("severity".to_owned(), json!(finding.severity));
     properties.insert(
@@ -119,9 +123,21 @@ fn result(finding: &Finding, rule: Option<usize>) -> Value {
         },
         "properties": properties,
     });
-    if let Some(result) = result.as_object_mut().filter(|_| !finding.flows.is_empty()) {
+    let Some(fields) = result.as_object_mut() else {
+        return result;
+    };
+    if !finding.flows.is_empty() {
         let flows: Vec<Value> = finding.flows.iter().map(|flow| code_flow(flow)).collect();
-        result.insert("codeFlows".to_owned(), json!(flows));
+        fields.insert("codeFlows".to_owned(), json!(flows));
+    }
+    if let Some(state) = finding.baseline {
+        fields.insert("baselineState".to_owned(), json!(state));
+    }
+    if let Some(answer) = &finding.exception {
+        let words = answer.to_string();
+        let suppression =
+            json!({"kind": "external", "status": "accepted", "justification": inert(&words)});
+        fields.insert("suppressions".to_owned(), json!([suppression]));
     }
     result
 }
@@ -201,31 +217,6 @@ fn uri(path: &str) -> String {
         }
     }
     out
-}
-
-fn fingerprint(finding: &Finding) -> String {
-    let mut parts = vec![finding.id.to_string()];
-    match finding.places.first() {
-        Some(Place {
-            object: Some(object),
-            pointer,
-            ..
-        }) => {
-            parts.extend([object.to_string(), pointer.clone()]);
-        }
-        Some(Place {
-            span: Some(span), ..
-        }) => {
-            parts.extend([span.file.to_string(), finding.message.clone()]);
-        }
-        _ => parts.push(finding.message.clone()),
-    }
-    let digest = Sha256::digest(parts.join("\0").as_bytes());
-    digest
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
 
 fn level(severity: Severity) -> &'static str {

@@ -65,6 +65,16 @@ fn closing(report: &Report<'_>, look: &Look) -> String {
             inert(&gap.message)
         );
     }
+    if !report.excepted.is_empty() {
+        let title = format!("{} excepted:", report.excepted.len());
+        let _ = writeln!(out, "{}", look.paint(Tone::Strong, &title));
+    }
+    for finding in report.excepted {
+        out += &line(finding, look);
+        if let Some(answer) = &finding.exception {
+            let _ = writeln!(out, "            {}", inert(&answer.to_string()));
+        }
+    }
     let summary = report.summary();
     let tone = if summary.total == 0 && !report.partial() {
         Tone::Good

@@ -21,6 +21,7 @@ Examples:
   bailiwick diff main:deploy/rbac deploy/rbac  what a branch changes: a revision of git against the files
   bailiwick diff monday.bwk live               what has changed in the cluster since the snapshot
   bailiwick diff live manifests/               what applying the manifests would change
+  bailiwick diff main:deploy deploy --fail-on new-path    a gate for pull requests
 
 OLD and NEW are files, directories, archives or snapshots as -f has them, REVISION:PATH of the git repository here,
 or `live`. Rules that are worded differently and allow the same are no change.";
@@ -33,9 +34,24 @@ pub(crate) struct DiffArgs {
     old: String,
     /// The state after
     new: String,
+    /// What ends with 1: any change, somebody who gains a right or a path, or a new path to full control
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    fail_on: FailOn,
     /// Form of the output
     #[arg(short, long, value_name = "FORMAT", default_value_t, value_parser = Formats(Format::TABLES))]
     output: Format,
+}
+
+/// What ends with 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum FailOn {
+    /// Any change.
+    #[default]
+    Changed,
+    /// Somebody gains a right or a path.
+    Gained,
+    /// Somebody gets to full control who did not.
+    NewPath,
 }
 
 #[derive(Serialize)]
@@ -100,9 +116,19 @@ pub(crate) fn run(args: &DiffArgs, global: &Global, console: &mut Console) -> Re
         partial,
     };
     show(&answer, format, console)?;
-    let same =
-        answer.access.is_empty() && answer.paths_gained.is_empty() && answer.paths_lost.is_empty();
-    Ok(Exit::answer(same, partial))
+    Ok(Exit::answer(!args.fail_on.is_met(&answer), partial))
+}
+
+impl FailOn {
+    fn is_met(self, answer: &Answer) -> bool {
+        let new_path = !answer.paths_gained.is_empty();
+        let gained = answer.access.iter().any(|change| !change.gained.is_empty());
+        match self {
+            Self::Changed => !answer.access.is_empty() || new_path || !answer.paths_lost.is_empty(),
+            Self::Gained => gained || new_path,
+            Self::NewPath => new_path,
+        }
+    }
 }
 
 fn show(answer: &Answer, format: Format, console: &mut Console) -> Result<()> {

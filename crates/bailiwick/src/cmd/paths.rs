@@ -39,6 +39,9 @@ pub(crate) struct PathsArgs {
     /// How many paths to show from one start
     #[arg(short = 'k', long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub(super) count: u16,
+    /// Leave out paths of more effort; where none is left, the exit code is 0
+    #[arg(long, value_name = "EFFORT", conflicts_with = "watch")]
+    max_effort: Option<u32>,
     /// Form of the output
     #[arg(short, long, value_name = "FORMAT", default_value_t, value_parser = Formats(Format::PATHS))]
     pub(super) output: Format,
@@ -91,11 +94,12 @@ pub(crate) fn run(args: &PathsArgs, global: &Global, console: &mut Console) -> R
     }
     let source = args.from.as_ref().map(|from| find(&graph, from));
     let source = source.transpose()?;
-    let paths = match (target, source) {
+    let mut paths = match (target, source) {
         (None, _) => Vec::new(),
         (Some(target), Some(source)) => graph.paths(source, target, usize::from(args.count)),
         (Some(target), None) => nearest_from_everywhere(&opened, &graph, target),
     };
+    paths.retain(|path| args.max_effort.is_none_or(|most| path.effort <= most));
     let clean = paths.is_empty();
     if is_text(args.output) || matches!(args.output, Format::Json | Format::Yaml) {
         show(&graph, args, &paths, partial, console)?;

@@ -10,6 +10,7 @@ use crate::cluster::{Need, Opened};
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::formats::Formats;
+use crate::gate::{GateArgs, Sorted};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,6 +19,7 @@ Examples:
   bailiwick scan -f dump.yaml -o sarif       for code scanning
   bailiwick scan --min-severity high         what matters most
   bailiwick scan --check wildcard-verbs      one check
+  bailiwick scan --fail-on high --baseline known.json    only what is new counts
   bailiwick explain wildcard-verbs           what a check looks for";
 
 /// Arguments of `bailiwick scan`.
@@ -30,6 +32,8 @@ pub(crate) struct ScanArgs {
     /// Report only this check. May be repeated
     #[arg(long = "check", value_name = "ID")]
     checks: Vec<String>,
+    #[command(flatten)]
+    gate: GateArgs,
     /// Form of the output; `wide` has every finding in full
     #[arg(short, long, value_name = "FORMAT", default_value_t, value_parser = Formats(Format::FINDINGS))]
     output: Format,
@@ -46,16 +50,27 @@ pub(crate) fn run(args: &ScanArgs, global: &Global, console: &mut Console) -> Re
     findings.retain(|finding| finding.id != "aggregation-differs");
     let graph = opened.graph();
     findings.extend(bailiwick_posture::scan(&opened.engine, &opened.api, &graph));
-    let quieter = findings
+    let mut sorted = args.gate.sort(findings, &opened, console)?;
+    for list in [&mut sorted.open, &mut sorted.excepted, &mut sorted.known] {
+        list.retain(|finding| asked(finding, args, global, &opened));
+        Finding::rank(list);
+        opened.locate(list);
+    }
+    let Sorted {
+        open,
+        excepted,
+        known,
+    } = &sorted;
+    let (findings, quieter): (Vec<Finding>, Vec<Finding>) = open
         .iter()
-        .filter(|finding| finding.severity < args.min_severity)
-        .count();
-    findings.retain(|finding| wanted(finding, args, global, &opened));
-    Finding::rank(&mut findings);
-    opened.locate(&mut findings);
+        .cloned()
+        .partition(|finding| finding.severity >= args.min_severity);
+    let quieter = quieter.len();
     let rules = rules();
     let report = Report {
         findings: &findings,
+        excepted,
+        known,
         rules: &rules,
         gaps: &opened.snapshot().gaps,
         version: env!("CARGO_PKG_VERSION"),
@@ -67,15 +82,22 @@ pub(crate) fn run(args: &ScanArgs, global: &Global, console: &mut Console) -> Re
             args.min_severity
         ));
     }
+    if !known.is_empty() && matches!(format, Format::Table | Format::Wide) {
+        console.note(format_args!(
+            "{} findings are in the baseline and not shown",
+            known.len()
+        ));
+    }
     let partial = opened
         .snapshot()
         .gaps_touching(&Kind::ALL, "")
         .next()
         .is_some();
-    Ok(Exit::answer(findings.is_empty(), partial))
+    let fails = args.gate.fails(open, findings.len());
+    Ok(Exit::answer(!fails, partial))
 }
 
-fn wanted(finding: &Finding, args: &ScanArgs, global: &Global, opened: &Opened) -> bool {
+fn asked(finding: &Finding, args: &ScanArgs, global: &Global, opened: &Opened) -> bool {
     let of_check = args.checks.is_empty() || args.checks.iter().any(|id| *id == finding.id);
     let here = match &global.namespace {
         Some(_) => {
@@ -88,7 +110,7 @@ fn wanted(finding: &Finding, args: &ScanArgs, global: &Global, opened: &Opened) 
         }
         None => true,
     };
-    finding.severity >= args.min_severity && of_check && here
+    of_check && here
 }
 
 /// What is known of every id that a finding can have.
