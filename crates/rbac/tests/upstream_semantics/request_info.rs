@@ -209,7 +209,7 @@ fn every_request_is_read_as_upstream_reads_it() {
                 assert_eq!(ours, expected_request(theirs), "{context}");
             }
             (Err(RequestInfoError::NotUtf8), Ok(_)) | (Err(_), Err(JudgeError::Refused { .. })) => {
-                refused += 1
+                refused += 1;
             }
             (ours, theirs) => panic!("{context}\n{ours:?}\n{theirs:?}"),
         }
