@@ -253,7 +253,7 @@ fn acts(
             nodes.filter_map(|name| node_user(name)).collect()
         }
         Whom::Users => {
-            let users = world.subjects().filter_map(|node| match node {
+            let users = world.subjects().into_iter().filter_map(|node| match node {
                 Node::User { name } if names.hold(&name) && is_plain(&name) => {
                     Some(world.user_by_name(&name))
                 }
@@ -266,7 +266,7 @@ fn acts(
                 Node::Group { name } => (names.hold(name) || of_star()) && !node.is_masters(),
                 _ => false,
             };
-            world.subjects().filter(is_meant).collect()
+            world.subjects().into_iter().filter(is_meant).collect()
         }
         Whom::Accounts => {
             let is_meant = |node: &Node| match node {
@@ -276,7 +276,7 @@ fn acts(
                 }
                 _ => false,
             };
-            world.subjects().filter(is_meant).collect()
+            world.subjects().into_iter().filter(is_meant).collect()
         }
     };
     found

@@ -1,6 +1,6 @@
 //! Rights that come together from several bindings, groups and roles.
 
-use crate::edges::testing::{check, check_with};
+use crate::edges::testing::{check, check_with, graph};
 
 const ROLES: &str = "ClusterRole mint
                        create on secrets of ''
@@ -126,4 +126,26 @@ fn groups_add_up_in_a_member_that_no_binding_names() {
     let members = [("amy", "a"), ("amy", "b"), ("bob", "b")];
     check_with("secret-mint", "user amy", &cluster, &members, EVERY);
     check_with("secret-mint", "user bob", &cluster, &members, &[]);
+}
+
+#[test]
+fn equal_clusters_give_equal_graphs() {
+    let bindings: Vec<String> = (0..20)
+        .map(|n| {
+            format!(
+                "ClusterRoleBinding r{n} gives ClusterRole/read to user:u{n} group:g{n} sa:n{n}/a"
+            )
+        })
+        .collect();
+    let cluster = format!("{ROLES}\n{}", bindings.join("\n"));
+    let nodes = || -> Vec<String> {
+        let graph = graph(&cluster, 37);
+        graph.nodes().map(|(_, node)| node.to_string()).collect()
+    };
+    let first = nodes();
+    assert!(first.len() > 60, "{}", first.len());
+    // Each graph has hash maps of its own, with an order of their own.
+    for _ in 0..5 {
+        assert_eq!(nodes(), first);
+    }
 }

@@ -41,7 +41,7 @@ pub(super) fn bootstrap_groups(world: &World<'_>) -> Vec<Node> {
     let is_one = |name: &str| {
         name.strip_prefix(GROUP).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
     };
-    let groups = world.bound_groups().filter(|node| match node {
+    let groups = world.bound_groups().into_iter().filter(|node| match node {
         Node::Group { name } => is_one(name),
         _ => false,
     });

@@ -6,7 +6,7 @@ mod unit;
 mod view;
 mod volumes;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bailiwick_core::{Kind, ObjectRef, Str, Subject};
@@ -120,20 +120,23 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Everybody whom a binding names. Users whose groups are known are there twice: as themselves and by name.
-    pub(crate) fn subjects(&self) -> impl Iterator<Item = Node> {
+    /// Everybody whom a binding names, in order. Users whose groups are known are there twice: as themselves and by name.
+    pub(crate) fn subjects(&self) -> BTreeSet<Node> {
         self.note(Key::Subjects);
         let held = self.index.held.keys();
-        held.flat_map(|node| {
+        let both = held.flat_map(|node| {
             let named = by_name(&self.index.memberships, node);
             let named = Some(named).filter(|named| named != node);
             [node.clone()].into_iter().chain(named)
-        })
+        });
+        both.collect()
     }
 
     /// Those, in order, and users of whom nothing but their groups is known.
     pub(crate) fn everybody(&self) -> BTreeSet<Node> {
-        self.subjects().chain(self.users_with_groups()).collect()
+        let mut all = self.subjects();
+        all.extend(self.users_with_groups());
+        all
     }
 
     /// Whom somebody is who has this user name, but not the groups that come with the user's login.
@@ -308,11 +311,12 @@ impl<'a> World<'a> {
         })
     }
 
-    /// The groups that bindings name.
-    pub(crate) fn bound_groups(&self) -> impl Iterator<Item = &'a Node> {
+    /// The groups that bindings name, in order.
+    pub(crate) fn bound_groups(&self) -> BTreeSet<&'a Node> {
         self.note(Key::Groups);
         let held = self.index.held.keys();
         held.filter(|node| matches!(node, Node::Group { .. }))
+            .collect()
     }
 
     /// The first ClusterRole that allows everything; who may bind any role needs no other.
@@ -443,8 +447,9 @@ impl<'a> World<'a> {
         let index = self.index;
         let rules = (0..index.rules.len()).map(Unit::Rule);
         let namespaces = index.namespaces.keys().cloned();
-        let own = index.accounts.iter();
-        let own = own.flat_map(|(name, namespaces)| {
+        // In order, so that equal clusters give equal graphs, and paths that are as good as each other stand in order.
+        let own: BTreeMap<&Str, &BTreeSet<Str>> = index.accounts.iter().collect();
+        let own = own.into_iter().flat_map(|(name, namespaces)| {
             let namespaces = namespaces.iter();
             namespaces.map(|namespace| Unit::Account(namespace.clone(), name.clone()))
         });
@@ -475,7 +480,8 @@ impl<'a> World<'a> {
         let nodes = self.whole.nodes.iter().map(|node| &node.metadata.name);
         let used = index.by_node.keys();
         let used = used.filter(|name| self.whole.nodes.get("", name).is_none());
-        let subjects: BTreeSet<Node> = self.subjects().collect();
+        let used: BTreeSet<&Str> = used.collect();
+        let subjects = self.subjects();
         rules
             .chain(namespaces.clone().map(Unit::Namespace))
             .chain(own)
