@@ -87,7 +87,12 @@ impl Followed {
     fn until(&mut self, what: &str, reached: impl Fn(&Self) -> bool) {
         let start = Instant::now();
         while !reached(self) {
-            assert!(start.elapsed() < LIMIT, "{what}: {:?}", self.notices);
+            assert!(
+                start.elapsed() < LIMIT,
+                "{what}: {:?}, removed: {:?}",
+                self.notices,
+                self.removed
+            );
             self.take();
         }
     }
@@ -132,7 +137,10 @@ fn filled() -> Vec<String> {
              subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: amy}}]\n"
         )
     });
+    let role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: own}\n\
+                rules: [{apiGroups: [''], resources: [pods], verbs: [get]}]\n";
     all.split("\n---\n")
+        .chain([role])
         .map(str::to_owned)
         .chain(bindings)
         .collect()

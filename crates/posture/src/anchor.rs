@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use bailiwick_core::ObjectRef;
 use bailiwick_diag::Place;
 use bailiwick_model::{BindingSubject, PolicyRule, Snapshot};
@@ -34,7 +36,12 @@ fn rule(snapshot: &Snapshot, object: &ObjectRef, pointer: &str) -> Option<String
             let list = field.split('/').next().unwrap_or_default();
             Some(format!("/rules/{list}/{word}"))
         }
-        None => Some(format!("/rules/{value}/{field}")),
+        None => {
+            // In the order of the names: that of a JSON object depends on how the program is built.
+            let fields: BTreeMap<_, _> = value.as_object()?.iter().collect();
+            let rule = serde_json::to_string(&fields).ok()?;
+            Some(format!("/rules/{rule}/{field}"))
+        }
     }
 }
 
