@@ -8,7 +8,7 @@
 //! oracle.load(&Objects::default())?;
 //! let spec = ReviewSpec::path("anna", &[], "get", "/healthz");
 //! assert!(!oracle.authorize(&spec)?.allowed);
-//! # Ok::<(), bailiwick_testkit::oracle::JudgeError>(())
+//! # Ok::<(), bailiwick_testkit::judge::JudgeError>(())
 //! ```
 
 mod types;
