@@ -57,7 +57,7 @@ pub(crate) enum Command {
     /// How somebody gets to full control, or to anything else, step by step
     Paths(cmd::paths::PathsArgs),
     /// Everything that somebody can become and reach
-    Blast(cmd::paths::BlastArgs),
+    Blast(cmd::blast::BlastArgs),
     /// The smallest change that closes every path
     Fix(cmd::fix::FixArgs),
     /// Who gains or loses what between two states

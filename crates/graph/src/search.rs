@@ -156,6 +156,16 @@ impl Graph {
         })
     }
 
+    /// Whether this comes with something else that is reached from `source` as easily, by a step that takes no effort and
+    /// is always there: a pod with every pod of its namespace, a group with its member.
+    pub fn comes_with_another(&self, node: NodeId, source: NodeId, reach: &Reach) -> bool {
+        let effort = reach.effort(node);
+        self.incoming(node).any(|(_, edge)| {
+            let always = edge.kind.effort == 0 && self.condition_of(edge).clauses.is_empty();
+            always && edge.from != source && reach.effort(edge.from) == effort
+        })
+    }
+
     /// Up to `count` paths from `source` to `target` that visit no node twice, those of least effort first.
     ///
     /// A best-first search in which what is left of each path is known exactly, so that it visits little beyond the

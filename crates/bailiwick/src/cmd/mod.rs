@@ -1,6 +1,7 @@
 pub(crate) mod access;
 pub(crate) mod agent;
 pub(crate) mod audit;
+pub(crate) mod blast;
 pub(crate) mod can;
 pub(crate) mod completions;
 pub(crate) mod diff;
@@ -34,7 +35,7 @@ pub(crate) fn run(cli: Cli, console: &mut Console) -> Result<Exit> {
         Command::Explain(args) => explain::run(&args, global, console),
         Command::Diff(args) => diff::run(&args, global, console),
         Command::Paths(args) => paths::run(&args, global, console),
-        Command::Blast(args) => paths::blast(&args, global, console),
+        Command::Blast(args) => blast::run(&args, global, console),
         Command::Fix(args) => fix::run(&args, global, console),
         Command::Scan(args) => scan::run(&args, global, console),
         Command::Snapshot(args) => snapshot::run(&args, global, console),

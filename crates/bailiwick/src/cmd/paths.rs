@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result, bail};
 use bailiwick_core::Kind;
 use bailiwick_graph::{Atom, Graph, Node, NodeId, Path, Step};
-use bailiwick_report::{COMMENT, Cell, Column, Format, Look, Picture, Table, Tone, inert};
+use bailiwick_report::{Cell, Column, Format, Look, Picture, Table, Tone, inert};
 use serde::Serialize;
 
 use crate::cli::Global;
@@ -303,108 +303,5 @@ pub(crate) fn atom_line(atom: &Atom) -> String {
         Atom::Rule { role, position } => format!("{role}, rule {}", position + 1),
         Atom::Field { object, pointer } if pointer.is_empty() => object.to_string(),
         Atom::Field { object, pointer } => format!("{object} {pointer}"),
-    }
-}
-
-/// Arguments of `bailiwick blast`.
-#[derive(clap::Args, Debug)]
-#[command(after_help = "\
-Examples:
-  bailiwick blast sa:ci/runner        what an attacker gets who has the token of the runner
-  bailiwick blast pod:shop/web-0      who breaks into this pod
-  bailiwick blast group:oidc:interns -o json")]
-pub(crate) struct BlastArgs {
-    /// Where the attacker starts, as `bailiwick paths` writes nodes
-    #[arg(value_name = "NODE")]
-    from: Node,
-    /// Form of the output
-    #[arg(short, long, value_name = "FORMAT", default_value_t, value_parser = Formats(Format::REACH))]
-    output: Format,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Blast<'g> {
-    from: &'g Node,
-    reached: Vec<Reached<'g>>,
-    partial: bool,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Reached<'g> {
-    #[serde(flatten)]
-    node: &'g Node,
-    effort: u32,
-}
-
-pub(crate) fn blast(args: &BlastArgs, global: &Global, console: &mut Console) -> Result<Exit> {
-    let opened = Opened::open(global, Need::Everything, console)?;
-    opened.mention_problems(console);
-    let graph = opened.graph();
-    let partial = opened.partial(&Kind::ALL, "", console);
-    let source = find(&graph, &args.from)?;
-    let reach = graph.reach(&[source]);
-    let ends = reach.nodes().filter(|&(node, _)| node != source);
-    let mut ends: Vec<(Reached<'_>, NodeId)> = ends
-        .filter_map(|(id, effort)| {
-            Some((
-                Reached {
-                    node: graph.node(id)?,
-                    effort,
-                },
-                id,
-            ))
-        })
-        .collect();
-    ends.sort_by(|(a, _), (b, _)| b.node.cmp(a.node).then(a.effort.cmp(&b.effort)));
-    let clean = ends.is_empty();
-    if matches!(args.output, Format::Mermaid | Format::Dot | Format::Html) {
-        let paths = ends
-            .iter()
-            .filter_map(|(_, end)| graph.path_to(*end, &reach));
-        let paths: Vec<Path> = paths.collect();
-        let canvas = Canvas::new(&opened, &graph, source, true).paths(&paths);
-        let canvas = match args.output {
-            Format::Html => canvas.surroundings(&reach, |_| true),
-            _ => canvas,
-        };
-        let picture = canvas.finish(partial);
-        console.answer(picture::render(&opened, &picture, args.output)?)?;
-    } else {
-        let reached = ends.into_iter().map(|(reached, _)| reached).collect();
-        let from = &args.from;
-        show_blast(
-            &Blast {
-                from,
-                reached,
-                partial,
-            },
-            args.output,
-            console,
-        )?;
-    }
-    Ok(Exit::answer(clean, partial))
-}
-
-fn show_blast(answer: &Blast<'_>, format: Format, console: &mut Console) -> Result<()> {
-    let mut table = Table::new([Column::new("REACHES"), Column::new("EFFORT").number()]);
-    for entry in &answer.reached {
-        table.row([Cell::new(entry.node), Cell::new(&entry.effort)]);
-    }
-    match format {
-        Format::Json => console.answer(bailiwick_report::json("Blast", answer)?),
-        Format::Yaml => console.answer(bailiwick_report::yaml("Blast", answer)?),
-        Format::Markdown => console.answer(table.markdown(true, COMMENT)),
-        Format::Name => {
-            let keys = answer.reached.iter().filter_map(|entry| entry.node.key());
-            let names: String = keys.map(|key| format!("{}\n", inert(&key))).collect();
-            console.answer(names)
-        }
-        _ if answer.reached.is_empty() => {
-            console.note(format_args!("{} reaches nothing further", answer.from));
-            Ok(())
-        }
-        format => console.answer(table.text(&console.look(), format == Format::Wide)),
     }
 }
