@@ -35,6 +35,8 @@ pub struct Scope {
     pub evaluation: bool,
     /// AuthZEN searches, which tell who can do what.
     pub search: bool,
+    /// External authorization, as a gateway whose word about its clients counts.
+    pub ext_authz: bool,
     /// The application that it speaks for.
     pub application: String,
 }
@@ -80,7 +82,7 @@ impl Callers {
                 _ => {}
             }
             let scope = &caller.scope;
-            if !(scope.access_review || scope.evaluation || scope.search) {
+            if !(scope.access_review || scope.evaluation || scope.search || scope.ext_authz) {
                 return Err(CallerError::NoDoor(caller.name));
             }
             let name = caller.name.clone();

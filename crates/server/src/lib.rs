@@ -1,9 +1,9 @@
 //! The doors of the decision point.
 //!
 //! A [`Server`] listens with TLS, knows its callers ([`Callers`]), and answers questions through doors: the
-//! SubjectAccessReview webhook ([`ReviewDoor`]) and AuthZEN ([`AuthzenDoor`]). Every door maps its protocol to a
-//! [`Question`](bailiwick_pdp::Question), asks the [`Current`] state, writes to the [`Log`](bailiwick_audit::Log) and
-//! then answers. No door holds policy.
+//! SubjectAccessReview webhook ([`ReviewDoor`]), AuthZEN ([`AuthzenDoor`]) and Envoy's external authorization
+//! ([`ExtAuthzDoor`]). Every door maps its protocol to a [`Question`](bailiwick_pdp::Question), asks the [`Current`]
+//! state, writes to the [`Log`](bailiwick_audit::Log) and then answers. No door holds policy.
 //!
 //! Health, readiness and metrics have a listener of their own ([`Operations`]).
 
@@ -12,6 +12,7 @@ mod callers;
 mod current;
 mod desk;
 mod error;
+mod ext_authz;
 mod listen;
 mod metrics;
 mod name;
@@ -28,6 +29,7 @@ pub use authzen::{AuthzenDoor, Directory, Known};
 pub use callers::{Caller, CallerError, CallerId, Callers, Scope};
 pub use current::Current;
 pub use error::Error;
+pub use ext_authz::{ExtAuthzDoor, Identities, Route, RouteError};
 pub use listen::{Limits, Listener};
 pub use metrics::Metrics;
 pub use operations::Operations;

@@ -14,6 +14,7 @@ use crate::callers::{Caller, Callers};
 use crate::current::Current;
 use crate::desk::Desk;
 use crate::error::Error;
+use crate::ext_authz::{self, ExtAuthzDoor};
 use crate::listen::{Answer, Limits, Listener};
 use crate::metrics::Metrics;
 use crate::peer::Peer;
@@ -38,6 +39,8 @@ pub struct Parts {
     pub review: Option<ReviewDoor>,
     /// AuthZEN, where it is open.
     pub authzen: Option<AuthzenDoor>,
+    /// External authorization, where it is open.
+    pub ext_authz: Option<ExtAuthzDoor>,
     /// What callers may take.
     pub limits: Limits,
 }
@@ -50,6 +53,7 @@ pub struct Server {
     refusals: Refusals,
     review: Option<ReviewDoor>,
     authzen: Option<AuthzenDoor>,
+    ext_authz: Option<ExtAuthzDoor>,
     limits: Limits,
     under_way: Semaphore,
 }
@@ -67,6 +71,7 @@ impl Server {
             refusals: Refusals::default(),
             review: parts.review,
             authzen: parts.authzen,
+            ext_authz: parts.ext_authz,
             under_way: Semaphore::new(parts.limits.requests),
             limits: parts.limits,
         })
@@ -123,12 +128,9 @@ impl Server {
             Ok(caller) => caller,
             Err(refusal) => return *refusal,
         };
-        let method = if door == Door::Discovery {
-            Method::GET
-        } else {
-            Method::POST
-        };
-        if request.method() != method {
+        if let Some(method) = door.method()
+            && request.method() != method
+        {
             return not_allowed(&method);
         }
         let waiting = self.ready.waiting();
@@ -160,9 +162,12 @@ impl Server {
             body: &body,
             arrived,
         };
-        match (door, &self.review, &self.authzen) {
-            (Door::Review, Some(door), _) => review::answer(&asking, door).await,
-            (door, _, Some(open)) => authzen::answer(&asking, open, door).await,
+        match (door, &self.review, &self.authzen, &self.ext_authz) {
+            (Door::Review, Some(open), ..) => review::answer(&asking, open).await,
+            (Door::Check | Door::CheckHttp, .., Some(open)) => {
+                ext_authz::answer(&asking, open, door).await
+            }
+            (door, _, Some(open), _) => authzen::answer(&asking, open, door).await,
             _ => text(StatusCode::NOT_FOUND, "there is no door here"),
         }
     }
@@ -235,12 +240,17 @@ pub(crate) enum Door {
     SearchResource,
     SearchAction,
     Discovery,
+    Check,
+    CheckHttp,
 }
 
 impl Door {
     fn at(path: &str, server: &Server) -> Option<Self> {
+        let ext_authz = |door| server.ext_authz.is_some().then_some(door);
         let door = match path {
             review::PATH => return server.review.is_some().then_some(Self::Review),
+            ext_authz::CHECK => return ext_authz(Self::Check),
+            _ if path.starts_with(ext_authz::PREFIX) => return ext_authz(Self::CheckHttp),
             authzen::EVALUATION => Self::Evaluation,
             authzen::EVALUATIONS => Self::Evaluations,
             authzen::SEARCH_SUBJECT => Self::SearchSubject,
@@ -259,13 +269,23 @@ impl Door {
             Self::Evaluation | Self::Evaluations => scope.evaluation,
             Self::SearchSubject | Self::SearchResource | Self::SearchAction => scope.search,
             Self::Discovery => scope.evaluation || scope.search,
+            Self::Check | Self::CheckHttp => scope.ext_authz,
+        }
+    }
+
+    /// How it is asked; `None` where any method is a question.
+    fn method(self) -> Option<Method> {
+        match self {
+            Self::Discovery => Some(Method::GET),
+            Self::CheckHttp => None,
+            _ => Some(Method::POST),
         }
     }
 
     /// Bytes of a body.
     fn most_bytes(self) -> usize {
         match self {
-            Self::Evaluations => 1 << 20,
+            Self::Evaluations | Self::Check => 1 << 20,
             _ => 64 << 10,
         }
     }

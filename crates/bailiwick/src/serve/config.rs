@@ -7,6 +7,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use bailiwick_audit::Durability;
 use bailiwick_server::{Caller, CallerId, Callers, Mode, Scope};
+
+use super::gateway::ExtAuthz;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
@@ -22,6 +24,7 @@ pub(crate) struct Config {
     callers: Vec<CallerConfig>,
     pub(crate) access_review: Option<AccessReview>,
     pub(crate) authzen: Option<Authzen>,
+    pub(crate) ext_authz: Option<ExtAuthz>,
     #[serde(default)]
     pub(crate) floor: Vec<PathBuf>,
     #[serde(default)]
@@ -76,6 +79,7 @@ enum DoorName {
     AccessReview,
     Evaluation,
     Search,
+    ExtAuthz,
 }
 
 #[derive(Debug, Deserialize)]
@@ -121,7 +125,7 @@ fn usual_budget() -> Duration {
 }
 
 /// A number with `ms`, `s`, `m` or `h`; never zero.
-fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse_time(&text).ok_or_else(|| {
         D::Error::custom(format!(
@@ -178,8 +182,11 @@ impl Config {
     }
 
     fn check(&self) -> Result<()> {
-        if self.access_review.is_none() && self.authzen.is_none() {
-            bail!("no door is open; write `accessReview` or `authzen`");
+        if self.access_review.is_none() && self.authzen.is_none() && self.ext_authz.is_none() {
+            bail!("no door is open; write `accessReview`, `authzen` or `extAuthz`");
+        }
+        if let Some(door) = &self.ext_authz {
+            door.door()?;
         }
         if let Some(door) = &self.authzen {
             let plain = self.listen.tls.is_none() && door.base.starts_with("http://");
@@ -222,11 +229,13 @@ impl CallerConfig {
             access_review: opens(DoorName::AccessReview),
             evaluation: opens(DoorName::Evaluation),
             search: opens(DoorName::Search),
+            ext_authz: opens(DoorName::ExtAuthz),
             application: self.application.clone().unwrap_or_default(),
         };
-        if (scope.evaluation || scope.search) && scope.application.is_empty() {
+        let asks = scope.evaluation || scope.search || scope.ext_authz;
+        if asks && scope.application.is_empty() {
             bail!(
-                "the caller `{name}` evaluates or searches for an application; write which in `application` \
+                "the caller `{name}` asks for an application; write which in `application` \
                  (`kubernetes` is the Kubernetes API)"
             );
         }
@@ -370,7 +379,7 @@ reread: 500ms
         check(
             "  application: shop\n",
             "",
-            "the caller `shop` evaluates or searches for an application",
+            "the caller `shop` asks for an application",
         );
         check(
             "[accessReview]",

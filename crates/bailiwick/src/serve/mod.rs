@@ -2,6 +2,7 @@
 
 mod config;
 mod entities;
+mod gateway;
 mod program;
 mod source;
 

@@ -17,6 +17,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 use super::config::Config;
 use super::entities;
+use super::gateway::ExtAuthz;
 use super::source::{Read, Source};
 use crate::cli::Global;
 use crate::cluster::connect_options;
@@ -101,6 +102,12 @@ impl Program {
             callers: self.config.callers()?,
             review: review(&self.config),
             authzen: authzen(&self.config, &self.directory),
+            ext_authz: self
+                .config
+                .ext_authz
+                .as_ref()
+                .map(ExtAuthz::door)
+                .transpose()?,
             limits: Limits::default(),
         })?);
         let listener = Listener::bind(self.config.listen.address, self.tls.clone()).await?;

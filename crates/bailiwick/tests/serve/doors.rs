@@ -24,6 +24,10 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(home: &Home, program: &Program, name: Option<&str>) -> Self {
+        Self::at(home, &program.address, name)
+    }
+
+    pub(crate) fn at(home: &Home, address: &str, name: Option<&str>) -> Self {
         let read = |name: String| std::fs::read(home.path(&name)).unwrap();
         let authority = Certificate::from_pem(&read("ca.crt".into())).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -31,7 +35,7 @@ impl Client {
             .provider(TlsProvider::Rustls)
             .unversioned_rustls_crypto_provider(provider)
             .root_certs(RootCerts::new_with_certs(&[authority]));
-        if let Some(name) = name {
+        if let Some(name) = name.map(|name| name.replace([':', '/'], "_")) {
             let certificate = Certificate::from_pem(&read(format!("{name}.crt"))).unwrap();
             let key = PrivateKey::from_pem(&read(format!("{name}.key"))).unwrap();
             tls = tls.client_cert(Some(ClientCert::new_with_certs(&[certificate], key)));
@@ -43,11 +47,17 @@ impl Client {
             .new_agent();
         Self {
             agent,
-            base: format!("https://{}", program.address),
+            base: format!("https://{address}"),
         }
     }
 
-    fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         let mut request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base));

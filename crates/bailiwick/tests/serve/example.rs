@@ -2,10 +2,41 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::program::{Home, verify};
+
+/// The README shows what the command prints; decisions have ids of their own.
+#[test]
+fn the_envoy_example_prints_what_its_readme_shows() {
+    let examples = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/envoy"));
+    let envoy = bailiwick_testkit::envoy::cached().unwrap().join("envoy");
+    if !envoy.is_file() || Command::new("python3").arg("--version").output().is_err() {
+        println!(
+            "NOT TESTED: examples/envoy needs Envoy and Python; `cargo xtask testenv` installs Envoy"
+        );
+        return;
+    }
+    let output = Command::new(examples.join("run.sh"))
+        .env("BAILIWICK", env!("CARGO_BIN_EXE_bailiwick"))
+        .env("ENVOY", envoy)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let trouble = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}{trouble}");
+    let readme = fs::read_to_string(examples.join("README.md")).unwrap();
+    let shown = readme.split("```").nth(3).unwrap().trim();
+    let without_ids = |text: &str| -> Vec<String> {
+        let lines = text.lines();
+        lines
+            .map(|line| line.split("ecision ").next().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(without_ids(&said), without_ids(shown), "{said}");
+}
 
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/serve");
 

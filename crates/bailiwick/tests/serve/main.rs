@@ -10,5 +10,8 @@
 
 mod api_server;
 mod doors;
+mod envoy;
 mod example;
 mod program;
+mod stage;
+mod token;

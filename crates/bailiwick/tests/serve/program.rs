@@ -26,7 +26,7 @@ pub(crate) struct Program {
 }
 
 impl Home {
-    /// A home with a server certificate and one for each client, `CN=NAME`.
+    /// A home with a server certificate and one for each client: `CN=NAME`, or an SVID where the name is a SPIFFE id.
     pub(crate) fn new(clients: &[&str]) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -49,16 +49,23 @@ impl Home {
     }
 
     pub(crate) fn issue(&self, name: &str, usage: ExtendedKeyUsagePurpose) {
-        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        params
-            .subject_alt_names
-            .push(SanType::IpAddress([127, 0, 0, 1].into()));
-        params.distinguished_name.push(DnType::CommonName, name);
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        if name.starts_with("spiffe://") {
+            let uri = SanType::URI(name.try_into().unwrap());
+            params.subject_alt_names.push(uri);
+        } else {
+            params.distinguished_name.push(DnType::CommonName, name);
+            params.subject_alt_names = vec![
+                SanType::DnsName("localhost".try_into().unwrap()),
+                SanType::IpAddress([127, 0, 0, 1].into()),
+            ];
+        }
         params.extended_key_usages = vec![usage];
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.authority).unwrap();
-        self.write(&format!("{name}.crt"), &certificate.pem());
-        self.write(&format!("{name}.key"), &key.serialize_pem());
+        let file = name.replace([':', '/'], "_");
+        self.write(&format!("{file}.crt"), &certificate.pem());
+        self.write(&format!("{file}.key"), &key.serialize_pem());
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -92,6 +99,7 @@ callers:
 - {{name: kube-apiserver, certificate: CN=api, doors: [accessReview]}}
 - {{name: shop, certificate: CN=shop, doors: [evaluation, search], application: shop}}
 - {{name: kube-asker, certificate: CN=asker, doors: [evaluation], application: kubernetes}}
+- {{name: edge, certificate: CN=edge, doors: [extAuthz], application: shop}}
 {rest}"
         );
         self.write("serve.yaml", &text);
