@@ -50,6 +50,16 @@ pub enum Door {
     Authzen,
     /// Envoy's external authorization.
     ExtAuthz,
+    /// The SPIFFE Workload API.
+    WorkloadApi,
+    /// Envoy's secret discovery.
+    SecretDiscovery,
+    /// PodCertificateRequests of a Kubernetes API server.
+    PodCertificate,
+    /// Agents of nodes, for themselves and for the pods there.
+    Agent,
+    /// Pods that ask without an agent, with a token.
+    Issue,
 }
 
 impl Door {
@@ -59,6 +69,11 @@ impl Door {
             Self::AccessReview => "accessReview",
             Self::Authzen => "authzen",
             Self::ExtAuthz => "extAuthz",
+            Self::WorkloadApi => "workloadApi",
+            Self::SecretDiscovery => "secretDiscovery",
+            Self::PodCertificate => "podCertificate",
+            Self::Agent => "agent",
+            Self::Issue => "issue",
         }
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use crate::chain::Digest;
 use crate::decision::{DecisionRecord, SearchRecord};
 use crate::id::DecisionId;
+use crate::identity::{BanRecord, DenialRecord, IssueRecord, RotationRecord};
 use crate::line::MAX_LINE;
 
 /// What a record is about. More kinds will come; whoever reads a log passes over those that it does not know.
@@ -22,7 +23,15 @@ pub enum Event {
     Decision(Box<DecisionRecord>),
     /// A search: who can do something, what can be done.
     Search(Box<SearchRecord>),
-    /// Decisions that the log does not hold, or holds otherwise than they were answered.
+    /// A document of an identity that was made.
+    Issue(Box<IssueRecord>),
+    /// A request for an identity that was refused.
+    Denial(Box<DenialRecord>),
+    /// A key of the authority that stands elsewhere than before.
+    Rotation(Box<RotationRecord>),
+    /// A workload or node that gets nothing more, or may get it again.
+    Ban(Box<BanRecord>),
+    /// Decisions and issues that the log does not hold, or holds otherwise than they were answered.
     Gap(Gap),
 }
 
@@ -72,7 +81,7 @@ pub enum CloseReason {
     SyncFailed,
 }
 
-/// Decisions between two moments whose records are lost or say something else than the answer did.
+/// Decisions, issues and denials between two moments whose records are lost or say something else than the answer did.
 ///
 /// A door that must not answer without a record refused these; one that explains or shadows answered all the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,7 +95,7 @@ pub struct Gap {
     pub unwritten: u64,
     /// How many have a record that was written after the answer no longer waited for it.
     pub late: u64,
-    /// The first of them, at most [`Gap::NAMED`].
+    /// The first decisions among them, at most [`Gap::NAMED`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<DecisionId>,
     /// What kept the log from writing.
@@ -130,6 +139,15 @@ impl Encoded {
 }
 
 impl Event {
+    /// Whether this is what a name stands for: the id of a decision, or the serial or `jti` of a document.
+    pub fn is_named(&self, name: &str) -> bool {
+        match self {
+            Self::Decision(record) => record.id.to_string() == name,
+            Self::Issue(record) => record.number == name,
+            _ => false,
+        }
+    }
+
     /// The one encoding: JSON without white space, fields in the order of their declaration.
     pub fn encode(&self) -> Result<Encoded, TooLarge> {
         // Only maps with keys that are no strings cannot be written as JSON, and there are none.

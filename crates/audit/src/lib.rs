@@ -15,6 +15,7 @@ mod chain;
 mod decision;
 mod event;
 mod id;
+mod identity;
 mod line;
 mod log;
 mod verify;
@@ -23,6 +24,10 @@ pub use chain::{Chain, Digest, DigestParseError};
 pub use decision::{DecisionRecord, Door, Input, SearchRecord, SubjectRef};
 pub use event::{CloseReason, Encoded, Event, Gap, Opening, TooLarge};
 pub use id::{DecisionId, DecisionIdParseError};
+pub use identity::{
+    BanRecord, DenialRecord, Document, IssueRecord, PodRef, ProcessRef, Proof, RotationRecord,
+    WorkloadRef,
+};
 pub use line::{Line, LineError, MAX_LINE, Record};
 pub use log::{Durability, Log, Pending, Refused};
 pub use verify::{Fault, Note, Problem, Report, Verifier};

@@ -254,7 +254,7 @@ fn a_gap_is_told_and_is_no_fault() {
     assert_eq!((report.gaps, &report.notes[0].what), (1, &Note::Gap(gap)));
     assert_eq!(
         report.notes[0].to_string(),
-        "0:3: gap: 3 decisions without a record and 1 with a late one, 1970-01-01T00:00:00.000001Z to \
+        "0:3: gap: 3 answers without a record and 1 with a late one, 1970-01-01T00:00:00.000001Z to \
          1970-01-01T00:00:00.000002Z: no space left on device"
     );
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bailiwick_audit::{PodRef, ProcessRef, WorkloadRef};
 use bailiwick_model::ObjectMeta;
 use serde::Serialize;
 
@@ -53,7 +54,31 @@ impl Process {
     }
 }
 
-/// On one line, for the log and for explanations.
+/// What the log says of a workload.
+impl From<&Facts> for WorkloadRef {
+    fn from(facts: &Facts) -> Self {
+        let process = facts.process.as_ref().map(|process| ProcessRef {
+            pid: process.pid,
+            uid: process.uid,
+            gid: process.gid,
+            program: process.path.clone(),
+        });
+        let pod = facts.pod.as_ref();
+        let node = pod.map(|pod| pod.node.name.to_string());
+        Self {
+            process,
+            pod: pod.map(|pod| PodRef {
+                namespace: pod.meta.namespace.to_string(),
+                name: pod.meta.name.to_string(),
+                uid: pod.meta.uid.to_string(),
+                service_account: pod.service_account.clone(),
+            }),
+            node: node.unwrap_or_default(),
+        }
+    }
+}
+
+/// On one line, for explanations.
 impl fmt::Display for Facts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut join = "";

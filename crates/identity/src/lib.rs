@@ -13,6 +13,7 @@ pub mod facts;
 mod id;
 pub mod jwt;
 mod key;
+pub mod pods;
 pub mod rotation;
 pub mod rules;
 mod time;

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use bailiwick_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// A moment in whole seconds since 1970-01-01T00:00:00Z, leap seconds left out.
@@ -44,22 +45,17 @@ impl UnixTime {
     }
 }
 
+/// What is after the year 9999 becomes its last second.
+impl From<UnixTime> for Timestamp {
+    fn from(time: UnixTime) -> Self {
+        Self::from_seconds(i64::try_from(time.0).unwrap_or(i64::MAX))
+    }
+}
+
 /// RFC 3339, as Kubernetes writes it: `2026-11-21T12:00:00Z`.
 impl fmt::Display for UnixTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.calendar() {
-            Some(at) => write!(
-                f,
-                "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
-                at.year(),
-                u8::from(at.month()),
-                at.day(),
-                at.hour(),
-                at.minute(),
-                at.second()
-            ),
-            None => write!(f, "second {}", self.0),
-        }
+        write!(f, "{}", Timestamp::from(*self))
     }
 }
 
@@ -75,6 +71,6 @@ mod tests {
         check(0, "1970-01-01T00:00:00Z");
         check(1_795_262_400, "2026-11-21T12:00:00Z");
         check(253_402_300_799, "9999-12-31T23:59:59Z");
-        check(u64::MAX, "second 18446744073709551615");
+        check(u64::MAX, "9999-12-31T23:59:59Z");
     }
 }

@@ -10,6 +10,7 @@ mod credential;
 mod discovery;
 mod environment;
 mod error;
+mod feed;
 mod kubeconfig;
 mod load;
 mod options;
@@ -20,12 +21,18 @@ mod threads;
 mod transport;
 mod watch;
 mod whoami;
+mod workloads;
 
 pub use cluster::Cluster;
 pub use credential::Credential;
 pub use discovery::Discovered;
 pub use error::{ConnectError, PluginError, RequestError};
+pub use feed::Feeds;
 pub use load::{LoadKinds, LoadOptions, Loaded, Progress};
 pub use options::{ConnectOptions, Token};
 pub use role::{smallest_cluster_role, smallest_watching_cluster_role};
 pub use watch::{Batch, Change, Confirmed, Notice, Start, Stopper, Watch, WatchOptions};
+pub use workloads::{
+    CertificatesApi, Condition, Issued, Listener, NewToken, PodRequest, Published, RequestedKey,
+    Reviewed, TokenError, Told, pod_reader_rules, signer_role,
+};

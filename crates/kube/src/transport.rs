@@ -17,6 +17,9 @@ use crate::error::{ConnectError, RequestError};
 use crate::kubeconfig::Access;
 use crate::options::ConnectOptions;
 
+/// The usual form of what is sent and read.
+const JSON: &str = "application/json";
+
 /// The most that is read of one answer, in bytes. A page of a list is a few megabytes.
 const ANSWER_LIMIT: usize = 64 << 20;
 
@@ -66,12 +69,23 @@ impl Transport {
         path: &str,
         accept: &'static str,
     ) -> Result<Vec<u8>, RequestError> {
-        self.send(Method::GET, path, accept, Vec::new()).await
+        self.send(Method::GET, path, accept, JSON, Vec::new()).await
     }
 
     /// The body of the answer to a POST of JSON.
     pub(crate) async fn post(&self, path: &str, body: Vec<u8>) -> Result<Vec<u8>, RequestError> {
-        self.send(Method::POST, path, "application/json", body)
+        self.send(Method::POST, path, JSON, JSON, body).await
+    }
+
+    /// Changes fields of an object (RFC 7386).
+    pub(crate) async fn merge(&self, path: &str, body: Vec<u8>) -> Result<Vec<u8>, RequestError> {
+        let patch = "application/merge-patch+json";
+        self.send(Method::PATCH, path, JSON, patch, body).await
+    }
+
+    /// Deletes an object.
+    pub(crate) async fn delete(&self, path: &str) -> Result<Vec<u8>, RequestError> {
+        self.send(Method::DELETE, path, JSON, JSON, Vec::new())
             .await
     }
 
@@ -80,16 +94,14 @@ impl Transport {
         method: Method,
         path: &str,
         accept: &'static str,
+        content: &'static str,
         body: Vec<u8>,
     ) -> Result<Vec<u8>, RequestError> {
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header(header::ACCEPT, HeaderValue::from_static(accept))
-            .header(
-                header::CONTENT_TYPE,
-                HeaderValue::from_static("application/json"),
-            )
+            .header(header::CONTENT_TYPE, HeaderValue::from_static(content))
             .body(Body::from(body))
             .map_err(|error| self.malformed(error.to_string()))?;
         let exchange = self.exchange(path, request);

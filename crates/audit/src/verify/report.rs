@@ -14,6 +14,10 @@ pub struct Report {
     pub records: u64,
     /// Records of decisions.
     pub decisions: u64,
+    /// Records of documents of identities that were made.
+    pub issues: u64,
+    /// Records of requests for an identity that were refused.
+    pub denials: u64,
     /// Records of gaps.
     pub gaps: u64,
     /// Number of the first record; 0 where there is none.
@@ -214,7 +218,7 @@ impl fmt::Display for Note {
             ),
             Self::Gap(gap) => write!(
                 f,
-                "gap: {} decisions without a record and {} with a late one, {:.6} to {:.6}: {}",
+                "gap: {} answers without a record and {} with a late one, {:.6} to {:.6}: {}",
                 gap.unwritten, gap.late, gap.since, gap.until, gap.cause
             ),
             Self::NotClosed => f.write_str(

@@ -239,6 +239,8 @@ impl Verifier {
         let kind = serde_json::from_slice::<KindOf<'_>>(line.json);
         match kind.as_ref().map(|kind| &*kind.kind) {
             Ok("decision") => self.report.decisions += 1,
+            Ok("issue") => self.report.issues += 1,
+            Ok("denial") => self.report.denials += 1,
             Ok("gap") => {
                 if let Some(Event::Gap(gap)) = line.record().map(|record| record.event) {
                     self.note_gap(place, gap);

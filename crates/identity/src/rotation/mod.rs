@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{KeyType, UnixTime};
 
-pub use state::{FORMAT, Revision, State, StateError};
+pub use state::{Change, FORMAT, Revision, State, StateError};
 pub use step::{Due, Refusal, Step};
 
 /// The name of a key; `kid` of tokens.

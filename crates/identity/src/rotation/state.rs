@@ -45,7 +45,36 @@ pub enum StateError {
     Inconsistent(&'static str),
 }
 
+/// A key that stands elsewhere in a later state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change<'s> {
+    /// Which key.
+    pub key: &'s Authority,
+    /// Where it stood; `None` where it was not there.
+    pub from: Option<Phase>,
+    /// Where it stands; `None` where it is gone.
+    pub to: Option<Phase>,
+}
+
 impl State {
+    /// What became of the keys from this state to a later one.
+    pub fn changes<'s>(&'s self, later: &'s Self) -> Vec<Change<'s>> {
+        let from = |key: &Authority| self.authority(&key.id).map(|old| old.phase);
+        let moved = later.authorities.iter().map(|key| Change {
+            key,
+            from: from(key),
+            to: Some(key.phase),
+        });
+        let gone = self.authorities.iter().map(|key| Change {
+            key,
+            from: Some(key.phase),
+            to: later.authority(&key.id).map(|new| new.phase),
+        });
+        let gone = gone.filter(|change| change.to.is_none());
+        gone.chain(moved.filter(|change| change.from != change.to))
+            .collect()
+    }
+
     /// The first state of a domain. No bundle was ever published before it, so the keys sign at once.
     pub fn birth(domain: TrustDomain, keys: Vec<NewAuthority>, now: UnixTime) -> Self {
         let authority = |key: NewAuthority| Authority {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use super::{MAX_HINT_BYTES, Plan, RESERVED_PATH, Rule, RuleName, RuleSet};
+use super::{Banned, MAX_HINT_BYTES, Plan, RESERVED_PATH, Rule, RuleName, RuleSet};
 use crate::SpiffeId;
 use crate::facts::Facts;
 use crate::x509::DnsName;
@@ -59,6 +59,14 @@ pub enum Denial {
         /// In what they differ.
         difference: &'static str,
     },
+    /// Somebody banned it.
+    #[error("banned ({who}): {why}")]
+    Banned {
+        /// By which ban.
+        who: Banned,
+        /// Why.
+        why: String,
+    },
     /// Two identities have one hint.
     #[error(
         "the rules `{first}` and `{second}` give identities with the same hint `{hint}`: change one of them"
@@ -96,7 +104,13 @@ impl RuleSet {
             Outcome::Gives(plan) => Some(plan.as_ref().clone()),
             _ => None,
         });
-        let result = settle(plans.collect());
+        let result = settle(plans.collect()).and_then(|plans| match self.bans.of(facts, &plans) {
+            None => Ok(plans),
+            Some((who, why)) => Err(Denial::Banned {
+                who: who.clone(),
+                why: why.to_owned(),
+            }),
+        });
         let verdicts = outcomes.into_iter().map(|(rule, outcome)| Verdict {
             rule: rule.name.clone(),
             outcome,

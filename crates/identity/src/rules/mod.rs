@@ -3,6 +3,7 @@
 //! A workload gets the identity of every rule that fits it. No rule fits: no identity. Two rules that contradict each
 //! other about one workload: no identity either, and both are named. Nothing is stored for a workload.
 
+mod bans;
 mod decode;
 mod explain;
 mod import;
@@ -18,6 +19,7 @@ use serde::Serialize;
 use crate::x509::DnsName;
 use crate::{KeyType, SpiffeId, TrustDomain};
 
+pub use bans::{Banned, BannedError, Bans};
 pub use decode::{API_VERSION, DecodeError, KIND, decode};
 pub use explain::{Denial, Explanation, Outcome, Verdict};
 pub use import::{IMPORTED_KIND, is_importable};
@@ -143,6 +145,7 @@ pub struct Plan {
 pub struct RuleSet {
     domain: TrustDomain,
     rules: Vec<Rule>,
+    bans: Bans,
 }
 
 impl RuleSet {
@@ -154,7 +157,23 @@ impl RuleSet {
         }
         let mut rules: Vec<Rule> = named.into_values().collect();
         rules.sort_by_key(|rule| std::cmp::Reverse(rule.priority));
-        Self { domain, rules }
+        let bans = Bans::default();
+        Self {
+            domain,
+            rules,
+            bans,
+        }
+    }
+
+    /// The same rules, which give nothing to whoever is banned.
+    #[must_use]
+    pub fn banning(self, bans: Bans) -> Self {
+        Self { bans, ..self }
+    }
+
+    /// Who is banned.
+    pub fn bans(&self) -> &Bans {
+        &self.bans
     }
 
     /// The trust domain that the identities belong to.

@@ -7,26 +7,26 @@ const FIRST: Duration = Duration::from_millis(200);
 /// How long to wait between tries: twice as long each time, up to the longest, and of that between half and all, by
 /// chance, so that those who lost the same server do not all come back at once.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     next: Duration,
     longest: Duration,
 }
 
 impl Backoff {
-    pub(super) fn new(longest: Duration) -> Self {
+    pub(crate) fn new(longest: Duration) -> Self {
         Self {
             next: FIRST.min(longest),
             longest,
         }
     }
 
-    pub(super) fn next(&mut self) -> Duration {
+    pub(crate) fn next(&mut self) -> Duration {
         let wait = self.next;
         self.next = (wait * 2).min(self.longest);
         shortened(wait)
     }
 
-    pub(super) fn longest(&self) -> Duration {
+    pub(crate) fn longest(&self) -> Duration {
         shortened(self.longest)
     }
 }

@@ -1,6 +1,6 @@
 //! A cluster as it changes: every kind followed from where its list ended.
 
-mod backoff;
+pub(crate) mod backoff;
 mod event;
 mod follow;
 mod known;

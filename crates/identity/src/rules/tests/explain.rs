@@ -409,3 +409,37 @@ fn an_explanation_names_what_keeps_each_rule_away() {
         ]
     );
 }
+
+#[test]
+fn who_is_banned_gets_nothing() {
+    let rules = set(&[
+        ("", "a", json!({"selector": {"pods": {}}, "id": "/a"})),
+        (
+            "",
+            "b",
+            json!({"selector": {"unix": {"uids": [1000]}}, "id": "/b"}),
+        ),
+    ]);
+    let mut facts = pod();
+    if let Some(pod) = &mut facts.pod {
+        pod.meta.uid = "u1".into();
+    }
+    let banning = |who: &str| {
+        let mut bans = Bans::default();
+        bans.insert(who.parse().unwrap(), "stolen");
+        rules.clone().banning(bans)
+    };
+    check(&rules, &facts, Ok(&["spiffe://td/a"]));
+    for who in ["pod:u1", "node:n1", "id:spiffe://td/a"] {
+        check(
+            &banning(who),
+            &facts,
+            Err(&format!("banned ({who}): stolen")),
+        );
+    }
+    for who in ["pod:u2", "node:n2", "id:spiffe://td/b"] {
+        check(&banning(who), &facts, Ok(&["spiffe://td/a"]));
+    }
+    check(&banning("id:spiffe://td/b"), &process(), Err("banned"));
+    check(&banning("pod:u1"), &process(), Ok(&["spiffe://td/b"]));
+}

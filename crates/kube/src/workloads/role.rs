@@ -1,0 +1,35 @@
+//! The rights that identities need of a cluster, and no others.
+
+/// Rules to follow pods and what they stand on, as YAML.
+pub fn pod_reader_rules() -> &'static str {
+    "# Pods and what they stand on, to prove what others say of them.\n\
+     - apiGroups: [\"\"]\n  resources: [pods, serviceaccounts, nodes, namespaces]\n  verbs: [get, list, watch]\n"
+}
+
+/// A manifest with everything that a signer of pod certificates may do, for the service account `NAMESPACE/NAME`.
+pub fn signer_role(signer: &str, namespace: &str, name: &str) -> String {
+    let bundle = super::bundle::name(signer);
+    let role = format!("bailiwick-signer-{}", signer.replace('/', "-"));
+    format!(
+        "# What `bailiwick identity signer` for {signer} needs, and nothing else.\n\
+         apiVersion: rbac.authorization.k8s.io/v1\n\
+         kind: ClusterRole\n\
+         metadata:\n  name: {role}\n\
+         rules:\n{pods}\
+         # Requests of all signers are listed by one right; the status of those to this signer alone can be written.\n\
+         - apiGroups: [certificates.k8s.io]\n  resources: [podcertificaterequests]\n  verbs: [get, list, watch]\n\
+         - apiGroups: [certificates.k8s.io]\n  resources: [podcertificaterequests/status]\n  verbs: [patch]\n\
+         - apiGroups: [certificates.k8s.io]\n  resources: [signers]\n  resourceNames: [{signer}]\n  verbs: [sign, attest]\n\
+         - apiGroups: [certificates.k8s.io]\n  resources: [clustertrustbundles]\n  resourceNames: [\"{bundle}\"]\n  \
+         verbs: [list, watch, patch, delete]\n\
+         # RBAC cannot name what is not there yet; `attest` limits it to this signer.\n\
+         - apiGroups: [certificates.k8s.io]\n  resources: [clustertrustbundles]\n  verbs: [create]\n\
+         ---\n\
+         apiVersion: rbac.authorization.k8s.io/v1\n\
+         kind: ClusterRoleBinding\n\
+         metadata:\n  name: {role}\n\
+         roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: ClusterRole\n  name: {role}\n\
+         subjects:\n- kind: ServiceAccount\n  namespace: {namespace}\n  name: {name}\n",
+        pods = pod_reader_rules(),
+    )
+}
