@@ -7,11 +7,14 @@ mod console;
 mod exit;
 mod formats;
 mod gate;
+mod logging;
 mod members;
 mod picture;
 mod policies;
 mod progress;
+mod record;
 mod serve;
+mod signer;
 mod subject;
 mod target;
 

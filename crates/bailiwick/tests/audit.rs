@@ -68,7 +68,8 @@ fn a_log_is_verified_and_read() {
     let directory = tempfile::tempdir().unwrap();
     let head = log(directory.path());
     let path = directory.path().to_str().unwrap();
-    let intact = "intact: 4 records (1 to 4) in 1 segments, 2 decisions, 0 gaps";
+    let intact =
+        "intact: 4 records (1 to 4) in 1 segments, 2 decisions, 0 issues, 0 denials, 0 gaps";
     check(&["verify", path], 0, &[intact, &head]);
     check(&["verify", path, "--head", &head], 0, &[intact]);
     let other = "0".repeat(64);

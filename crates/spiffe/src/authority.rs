@@ -19,12 +19,13 @@ use tokio::sync::watch;
 
 use self::online::Online;
 use crate::clock::Clock;
+use crate::evidence::{Evidence, Unrecorded};
 use crate::keys::{KeyStore, KeyStoreError};
 use crate::seal::{SealError, random};
 use crate::store::{StateStore, StoreError};
 
-/// Documents count from a little before they were made, for clocks that are late (SPIRE does the same).
-const BACKDATE: u64 = 10;
+/// Documents count from a little before they were made, in seconds, for clocks that are late (SPIRE does the same).
+pub const BACKDATE: u64 = 10;
 /// More changes than this in one go mean that they do not end.
 const MOST_STEPS: usize = 50;
 
@@ -97,6 +98,9 @@ pub enum AuthorityError {
     /// There is no randomness.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// The log does not hold which keys sign from now on.
+    #[error(transparent)]
+    Unrecorded(#[from] Unrecorded),
     /// A time that certificates cannot say.
     #[error("the clock says {0}, which no certificate can say")]
     Clock(UnixTime),
@@ -142,6 +146,7 @@ pub struct Authority {
     keys: Box<dyn KeyStore>,
     store: Box<dyn StateStore>,
     clock: Arc<dyn Clock>,
+    evidence: Option<Evidence>,
     current: RwLock<Arc<Current>>,
     /// One change at a time in this process; other processes are held off by compare-and-swap.
     changing: Mutex<()>,
@@ -163,7 +168,8 @@ impl fmt::Debug for Authority {
 }
 
 impl Authority {
-    /// Opens the authority that is stored, or makes one, and does what is due.
+    /// Opens the authority that is stored, or makes one, and does what is due. With `evidence`, the log holds where each
+    /// key stands before the authority signs by it.
     ///
     /// # Errors
     /// When the state or a key cannot be read or written, or is of another trust domain.
@@ -172,6 +178,7 @@ impl Authority {
         keys: Box<dyn KeyStore>,
         store: Box<dyn StateStore>,
         clock: Arc<dyn Clock>,
+        evidence: Option<Evidence>,
     ) -> Result<Self, AuthorityError> {
         let bundle = Arc::new(Bundle::new(options.domain.clone()));
         let state = State::birth(options.domain.clone(), Vec::new(), UnixTime::default());
@@ -186,6 +193,7 @@ impl Authority {
             keys,
             store,
             clock,
+            evidence,
             changing: Mutex::new(()),
             changed: watch::Sender::new(0),
         };
@@ -336,10 +344,13 @@ impl Authority {
     /// Signs with the keys of `state` from now on.
     fn adopt(&self, state: State) -> Result<(), AuthorityError> {
         let old = self.current();
+        if let Some(evidence) = &self.evidence {
+            evidence.rotated(&old.state, &state)?;
+        }
         let now = self.clock.now();
         let root = state.active(Purpose::X509);
         let stale = |online: &Online| {
-            root.is_none_or(|root| root.id != online.root) || online.is_half_over(now)
+            root.is_none_or(|root| root.id != online.root) || online.is_stale(now)
         };
         let online = match &old.online {
             Some(online) if !stale(online) => Some(online.clone()),

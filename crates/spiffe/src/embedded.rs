@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::keys::{FileKeys, KeyStore, Pkcs11Keys, Pkcs11Options};
 use crate::seal::{Seal, SealError};
 use crate::store::FileState;
-use crate::{Authority, AuthorityError, Options, SystemClock};
+use crate::{Authority, AuthorityError, Evidence, Options, SystemClock};
 
 /// Where an authority without a server keeps what it has.
 #[derive(Clone, Debug)]
@@ -21,11 +21,16 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Opens the authority that is there, or makes one.
+    /// Opens the authority that is there, or makes one. Without evidence nothing is written of what becomes of its keys:
+    /// whoever opens it next with evidence writes where they stand then.
     ///
     /// # Errors
     /// When the folder is open to others, or anything in it cannot be read or made.
-    pub fn open(&self, options: Options) -> Result<Authority, AuthorityError> {
+    pub fn open(
+        &self,
+        options: Options,
+        evidence: Option<Evidence>,
+    ) -> Result<Authority, AuthorityError> {
         private_folder(&self.folder)?;
         let named = self.seal_key.clone();
         let seal_key = named.unwrap_or_else(|| self.folder.join("seal.key"));
@@ -39,7 +44,8 @@ impl Embedded {
             }
         };
         let state = FileState::new(&self.folder.join("authority"), seal);
-        Authority::open(options, keys, Box::new(state), Arc::new(SystemClock))
+        let clock = Arc::new(SystemClock);
+        Authority::open(options, keys, Box::new(state), clock, evidence)
     }
 }
 
@@ -93,15 +99,16 @@ mod tests {
             jwt_keys: vec![KeyType::EcP256],
             ..Options::new(TrustDomain::parse("td").unwrap())
         };
-        let bundle = embedded.open(options.clone()).unwrap().bundle();
-        assert_eq!(embedded.open(options.clone()).unwrap().bundle(), bundle);
+        let bundle = embedded.open(options.clone(), None).unwrap().bundle();
+        let again = embedded.open(options.clone(), None).unwrap();
+        assert_eq!(again.bundle(), bundle);
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&folder), 0o700);
         for file in ["authority", "seal.key"] {
             assert_eq!(mode(&folder.join(file)), 0o600, "{file}");
         }
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
-        let error = embedded.open(options).unwrap_err().to_string();
+        let error = embedded.open(options, None).unwrap_err().to_string();
         assert!(error.contains("has mode 777"), "{error}");
     }
 }

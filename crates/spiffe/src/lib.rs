@@ -5,9 +5,11 @@
 //! random numbers around it.
 
 mod authority;
+mod bans;
 mod client;
 mod clock;
 mod embedded;
+mod evidence;
 pub mod keys;
 mod peer;
 pub mod pem;
@@ -18,11 +20,12 @@ pub mod store;
 mod wire;
 mod workload;
 
-pub use authority::{Authority, AuthorityError, IssuedJwt, IssuedX509, Options};
+pub use authority::{Authority, AuthorityError, BACKDATE, IssuedJwt, IssuedX509, Options};
+pub use bans::BanFile;
 pub use client::{Client, ClientError, Endpoint, EndpointError, Fetched, Watch};
 pub use clock::{Clock, SystemClock};
 pub use embedded::{Embedded, private_folder};
+pub use evidence::{Evidence, Unrecorded, Witness};
 pub use peer::{PeerError, facts_of};
 pub use seal::{Seal, SealError};
 pub use serve::{Serve, ServeError, serve};
-pub use workload::{Event, Witness};

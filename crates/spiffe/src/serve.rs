@@ -19,12 +19,13 @@ use tonic::transport::Server;
 use tonic::transport::server::Connected;
 
 use crate::authority::Authority;
+use crate::evidence::Evidence;
 use crate::peer::{Peer, PeerError};
 use crate::pseudo::Pseudo;
 use crate::wire::DESCRIPTORS;
 use crate::wire::envoy::service::secret::v3::secret_discovery_service_server::SecretDiscoveryServiceServer;
 use crate::wire::spiffe_workload_api_server::SpiffeWorkloadApiServer;
-use crate::workload::{Limit, SecretDiscovery, Shared, Witness, WorkloadApi};
+use crate::workload::{Limit, SecretDiscovery, Shared, WorkloadApi};
 
 /// Connections at one time; more wait.
 const MAX_CONNECTIONS: usize = 4096;
@@ -49,8 +50,8 @@ pub struct Serve {
     pub rules: watch::Receiver<Arc<RuleSet>>,
     /// Bundles of other domains.
     pub federated: watch::Receiver<Arc<BundleMap>>,
-    /// Hears of everything that is given and refused.
-    pub witness: Witness,
+    /// Where everything that is given and refused is written first.
+    pub evidence: Evidence,
     /// Hears why the keys could not be looked after; what was signed with before goes on.
     pub trouble: Arc<dyn Fn(&crate::AuthorityError) + Send + Sync>,
 }
@@ -103,7 +104,7 @@ pub async fn serve(
         authority: Arc::clone(&serve.authority),
         rules: serve.rules,
         federated: serve.federated,
-        witness: serve.witness,
+        evidence: serve.evidence,
         limit: Arc::new(Limit::default()),
     };
     let reflection = || {

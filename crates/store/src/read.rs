@@ -3,7 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use bailiwick_audit::{DecisionId, Digest, Event, Line, Record, Report, Verifier};
+use bailiwick_audit::{Digest, Line, Record, Report, Verifier};
 
 use crate::directory::{list, lock_path};
 use crate::error::Error;
@@ -73,19 +73,15 @@ pub fn verify(directory: &Path, head: Option<Digest>) -> Result<Report, Error> {
     Ok(verifier.finish())
 }
 
-/// Finds the record of a decision, the newest segment first.
-pub fn find(directory: &Path, id: DecisionId) -> Result<Option<Record>, Error> {
-    let wanted = format!("\"id\":\"{id}\"");
+/// Finds the record of a decision by its id, or of a document by its serial or `jti`; the newest segment first.
+pub fn find(directory: &Path, name: &str) -> Result<Option<Record>, Error> {
+    let wanted = format!(":\"{name}\"");
     for segment in segments(directory)?.iter().rev() {
         let bytes = segment.read()?;
         let text = String::from_utf8_lossy(&bytes);
         let lines = text.lines().filter(|line| line.contains(&wanted));
         let mut records = lines.filter_map(|line| Line::parse(line.as_bytes()).ok()?.record());
-        let is_wanted = |record: &Record| match &record.event {
-            Event::Decision(decision) => decision.id == id,
-            _ => false,
-        };
-        if let Some(record) = records.find(is_wanted) {
+        if let Some(record) = records.find(|record| record.event.is_named(name)) {
             return Ok(Some(record));
         }
     }

@@ -57,12 +57,9 @@ fn written_ended_and_opened_again() {
         (2, 8, 4)
     );
     assert_eq!(report.notes, []);
-    let found = find(&path, "0000000000000001-3".parse().unwrap()).unwrap();
+    let found = find(&path, "0000000000000001-3").unwrap();
     assert_eq!(found.unwrap().number, 4);
-    assert_eq!(
-        find(&path, "0000000000000001-99".parse().unwrap()).unwrap(),
-        None
-    );
+    assert_eq!(find(&path, "0000000000000001-99").unwrap(), None);
 }
 
 #[test]

@@ -1,10 +1,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use bailiwick_audit::Log;
 use bailiwick_identity::rules::RuleSet;
 use bailiwick_identity::{Bundle, BundleMap, TrustDomain};
-use bailiwick_spiffe::{Authority, Event, Serve, private_folder};
+use bailiwick_spiffe::{Authority, Evidence, Serve, private_folder};
+use bailiwick_store::Store;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
@@ -12,6 +15,7 @@ use crate::cmd::identity::authority::{AuthorityOptions, default_socket};
 use crate::cmd::identity::rules::RuleOptions;
 use crate::console::Console;
 use crate::exit::Exit;
+use crate::record;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,6 +43,10 @@ pub(crate) struct AgentArgs {
     /// Bundle of another trust domain, for rules that federate with it. May be repeated
     #[arg(long, value_name = "DOMAIN=FILE", value_parser = federated)]
     federate: Vec<(TrustDomain, PathBuf)>,
+    /// Directory of the log that holds everything that is given and refused; `log` in the folder of the authority where
+    /// it is not given
+    #[arg(long, value_name = "DIR")]
+    log: Option<PathBuf>,
     #[command(flatten)]
     rules: RuleOptions,
     #[command(flatten)]
@@ -57,16 +65,45 @@ fn federated(text: &str) -> Result<(TrustDomain, PathBuf), String> {
     Ok((domain, file.into()))
 }
 
+/// How often it is looked whether somebody was banned.
+const LOOK: Duration = Duration::from_secs(1);
+
+impl AgentArgs {
+    fn load_rules(&self, console: &mut Console) -> Result<RuleSet> {
+        let bans = self.authority.bans()?.load()?;
+        let rules = self.rules.load(self.authority.trust_domain(), console)?;
+        Ok(rules.banning(bans))
+    }
+}
+
 pub(crate) fn run(args: &AgentArgs, console: &mut Console) -> Result<Exit> {
-    let domain = args.authority.trust_domain();
-    let rules = args.rules.load(domain, console)?;
+    let rules = args.load_rules(console)?;
     let mut federated = BundleMap::default();
     for (domain, file) in &args.federate {
         let json = console.read(file)?;
         let bundle = Bundle::from_json(domain.clone(), &json);
         federated.insert(bundle.with_context(|| format!("`{}`", file.display()))?);
     }
-    let authority = Arc::new(args.authority.open()?);
+    let log = match &args.log {
+        Some(log) => log.clone(),
+        None => args.authority.log()?,
+    };
+    private_folder(&args.authority.folder()?)?;
+    let store = Arc::new(Store::open(&log, Default::default())?);
+    let (say, said) = mpsc::unbounded_channel();
+    let speaker = say.clone();
+    let evidence = Evidence::new(
+        Arc::clone(&store) as Arc<dyn Log>,
+        Arc::new(move |event, outcome| {
+            let line = record::sentence(event);
+            let line = match outcome {
+                Ok(()) => line,
+                Err(error) => format!("{line}: {error}"),
+            };
+            drop(speaker.send(bailiwick_report::inert(&line).into_owned()));
+        }),
+    );
+    let authority = Arc::new(args.authority.open(Some(evidence.clone()))?);
     let socket = match &args.socket {
         Some(socket) => socket.clone(),
         None => {
@@ -79,33 +116,56 @@ pub(crate) fn run(args: &AgentArgs, console: &mut Console) -> Result<Exit> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    runtime.block_on(serve(args, authority, rules, federated, socket, console))?;
+    let parts = Parts {
+        authority,
+        rules,
+        federated,
+        socket,
+        evidence,
+        say,
+        said,
+    };
+    let outcome = runtime.block_on(serve(args, parts, console));
+    store.close();
+    console.note(format_args!("the log ends with {}", store.health().head));
+    outcome?;
     Ok(Exit::Yes)
 }
 
-async fn serve(
-    args: &AgentArgs,
+/// What the agent is made of.
+struct Parts {
     authority: Arc<Authority>,
     rules: RuleSet,
     federated: BundleMap,
     socket: PathBuf,
-    console: &mut Console,
-) -> Result<()> {
+    evidence: Evidence,
+    say: mpsc::UnboundedSender<String>,
+    said: mpsc::UnboundedReceiver<String>,
+}
+
+async fn serve(args: &AgentArgs, parts: Parts, console: &mut Console) -> Result<()> {
+    let Parts {
+        authority,
+        rules,
+        federated,
+        socket,
+        evidence,
+        say,
+        mut said,
+    } = parts;
     let domain = authority.trust_domain().clone();
     let (rules, rules_seen) = watch::channel(Arc::new(rules));
     let (_federated, federated_seen) = watch::channel(Arc::new(federated));
-    let (say, mut said) = mpsc::unbounded_channel();
-    let trouble = say.clone();
     let served = Serve {
         socket: socket.clone(),
         mode: args.socket_mode,
         authority,
         rules: rules_seen,
         federated: federated_seen,
-        witness: Arc::new(move |event| drop(say.send(line(event)))),
+        evidence: evidence.clone(),
         trouble: Arc::new(move |error| {
             let line = format!("the keys of the authority could not be looked after: {error}");
-            drop(trouble.send(line));
+            drop(say.send(line));
         }),
     };
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -127,6 +187,9 @@ async fn serve(
     );
     tokio::pin!(serving);
     let mut is_ready = Some(is_ready);
+    let bans = args.authority.bans()?;
+    let mut changed = bans.changed();
+    let mut look = tokio::time::interval(LOOK);
     loop {
         tokio::select! {
             outcome = &mut serving => return Ok(outcome?),
@@ -139,27 +202,21 @@ async fn serve(
                 console.answer(format_args!("SPIFFE_ENDPOINT_SOCKET=unix://{}\n", socket.display()))?;
             }
             Some(line) = said.recv() => console.note(line),
-            Some(()) = reload.recv() => match args.rules.load(&domain, console) {
-                Ok(read) => {
-                    console.note(format_args!("{} rules", read.rules().len()));
-                    rules.send_replace(Arc::new(read));
+            again = async { tokio::select! {
+                Some(()) = reload.recv() => true,
+                _ = look.tick() => bans.changed() != changed,
+            } } => if again {
+                changed = bans.changed();
+                match args.load_rules(console) {
+                    Ok(read) => {
+                        let old = Arc::clone(&rules.borrow());
+                        record::bans(&evidence, old.bans(), read.bans()).await;
+                        console.note(format_args!("{} rules", read.rules().len()));
+                        rules.send_replace(Arc::new(read));
+                    }
+                    Err(error) => console.warn(format_args!("the rules stay as they are: {error:#}")),
                 }
-                Err(error) => console.warn(format_args!("the rules stay as they are: {error:#}")),
             },
         }
-    }
-}
-
-/// An event on one line.
-fn line(event: &Event<'_>) -> String {
-    match event {
-        Event::Issued {
-            kind,
-            id,
-            number,
-            rule,
-            facts,
-        } => format!("{kind} {id} number {number} by rule {rule} for {facts}"),
-        Event::Denied { why, .. } => format!("denied: {why}"),
     }
 }

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use bailiwick_audit::{DecisionId, DecisionRecord, Digest, Event, Input, Line, Record};
+use bailiwick_audit::{DecisionId, DecisionRecord, Digest, Event, IssueRecord, Line};
 use bailiwick_report::Format;
 use bailiwick_store::Segment;
 use serde::Serialize;
@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::formats::Formats;
+use crate::record;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,6 +19,7 @@ Examples:
   bailiwick audit verify /var/lib/bailiwick/log --head HASH     and does the log hold what was noted elsewhere
   bailiwick audit tail /var/lib/bailiwick/log --follow          decisions as they are made
   bailiwick audit show /var/lib/bailiwick/log 00c5f2a19d03e8b7-1f   the decision that a user was told of
+  bailiwick audit show /var/lib/bailiwick/log 5F:0C:...         who got the certificate with this serial, and by which rule
 
 No program has to run; the log may be written while it is read.";
 
@@ -35,7 +37,7 @@ enum AuditCommand {
     Verify(VerifyArgs),
     /// Print the last records
     Tail(TailArgs),
-    /// Print one decision in full
+    /// Print one decision, or the issue of one certificate or token, in full
     Show(ShowArgs),
 }
 
@@ -74,12 +76,26 @@ struct TailArgs {
 struct ShowArgs {
     /// Directory of the log
     directory: PathBuf,
-    /// Id of the decision, as an answer or a 403 names it
-    id: DecisionId,
+    /// Id of the decision, as an answer or a 403 names it; or serial of the certificate or `jti` of the token
+    #[arg(value_parser = name)]
+    id: String,
     /// Form of the output
     #[arg(short, long, value_name = "FORMAT", default_value_t = Format::Yaml,
         value_parser = Formats(&[Format::Yaml, Format::Json]))]
     output: Format,
+}
+
+/// The name of a record, as the log spells it.
+fn name(text: &str) -> Result<String, String> {
+    // Tools print serials in capitals, with colons.
+    let number = text.replace(':', "").to_ascii_lowercase();
+    if number.len() == 32 && number.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(number);
+    }
+    let id: DecisionId = text
+        .parse()
+        .map_err(|error| format!("{error}; a serial or `jti` has 32 hexadecimal digits"))?;
+    Ok(id.to_string())
 }
 
 pub(crate) fn run(args: &AuditArgs, console: &mut Console) -> Result<Exit> {
@@ -98,6 +114,8 @@ struct Verification {
     segments: u64,
     records: u64,
     decisions: u64,
+    issues: u64,
+    denials: u64,
     gaps: u64,
     first: u64,
     last: u64,
@@ -133,6 +151,8 @@ fn verify(args: &VerifyArgs, console: &mut Console) -> Result<Exit> {
         segments: report.segments,
         records: report.records,
         decisions: report.decisions,
+        issues: report.issues,
+        denials: report.denials,
         gaps: report.gaps,
         first: report.first,
         last: report.last,
@@ -170,37 +190,55 @@ fn text(found: &Verification) -> String {
     }
     let verdict = if found.intact { "intact" } else { "BROKEN" };
     out + &format!(
-        "{verdict}: {} records ({} to {}) in {} segments, {} decisions, {} gaps\nhead {}\n",
+        "{verdict}: {} records ({} to {}) in {} segments, {} decisions, {} issues, {} denials, {} gaps\nhead {}\n",
         found.records,
         found.first,
         found.last,
         found.segments,
         found.decisions,
+        found.issues,
+        found.denials,
         found.gaps,
         found.head
     )
 }
 
 fn show(args: &ShowArgs, console: &mut Console) -> Result<Exit> {
-    let Some(record) = bailiwick_store::find(&args.directory, args.id)? else {
+    let Some(record) = bailiwick_store::find(&args.directory, &args.id)? else {
         bail!(
-            "the log in `{}` has no decision {}; it may be in another replica's log, or in a gap that `bailiwick \
-             audit verify` tells of",
+            "the log in `{}` has no decision and no document {}; it may be in another replica's log, or in a gap that \
+             `bailiwick audit verify` tells of",
             args.directory.display(),
             args.id
         );
     };
-    let Event::Decision(decision) = &record.event else {
-        bail!("record {} is no decision", record.number);
-    };
-    let body = Shown {
-        number: record.number,
-        at: record.at.to_string(),
-        decision,
-    };
-    console.answer(match args.output {
-        Format::Json => bailiwick_report::json("DecisionRecord", &body)?,
-        _ => bailiwick_report::yaml("DecisionRecord", &body)?,
+    let (number, at) = (record.number, record.at.to_string());
+    match &record.event {
+        Event::Decision(decision) => {
+            let body = Shown {
+                number,
+                at,
+                decision,
+            };
+            answer("DecisionRecord", &body, args.output, console)
+        }
+        Event::Issue(issue) => {
+            let body = ShownIssue { number, at, issue };
+            answer("IssueRecord", &body, args.output, console)
+        }
+        _ => bail!("record {number} is neither a decision nor an issue"),
+    }
+}
+
+fn answer(
+    kind: &str,
+    body: &impl Serialize,
+    output: Format,
+    console: &mut Console,
+) -> Result<Exit> {
+    console.answer(match output {
+        Format::Json => bailiwick_report::json(kind, body)?,
+        _ => bailiwick_report::yaml(kind, body)?,
     })?;
     Ok(Exit::Yes)
 }
@@ -210,6 +248,13 @@ struct Shown<'a> {
     number: u64,
     at: String,
     decision: &'a DecisionRecord,
+}
+
+#[derive(Serialize)]
+struct ShownIssue<'a> {
+    number: u64,
+    at: String,
+    issue: &'a IssueRecord,
 }
 
 /// How often a followed log is looked at.
@@ -282,43 +327,10 @@ fn told(line: &str, json: bool) -> String {
         return format!("{raw}\n");
     }
     match line.record() {
-        Some(record) => format!("{}\n", bailiwick_report::inert(&sentence(&record))),
+        Some(record) => {
+            let line = format!("{} {}", record.at, record::sentence(&record.event));
+            format!("{}\n", bailiwick_report::inert(&line))
+        }
         None => format!("{}\n", bailiwick_report::inert(&raw)),
     }
-}
-
-fn sentence(record: &Record) -> String {
-    let what = match &record.event {
-        Event::Decision(decision) => about(decision),
-        Event::Opened(opening) => format!("segment {} opened", opening.segment),
-        Event::Closed { reason } => format!("segment ended: {reason:?}").to_lowercase(),
-        Event::Gap(gap) => format!(
-            "gap: {} decisions without a record, {} with a late one: {}",
-            gap.unwritten, gap.late, gap.cause
-        ),
-        Event::Search(search) => format!(
-            "search for {} of {} ({}): {} found",
-            search.wanted, search.resource_type, search.caller, search.found
-        ),
-        _ => "a record of another kind; --json prints it".to_owned(),
-    };
-    format!("{} {what}", record.at)
-}
-
-fn about(decision: &DecisionRecord) -> String {
-    let what = match &decision.input {
-        Input::Kubernetes { request } => request.to_string(),
-        Input::Application {
-            action,
-            resource_type,
-            resource_id,
-        } => format!("{action} {resource_type}:{resource_id}"),
-        Input::Http { method, host, path } => format!("{method} {host}{path}"),
-        _ => "something of another kind".to_owned(),
-    };
-    let effect = format!("{:?}", decision.effect).to_lowercase();
-    format!(
-        "{effect} {} {what} ({}, {}, {} µs) {}",
-        decision.subject.name, decision.reason, decision.caller, decision.micros, decision.id
-    )
 }

@@ -43,7 +43,7 @@ pub(crate) fn run(cli: Cli, console: &mut Console) -> Result<Exit> {
         Command::Policy(args) => policy::run(&args, global, console),
         Command::Audit(args) => audit::run(&args, console),
         Command::Agent(args) => agent::run(&args, console),
-        Command::Identity(args) => identity::run(&args, console),
+        Command::Identity(args) => identity::run(&args, global, console),
         Command::PrintRole(args) => print_role::run(&args, console),
         Command::Completions(args) => completions::run(&args, console),
         Command::Man(args) => man::run(&args, console),

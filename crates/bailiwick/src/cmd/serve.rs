@@ -6,6 +6,7 @@ use bailiwick_server::Mode;
 use crate::cli::Global;
 use crate::console::Console;
 use crate::exit::Exit;
+use crate::logging::LogOptions;
 use crate::serve::{Config, Program};
 
 const EXAMPLES: &str = "\
@@ -33,32 +34,8 @@ pub(crate) struct ServeArgs {
     /// server finds the address of this program and the certificate to come with
     #[arg(long, value_name = "KUBECONFIG")]
     print_authorization_config: Option<String>,
-    /// Form of the log on standard error
-    #[arg(long, value_enum, default_value_t, value_name = "FORM")]
-    log_format: LogFormat,
-    /// How much to log
-    #[arg(long, value_enum, default_value_t, value_name = "LEVEL")]
-    log_level: LogLevel,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-/// What is worth a line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum LogLevel {
-    Error,
-    Warn,
-    #[default]
-    Info,
-    Debug,
+    #[command(flatten)]
+    log: LogOptions,
 }
 
 pub(crate) fn run(args: &ServeArgs, global: &Global, console: &mut Console) -> Result<Exit> {
@@ -80,25 +57,7 @@ pub(crate) fn run(args: &ServeArgs, global: &Global, console: &mut Console) -> R
         console.note("the configuration can be used");
         return Ok(Exit::Yes);
     }
-    start_log(args);
+    args.log.start();
     program.run()?;
     Ok(Exit::Yes)
-}
-
-fn start_log(args: &ServeArgs) {
-    let level = match args.log_level {
-        LogLevel::Error => tracing::Level::ERROR,
-        LogLevel::Warn => tracing::Level::WARN,
-        LogLevel::Info => tracing::Level::INFO,
-        LogLevel::Debug => tracing::Level::DEBUG,
-    };
-    let builder = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .with_target(false);
-    match args.log_format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
-    }
 }

@@ -34,10 +34,11 @@ impl Online {
         })
     }
 
-    /// Whether it is time for the next one: leaves always have at least half of its life before them.
-    pub(super) fn is_half_over(&self, now: UnixTime) -> bool {
+    /// Whether it is time for the next one: leaves always have at least half of its life before them. One that begins in
+    /// the future was made while the clock was wrong.
+    pub(super) fn is_stale(&self, now: UnixTime) -> bool {
         let validity = self.issuer.validity();
         let half = validity.not_after.since(validity.not_before) / 2;
-        validity.not_before.plus(half) <= now
+        validity.not_before.plus(half) <= now || validity.not_before > now
     }
 }

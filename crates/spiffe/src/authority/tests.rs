@@ -60,7 +60,23 @@ impl World {
         };
         let clock = Arc::clone(&self.clock);
         let (keys, store) = (Arc::clone(&self.keys), Arc::clone(&self.store));
-        Authority::open(options, Box::new(keys), Box::new(store), clock)
+        Authority::open(options, Box::new(keys), Box::new(store), clock, None)
+    }
+
+    fn open_with(&self, evidence: Evidence) -> Result<Authority, AuthorityError> {
+        let options = Options {
+            jwt_keys: vec![KeyType::EcP256],
+            ..Options::new(TrustDomain::parse("td").unwrap())
+        };
+        let clock = Arc::clone(&self.clock);
+        let (keys, store) = (Arc::clone(&self.keys), Arc::clone(&self.store));
+        Authority::open(
+            options,
+            Box::new(keys),
+            Box::new(store),
+            clock,
+            Some(evidence),
+        )
     }
 
     fn pass(&self, seconds: u64) {
@@ -295,4 +311,70 @@ fn another_domain_or_a_lost_key_stops_the_start() {
     world.keys.remove(&id).unwrap();
     let error = world.open().unwrap_err().to_string();
     assert!(error.contains("restore it"), "{error}");
+}
+
+#[test]
+fn keys_sign_after_the_log_holds_where_they_stand() {
+    use std::sync::atomic::Ordering;
+
+    use bailiwick_audit::{Event, RotationRecord};
+
+    use crate::evidence::tests::{MemoryLog, evidence};
+
+    let world = World::new();
+    let log = Arc::new(MemoryLog::default());
+    let (evidence, events) = evidence(&log);
+    let authority = world.open_with(evidence).unwrap();
+    let said = || -> Vec<RotationRecord> {
+        let events = std::mem::take(&mut *events.lock().unwrap());
+        let rotations = events.into_iter().map(|event| match event {
+            Event::Rotation(record) => *record,
+            other => panic!("{other:?}"),
+        });
+        rotations.collect()
+    };
+    // Two keys that sign, and the next of each.
+    let first = said();
+    assert_eq!(first.len(), 4, "{first:?}");
+    assert!(
+        first
+            .iter()
+            .all(|record| record.from.is_none() && record.domain == "td")
+    );
+
+    // What another process does is seen too.
+    let state = authority.state();
+    let next = state.successor(Purpose::X509).unwrap().id.clone();
+    let old = state.active(Purpose::X509).unwrap().id.clone();
+    world.pass(7200);
+    let other = world.open().unwrap();
+    other.step(Step::Activate(next.clone())).unwrap();
+    log.closed.store(true, Ordering::SeqCst);
+    let error = authority.tick().unwrap_err();
+    assert!(matches!(error, AuthorityError::Unrecorded(_)), "{error}");
+    let signs = |authority: &Authority| authority.state().active(Purpose::X509).unwrap().id.clone();
+    assert_eq!(
+        signs(&authority),
+        old,
+        "it signs by a state that the log does not hold"
+    );
+    said();
+    log.closed.store(false, Ordering::SeqCst);
+    authority.tick().unwrap();
+    assert_eq!(signs(&authority), next);
+    let phases: Vec<_> = said()
+        .into_iter()
+        .filter(|record| record.key == old.as_str() || record.key == next.as_str())
+        .map(|record| (record.key, record.from.unwrap(), record.to.unwrap()))
+        .collect();
+    let expected =
+        |key: &KeyId, from: &str, to: &str| (key.to_string(), from.to_owned(), to.to_owned());
+    assert!(
+        phases.contains(&expected(&old, "active", "retiring")),
+        "{phases:?}"
+    );
+    let activated = phases
+        .iter()
+        .any(|(key, _, to)| *key == next.as_str() && to == "active");
+    assert!(activated, "{phases:?}");
 }

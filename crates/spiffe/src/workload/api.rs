@@ -1,7 +1,7 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use bailiwick_identity::rules::Plan;
+use bailiwick_audit::Door;
 use bailiwick_identity::{Bundle, BundleMap, SpiffeId, jwt};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -9,8 +9,8 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status};
 
-use super::session::{Holding, RETRY, Renewals, Session, unavailable};
-use super::{Event, Shared};
+use super::Shared;
+use super::session::{Holding, RETRY, Renewals, Session};
 use crate::wire::spiffe_workload_api_server::SpiffeWorkloadApi;
 use crate::wire::{
     JwtBundlesRequest, JwtBundlesResponse, Jwtsvid, JwtsvidRequest, JwtsvidResponse,
@@ -24,6 +24,9 @@ const MAX_AUDIENCE: usize = 100;
 const MAX_AUDIENCE_BYTES: usize = 2048;
 /// How long a stream waits when there is nothing to renew.
 const IDLE: Duration = Duration::from_secs(3600);
+
+/// How the log names this door.
+const DOOR: Door = Door::WorkloadApi;
 
 /// The SPIFFE Workload API.
 pub(crate) struct WorkloadApi(pub(crate) Shared);
@@ -45,18 +48,23 @@ fn check_header<T>(request: &Request<T>) -> Result<(), Status> {
     }
 }
 
-/// Sends the full state at once and on every change, until the caller goes or loses its identity. `make`
-/// gives the next message, where there is a new one, and how long it is good for.
-fn stream<T: Send + 'static>(
-    session: Session,
-    mut make: impl FnMut(&Session) -> Result<(Option<T>, Duration), Status> + Send + 'static,
-) -> Messages<T> {
+/// What a stream is made of.
+trait Source<T>: Send + 'static {
+    /// The next message, where there is a new one, and how long it is good for.
+    fn next(
+        &mut self,
+        session: &Session,
+    ) -> impl Future<Output = Result<(Option<T>, Duration), Status>> + Send;
+}
+
+/// Sends the full state at once and on every change, until the caller goes or loses its identity.
+fn stream<T: Send + 'static>(session: Session, mut source: impl Source<T>) -> Messages<T> {
     let (sender, receiver) = mpsc::channel(1);
     let mut changes = session.changes();
     tokio::spawn(async move {
         let mut sent = false;
         loop {
-            let pause = match make(&session) {
+            let pause = match source.next(&session).await {
                 Ok((message, pause)) => {
                     if let Some(message) = message {
                         if sender.send(Ok(message)).await.is_err() {
@@ -83,6 +91,52 @@ fn stream<T: Send + 'static>(
     Box::pin(ReceiverStream::new(receiver))
 }
 
+impl Source<X509svidResponse> for Renewals {
+    async fn next(
+        &mut self,
+        session: &Session,
+    ) -> Result<(Option<X509svidResponse>, Duration), Status> {
+        let holding = self.due(session).await?;
+        Ok((holding.as_ref().map(x509_response), self.left()))
+    }
+}
+
+/// Root certificates of the domains that a caller may see.
+struct X509Bundles(Option<X509BundlesResponse>);
+
+impl Source<X509BundlesResponse> for X509Bundles {
+    async fn next(
+        &mut self,
+        session: &Session,
+    ) -> Result<(Option<X509BundlesResponse>, Duration), Status> {
+        let bundles = visible(session).await?.into_iter();
+        let bundles = bundles.map(|bundle| (domain_id(&bundle), x509_der(&bundle)));
+        let response = X509BundlesResponse {
+            crl: Vec::new(),
+            bundles: bundles.collect(),
+        };
+        Ok((different(&mut self.0, response), IDLE))
+    }
+}
+
+/// Keys of tokens of the domains that a caller may see.
+struct JwtBundles(Option<JwtBundlesResponse>);
+
+impl Source<JwtBundlesResponse> for JwtBundles {
+    async fn next(
+        &mut self,
+        session: &Session,
+    ) -> Result<(Option<JwtBundlesResponse>, Duration), Status> {
+        let bundles = visible(session).await?.into_iter().map(|bundle| {
+            let json = bundle.jwt_only().to_json().to_string();
+            (domain_id(&bundle), json.into_bytes())
+        });
+        let bundles = bundles.collect();
+        let response = JwtBundlesResponse { bundles };
+        Ok((different(&mut self.0, response), IDLE))
+    }
+}
+
 /// Lets only messages through that differ from the last one.
 fn different<T: Clone + PartialEq>(last: &mut Option<T>, message: T) -> Option<T> {
     if last.as_ref() == Some(&message) {
@@ -103,13 +157,8 @@ impl SpiffeWorkloadApi for WorkloadApi {
         request: Request<X509svidRequest>,
     ) -> Result<Response<Self::FetchX509SVIDStream>, Status> {
         check_header(&request)?;
-        let session = Session::of(&request, &self.0)?;
-        let mut renewals = Renewals::default();
-        let messages = stream(session, move |session| {
-            let holding = renewals.due(session)?;
-            Ok((holding.as_ref().map(x509_response), renewals.left()))
-        });
-        Ok(Response::new(messages))
+        let session = Session::of(DOOR, &request, &self.0).await?;
+        Ok(Response::new(stream(session, Renewals::default())))
     }
 
     async fn fetch_x509_bundles(
@@ -117,18 +166,8 @@ impl SpiffeWorkloadApi for WorkloadApi {
         request: Request<X509BundlesRequest>,
     ) -> Result<Response<Self::FetchX509BundlesStream>, Status> {
         check_header(&request)?;
-        let session = Session::of(&request, &self.0)?;
-        let mut last = None;
-        let messages = stream(session, move |session| {
-            let bundles = visible(session)?.into_iter();
-            let bundles = bundles.map(|bundle| (domain_id(&bundle), x509_der(&bundle)));
-            let response = X509BundlesResponse {
-                crl: Vec::new(),
-                bundles: bundles.collect(),
-            };
-            Ok((different(&mut last, response), IDLE))
-        });
-        Ok(Response::new(messages))
+        let session = Session::of(DOOR, &request, &self.0).await?;
+        Ok(Response::new(stream(session, X509Bundles(None))))
     }
 
     async fn fetch_jwtsvid(
@@ -136,30 +175,28 @@ impl SpiffeWorkloadApi for WorkloadApi {
         request: Request<JwtsvidRequest>,
     ) -> Result<Response<JwtsvidResponse>, Status> {
         check_header(&request)?;
-        let session = Session::of(&request, &self.0)?;
+        let session = Session::of(DOOR, &request, &self.0).await?;
         let JwtsvidRequest {
             audience,
             spiffe_id,
         } = request.into_inner();
         check_audience(&audience)?;
-        let (facts, mut plans) = session.plans()?;
+        let (facts, mut plans) = session.plans().await?;
         if !spiffe_id.is_empty() {
-            plans = entitled(plans, &spiffe_id)?;
+            let id = SpiffeId::parse(&spiffe_id);
+            let id = id.map_err(|error| Status::invalid_argument(error.to_string()))?;
+            plans.retain(|plan| plan.id == id);
+            //
+            if plans.is_empty() {
+                let why = format!("no rule gives the caller `{id}`");
+                return Err(session.denied(&facts, why).await);
+            }
         }
         let mut svids = Vec::new();
         for plan in plans {
-            let issued = self.0.authority.issue_jwt(&plan, &audience);
-            let issued = issued.map_err(|error| unavailable(&error))?;
-            (self.0.witness)(&Event::Issued {
-                kind: "JWT",
-                id: plan.id.as_str(),
-                number: &issued.jti,
-                rule: &plan.rule.to_string(),
-                facts: &facts,
-            });
             svids.push(Jwtsvid {
                 spiffe_id: plan.id.to_string(),
-                svid: issued.token,
+                svid: session.token(&facts, &plan, &audience).await?,
                 hint: plan.hint.unwrap_or_default(),
             });
         }
@@ -171,18 +208,8 @@ impl SpiffeWorkloadApi for WorkloadApi {
         request: Request<JwtBundlesRequest>,
     ) -> Result<Response<Self::FetchJWTBundlesStream>, Status> {
         check_header(&request)?;
-        let session = Session::of(&request, &self.0)?;
-        let mut last = None;
-        let messages = stream(session, move |session| {
-            let bundles = visible(session)?.into_iter().map(|bundle| {
-                let json = bundle.jwt_only().to_json().to_string();
-                (domain_id(&bundle), json.into_bytes())
-            });
-            let bundles = bundles.collect();
-            let response = JwtBundlesResponse { bundles };
-            Ok((different(&mut last, response), IDLE))
-        });
-        Ok(Response::new(messages))
+        let session = Session::of(DOOR, &request, &self.0).await?;
+        Ok(Response::new(stream(session, JwtBundles(None))))
     }
 
     async fn validate_jwtsvid(
@@ -190,10 +217,10 @@ impl SpiffeWorkloadApi for WorkloadApi {
         request: Request<ValidateJwtsvidRequest>,
     ) -> Result<Response<ValidateJwtsvidResponse>, Status> {
         check_header(&request)?;
-        let session = Session::of(&request, &self.0)?;
+        let session = Session::of(DOOR, &request, &self.0).await?;
         let ValidateJwtsvidRequest { audience, svid } = request.into_inner();
         let mut known = BundleMap::default();
-        for bundle in visible(&session)? {
+        for bundle in visible(&session).await? {
             known.insert(bundle);
         }
         let now = self.0.authority.now();
@@ -218,22 +245,9 @@ fn check_audience(audience: &[String]) -> Result<(), Status> {
     Ok(())
 }
 
-/// the plan of one id, if the caller has it.
-fn entitled(plans: Vec<Plan>, spiffe_id: &str) -> Result<Vec<Plan>, Status> {
-    let id =
-        SpiffeId::parse(spiffe_id).map_err(|error| Status::invalid_argument(error.to_string()))?;
-    let plans: Vec<Plan> = plans.into_iter().filter(|plan| plan.id == id).collect();
-    if plans.is_empty() {
-        return Err(Status::permission_denied(format!(
-            "no rule gives the caller `{id}`"
-        )));
-    }
-    Ok(plans)
-}
-
 /// Bundles that the caller may see, its own first. Who has no identity sees none (E-3).
-fn visible(session: &Session) -> Result<Vec<Bundle>, Status> {
-    let (_, plans) = session.plans()?;
+async fn visible(session: &Session) -> Result<Vec<Bundle>, Status> {
+    let (_, plans) = session.plans().await?;
     let domains = plans.into_iter().flat_map(|plan| plan.federates_with);
     let mut bundles = vec![Bundle::clone(&session.shared().authority.bundle())];
     bundles.extend(session.federated(domains.collect()));

@@ -1,5 +1,6 @@
 use std::pin::Pin;
 
+use bailiwick_audit::Door;
 use bailiwick_identity::Bundle;
 use prost::Message as _;
 use tokio::sync::mpsc;
@@ -35,6 +36,9 @@ const ALL: &str = "ALL";
 /// No request names more secrets.
 const MAX_NAMES: usize = 100;
 
+/// How the log names this door.
+const DOOR: Door = Door::SecretDiscovery;
+
 /// Envoy's secret discovery service: certificates of the proxy that asks, by name of the identity.
 pub(crate) struct SecretDiscovery(pub(crate) Shared);
 
@@ -49,7 +53,7 @@ impl SecretDiscoveryService for SecretDiscovery {
         &self,
         request: Request<Streaming<DiscoveryRequest>>,
     ) -> Result<Response<Self::StreamSecretsStream>, Status> {
-        let session = Session::of(&request, &self.0)?;
+        let session = Session::of(DOOR, &request, &self.0).await?;
         let (sender, receiver) = mpsc::channel(1);
         let talk = Talk {
             session,
@@ -66,12 +70,12 @@ impl SecretDiscoveryService for SecretDiscovery {
         &self,
         request: Request<DiscoveryRequest>,
     ) -> Result<Response<DiscoveryResponse>, Status> {
-        let session = Session::of(&request, &self.0)?;
+        let session = Session::of(DOOR, &request, &self.0).await?;
         let request = request.into_inner();
         check(&request)?;
-        let holding = Renewals::default().due(&session)?;
+        let holding = Renewals::default().due(&session).await?;
         let holding = holding.ok_or_else(|| Status::unavailable("nothing was made"))?;
-        let secrets = secrets(&holding, &request.resource_names)?;
+        let secrets = given(&session, &holding, &request.resource_names).await?;
         Ok(Response::new(response(1, &secrets)))
     }
 
@@ -106,10 +110,10 @@ impl Talk {
         loop {
             let outcome = tokio::select! {
                 request = requests.next() => match request {
-                    Some(Ok(request)) => self.heard(request),
+                    Some(Ok(request)) => self.heard(request).await,
                     Some(Err(_)) | None => return,
                 },
-                () = changes.wait(pause.unwrap_or(RETRY)), if self.names.is_some() => self.renewed(),
+                () = changes.wait(pause.unwrap_or(RETRY)), if self.names.is_some() => self.renewed().await,
                 () = sender.closed() => return,
             };
             match outcome {
@@ -134,7 +138,10 @@ impl Talk {
     }
 
     /// An Envoy asks for the first time, or for other names, or says how it liked the last answer.
-    fn heard(&mut self, request: DiscoveryRequest) -> Result<Option<DiscoveryResponse>, Status> {
+    async fn heard(
+        &mut self,
+        request: DiscoveryRequest,
+    ) -> Result<Option<DiscoveryResponse>, Status> {
         check(&request)?;
         let first = request.response_nonce.is_empty();
         let same = self.names.as_ref() == Some(&request.resource_names);
@@ -144,27 +151,27 @@ impl Talk {
             return Ok(None);
         }
         self.names = Some(request.resource_names);
-        if let Some(holding) = self.renewals.due(&self.session)? {
+        if let Some(holding) = self.renewals.due(&self.session).await? {
             self.holding = Some(holding);
         }
-        self.answer().map(Some)
+        self.answer().await.map(Some)
     }
 
-    fn renewed(&mut self) -> Result<Option<DiscoveryResponse>, Status> {
-        match self.renewals.due(&self.session)? {
+    async fn renewed(&mut self) -> Result<Option<DiscoveryResponse>, Status> {
+        match self.renewals.due(&self.session).await? {
             Some(holding) => {
                 self.holding = Some(holding);
-                self.answer().map(Some)
+                self.answer().await.map(Some)
             }
             None => Ok(None),
         }
     }
 
-    fn answer(&mut self) -> Result<DiscoveryResponse, Status> {
+    async fn answer(&mut self) -> Result<DiscoveryResponse, Status> {
         let names = self.names.as_deref().unwrap_or_default();
         let holding = self.holding.as_ref();
         let holding = holding.ok_or_else(|| Status::unavailable("nothing was made"))?;
-        let secrets = secrets(holding, names)?;
+        let secrets = given(&self.session, holding, names).await?;
         self.version += 1;
         Ok(response(self.version, &secrets))
     }
@@ -198,8 +205,23 @@ fn response(version: u64, secrets: &[Secret]) -> DiscoveryResponse {
     }
 }
 
+/// The secrets of these names; a name that the caller does not have is a denial.
+async fn given(
+    session: &Session,
+    holding: &Holding,
+    names: &[String],
+) -> Result<Vec<Secret>, Status> {
+    match secrets(holding, names) {
+        Ok(secrets) => Ok(secrets),
+        Err(why) => {
+            let (facts, _) = session.plans().await?;
+            Err(session.denied(&facts, why).await)
+        }
+    }
+}
+
 /// The secrets of these names; all that the caller has when it names none.
-fn secrets(holding: &Holding, names: &[String]) -> Result<Vec<Secret>, Status> {
+fn secrets(holding: &Holding, names: &[String]) -> Result<Vec<Secret>, String> {
     if names.is_empty() {
         let ids = holding.identities.iter().map(|held| held.plan.id.as_str());
         let mut all: Vec<String> = ids.map(str::to_owned).collect();
@@ -209,7 +231,7 @@ fn secrets(holding: &Holding, names: &[String]) -> Result<Vec<Secret>, Status> {
     names.iter().map(|name| secret(holding, name)).collect()
 }
 
-fn secret(holding: &Holding, name: &str) -> Result<Secret, Status> {
+fn secret(holding: &Holding, name: &str) -> Result<Secret, String> {
     let content = match name {
         DEFAULT => holding.identities.first().map(certificate),
         ROOTS => Some(roots(&holding.bundle)),
@@ -218,9 +240,9 @@ fn secret(holding: &Holding, name: &str) -> Result<Secret, Status> {
     };
     let Some(content) = content else {
         let name: String = name.chars().take(200).collect();
-        return Err(Status::permission_denied(format!(
+        return Err(format!(
             "the caller has no `{name}`: ask for `{DEFAULT}`, `{ROOTS}`, `{ALL}`, one of its SPIFFE IDs or `spiffe://DOMAIN`"
-        )));
+        ));
     };
     Ok(Secret {
         name: name.to_owned(),

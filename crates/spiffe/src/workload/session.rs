@@ -1,16 +1,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bailiwick_audit::{DenialRecord, Document, Door, IssueRecord, Proof};
 use bailiwick_identity::facts::Facts;
 use bailiwick_identity::rules::{Denial, Outcome, Plan, RuleSet};
 use bailiwick_identity::{Bundle, BundleMap, TrustDomain, UnixTime};
 use tokio::sync::watch;
 use tonic::{Request, Status};
 
-use super::{Event, Shared};
+use super::Shared;
 use crate::authority::IssuedX509;
 use crate::keys::WorkloadKey;
-use crate::peer::Peer;
+use crate::peer::{Peer, PeerError};
 use crate::serve::Connection;
 
 /// Several pushes do not happen at the same moment: each waits up to this long after a change.
@@ -20,6 +21,7 @@ pub(super) const RETRY: Duration = Duration::from_secs(5);
 
 /// One caller, who is attested anew for every message.
 pub(crate) struct Session {
+    door: Door,
     peer: Arc<Peer>,
     shared: Shared,
 }
@@ -48,43 +50,51 @@ pub(crate) struct Changes {
 
 impl Session {
     /// The caller of a request.
-    pub(crate) fn of<T>(request: &Request<T>, shared: &Shared) -> Result<Self, Status> {
+    pub(crate) fn of<T>(
+        door: Door,
+        request: &Request<T>,
+        shared: &Shared,
+    ) -> impl Future<Output = Result<Self, Status>> + Send + use<T> {
+        // Not the request itself: one with a stream cannot be looked at from several threads.
         let connection = request.extensions().get::<Connection>();
-        let peer = connection.and_then(|connection| connection.peer.as_ref().as_ref().ok());
-        let Some(peer) = peer else {
-            let why = connection
-                .and_then(|connection| connection.peer.as_ref().as_ref().err())
-                .map_or(
-                    "nothing is known of the caller".to_owned(),
-                    ToString::to_string,
-                );
-            (shared.witness)(&Event::Denied {
-                facts: None,
-                why: &why,
-            });
-            return Err(Status::permission_denied(why));
+        let peer = connection.map(|connection| Arc::clone(&connection.peer));
+        Self::from_peer(door, peer, shared.clone())
+    }
+
+    async fn from_peer(
+        door: Door,
+        peer: Option<Arc<Result<Arc<Peer>, PeerError>>>,
+        shared: Shared,
+    ) -> Result<Self, Status> {
+        let why = match peer {
+            Some(peer) => match peer.as_ref() {
+                Ok(peer) if shared.limit.admits(peer.uid(), Instant::now()) => {
+                    return Ok(Self {
+                        door,
+                        peer: Arc::clone(peer),
+                        shared,
+                    });
+                }
+                Ok(_) => {
+                    return Err(Status::unavailable(
+                        "too many requests of this user: try again later",
+                    ));
+                }
+                Err(error) => error.to_string(),
+            },
+            None => "nothing is known of the caller".to_owned(),
         };
-        if !shared.limit.admits(peer.uid(), Instant::now()) {
-            return Err(Status::unavailable(
-                "too many requests of this user: try again later",
-            ));
-        }
-        Ok(Self {
-            peer: Arc::clone(peer),
-            shared: shared.clone(),
-        })
+        Err(denied(door, &shared, None, why).await)
     }
 
     /// Who the caller is and what the rules give, now.
-    pub(crate) fn plans(&self) -> Result<(Facts, Vec<Plan>), Status> {
-        let denied = |facts: Option<&Facts>, why: String| {
-            (self.shared.witness)(&Event::Denied { facts, why: &why });
-            Status::permission_denied(why)
+    pub(crate) async fn plans(&self) -> Result<(Facts, Vec<Plan>), Status> {
+        let facts = match self.peer.attest() {
+            Ok(facts) => facts,
+            Err(error) => {
+                return Err(denied(self.door, &self.shared, None, error.to_string()).await);
+            }
         };
-        let facts = self
-            .peer
-            .attest()
-            .map_err(|error| denied(None, error.to_string()))?;
         let rules = Arc::clone(&self.shared.rules.borrow());
         let explanation = rules.explain(&facts);
         match explanation.result {
@@ -99,13 +109,18 @@ impl Session {
                     }
                     why.push_str("; `bailiwick identity why` shows each rule");
                 }
-                Err(denied(Some(&facts), why))
+                Err(self.denied(&facts, why).await)
             }
         }
     }
 
+    /// Writes that the caller gets nothing, and gives what it hears.
+    pub(crate) async fn denied(&self, facts: &Facts, why: String) -> Status {
+        denied(self.door, &self.shared, Some(facts), why).await
+    }
+
     /// Certificates and keys for these identities, made now.
-    fn hold(
+    async fn hold(
         &self,
         facts: &Facts,
         plans: Vec<Plan>,
@@ -117,13 +132,19 @@ impl Session {
             let key = key.map_err(|error| unavailable(&error))?;
             let issued = self.shared.authority.issue_x509(&plan, &key.public);
             let issued = issued.map_err(|error| unavailable(&error))?;
-            (self.shared.witness)(&Event::Issued {
-                kind: "X.509",
-                id: plan.id.as_str(),
-                number: &issued.serial.to_string(),
-                rule: &plan.rule.to_string(),
-                facts,
-            });
+            let record = IssueRecord {
+                door: self.door,
+                document: Document::X509,
+                number: issued.serial.to_string(),
+                id: plan.id.to_string(),
+                rule: plan.rule.to_string(),
+                until: issued.validity.not_after.into(),
+                audience: Vec::new(),
+                workload: facts.into(),
+                proof: Proof::default(),
+            };
+            let written = self.shared.evidence.issued(record).await;
+            written.map_err(|error| unavailable(&error))?;
             identities.push(Held { plan, issued, key });
         }
         Ok(Holding {
@@ -131,6 +152,31 @@ impl Session {
             bundle: self.shared.authority.bundle(),
             federated,
         })
+    }
+
+    /// A token for one identity, made now.
+    pub(crate) async fn token(
+        &self,
+        facts: &Facts,
+        plan: &Plan,
+        audience: &[String],
+    ) -> Result<String, Status> {
+        let issued = self.shared.authority.issue_jwt(plan, audience);
+        let issued = issued.map_err(|error| unavailable(&error))?;
+        let record = IssueRecord {
+            door: self.door,
+            document: Document::Jwt,
+            number: issued.jti,
+            id: plan.id.to_string(),
+            rule: plan.rule.to_string(),
+            until: issued.expires_at.into(),
+            audience: audience.to_vec(),
+            workload: facts.into(),
+            proof: Proof::default(),
+        };
+        let written = self.shared.evidence.issued(record).await;
+        written.map_err(|error| unavailable(&error))?;
+        Ok(issued.token)
     }
 
     /// Bundles that a caller may see: its own domain's is not among them.
@@ -197,8 +243,8 @@ struct Last {
 
 impl Renewals {
     /// New certificates, where they are due.
-    pub(crate) fn due(&mut self, session: &Session) -> Result<Option<Holding>, Status> {
-        let (facts, plans) = session.plans()?;
+    pub(crate) async fn due(&mut self, session: &Session) -> Result<Option<Holding>, Status> {
+        let (facts, plans) = session.plans().await?;
         let domains = plans.iter().flat_map(|plan| plan.federates_with.clone());
         let federated = session.federated(domains.collect());
         let authority = *session.shared.authority.subscribe().borrow();
@@ -213,7 +259,8 @@ impl Renewals {
         if same {
             return Ok(None);
         }
-        let holding = session.hold(&facts, plans.clone(), federated.clone())?;
+        let holding = session.hold(&facts, plans.clone(), federated.clone());
+        let holding = holding.await?;
         let life = holding.renewal(session.shared.authority.now());
         self.last = Some(Last {
             plans,
@@ -246,6 +293,18 @@ impl Holding {
         half.mul_f64(0.9 + 0.1 * fraction())
             .max(Duration::from_secs(1))
     }
+}
+
+/// Writes that somebody gets nothing, and gives what it hears.
+async fn denied(door: Door, shared: &Shared, facts: Option<&Facts>, why: String) -> Status {
+    let record = DenialRecord {
+        door,
+        why: why.clone(),
+        workload: facts.map(Into::into).unwrap_or_default(),
+        proof: Proof::default(),
+    };
+    shared.evidence.denied(record).await;
+    Status::permission_denied(why)
 }
 
 /// Something in us failed: the caller may come again (E-3).

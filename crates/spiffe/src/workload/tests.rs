@@ -1,5 +1,6 @@
 //! The doors as a caller sees them: a real socket, and this process as the workload.
 
+mod evidence;
 mod jwt;
 mod sds;
 mod x509;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use bailiwick_audit::Event;
 use bailiwick_identity::rules::{Rule, decode};
 use bailiwick_identity::{KeyType, TrustDomain};
 use hyper_util::rt::TokioIo;
@@ -17,6 +19,7 @@ use tokio::sync::oneshot;
 use tonic::transport::{Channel, Uri};
 
 use super::*;
+use crate::evidence::tests::{MemoryLog, evidence};
 use crate::keys::MemoryKeys;
 use crate::store::MemoryState;
 use crate::wire::spiffe_workload_api_client::SpiffeWorkloadApiClient;
@@ -28,7 +31,8 @@ struct House {
     authority: Arc<Authority>,
     rules: watch::Sender<Arc<RuleSet>>,
     federated: watch::Sender<Arc<BundleMap>>,
-    said: Arc<Mutex<Vec<String>>>,
+    log: Arc<MemoryLog>,
+    events: Arc<Mutex<Vec<Event>>>,
     stop: Option<oneshot::Sender<()>>,
     _dir: tempfile::TempDir,
 }
@@ -77,16 +81,16 @@ async fn house_at(rules: Vec<Rule>, clock: Arc<dyn Clock>) -> House {
         jwt_keys: vec![KeyType::EcP256],
         ..Options::new(domain("td"))
     };
+    let log = Arc::new(MemoryLog::default());
+    let (evidence, events) = evidence(&log);
     let keys = Box::new(MemoryKeys::default());
     let store = Box::new(MemoryState::default());
-    let authority = Arc::new(Authority::open(options, keys, store, clock).unwrap());
+    let authority =
+        Arc::new(Authority::open(options, keys, store, clock, Some(evidence.clone())).unwrap());
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("agent.sock");
     let (rules, rules_seen) = watch::channel(set(rules));
     let (federated, federated_seen) = watch::channel(Arc::new(BundleMap::default()));
-    let said = Arc::new(Mutex::new(Vec::new()));
-    let ears = Arc::clone(&said);
-    let witness: Witness = Arc::new(move |event| ears.lock().unwrap().push(format!("{event:?}")));
     let (stop, stopped) = oneshot::channel();
     let (ready, is_ready) = oneshot::channel();
     let served = Serve {
@@ -95,7 +99,7 @@ async fn house_at(rules: Vec<Rule>, clock: Arc<dyn Clock>) -> House {
         authority: Arc::clone(&authority),
         rules: rules_seen,
         federated: federated_seen,
-        witness,
+        evidence,
         trouble: Arc::new(|error| panic!("{error}")),
     };
     tokio::spawn(async move {
@@ -109,7 +113,8 @@ async fn house_at(rules: Vec<Rule>, clock: Arc<dyn Clock>) -> House {
         authority,
         rules,
         federated,
-        said,
+        log,
+        events,
         stop: Some(stop),
         _dir: dir,
     }
@@ -138,7 +143,8 @@ impl House {
     }
 
     fn said(&self) -> String {
-        self.said.lock().unwrap().join("\n")
+        let events = self.events.lock().unwrap();
+        events.iter().map(|event| format!("{event:?}\n")).collect()
     }
 }
 

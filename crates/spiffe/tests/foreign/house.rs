@@ -1,12 +1,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bailiwick_audit::{Durability, Encoded, Log, Pending};
 use bailiwick_identity::rotation::Policy;
 use bailiwick_identity::rules::{Rule, RuleSet, decode};
 use bailiwick_identity::{BundleMap, KeyType, TrustDomain};
 use bailiwick_spiffe::keys::MemoryKeys;
 use bailiwick_spiffe::store::MemoryState;
-use bailiwick_spiffe::{Authority, Client, Endpoint, Fetched, Options, Serve, SystemClock, serve};
+use bailiwick_spiffe::{
+    Authority, Client, Endpoint, Evidence, Fetched, Options, Serve, SystemClock, serve,
+};
 use serde_json::json;
 use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
@@ -40,6 +43,15 @@ pub(crate) fn rules(paths: &[&str]) -> Arc<RuleSet> {
     Arc::new(RuleSet::new(domain, paths.iter().map(rule)))
 }
 
+/// A log that others test.
+struct Nowhere;
+
+impl Log for Nowhere {
+    fn append(&self, _: Encoded, _: Durability) -> Pending {
+        Box::pin(async { Ok(1) })
+    }
+}
+
 impl House {
     pub(crate) fn new(paths: &[&str]) -> Self {
         Self::with(paths, Policy::DEFAULT, vec![KeyType::EcP256])
@@ -53,7 +65,7 @@ impl House {
         };
         let keys = Box::new(MemoryKeys::default());
         let store = Box::new(MemoryState::default());
-        let authority = Authority::open(options, keys, store, Arc::new(SystemClock));
+        let authority = Authority::open(options, keys, store, Arc::new(SystemClock), None);
         let authority = Arc::new(authority.unwrap());
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("agent.sock");
@@ -65,7 +77,7 @@ impl House {
             authority: Arc::clone(&authority),
             rules: rules_seen,
             federated: federated_seen,
-            witness: Arc::new(|_| ()),
+            evidence: Evidence::new(Arc::new(Nowhere), Arc::new(|_, _| ())),
             trouble: Arc::new(|error| panic!("{error}")),
         };
         let runtime = Runtime::new().unwrap();

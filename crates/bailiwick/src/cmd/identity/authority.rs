@@ -1,13 +1,17 @@
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use bailiwick_audit::Log;
 use bailiwick_identity::rotation::{Authority as Key, KeyId, Purpose, Step};
 use bailiwick_identity::{KeyType, TrustDomain};
 use bailiwick_report::{Format, Table};
 use bailiwick_spiffe::keys::Pkcs11Options;
-use bailiwick_spiffe::{Authority, Embedded, Options};
+use bailiwick_spiffe::{Authority, BanFile, Embedded, Evidence, Options, private_folder};
+use bailiwick_store::Store;
 use serde::Serialize;
 
+use super::List;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::formats::Formats;
@@ -57,13 +61,51 @@ impl AuthorityOptions {
         &self.trust_domain
     }
 
-    pub(crate) fn open(&self) -> Result<Authority> {
-        let folder = match &self.data {
-            Some(folder) => folder.clone(),
-            None => state_home()?
+    /// The folder of the authority.
+    pub(crate) fn folder(&self) -> Result<PathBuf> {
+        match &self.data {
+            Some(folder) => Ok(folder.clone()),
+            None => Ok(state_home()?
                 .join("bailiwick")
-                .join(self.trust_domain.as_str()),
-        };
+                .join(self.trust_domain.as_str())),
+        }
+    }
+
+    /// The directory of the log of an authority that was given no other.
+    pub(crate) fn log(&self) -> Result<PathBuf> {
+        Ok(self.folder()?.join("log"))
+    }
+
+    /// Who is banned.
+    pub(crate) fn bans(&self) -> Result<BanFile> {
+        let folder = self.folder()?;
+        private_folder(&folder)?;
+        Ok(BanFile::new(folder.join("bans")))
+    }
+
+    /// The log of the authority, for a change that a person makes; nothing where a program runs that has the log open:
+    /// that program sees the change and writes it.
+    pub(super) fn open_log(&self) -> Result<Option<(Evidence, Arc<Store>)>> {
+        private_folder(&self.folder()?)?;
+        match Store::open(&self.log()?, Default::default()) {
+            Ok(store) => {
+                let store = Arc::new(store);
+                let log = Arc::clone(&store) as Arc<dyn Log>;
+                Ok(Some((Evidence::new(log, Arc::new(|_, _| ())), store)))
+            }
+            Err(bailiwick_store::Error::Locked(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens the authority to change something.
+    fn open_to_change(&self) -> Result<(Authority, Option<Arc<Store>>)> {
+        let (evidence, store) = self.open_log()?.unzip();
+        Ok((self.open(evidence)?, store))
+    }
+
+    pub(crate) fn open(&self, evidence: Option<Evidence>) -> Result<Authority> {
+        let folder = self.folder()?;
         let pkcs11 = match (&self.pkcs11_module, &self.pkcs11_pin_file) {
             (Some(module), Some(file)) => {
                 let pin = std::fs::read_to_string(file);
@@ -92,7 +134,7 @@ impl AuthorityOptions {
             jwt_issuer: self.jwt_issuer.clone(),
             ..Options::new(self.trust_domain.clone())
         };
-        Ok(embedded.open(options)?)
+        Ok(embedded.open(options, evidence)?)
     }
 }
 
@@ -165,7 +207,7 @@ struct Row {
 }
 
 pub(super) fn show(args: &ShowArgs, console: &mut Console) -> Result<Exit> {
-    let state = args.authority.open()?.state();
+    let state = args.authority.open(None)?.state();
     let row = |key: &Key| Row {
         key: key.id.to_string(),
         purpose: key.purpose.to_string(),
@@ -175,8 +217,12 @@ pub(super) fn show(args: &ShowArgs, console: &mut Console) -> Result<Exit> {
     };
     let rows: Vec<Row> = state.authorities().iter().map(row).collect();
     match args.output.unwrap_or_default() {
-        Format::Json => console.answer(bailiwick_report::json("AuthorityKeys", &rows)?)?,
-        Format::Yaml => console.answer(bailiwick_report::yaml("AuthorityKeys", &rows)?)?,
+        Format::Json => {
+            console.answer(bailiwick_report::json("AuthorityKeys", &List::of(&rows))?)?
+        }
+        Format::Yaml => {
+            console.answer(bailiwick_report::yaml("AuthorityKeys", &List::of(&rows))?)?
+        }
         _ => {
             let mut table = Table::new(["KEY", "SIGNS", "PHASE", "SINCE", "UNTIL"]);
             for row in &rows {
@@ -195,13 +241,13 @@ pub(super) fn show(args: &ShowArgs, console: &mut Console) -> Result<Exit> {
 }
 
 pub(super) fn rotate(args: &RotateArgs, console: &mut Console) -> Result<Exit> {
-    let authority = args.authority.open()?;
+    let (authority, log) = args.authority.open_to_change()?;
     let state = authority.state();
     let next = state.successor(args.purpose);
     let next = next.with_context(|| format!("no key waits to sign for {}", args.purpose))?;
     authority.step(Step::Activate(next.id.clone()))?;
     console.note(format_args!("{} signs for {}", next.id, args.purpose));
-    heard(console);
+    heard(log, console);
     Ok(Exit::Yes)
 }
 
@@ -219,7 +265,7 @@ fn step(
     done: &str,
     console: &mut Console,
 ) -> Result<Exit> {
-    let authority = args.authority.open()?;
+    let (authority, log) = args.authority.open_to_change()?;
     let state = authority.state();
     let mut keys = state.authorities().iter();
     let key = keys.find(|key| key.id.as_str() == args.key);
@@ -231,10 +277,14 @@ fn step(
     })?;
     authority.step(step(key.id.clone()))?;
     console.note(format_args!("{} {done}", key.id));
-    heard(console);
+    heard(log, console);
     Ok(Exit::Yes)
 }
 
-fn heard(console: &Console) {
-    console.note("an agent that runs takes it over within a minute");
+/// Ends the log, or says who has it.
+fn heard(log: Option<Arc<Store>>, console: &Console) {
+    if let Some(log) = log {
+        return log.close();
+    }
+    console.note("the agent that runs takes it over within a minute, and writes it to its log");
 }

@@ -10,6 +10,7 @@ use bailiwick_report::{Format, Table};
 use bailiwick_spiffe::{Fetched, pem};
 use serde::Serialize;
 
+use super::List;
 use super::authority::FORMATS;
 use super::{SocketOptions, block_on};
 use crate::console::Console;
@@ -112,8 +113,8 @@ fn tokens(args: &FetchArgs, format: Format, console: &mut Console) -> Result<Exi
         .map(|(id, token)| TokenRow { id, token })
         .collect();
     match format {
-        Format::Json => console.answer(bailiwick_report::json("Tokens", &rows)?)?,
-        Format::Yaml => console.answer(bailiwick_report::yaml("Tokens", &rows)?)?,
+        Format::Json => console.answer(bailiwick_report::json("Tokens", &List::of(&rows))?)?,
+        Format::Yaml => console.answer(bailiwick_report::yaml("Tokens", &List::of(&rows))?)?,
         // A token alone on its line, for `$(...)`.
         _ => {
             for row in &rows {
@@ -166,8 +167,8 @@ fn show(fetched: &[Fetched], format: Format, console: &mut Console) -> Result<()
         });
     }
     match format {
-        Format::Json => console.answer(bailiwick_report::json("Identities", &rows)?),
-        Format::Yaml => console.answer(bailiwick_report::yaml("Identities", &rows)?),
+        Format::Json => console.answer(bailiwick_report::json("Identities", &List::of(&rows))?),
+        Format::Yaml => console.answer(bailiwick_report::yaml("Identities", &List::of(&rows))?),
         _ => {
             let mut table = Table::new(["ID", "HINT", "UNTIL", "SERIAL"]);
             for row in &rows {

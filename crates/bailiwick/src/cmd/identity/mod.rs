@@ -1,6 +1,8 @@
 pub(crate) mod authority;
+mod ban;
 mod fetch;
 pub(crate) mod rules;
+mod signer;
 mod validate;
 mod why;
 
@@ -10,6 +12,7 @@ use anyhow::{Context, Result};
 use bailiwick_spiffe::{Client, Endpoint};
 use clap::Subcommand;
 
+use crate::cli::Global;
 use crate::console::Console;
 use crate::exit::Exit;
 
@@ -21,7 +24,9 @@ Examples:
   bailiwick identity watch --write /run/web         keep the files fresh
   bailiwick identity why 4711 --rules rules.yaml    what process 4711 gets, and what keeps each rule from it
   bailiwick identity rules --rules rules.yaml       check rules and list them
-  bailiwick identity authority                      keys of the authority and where they stand";
+  bailiwick identity authority                      keys of the authority and where they stand
+  bailiwick identity ban node:worker-7 --why '...'  nothing more for the pods there
+  bailiwick identity signer --name example.org/spiffe   certificates for pods of a cluster, without agents";
 
 /// Arguments of `bailiwick identity`.
 #[derive(clap::Args, Debug)]
@@ -53,9 +58,17 @@ enum IdentityCommand {
     Taint(authority::KeyArgs),
     /// Take a tainted key out of the bundle
     Revoke(authority::KeyArgs),
+    /// Give a workload or node nothing more
+    Ban(ban::BanArgs),
+    /// Lift a ban
+    Unban(ban::UnbanArgs),
+    /// Who is banned
+    Bans(ban::BansArgs),
+    /// Sign certificates for pods of a cluster, without agents: PodCertificateRequests and the trust bundle
+    Signer(signer::SignerArgs),
 }
 
-pub(crate) fn run(args: &IdentityArgs, console: &mut Console) -> Result<Exit> {
+pub(crate) fn run(args: &IdentityArgs, global: &Global, console: &mut Console) -> Result<Exit> {
     match &args.command {
         IdentityCommand::Fetch(args) => fetch::run(args, console),
         IdentityCommand::Watch(args) => fetch::watch(args, console),
@@ -67,6 +80,22 @@ pub(crate) fn run(args: &IdentityArgs, console: &mut Console) -> Result<Exit> {
         IdentityCommand::Rotate(args) => authority::rotate(args, console),
         IdentityCommand::Taint(args) => authority::taint(args, console),
         IdentityCommand::Revoke(args) => authority::revoke(args, console),
+        IdentityCommand::Ban(args) => ban::ban(args, console),
+        IdentityCommand::Unban(args) => ban::unban(args, console),
+        IdentityCommand::Bans(args) => ban::list(args, console),
+        IdentityCommand::Signer(args) => signer::run(args, global, console),
+    }
+}
+
+/// A list as machines read it.
+#[derive(serde::Serialize)]
+struct List<'l, T> {
+    items: &'l [T],
+}
+
+impl<'l, T> List<'l, T> {
+    fn of(items: &'l [T]) -> Self {
+        Self { items }
     }
 }
 

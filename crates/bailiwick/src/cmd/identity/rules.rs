@@ -6,6 +6,7 @@ use bailiwick_identity::rules::{Rule, RuleSet, decode};
 use bailiwick_report::{Format, Table};
 use serde::Serialize;
 
+use super::List;
 use super::authority::FORMATS;
 use crate::console::Console;
 use crate::exit::Exit;
@@ -145,8 +146,12 @@ pub(super) fn run(args: &RulesArgs, console: &mut Console) -> Result<Exit> {
     };
     let rows: Vec<Row> = set.rules().iter().map(row).collect();
     match args.output.unwrap_or_default() {
-        Format::Json => console.answer(bailiwick_report::json("IdentityRules", &rows)?)?,
-        Format::Yaml => console.answer(bailiwick_report::yaml("IdentityRules", &rows)?)?,
+        Format::Json => {
+            console.answer(bailiwick_report::json("IdentityRules", &List::of(&rows))?)?
+        }
+        Format::Yaml => {
+            console.answer(bailiwick_report::yaml("IdentityRules", &List::of(&rows))?)?
+        }
         _ => {
             let mut table = Table::new(["RULE", "GIVES", "LIFETIME", "HINT", "COUNTS"]);
             for row in &rows {

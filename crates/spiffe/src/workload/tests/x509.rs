@@ -80,7 +80,7 @@ async fn e_3_no_identity_is_permission_denied() {
     check!(stream fetch_jwt_bundles, JwtBundlesRequest {});
     check!(fetch_jwtsvid, message);
     check!(validate_jwtsvid, ValidateJwtsvidRequest::default());
-    assert_eq!(house.said().matches("Denied").count(), 5);
+    assert_eq!(house.said().matches("Denial(").count(), 5);
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn a_2_the_first_message_comes_at_once_and_is_good() {
         .as_ref()
         .to_vec();
     assert_eq!(checked.profile.public_key.unwrap().bits(), public);
-    assert!(house.said().contains("Issued"), "{}", house.said());
+    assert!(house.said().contains("Issue("), "{}", house.said());
 }
 
 #[tokio::test]
@@ -352,7 +352,7 @@ async fn the_socket_is_private_and_only_one_serves_it() {
         authority: Arc::clone(&house.authority),
         rules: rules.clone(),
         federated: federated.clone(),
-        witness: Arc::new(|_| ()),
+        evidence: evidence(&house.log).0,
         trouble: Arc::new(|_| ()),
     };
     let stop = || async {};

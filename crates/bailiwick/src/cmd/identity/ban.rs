@@ -1,0 +1,126 @@
+use anyhow::{Result, bail};
+use bailiwick_audit::Event;
+use bailiwick_identity::rules::{Banned, Bans};
+use bailiwick_report::{Format, Table};
+use serde::Serialize;
+
+use super::List;
+use super::authority::{AuthorityOptions, FORMATS};
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::formats::Formats;
+
+const EXAMPLES: &str = "\
+Examples:
+  bailiwick identity ban id:spiffe://example.org/ns/shop/sa/cart --why 'key on a stolen laptop'
+  bailiwick identity ban node:worker-7 --why 'being searched'
+  bailiwick identity ban pod:0d9c6a1e-... --why 'crypto miner'
+
+What is banned gets nothing more: its next renewal is refused, within a second. What it has lives until it runs out, an
+hour by default. A request of a banned pod for a certificate waits until the ban is lifted.";
+
+/// Arguments of `bailiwick identity ban`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct BanArgs {
+    /// Whom: pod:UID, node:NAME or id:SPIFFE-ID
+    who: Banned,
+    /// Why, for the log and for whoever is refused
+    #[arg(long, value_name = "TEXT")]
+    why: String,
+    #[command(flatten)]
+    authority: AuthorityOptions,
+}
+
+/// Arguments of `bailiwick identity unban`.
+#[derive(clap::Args, Debug)]
+pub(super) struct UnbanArgs {
+    /// Whom, as `bailiwick identity bans` lists it
+    who: Banned,
+    #[command(flatten)]
+    authority: AuthorityOptions,
+}
+
+/// Arguments of `bailiwick identity bans`.
+#[derive(clap::Args, Debug)]
+pub(super) struct BansArgs {
+    #[command(flatten)]
+    authority: AuthorityOptions,
+    /// Form of the output
+    #[arg(short, long, value_name = "FORMAT", value_parser = Formats(FORMATS))]
+    output: Option<Format>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    who: String,
+    why: String,
+}
+
+pub(super) fn ban(args: &BanArgs, console: &mut Console) -> Result<Exit> {
+    if args.why.trim().is_empty() || args.why.len() > 1000 {
+        bail!("say why in 1 to 1000 bytes");
+    }
+    let who = args.who.clone();
+    change(&args.authority, console, |bans| bans.insert(who, &args.why))?;
+    Ok(Exit::Yes)
+}
+
+pub(super) fn unban(args: &UnbanArgs, console: &mut Console) -> Result<Exit> {
+    let mut was = false;
+    change(&args.authority, console, |bans| {
+        was = bans.remove(&args.who);
+    })?;
+    if !was {
+        bail!(
+            "`{}` is not banned: `bailiwick identity bans` lists who is",
+            args.who
+        );
+    }
+    Ok(Exit::Yes)
+}
+
+/// Changes the bans. What changed stands in the log, unless a program runs that has the log open and writes it.
+fn change(
+    authority: &AuthorityOptions,
+    console: &Console,
+    change: impl FnOnce(&mut Bans),
+) -> Result<()> {
+    let log = authority.open_log()?;
+    let (before, after) = authority.bans()?.change(change)?;
+    let Some((evidence, store)) = log else {
+        console
+            .note("the program that runs takes it over within a second, and writes it to its log");
+        return Ok(());
+    };
+    for record in before.changes(&after) {
+        evidence.write_blocking(&Event::Ban(Box::new(record)))?;
+    }
+    store.close();
+    Ok(())
+}
+
+pub(super) fn list(args: &BansArgs, console: &mut Console) -> Result<Exit> {
+    let bans = args.authority.bans()?.load()?;
+    let row = |(who, why): (&Banned, &str)| Row {
+        who: who.to_string(),
+        why: why.to_owned(),
+    };
+    let rows: Vec<Row> = bans.iter().map(row).collect();
+    match args.output.unwrap_or_default() {
+        Format::Json => {
+            console.answer(bailiwick_report::json("IdentityBans", &List::of(&rows))?)?
+        }
+        Format::Yaml => {
+            console.answer(bailiwick_report::yaml("IdentityBans", &List::of(&rows))?)?
+        }
+        _ => {
+            let mut table = Table::new(["BANNED", "WHY"]);
+            for row in &rows {
+                table.row([&row.who, &row.why]);
+            }
+            console.answer(table.text(&console.look(), false))?;
+        }
+    }
+    Ok(Exit::Yes)
+}

@@ -1,0 +1,102 @@
+//! A record of the log as a sentence, for terminals.
+
+use bailiwick_audit::{DecisionRecord, Event, Input, IssueRecord, RotationRecord};
+use bailiwick_identity::rules::Bans;
+use bailiwick_spiffe::{Evidence, Unrecorded};
+
+/// What happened, on one line. Names in it are as the caller wrote them: make it inert before it is printed.
+pub(crate) fn sentence(event: &Event) -> String {
+    match event {
+        Event::Decision(decision) => about(decision),
+        Event::Opened(opening) => format!("segment {} opened", opening.segment),
+        Event::Closed { reason } => format!("segment ended: {reason:?}").to_lowercase(),
+        Event::Gap(gap) => format!(
+            "gap: {} answers without a record, {} with a late one: {}",
+            gap.unwritten, gap.late, gap.cause
+        ),
+        Event::Search(search) => format!(
+            "search for {} of {} ({}): {} found",
+            search.wanted, search.resource_type, search.caller, search.found
+        ),
+        Event::Issue(issue) => issued(issue),
+        Event::Denial(denial) => format!("denied ({}): {}", denial.door.name(), denial.why),
+        Event::Rotation(rotation) => rotated(rotation),
+        Event::Ban(ban) if ban.lifted => format!("ban lifted of {}", ban.who),
+        Event::Ban(ban) => format!("ban of {}: {}", ban.who, ban.why),
+        _ => "a record of another kind; --json prints it".to_owned(),
+    }
+}
+
+/// Tells standard error what the log was to hold, and whether it does.
+pub(crate) fn trace(event: &Event, outcome: Result<(), &Unrecorded>) {
+    let line = sentence(event);
+    let line = bailiwick_report::inert(&line);
+    match outcome {
+        Ok(()) => tracing::info!("{line}"),
+        Err(error) => tracing::error!(%error, "not written: {line}"),
+    }
+}
+
+/// Writes who is banned by `after` and not by `before`, and the other way round. The ban holds with or without a record.
+pub(crate) async fn bans(evidence: &Evidence, before: &Bans, after: &Bans) {
+    for record in before.changes(after) {
+        let _ = evidence.write(&Event::Ban(Box::new(record))).await;
+    }
+}
+
+fn issued(issue: &IssueRecord) -> String {
+    let IssueRecord {
+        door,
+        document,
+        number,
+        id,
+        rule,
+        until,
+        audience,
+        workload,
+        ..
+    } = issue;
+    let audience = match audience.as_slice() {
+        [] => String::new(),
+        receivers => format!(" for {}", receivers.join(", ")),
+    };
+    format!(
+        "issue {} {number} of {id}{audience} until {until} by rule {rule} to {workload} ({})",
+        document.name(),
+        door.name()
+    )
+}
+
+fn rotated(rotation: &RotationRecord) -> String {
+    let RotationRecord {
+        key,
+        purpose,
+        from,
+        to,
+        ..
+    } = rotation;
+    let from = match from {
+        Some(from) => format!("was {from}, is now "),
+        None => "is ".to_owned(),
+    };
+    let to = to.as_deref().unwrap_or("gone");
+    format!("key {key} for {purpose} {from}{to}")
+}
+
+fn about(decision: &DecisionRecord) -> String {
+    let what = match &decision.input {
+        Input::Kubernetes { request } => request.to_string(),
+        Input::Application {
+            action,
+            resource_type,
+            resource_id,
+        } => format!("{action} {resource_type}:{resource_id}"),
+        Input::Http { method, host, path } => format!("{method} {host}{path}"),
+        _ => "something of another kind".to_owned(),
+    };
+    let effect = format!("{:?}", decision.effect).to_lowercase();
+    format!(
+        "{effect} {} {what} ({}, {}, {} µs) {}",
+        decision.subject.name, decision.reason, decision.caller, decision.micros, decision.id
+    )
+}

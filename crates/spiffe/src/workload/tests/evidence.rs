@@ -1,0 +1,101 @@
+//! What the log holds of what the doors gave.
+
+use std::sync::atomic::Ordering;
+
+use bailiwick_audit::{Document, Door, IssueRecord};
+use tonic::Code;
+
+use super::*;
+use crate::wire::{JwtsvidRequest, X509svidRequest};
+
+fn issues(house: &House) -> Vec<IssueRecord> {
+    let events = house.events.lock().unwrap();
+    let issues = events.iter().filter_map(|event| match event {
+        Event::Issue(record) => Some(IssueRecord::clone(record)),
+        _ => None,
+    });
+    issues.collect()
+}
+
+#[tokio::test]
+async fn every_document_has_its_record() {
+    let house = house(vec![rule("r", json!({}))]).await;
+    let fetched = soon(house.client().await.fetch_x509()).await.unwrap();
+    let tokens = house
+        .client()
+        .await
+        .fetch_jwt(vec!["me".into()], None)
+        .await;
+    let tokens = tokens.unwrap();
+    let issues = issues(&house);
+    let [certificate, token] = issues.as_slice() else {
+        panic!("{issues:?}");
+    };
+    let (_, parsed) = x509_parser::parse_x509_certificate(&fetched[0].chain[0]).unwrap();
+    assert_eq!(certificate.number, format!("{:032x}", parsed.serial));
+    assert_eq!(
+        certificate.until.seconds(),
+        parsed.validity.not_after.timestamp()
+    );
+    assert_eq!(certificate.door, Door::WorkloadApi);
+    assert_eq!(certificate.document, Document::X509);
+    assert_eq!(
+        (certificate.id.as_str(), certificate.rule.as_str()),
+        ("spiffe://td/a", "r")
+    );
+    let process = certificate.workload.process.as_ref().unwrap();
+    assert_eq!((process.pid, process.uid), (std::process::id(), own_uid()));
+    assert_eq!(token.document, Document::Jwt);
+    assert_eq!(token.audience, ["me"]);
+    let payload = tokens[0].1.split('.').nth(1).unwrap();
+    let payload =
+        base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, payload);
+    let claims: serde_json::Value = serde_json::from_slice(&payload.unwrap()).unwrap();
+    assert_eq!(claims["jti"], token.number.as_str());
+}
+
+#[tokio::test]
+async fn nothing_leaves_without_a_record() {
+    let house = house(vec![rule("r", json!({}))]).await;
+    let mut open = house.raw().await;
+    let mut stream = open
+        .fetch_x509svid(request(X509svidRequest {}))
+        .await
+        .unwrap()
+        .into_inner();
+    soon(stream.message()).await.unwrap().unwrap();
+    let before = issues(&house).len();
+    for failure in [&house.log.closed, &house.log.stuck] {
+        failure.store(true, Ordering::SeqCst);
+        let mut client = house.raw().await;
+        let mut refused = client
+            .fetch_x509svid(request(X509svidRequest {}))
+            .await
+            .unwrap()
+            .into_inner();
+        let status = soon(refused.message()).await.unwrap_err();
+        assert_eq!(status.code(), Code::Unavailable, "{status}");
+        assert!(
+            status.message().contains("while the log cannot be written"),
+            "{status}"
+        );
+        let message = JwtsvidRequest {
+            audience: vec!["me".into()],
+            ..JwtsvidRequest::default()
+        };
+        let status = client.fetch_jwtsvid(request(message)).await.unwrap_err();
+        assert_eq!(status.code(), Code::Unavailable, "{status}");
+        // A denial needs no log to stand.
+        house.rules.send_replace(set(vec![]));
+        let mut denied = client
+            .fetch_x509svid(request(X509svidRequest {}))
+            .await
+            .unwrap()
+            .into_inner();
+        let status = soon(denied.message()).await.unwrap_err();
+        assert_eq!(status.code(), Code::PermissionDenied, "{status}");
+        house.rules.send_replace(set(vec![rule("r", json!({}))]));
+        failure.store(false, Ordering::SeqCst);
+    }
+    assert_eq!(issues(&house).len(), before);
+}
