@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bailiwick_testkit::generate::Rng;
 use rcgen::ExtendedKeyUsagePurpose;
 use serde_json::{Value, json};
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, TlsProvider};
@@ -12,7 +11,7 @@ use crate::program::{Home, Program, verify};
 /// An answer: status, headers, and the body as JSON or as text.
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    headers: ureq::http::HeaderMap,
+    pub(crate) headers: ureq::http::HeaderMap,
     pub(crate) body: Value,
 }
 
@@ -76,6 +75,23 @@ impl Client {
         }
     }
 
+    /// A message of gRPC and its answer. HTTP/1 does: what counts comes before the trailers.
+    pub(crate) fn grpc(&self, path: &str, message: &[u8]) -> Vec<u8> {
+        let request = self
+            .agent
+            .post(format!("{}{path}", self.base))
+            .content_type("application/grpc");
+        let mut response = request.send(message).unwrap();
+        assert_eq!(
+            (
+                response.status().as_u16(),
+                response.headers().get("grpc-status")
+            ),
+            (200, None)
+        );
+        response.body_mut().read_to_vec().unwrap()
+    }
+
     pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
         self.send(
             "POST",
@@ -92,7 +108,7 @@ authzen: {base: 'https://pdp.example.org/', entities: entities.yaml}
 policies: [policies]
 ";
 
-fn home(entities: &Value, policy: &str) -> (Home, Program) {
+pub(crate) fn home(entities: &Value, policy: &str) -> (Home, Program) {
     let home = Home::new(&["api", "shop", "asker", "stranger"]);
     home.write(
         "manifests.yaml",
@@ -113,11 +129,11 @@ fn home(entities: &Value, policy: &str) -> (Home, Program) {
     (home, program)
 }
 
-const REVIEW: &str = "/kubernetes/authorize";
-const EVALUATION: &str = "/access/v1/evaluation";
-const EVALUATIONS: &str = "/access/v1/evaluations";
+pub(crate) const REVIEW: &str = "/kubernetes/authorize";
+pub(crate) const EVALUATION: &str = "/access/v1/evaluation";
+pub(crate) const EVALUATIONS: &str = "/access/v1/evaluations";
 
-fn review(spec: &Value) -> Value {
+pub(crate) fn review(spec: &Value) -> Value {
     json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec})
 }
 
@@ -242,7 +258,7 @@ fn records() -> (Home, Program) {
     home(&entities, RECORDS)
 }
 
-fn question(subject: &str, action: &str, resource: &str) -> Value {
+pub(crate) fn question(subject: &str, action: &str, resource: &str) -> Value {
     json!({
         "subject": {"type": "user", "id": subject},
         "action": {"name": action},
@@ -380,7 +396,7 @@ fn what_is_no_question() {
     assert_eq!(endpoint, "https://pdp.example.org/access/v1/evaluation");
 }
 
-fn search(client: &Client, what: &str, question: &Value) -> Value {
+pub(crate) fn search(client: &Client, what: &str, question: &Value) -> Value {
     let answer = client.post(&format!("/access/v1/search/{what}"), question);
     assert_eq!(answer.status, 200, "{question}: {}", answer.body);
     answer.body
@@ -468,65 +484,6 @@ fn searches_of_an_application() {
     assert_eq!(verify(&home.log()).1, "[]");
 }
 
-/// The effect that the review door and AuthZEN give to the same question is the same.
-#[test]
-fn two_doors_one_answer() {
-    let home = Home::new(&["api", "asker"]);
-    let mut rng = Rng::new(7);
-    let (users, groups) = (["anna", "otto"], ["dev", "ops"]);
-    let (verbs, resources) = (["get", "list", "delete"], ["pods", "secrets", "configmaps"]);
-    let mut manifests = String::new();
-    for number in 0..6 {
-        let verb = verbs[rng.below(3)];
-        let resource = resources[rng.below(3)];
-        let (kind, name) = match rng.below(2) {
-            0 => ("User", users[rng.below(2)]),
-            _ => ("Group", groups[rng.below(2)]),
-        };
-        manifests += &format!(
-            "---\n{{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {{name: r{number}}}, \
-             rules: [{{apiGroups: [''], resources: [{resource}], verbs: [{verb}]}}]}}\n---\n\
-             {{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {{name: r{number}}}, \
-             roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: r{number}}}, \
-             subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: {kind}, name: {name}}}]}}\n"
-        );
-    }
-    home.write("manifests.yaml", &manifests);
-    home.revoke(Some(("otto", "left")));
-    let doors = "accessReview: {mode: authority}\nauthzen: {base: 'https://pdp.example.org'}\n\
-                 policies: [revocations.yaml]\n";
-    home.configure("127.0.0.1:0", doors);
-    let program = home.serve();
-    let (api, asker) = (
-        Client::new(&home, &program, Some("api")),
-        Client::new(&home, &program, Some("asker")),
-    );
-    let mut allowed = 0;
-    for user in users {
-        for group in groups {
-            for verb in verbs {
-                for resource in resources {
-                    let attributes = json!({"verb": verb, "resource": resource, "namespace": "shop", "version": "v1"});
-                    let spec =
-                        json!({"user": user, "groups": [group], "resourceAttributes": attributes});
-                    let one = api.post(REVIEW, &review(&spec)).body["status"]["allowed"].clone();
-                    let two = asker.post(
-                        EVALUATION,
-                        &json!({
-                            "subject": {"type": "user", "id": user, "properties": {"groups": [group]}},
-                            "action": {"name": verb},
-                            "resource": {"type": resource, "id": "", "properties": {"namespace": "shop", "version": "v1"}},
-                        }),
-                    );
-                    assert_eq!(one, two.body["decision"], "{spec}");
-                    allowed += usize::from(one == true);
-                }
-            }
-        }
-    }
-    assert!((1..30).contains(&allowed), "{allowed} of 36");
-}
-
 #[test]
 fn a_new_certificate_is_taken_and_a_broken_one_is_not() {
     let (home, mut program) = home(&json!({}), "");
@@ -541,132 +498,139 @@ fn a_new_certificate_is_taken_and_a_broken_one_is_not() {
     assert_eq!(answer.status, 200);
 }
 
-const CONFORMANCE: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../../../shared/conformance/authzen"
-);
-
-fn scenario(name: &str) -> Option<Value> {
-    let text = std::fs::read_to_string(format!("{CONFORMANCE}/{name}.json")).ok();
-    if text.is_none() {
-        println!(
-            "skipped: conformance data not present in {CONFORMANCE} (see openid/authzen, interop)"
-        );
-    }
-    text.map(|text| serde_json::from_str(&text).unwrap())
-}
-
-/// The todo application of the working group's interoperability event.
-const TODO: &str = r#"
-permit (principal is app::Subject, action, resource) when {
-  ["can_read_user", "can_read_todos"].contains(context.action)
-};
-permit (principal is app::Subject, action, resource) when {
-  ["can_create_todo", "can_update_todo", "can_delete_todo"].contains(context.action) &&
-  principal.hasTag("roles") && principal.getTag("roles").contains("admin")
-};
-permit (principal is app::Subject, action, resource) when {
-  context.action == "can_create_todo" && principal.hasTag("roles") && principal.getTag("roles").contains("editor")
-};
-permit (principal is app::Subject, action, resource is app::Resource) when {
-  ["can_update_todo", "can_delete_todo"].contains(context.action) &&
-  principal.hasTag("roles") && principal.getTag("roles").contains("editor") &&
-  principal.hasTag("email") && resource.hasTag("ownerID") &&
-  resource.getTag("ownerID").containsAny(principal.getTag("email"))
-};
-"#;
-
+/// Two worlds: roles alone, and a policy that narrows them.
 #[test]
-fn the_todo_scenario_of_the_working_group() {
-    let Some(cases) = scenario("todo-1_0-02") else {
-        return;
+fn searches_over_the_cluster() {
+    let home = Home::new(&["api", "asker"]);
+    let role = |kind: &str, name: &str, rules: &str| {
+        format!(
+            "---\n{{apiVersion: rbac.authorization.k8s.io/v1, kind: {kind}, metadata: {{name: {name}{}}}, rules: [{rules}]}}\n",
+            if kind == "Role" {
+                ", namespace: shop"
+            } else {
+                ""
+            }
+        )
     };
-    let person = |letter: char, email: &str, role: &str| {
-        let id = format!("CiRmZD{letter}2MTRkMy1jMzlhLTQ3ODEtYjdiZC04Yjk2ZjVhNTEwMGQSBWxvY2Fs");
-        json!({"type": "user", "id": id, "properties": {"email": email, "roles": [role]}})
+    let binding = |kind: &str, of: &str, name: &str, subjects: &str| {
+        format!(
+            "---\n{{apiVersion: rbac.authorization.k8s.io/v1, kind: {kind}, metadata: {{name: {name}{}}}, \
+                 roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: {of}, name: {name}}}, subjects: [{subjects}]}}\n",
+            if kind == "RoleBinding" {
+                ", namespace: shop"
+            } else {
+                ""
+            }
+        )
     };
-    let entities = json!({"subjects": [
-        person('A', "rick@the-citadel.com", "admin"),
-        person('E', "morty@the-citadel.com", "editor"),
-        person('I', "summer@the-smiths.com", "editor"),
-        person('M', "beth@the-smiths.com", "viewer"),
-        person('Q', "jerry@the-smiths.com", "viewer"),
-    ]});
-    let (home, program) = home(&entities, TODO);
-    let shop = Client::new(&home, &program, Some("shop"));
-    for case in cases["evaluation"].as_array().unwrap() {
-        let answer = shop.post(EVALUATION, &case["request"]);
-        assert_eq!(answer.body["decision"], case["expected"], "{case}");
-    }
-    for case in cases["evaluations"].as_array().unwrap() {
-        let answer = shop.post(EVALUATIONS, &case["request"]);
-        let found = answer.body["evaluations"].as_array().unwrap().iter();
-        let found: Vec<Value> = found
-            .map(|item| json!({"decision": item["decision"]}))
-            .collect();
-        assert_eq!(json!(found), case["expected"], "{case}");
-    }
-}
-
-/// Three views of one relation: who may do what is taken from the search for actions, and the searches for subjects
-/// and for resources have to say the same.
-#[test]
-fn the_search_scenarios_of_the_working_group_agree() {
-    let names = ["search-action", "search-subject", "search-resource", "idp"];
-    let found: Vec<Value> = names.into_iter().filter_map(scenario).collect();
-    let [actions, subjects, resources, idp] = found.as_slice() else {
-        return;
-    };
-    let (mut people, mut things) = (
-        std::collections::BTreeSet::new(),
-        std::collections::BTreeMap::new(),
+    let manifests = [
+        "{apiVersion: v1, kind: Namespace, metadata: {name: shop}}\n---\n{apiVersion: v1, kind: Namespace, metadata: {name: bank}}\n".to_owned(),
+        role("ClusterRole", "reader", "{apiGroups: [''], resources: [pods], verbs: [get, list]}"),
+        binding("ClusterRoleBinding", "ClusterRole", "reader", "{kind: Group, name: dev}, {kind: User, name: anna}, {kind: User, name: eve}"),
+        role("Role", "keeper", "{apiGroups: [''], resources: [secrets], resourceNames: [key], verbs: [get]}"),
+        binding("RoleBinding", "Role", "keeper", "{kind: User, name: anna}, {kind: ServiceAccount, name: web}"),
+        role("ClusterRole", "probe", "{nonResourceURLs: [/metrics, /logs/*], verbs: [get]}"),
+        binding("ClusterRoleBinding", "ClusterRole", "probe", "{kind: User, name: anna}"),
+    ];
+    home.write("manifests.yaml", &manifests.concat());
+    home.revoke(Some(("eve", "left")));
+    let doors = "authzen: {base: 'https://pdp.example.org'}\npolicies: [revocations.yaml]\n";
+    home.configure("127.0.0.1:0", doors);
+    let text = std::fs::read_to_string(home.path("serve.yaml")).unwrap();
+    home.write(
+        "serve.yaml",
+        &text.replace(
+            "doors: [evaluation], application: kubernetes",
+            "doors: [evaluation, search], application: kubernetes",
+        ),
     );
-    for case in actions["evaluation"].as_array().unwrap() {
-        let person = case["request"]["subject"]["id"].as_str().unwrap();
-        people.insert(person.to_owned());
-        let thing = case["request"]["resource"]["id"].as_str().unwrap();
-        let may: &mut serde_json::Map<String, Value> = things.entry(thing.to_owned()).or_default();
-        for action in case["expected"]["results"].as_array().unwrap() {
-            let list = may
-                .entry(action["name"].as_str().unwrap())
-                .or_insert(json!([]));
-            list.as_array_mut().unwrap().push(json!(person));
-        }
-    }
-    let subject = |id: &String| json!({"type": "user", "id": id});
-    let resource = |(id, may): (&String, &serde_json::Map<String, Value>)| json!({"type": "record", "id": id, "properties": may});
-    let entities = json!({
-        "subjects": people.iter().map(subject).collect::<Vec<_>>(),
-        "resources": things.iter().map(resource).collect::<Vec<_>>(),
-        "actions": ["view", "edit", "delete"],
-    });
-    let policy = "permit (principal is app::Subject, action, resource is app::Resource) when {
-        resource.hasTag(context.action) && resource.getTag(context.action).contains(principal.id)
-    };";
-    let (home, program) = home(&entities, policy);
-    let shop = Client::new(&home, &program, Some("shop"));
-    let check = |what: &str, cases: &Value| {
-        for case in cases.as_array().unwrap() {
-            let sorted = |list: &Value| {
-                let mut list: Vec<String> = list
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .map(Value::to_string)
-                    .collect();
-                list.sort_unstable();
-                list
-            };
-            let found = search(&shop, what, &case["request"]);
-            assert_eq!(
-                sorted(&found["results"]),
-                sorted(&case["expected"]["results"]),
-                "{case}"
-            );
+    let program = home.serve();
+    let asker = Client::new(&home, &program, Some("asker"));
+    let check = |what: &str, question: &Value, expected: &Value| {
+        let found = search(&asker, what, question);
+        assert_eq!(&found["results"], expected, "{what} {question}");
+        assert_eq!(found["context"]["complete"], true);
+        // Whatever is found is allowed when it is asked for by itself.
+        for result in expected.as_array().unwrap() {
+            let mut one = question.clone();
+            match what {
+                "action" => one["action"] = result.clone(),
+                what => {
+                    one[what]["id"] = result["id"].clone();
+                    if let Some(namespace) = result.pointer("/properties/namespace") {
+                        one[what]["properties"]["namespace"] = namespace.clone();
+                    }
+                }
+            }
+            assert_eq!(asker.post(EVALUATION, &one).body["decision"], true, "{one}");
         }
     };
-    check("action", &actions["evaluation"]);
-    check("subject", &subjects["evaluation"]);
-    check("resource", &resources["evaluation"]);
-    check("resource", &idp["search"]);
+    let who = |kind: &str, verb: &str, resource: &Value| json!({"subject": {"type": kind}, "action": {"name": verb}, "resource": resource});
+    let pods = json!({"type": "pods", "id": "web", "properties": {"namespace": "bank"}});
+    let key = json!({"type": "secrets", "id": "key", "properties": {"namespace": "shop"}});
+    check(
+        "subject",
+        &who("user", "get", &pods),
+        &json!([{"type": "user", "id": "anna"}]),
+    );
+    check(
+        "subject",
+        &who("group", "list", &pods),
+        &json!([{"type": "group", "id": "dev"}]),
+    );
+    check(
+        "subject",
+        &who("serviceaccount", "get", &key),
+        &json!([{"type": "serviceaccount", "id": "shop/web"}]),
+    );
+    check("subject", &who("user", "delete", &pods), &json!([]));
+    check("subject", &who("spaceship", "get", &pods), &json!([]));
+    let anna = json!({"type": "user", "id": "anna"});
+    let what = |subject: &Value, verb: &str, kind: &str| json!({"subject": subject, "action": {"name": verb}, "resource": {"type": kind}});
+    let named = |namespace: &str, id: &str| json!({"type": "secrets", "id": id, "properties": {"namespace": namespace}});
+    check(
+        "resource",
+        &what(&anna, "get", "secrets"),
+        &json!([named("shop", "key")]),
+    );
+    // The empty name is every name: everywhere, and in each namespace.
+    let found = search(&asker, "resource", &what(&anna, "get", "pods"))["results"].clone();
+    let places: Vec<&Value> = found
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|found| found["id"] == "")
+        .collect();
+    assert_eq!(places.len(), 3, "{found}");
+    check(
+        "resource",
+        &what(&anna, "get", "path"),
+        &json!([{"type": "path", "id": "/metrics"}]),
+    );
+    check(
+        "resource",
+        &what(&json!({"type": "user", "id": "eve"}), "get", "pods"),
+        &json!([]),
+    );
+    let how = |subject: &Value, resource: &Value| json!({"subject": subject, "resource": resource});
+    check(
+        "action",
+        &how(&anna, &pods),
+        &json!([{"name": "get"}, {"name": "list"}]),
+    );
+    check(
+        "action",
+        &how(&anna, &json!({"type": "path", "id": "/logs/kubelet"})),
+        &json!([{"name": "get"}]),
+    );
+    check(
+        "action",
+        &how(&json!({"type": "serviceaccount", "id": "shop/web"}), &key),
+        &json!([{"name": "get"}]),
+    );
+    check(
+        "action",
+        &how(&json!({"type": "group", "id": "nobody"}), &pods),
+        &json!([]),
+    );
 }

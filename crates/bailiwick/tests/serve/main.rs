@@ -9,9 +9,12 @@
 )]
 
 mod api_server;
+mod certification;
 mod doors;
 mod envoy;
 mod example;
+mod one_answer;
 mod program;
+mod scenarios;
 mod stage;
 mod token;

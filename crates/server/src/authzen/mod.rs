@@ -1,5 +1,6 @@
 //! AuthZEN Authorization API 1.0.
 
+mod cluster;
 mod directory;
 mod evaluate;
 mod page;

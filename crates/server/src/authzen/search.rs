@@ -1,8 +1,13 @@
+use std::sync::Arc;
+
 use bailiwick_audit::{Door as AuditDoor, Event, SearchRecord, SubjectRef};
 use bailiwick_core::Effect;
+use bailiwick_model::Value;
 use bailiwick_pdp::Entity;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+
+use super::cluster::{self, Candidates};
 
 use super::evaluate::ask;
 use super::page::{Page, Wanted, cut};
@@ -24,6 +29,15 @@ struct Results<T> {
     results: Vec<T>,
     #[serde(skip_serializing_if = "Option::is_none")]
     page: Option<Page>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context: Option<Looked>,
+}
+
+/// How far a search over the Kubernetes API went.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Looked {
+    /// Whether every name that is written down was looked at.
+    complete: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -31,6 +45,14 @@ struct Named {
     #[serde(rename = "type")]
     kind: String,
     id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    properties: Option<Place>,
+}
+
+/// Where a resource of the cluster lies.
+#[derive(Clone, Debug, Serialize)]
+struct Place {
+    namespace: String,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -47,11 +69,15 @@ pub(super) async fn answer(
 ) -> Result<Reply, BadRequest> {
     let search: Search = parse(body)?;
     let application = &asking.caller.scope.application;
-    if application == KUBERNETES {
-        let message = "searches over the Kubernetes API are answered by `bailiwick who-can` and `bailiwick access`";
-        return Ok(text(StatusCode::NOT_IMPLEMENTED, message));
-    }
-    let known = open.directory.of(application).unwrap_or_default();
+    let listed = open.directory.of(application).unwrap_or_default();
+    let (known, context) = match application.as_str() {
+        KUBERNETES => {
+            let Candidates { known, complete } =
+                candidates(asking, &listed, door, &search.question)?;
+            (Arc::new(known), Some(Looked { complete }))
+        }
+        _ => (listed, None),
+    };
     let name = named(&search.question);
     let page = search.page.as_ref();
     let record = record(asking, door, &search.question);
@@ -60,13 +86,33 @@ pub(super) async fn answer(
             let found = actions(asking, &known, &search.question)?;
             let count = found.len();
             let (results, page) = cut(found, |action| action.name.clone(), page, name.as_bytes())?;
-            (json(StatusCode::OK, &Results { results, page }), count)
+            (
+                json(
+                    StatusCode::OK,
+                    &Results {
+                        results,
+                        page,
+                        context,
+                    },
+                ),
+                count,
+            )
         }
         _ => {
             let found = entities(asking, &known, door, &search.question)?;
             let count = found.len();
-            let (results, page) = cut(found, |found| found.id.clone(), page, name.as_bytes())?;
-            (json(StatusCode::OK, &Results { results, page }), count)
+            let (results, page) = cut(found, Named::key, page, name.as_bytes())?;
+            (
+                json(
+                    StatusCode::OK,
+                    &Results {
+                        results,
+                        page,
+                        context,
+                    },
+                ),
+                count,
+            )
         }
     };
     Ok(
@@ -111,24 +157,35 @@ fn entities(
         BadRequest(format!("the question has no `{what}`"))
     })?;
     // Whether the rest of the question is whole does not depend on what there is to find.
-    with(question, subjects, &target, String::new()).whole()?;
+    with(question, subjects, &target, &Entity::default()).whole()?;
     let mut found = Vec::new();
     for candidate in candidates
         .iter()
         .filter(|candidate| candidate.kind == target.kind)
     {
-        let question = with(question, subjects, &target, candidate.id.clone());
+        let question = with(question, subjects, &target, candidate);
         if allowed(asking, known, question)? {
-            found.push(name(candidate));
+            found.push(name(candidate, asking));
         }
     }
     Ok(found)
 }
 
-fn with(question: &WireQuestion, subjects: bool, target: &WireEntity, id: String) -> WireQuestion {
+/// The question about a candidate. What the question says of it counts more than what is known.
+fn with(
+    question: &WireQuestion,
+    subjects: bool,
+    target: &WireEntity,
+    candidate: &Entity,
+) -> WireQuestion {
     let mut question = question.clone();
     let mut entity = target.clone();
-    entity.id = Some(id);
+    entity.id = Some(candidate.id.clone());
+    for (key, value) in candidate.properties.iter() {
+        if entity.properties.get(key).is_none() {
+            entity.properties.insert(key.to_owned(), value.clone());
+        }
+    }
     if subjects {
         question.subject = Some(entity);
     } else {
@@ -137,10 +194,56 @@ fn with(question: &WireQuestion, subjects: bool, target: &WireEntity, id: String
     question
 }
 
-fn name(entity: &Entity) -> Named {
+fn name(entity: &Entity, asking: &Asking<'_>) -> Named {
+    let namespace = entity.property("namespace").and_then(Value::as_str);
+    let namespace = namespace.filter(|_| asking.caller.scope.application == KUBERNETES);
     Named {
         kind: entity.kind.clone(),
         id: entity.id.clone(),
+        properties: namespace.map(|namespace| Place {
+            namespace: namespace.to_owned(),
+        }),
+    }
+}
+
+impl Named {
+    /// What pages go by; results are in its order.
+    fn key(&self) -> String {
+        let namespace = self
+            .properties
+            .as_ref()
+            .map(|place| place.namespace.as_str());
+        format!("{}\0{}", self.id, namespace.unwrap_or_default())
+    }
+}
+
+/// What a search over the Kubernetes API looks through.
+fn candidates(
+    asking: &Asking<'_>,
+    listed: &Known,
+    door: Door,
+    question: &WireQuestion,
+) -> Result<Candidates, BadRequest> {
+    match door {
+        Door::SearchAction => cluster::actions(asking.state, listed, question),
+        Door::SearchResource => cluster::resources(asking.state, listed, question),
+        _ => {
+            let kind = question
+                .subject
+                .as_ref()
+                .map(|subject| subject.kind.as_str());
+            let somebody = Entity::default();
+            let target = question.subject.clone();
+            let asked = target.map(|target| with(question, true, &target, &somebody));
+            let request = asked.and_then(|asked| asked.whole().ok()?.kubernetes().ok());
+            let request = request.map(|(_, request)| request);
+            Ok(cluster::subjects(
+                asking.state,
+                listed,
+                kind.unwrap_or_default(),
+                request.as_ref(),
+            ))
+        }
     }
 }
 

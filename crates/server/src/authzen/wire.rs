@@ -1,6 +1,6 @@
 //! What applications send. Unknown fields are passed over, as the specification asks.
 
-use bailiwick_core::{NonResourceRequest, Request, ResourceRequest, UserInfo};
+use bailiwick_core::{NonResourceRequest, Request, ResourceRequest, Subject, UserInfo};
 use bailiwick_model::{Map, Value};
 use bailiwick_pdp::{ApplicationRequest, Entity};
 use serde::Deserialize;
@@ -14,7 +14,7 @@ pub(super) struct WireEntity {
     pub(super) kind: String,
     pub(super) id: Option<String>,
     #[serde(default, deserialize_with = "properties")]
-    properties: Map,
+    pub(super) properties: Map,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -80,13 +80,19 @@ fn missing(what: &str) -> BadRequest {
 
 impl WireEntity {
     /// The entity; `what` is how the question calls it.
-    fn entity(self, what: &str) -> Result<Entity, BadRequest> {
+    pub(super) fn entity(self, what: &str) -> Result<Entity, BadRequest> {
         let id = self.id.ok_or_else(|| missing(&format!("{what}.id")))?;
         Ok(Entity {
             kind: self.kind,
             id,
             properties: self.properties,
         })
+    }
+}
+
+impl WireEntity {
+    pub(super) fn property(&self, key: &str) -> Option<&Value> {
+        self.properties.get(key)
     }
 }
 
@@ -146,10 +152,11 @@ impl Whole {
         let (subjects, resources) = known.map_or((&[][..], &[][..]), |known| {
             (known.subjects.as_slice(), known.resources.as_slice())
         });
+        let subject = fill(self.subject, subjects);
         ApplicationRequest {
             application: application.to_owned(),
-            subject: fill(self.subject, subjects),
-            groups: Vec::new(),
+            groups: application_groups(&subject),
+            subject,
             credential: String::new(),
             action: self.action,
             action_properties: self.action_properties,
@@ -158,29 +165,10 @@ impl Whole {
         }
     }
 
-    /// For the Kubernetes API: the subject is a user with the groups of its property `groups`; the action is a verb;
-    /// the resource has the fields of a SubjectAccessReview as its properties, and its id as the name; or, of type
-    /// `path`, its id as the path.
+    /// For the Kubernetes API: the subject is who asks ([`kubernetes_user`]); the action is a verb; the resource has the
+    /// fields of a SubjectAccessReview as its properties, and its id as the name; or, of type `path`, its id as the path.
     pub(super) fn kubernetes(self) -> Result<(UserInfo, Request), BadRequest> {
-        let mut groups = Vec::new();
-        match self.subject.property("groups") {
-            None => {}
-            Some(Value::Array(list)) => {
-                for group in list {
-                    groups.push(text(group, "subject.properties.groups")?);
-                }
-            }
-            Some(_) => {
-                return Err(BadRequest(
-                    "`subject.properties.groups` is a list of texts".to_owned(),
-                ));
-            }
-        }
-        let user = UserInfo {
-            name: self.subject.id,
-            groups,
-            ..UserInfo::default()
-        };
+        let user = kubernetes_user(self.subject)?;
         let verb = self.action;
         if self.resource.kind == "path" {
             let path = self.resource.id;
@@ -201,6 +189,57 @@ impl Whole {
             ..ResourceRequest::default()
         };
         Ok((user, request.into()))
+    }
+}
+
+/// A user of exactly the groups of the property `groups`; or, of type `group`, a member of the group of whom nothing else
+/// is known; or, of type `serviceaccount`, `NAMESPACE/NAME` with the groups that the API server gives it.
+pub(super) fn kubernetes_user(subject: Entity) -> Result<UserInfo, BadRequest> {
+    let mut groups = Vec::new();
+    match subject.property("groups") {
+        None => {}
+        Some(Value::Array(list)) => {
+            for group in list {
+                groups.push(text(group, "subject.properties.groups")?);
+            }
+        }
+        Some(_) => {
+            return Err(BadRequest(
+                "`subject.properties.groups` is a list of texts".to_owned(),
+            ));
+        }
+    }
+    let is = |kind: &str| subject.kind.eq_ignore_ascii_case(kind);
+    if is("group") {
+        let name = subject.id;
+        return Ok(UserInfo::of(&Subject::Group { name }, &groups));
+    }
+    if is("serviceaccount")
+        && let Some((namespace, name)) = subject.id.split_once('/')
+    {
+        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        return Ok(UserInfo::of(
+            &Subject::ServiceAccount { namespace, name },
+            &groups,
+        ));
+    }
+    Ok(UserInfo {
+        name: subject.id,
+        groups,
+        ..UserInfo::default()
+    })
+}
+
+/// The groups of an application's subject, where its property `groups` is one text or several: what its token would
+/// say to a gateway.
+fn application_groups(subject: &Entity) -> Vec<String> {
+    match subject.property("groups") {
+        Some(Value::String(one)) => vec![one.clone()],
+        Some(Value::Array(list)) => {
+            let texts = list.iter().filter_map(Value::as_str);
+            texts.map(str::to_owned).collect()
+        }
+        _ => Vec::new(),
     }
 }
 
