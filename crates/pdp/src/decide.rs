@@ -1,17 +1,15 @@
-use bailiwick_core::{
-    Condition, Conditions, Decision, Effect, PolicyEvidence, Reason, ResourceRequest, Timestamp,
-};
-use bailiwick_rbac as rbac;
-use smallvec::SmallVec;
-
-use crate::cedar::{Evaluation, Objects, Policy};
+use crate::cedar::{Candidate, Candidates, Evaluation, Objects, Policy};
 use crate::conditions::{conditional, settle_with};
 use crate::policies::Asked;
 use crate::question::Question;
 use crate::related::Related;
-use crate::relations::Answer;
+use crate::relations::{Answer, Path};
 use crate::revocations::Revocation;
 use crate::state::State;
+use bailiwick_core::{
+    Condition, Conditions, Decision, Effect, PolicyEvidence, Reason, ResourceRequest, Timestamp,
+};
+use bailiwick_rbac as rbac;
 
 /// The answer to one question, with its evidence, borrowed from the state.
 #[derive(Clone, Debug)]
@@ -37,7 +35,7 @@ pub enum Outcome<'a> {
     /// Allowed by RBAC.
     Rbac(rbac::Outcome<'a>),
     /// Allowed by a chain of relations, the object first.
-    Related(Vec<String>),
+    Related(Box<Path<'a>>),
     /// Allowed by policies.
     Permitted(Vec<PolicyEvidence>),
     /// It depends on the object.
@@ -64,7 +62,7 @@ impl State {
     pub fn decide_with_objects<'a>(
         &'a self,
         question: Question<'a>,
-        objects: &Objects,
+        objects: &'a Objects,
         now: Timestamp,
     ) -> Verdict<'a> {
         self.decide_about(question, Some(objects), now)
@@ -73,7 +71,7 @@ impl State {
     fn decide_about<'a>(
         &'a self,
         question: Question<'a>,
-        objects: Option<&Objects>,
+        objects: Option<&'a Objects>,
         now: Timestamp,
     ) -> Verdict<'a> {
         if let Some(floor) = self.floor_allows(question) {
@@ -112,14 +110,11 @@ impl State {
         if let Some(verdict) = rbac.filter(rbac::Verdict::is_allowed) {
             return Verdict::of(Outcome::Rbac(verdict.outcome()));
         }
-        let (path, unclear) = match self.related(question) {
-            Answer::Yes(path) => (Some(path), None),
-            Answer::No => (None, None),
-            Answer::Unclear(why) => (None, Some(why)),
+        let unclear = match self.related(question) {
+            Answer::Yes(path) => return Verdict::of(Outcome::Related(path)),
+            Answer::No => None,
+            Answer::Unclear(why) => Some(why),
         };
-        if let Some(path) = path {
-            return Verdict::of(Outcome::Related(path));
-        }
         let permits = self.permits(question, asked);
         let outcome = if !permits.policies.is_empty() {
             Outcome::Permitted(permits.policies)
@@ -140,13 +135,13 @@ impl State {
         let Some(asked) = asked else {
             return Permits::default();
         };
-        let mut found = asked.evaluate(asked.permitting(&asked.cluster));
+        let mut found = asked.evaluate(Asked::permitting(&asked.cluster));
         if self.delegates(question) {
             let Evaluation {
                 satisfied,
                 failed,
                 left,
-            } = asked.evaluate(asked.permitting(&asked.namespace));
+            } = asked.evaluate(Asked::permitting(&asked.namespace));
             found.satisfied.extend(satisfied);
             found.failed.extend(failed);
             found.left.extend(left);
@@ -161,19 +156,19 @@ impl State {
     }
 
     /// What relations allow: those of the cluster, and where that is delegated, those of the namespace too.
-    fn related(&self, question: Question<'_>) -> Answer {
+    fn related<'a>(&'a self, question: Question<'a>) -> Answer<'a> {
         let Some(asked) = Related::of(question, &self.relations) else {
             return Answer::No;
         };
-        let answer = asked.check(&self.relations, self.rbac.snapshot(), None);
         let namespace = question
             .namespaced()
-            .map(|request| request.namespace.as_str());
+            .map(|request| request.namespace.as_str())
+            .filter(|namespace| self.relations.speaks(namespace));
+        let snapshot = self.rbac.snapshot();
+        let answer = asked.clone().check(&self.relations, snapshot, None);
         match (answer, namespace) {
-            (Answer::No, Some(namespace))
-                if self.relations.speaks(namespace) && self.delegates(question) =>
-            {
-                asked.check(&self.relations, self.rbac.snapshot(), Some(namespace))
+            (Answer::No, Some(namespace)) if self.delegates(question) => {
+                asked.check(&self.relations, snapshot, Some(namespace))
             }
             (answer, _) => answer,
         }
@@ -201,14 +196,14 @@ impl State {
 }
 
 impl<'a> Asked<'a> {
-    fn forbidding(&self) -> impl Iterator<Item = &'a Policy> + use<'a, '_> {
+    fn forbidding(&self) -> impl Iterator<Item = Candidate<'a>> {
         let all = self.cluster.iter().chain(&self.namespace).copied();
-        all.filter(|policy| policy.forbids())
+        all.filter(|candidate| candidate.policy.forbids())
     }
 
-    fn permitting(&self, policies: &SmallVec<[&'a Policy; 4]>) -> impl Iterator<Item = &'a Policy> {
-        let policies = policies.clone();
-        policies.into_iter().filter(|policy| !policy.forbids())
+    fn permitting(candidates: &Candidates<'a>) -> impl Iterator<Item = Candidate<'a>> {
+        let all = candidates.iter().copied();
+        all.filter(|candidate| !candidate.policy.forbids())
     }
 }
 
@@ -327,7 +322,9 @@ impl<'a> Verdict<'a> {
                 Outcome::Rbac(outcome) => rbac_reason(*outcome, Reason::Rbac),
                 Outcome::Revoked(revocation) => Reason::Revoked(revocation.to_evidence()),
                 Outcome::Forbidden(found) | Outcome::Permitted(found) => policies(found),
-                Outcome::Related(path) => Reason::Relation { path: path.clone() },
+                Outcome::Related(path) => Reason::Relation {
+                    path: path.to_steps(),
+                },
                 Outcome::Conditional(decision) => decision.reason.clone(),
                 Outcome::NoOpinion => Reason::NoGrant,
             },

@@ -40,7 +40,7 @@ pub use documents::{
 pub use policies::Policies;
 pub use question::{ApplicationRequest, Entity, Question};
 pub use relations::{
-    Found, ObjectId, RelationSchema, Relations, SchemaError, SearchError, StoreSize, Subject,
+    Found, ObjectId, Path, RelationSchema, Relations, SchemaError, SearchError, StoreSize, Subject,
     Tuple, TupleError,
 };
 pub use revocations::{Revocation, RevocationTarget, Revocations};

@@ -1,13 +1,13 @@
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use bailiwick_core::Str;
 use bailiwick_model::Snapshot;
 use hashbrown::HashMap;
-use smallvec::SmallVec;
 
 use crate::cedar::{
-    Checker, Evaluation, Facts, Hashes, Index, Input, Objects, Policy, PolicyDocument,
-    PolicyProblem, Types, application, kubernetes,
+    Candidate, Candidates, Checker, Evaluation, Facts, Hashes, Index, Input, Objects, Policy,
+    PolicyDocument, PolicyProblem, Types, application, evaluate, kubernetes,
 };
 use crate::question::Question;
 
@@ -47,21 +47,35 @@ impl Language {
     }
 }
 
-/// The policies that a question has to be compared with, and the question as they see it.
+/// The policies that a question may be a case for, and the question as they see it.
 pub(crate) struct Asked<'a> {
-    pub(crate) cluster: SmallVec<[&'a Policy; 4]>,
-    pub(crate) namespace: SmallVec<[&'a Policy; 4]>,
-    input: Input,
-    object_known: bool,
+    pub(crate) cluster: Candidates<'a>,
+    pub(crate) namespace: Candidates<'a>,
+    question: Question<'a>,
+    snapshot: &'a Snapshot,
+    objects: Option<&'a Objects>,
+    types: &'a Types,
+    /// Made where a policy has to be evaluated by Cedar.
+    input: OnceCell<Input>,
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
     /// Evaluates policies of this question.
-    pub(crate) fn evaluate<'a>(
+    pub(crate) fn evaluate(
         &self,
-        policies: impl IntoIterator<Item = &'a Policy>,
+        candidates: impl IntoIterator<Item = Candidate<'a>>,
     ) -> Evaluation<'a> {
-        self.input.evaluate(policies, self.object_known)
+        let input = || self.input.get_or_init(|| self.input());
+        evaluate(candidates, input, self.objects.is_some())
+    }
+
+    fn input(&self) -> Input {
+        match self.question {
+            Question::Kubernetes { user, request } => {
+                kubernetes::input(user, request, self.snapshot, self.types, self.objects)
+            }
+            Question::Application(request) => application::input(request, self.types),
+        }
     }
 }
 
@@ -152,47 +166,54 @@ impl Policies {
         self.cluster.len() == 0 && self.namespaces.is_empty()
     }
 
-    /// The policies that a question has to be compared with; `None` where there are none. `objects`: those of the
-    /// write, where they are known.
+    /// The policies that a question may be a case for; `None` where there are none. `objects`: those of the write,
+    /// where they are known.
     pub(crate) fn ask<'a>(
         &'a self,
         question: Question<'a>,
-        snapshot: &Snapshot,
-        objects: Option<&Objects>,
+        snapshot: &'a Snapshot,
+        objects: Option<&'a Objects>,
     ) -> Option<Asked<'a>> {
         if self.is_empty() {
             return None;
         }
-        let facts = match question {
+        let (cluster, namespace) = match question {
             Question::Kubernetes { user, request } => {
-                kubernetes::facts(user, request, &self.hashes)
+                let target = kubernetes::Target::of(request);
+                let facts = kubernetes::facts(user, request, &target, &self.hashes);
+                self.candidates(question, &facts)
             }
-            Question::Application(request) => application::facts(request, &self.hashes),
+            Question::Application(request) => {
+                let ids = application::Ids::of(request);
+                let facts = application::facts(request, &ids, &self.hashes);
+                self.candidates(question, &facts)
+            }
         };
-        let cluster = self.cluster.candidates(&facts);
-        let namespace = self.of_namespace(question, &facts);
         if cluster.is_empty() && namespace.is_empty() {
             return None;
         }
-        let types = &self.language.as_ref()?.types;
         Some(Asked {
             cluster,
             namespace,
-            input: match question {
-                Question::Kubernetes { user, request } => {
-                    kubernetes::input(user, request, snapshot, types, objects)
-                }
-                Question::Application(request) => application::input(request, types),
-            },
-            object_known: objects.is_some(),
+            question,
+            snapshot,
+            objects,
+            types: &self.language.as_ref()?.types,
+            input: OnceCell::new(),
         })
     }
 
-    /// A namespace's policies speak of what lies in it, and of nothing else.
-    fn of_namespace(&self, question: Question<'_>, facts: &Facts) -> SmallVec<[&Policy; 4]> {
+    /// Those of the cluster and of the question's namespace. A namespace's policies speak of what lies in it, and of
+    /// nothing else.
+    fn candidates<'a>(
+        &'a self,
+        question: Question<'_>,
+        facts: &Facts<'_>,
+    ) -> (Candidates<'a>, Candidates<'a>) {
         let tier = question
             .namespaced()
             .and_then(|request| self.namespaces.get(request.namespace.as_str()));
-        tier.map(|tier| tier.candidates(facts)).unwrap_or_default()
+        let own = tier.map(|tier| tier.candidates(facts)).unwrap_or_default();
+        (self.cluster.candidates(facts), own)
     }
 }

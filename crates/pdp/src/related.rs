@@ -1,73 +1,82 @@
+use std::borrow::Cow;
+
 use bailiwick_core::names::NODE_USER_PREFIX;
-use bailiwick_core::{Request, ResourceRequest, Subject as Named, UserInfo};
+use bailiwick_core::{Request, ResourceRequest, Subject, UserInfo};
 use bailiwick_model::Snapshot;
 
 use crate::question::Question;
-use crate::relations::{Answer, Asker, ObjectId, Relations};
+use crate::relations::{Answer, Asker, Named, Relations};
 
 /// A question in the words of relations.
 ///
 /// A request on a named object asks for `VERB` or `VERB/SUBRESOURCE` on `TYPE:NAMESPACE/NAME`. One that names none asks
 /// for `VERB TYPE` on `namespaces:NAMESPACE`, or on `cluster:cluster` where it is about the whole cluster.
+#[derive(Clone)]
 pub(crate) struct Related<'a> {
-    subject: ObjectId,
-    groups: &'a [String],
-    object: ObjectId,
-    action: String,
+    asker: Asker<'a>,
+    object: Named<'a>,
+    action: Cow<'a, str>,
 }
 
 impl<'a> Related<'a> {
     /// `None` where no relation can speak for it.
     pub(crate) fn of(question: Question<'a>, relations: &Relations) -> Option<Self> {
-        if relations.says_nothing() {
-            return None;
-        }
         match question {
-            Question::Kubernetes { user, request } => {
-                let Request::Resource(request) = request else {
-                    return None;
-                };
-                let (kind, id, action) = wanted(request);
-                relations.knows(&kind, &action).then(|| Self {
-                    subject: who(user),
-                    groups: &user.groups,
-                    object: ObjectId::new(&kind, &id),
+            Question::Kubernetes {
+                user,
+                request: Request::Resource(request),
+            } => {
+                let (object, action) = wanted(request, relations)?;
+                let action = Cow::Owned(action);
+                relations.knows(&object.kind, &action).then(|| Self {
+                    asker: Asker {
+                        subject: who(user),
+                        groups: &user.groups,
+                    },
+                    object,
                     action,
                 })
             }
+            Question::Kubernetes { .. } => None,
             Question::Application(request) => {
                 let (subject, resource) = (&request.subject, &request.resource);
                 relations
                     .knows(&resource.kind, &request.action)
                     .then(|| Self {
-                        subject: ObjectId::new(&subject.kind, &subject.id),
-                        groups: &request.groups,
-                        object: ObjectId::new(&resource.kind, &resource.id),
-                        action: request.action.clone(),
+                        asker: Asker {
+                            subject: Named::new(subject.kind.as_str(), subject.id.as_str()),
+                            groups: &request.groups,
+                        },
+                        object: Named::new(resource.kind.as_str(), resource.id.as_str()),
+                        action: Cow::Borrowed(&request.action),
                     })
             }
         }
     }
 
+    /// `namespace`: whose tuples count beside the cluster's.
     pub(crate) fn check(
-        &self,
-        relations: &Relations,
-        snapshot: &Snapshot,
+        self,
+        relations: &'a Relations,
+        snapshot: &'a Snapshot,
         namespace: Option<&str>,
-    ) -> Answer {
-        let asker = Asker {
-            subject: &self.subject,
-            groups: self.groups,
-        };
-        relations.check(&asker, &self.object, &self.action, snapshot, namespace)
+    ) -> Answer<'a> {
+        let Self {
+            asker,
+            object,
+            action,
+        } = self;
+        relations.check(asker, object, &action, snapshot, namespace)
     }
 }
 
-/// Type and id of the object, and the action.
-fn wanted(request: &ResourceRequest) -> (String, String, String) {
-    let kind = match request.group.as_str() {
-        "" => request.resource.clone(),
-        group => format!("{}.{group}", request.resource),
+/// The object and the action; `None` where the schema does not know the object's type.
+fn wanted<'a>(request: &'a ResourceRequest, relations: &Relations) -> Option<(Named<'a>, String)> {
+    let kind = || -> Cow<'a, str> {
+        match request.group.as_str() {
+            "" => Cow::Borrowed(&request.resource),
+            group => Cow::Owned(format!("{}.{group}", request.resource)),
+        }
     };
     let suffix = match request.subresource.as_str() {
         "" => String::new(),
@@ -75,32 +84,36 @@ fn wanted(request: &ResourceRequest) -> (String, String, String) {
     };
     let (namespace, verb) = (request.namespace.as_str(), &request.verb);
     if request.name.is_empty() {
-        let action = format!("{verb} {kind}{suffix}");
-        return match namespace {
-            "" => ("cluster".to_owned(), "cluster".to_owned(), action),
-            namespace => ("namespaces".to_owned(), namespace.to_owned(), action),
+        let place = match namespace {
+            "" => Named::new("cluster", "cluster"),
+            namespace => Named::new("namespaces", namespace),
         };
+        let known = relations.knows_type(&place.kind);
+        return known.then(|| (place, format!("{verb} {}{suffix}", kind())));
     }
+    if !relations.knows_resource(&request.group, &request.resource) {
+        return None;
+    }
+    let kind = kind();
     // The API server gives a Namespace its own name as namespace.
-    let own = namespace.is_empty() || kind == "namespaces";
-    let id = if own {
-        request.name.clone()
+    let id: Cow<'a, str> = if namespace.is_empty() || kind == "namespaces" {
+        Cow::Borrowed(&request.name)
     } else {
-        format!("{namespace}/{}", request.name)
+        Cow::Owned(format!("{namespace}/{}", request.name))
     };
-    (kind, id, format!("{verb}{suffix}"))
+    Some((Named { kind, id }, format!("{verb}{suffix}")))
 }
 
-fn who(user: &UserInfo) -> ObjectId {
+fn who(user: &UserInfo) -> Named<'_> {
     if let Some(node) = user.name.strip_prefix(NODE_USER_PREFIX)
         && !node.is_empty()
     {
-        return ObjectId::new("nodes", node);
+        return Named::new("nodes", node);
     }
-    match Named::from_user_name(&user.name) {
-        Named::ServiceAccount { namespace, name } => {
-            ObjectId::new("serviceaccounts", &format!("{namespace}/{name}"))
+    match Subject::from_user_name(&user.name) {
+        Subject::ServiceAccount { namespace, name } => {
+            Named::new("serviceaccounts", format!("{namespace}/{name}"))
         }
-        _ => ObjectId::new("user", &user.name),
+        _ => Named::new("user", user.name.as_str()),
     }
 }

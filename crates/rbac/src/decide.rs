@@ -95,6 +95,9 @@ impl Engine {
             return verdict;
         }
         let index = &self.index;
+        if index.is_empty() {
+            return verdict;
+        }
         let wanted = Wanted::new(request, &index.symbols);
         let namespace = index.symbols.find(request.namespace());
         let mut subjects = subject_keys(index, user);

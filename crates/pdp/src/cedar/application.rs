@@ -32,41 +32,44 @@ fn texts<'a>(request: &'a ApplicationRequest, entity: &'a Entity) -> [(&'static 
     ]
 }
 
-/// What the index reads of a request.
-pub(crate) fn facts(request: &ApplicationRequest, hashes: &Hashes) -> Facts {
-    let side = |kind: Type, entity| {
-        let kind = hashes.text(kind.name());
-        Side {
-            kind,
-            uid: hashes.entity(kind, &id(entity)),
-            texts: texts(request, entity)
-                .into_iter()
-                .map(|(name, text)| (hashes.text(name), hashes.text(text)))
-                .collect(),
-            ..Side::default()
+/// The ids of subject and resource.
+pub(crate) struct Ids {
+    subject: String,
+    resource: String,
+}
+
+impl Ids {
+    pub(crate) fn of(request: &ApplicationRequest) -> Self {
+        Self {
+            subject: id(&request.subject),
+            resource: id(&request.resource),
         }
+    }
+}
+
+/// What the index reads of a request.
+pub(crate) fn facts<'a>(
+    request: &'a ApplicationRequest,
+    ids: &'a Ids,
+    hashes: &Hashes,
+) -> Facts<'a> {
+    let side = |kind: Type, id: &'a str, entity: &'a Entity| Side {
+        texts: hashes.texts(texts(request, entity)),
+        ..Side::new(hashes.uid(kind, id))
     };
-    let group = hashes.text(Type::AppGroup.name());
-    let mut principal = side(Type::AppSubject, &request.subject);
-    principal.ancestors = request
-        .groups
-        .iter()
-        .map(|name| hashes.entity(group, name))
+    let mut principal = side(Type::AppSubject, &ids.subject, &request.subject);
+    let groups = request.groups.iter();
+    principal.ancestors = groups
+        .map(|name| hashes.uid(Type::AppGroup, name))
         .collect();
-    let action = hashes.text(Type::AppAction.name());
-    let mut context = Side::default();
-    context
-        .texts
-        .push((hashes.text("action"), hashes.text(&request.action)));
     Facts {
         principal,
-        action: Side {
-            kind: action,
-            uid: hashes.entity(action, ACTION),
+        action: Side::new(hashes.uid(Type::AppAction, ACTION)),
+        resource: side(Type::AppResource, &ids.resource, &request.resource),
+        context: Side {
+            texts: hashes.texts([("action", request.action.as_str())]),
             ..Side::default()
         },
-        resource: side(Type::AppResource, &request.resource),
-        context,
     }
 }
 

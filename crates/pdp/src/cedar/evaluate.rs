@@ -9,7 +9,9 @@ use cedar_policy_core::evaluator::Evaluator;
 use cedar_policy_core::extensions::Extensions;
 use smallvec::SmallVec;
 
+use super::index::Candidate;
 use super::policy::Policy;
+use super::scope::Met;
 use super::split::{Part, Splitter};
 
 /// A request as Cedar has it.
@@ -49,47 +51,34 @@ impl Input {
         }
     }
 
-    /// Evaluates policies with Cedar's evaluator. Those that read the object are split where it is not known.
-    pub(crate) fn evaluate<'a>(
-        &self,
-        policies: impl IntoIterator<Item = &'a Policy>,
-        object_known: bool,
-    ) -> Evaluation<'a> {
-        let evaluator = Evaluator::new(
-            self.request.clone(),
-            &self.entities,
-            Extensions::all_available(),
-        );
-        let mut evaluation = Evaluation::default();
-        for policy in policies {
-            let split = !object_known && policy.reads_object();
-            match self.satisfies(policy, &evaluator, split) {
-                Ok(Answer::Is(true)) => evaluation.satisfied.push(policy),
-                Ok(Answer::Is(false)) => {}
-                Ok(Answer::DependsOn(rest)) => evaluation.left.push((policy, rest)),
-                Err(error) => evaluation.failed.push((policy, error)),
-            }
-        }
-        evaluation
-    }
-
     /// The scope is compared here, since Cedar would build an expression of it each time; the conditions, which alone
     /// can fail, are Cedar's.
     fn satisfies(
         &self,
-        policy: &Policy,
+        candidate: Candidate<'_>,
         evaluator: &Evaluator<'_>,
         split: bool,
     ) -> Result<Answer, String> {
+        let policy = candidate.policy;
         let ast = policy.ast();
-        let in_scope = self.meets(
-            self.request.principal(),
-            ast.principal_constraint().as_inner(),
-        ) && self.is_action(ast.action_constraint())
-            && self.meets(
-                self.request.resource(),
-                ast.resource_constraint().as_inner(),
-            );
+        if candidate.met == Met::SoFar && !split {
+            for condition in policy.scope().rest() {
+                let value = evaluator.interpret(condition, ast.env());
+                if !boolean(&value.map_err(|error| error.to_string())?)? {
+                    return Ok(Answer::Is(false));
+                }
+            }
+            return Ok(Answer::Is(true));
+        }
+        let in_scope = candidate.met != Met::Unknown
+            || self.meets(
+                self.request.principal(),
+                ast.principal_constraint().as_inner(),
+            ) && self.is_action(ast.action_constraint())
+                && self.meets(
+                    self.request.resource(),
+                    ast.resource_constraint().as_inner(),
+                );
         if !in_scope {
             return Ok(Answer::Is(false));
         }
@@ -147,6 +136,37 @@ impl Input {
                 Dereference::NoSuchEntity | Dereference::Residual(_) => false,
             }
     }
+}
+
+/// Evaluates candidates: those that the index has settled by that, the others with Cedar's evaluator over an input that
+/// is made for the first of them. Those that read the object are split where it is not known.
+pub(crate) fn evaluate<'a, 'i>(
+    candidates: impl IntoIterator<Item = Candidate<'a>>,
+    input: impl Fn() -> &'i Input,
+    object_known: bool,
+) -> Evaluation<'a> {
+    let mut evaluation = Evaluation::default();
+    let mut evaluator = None;
+    for candidate in candidates {
+        let policy = candidate.policy;
+        if candidate.met == Met::Wholly {
+            evaluation.satisfied.push(policy);
+            continue;
+        }
+        let input = input();
+        let evaluator = evaluator.get_or_insert_with(|| {
+            let request = input.request.clone();
+            Evaluator::new(request, &input.entities, Extensions::all_available())
+        });
+        let split = !object_known && policy.reads_object();
+        match input.satisfies(candidate, evaluator, split) {
+            Ok(Answer::Is(true)) => evaluation.satisfied.push(policy),
+            Ok(Answer::Is(false)) => {}
+            Ok(Answer::DependsOn(rest)) => evaluation.left.push((policy, rest)),
+            Err(error) => evaluation.failed.push((policy, error)),
+        }
+    }
+    evaluation
 }
 
 enum Answer {

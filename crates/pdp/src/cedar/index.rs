@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::facts::{Facts, Side};
 use super::policy::Policy;
-use super::scope::Key;
+use super::scope::{Key, Met};
 
 /// Policies by what a request must have to concern them. Finds at least those that Cedar would not evaluate to
 /// `false`, and few others.
@@ -21,10 +21,20 @@ pub(crate) struct Index {
     resources: Used,
 }
 
+/// A policy that a request may be a case for, and how far that is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) met: Met,
+}
+
+pub(crate) type Candidates<'a> = SmallVec<[Candidate<'a>; 4]>;
+
 /// Keys in use, so that a request asks for no other.
 #[derive(Clone, Debug, Default)]
 struct Used {
     keys: HashMap<Key, u32>,
+    sieve: Sieve,
     /// Attributes that some policy reads without asking whether they are there.
     unguarded: SmallVec<[u64; 4]>,
 }
@@ -89,12 +99,13 @@ impl Index {
         self.by_id.len()
     }
 
-    /// The policies that a request has to be compared with, each once.
-    pub(crate) fn candidates(&self, facts: &Facts) -> SmallVec<[&Policy; 4]> {
+    /// The policies that a request may be a case for, each once.
+    pub(crate) fn candidates(&self, facts: &Facts<'_>) -> Candidates<'_> {
         let mut found: SmallVec<[u32; 8]> = SmallVec::new();
-        if !self.by_id.is_empty() {
+        let principals = self.principals.of(&facts.principal);
+        if !principals.is_empty() {
             let resources = self.resources.of(&facts.resource);
-            for principal in self.principals.of(&facts.principal) {
+            for principal in principals {
                 for resource in &resources {
                     found.extend(
                         self.filed
@@ -111,8 +122,11 @@ impl Index {
         found.dedup();
         found
             .into_iter()
-            .filter_map(|slot| self.policies.get(slot as usize)?.as_deref())
-            .filter(|policy| policy.scope().admits(facts))
+            .filter_map(|slot| {
+                let policy = self.policies.get(slot as usize)?.as_deref()?;
+                let met = policy.scope().meet(facts)?;
+                Some(Candidate { policy, met })
+            })
             .collect()
     }
 }
@@ -121,8 +135,11 @@ impl Used {
     fn add(&mut self, key: Key) {
         let uses = self.keys.entry(key).or_default();
         *uses += 1;
-        if let (Key::Missing(name), 1) = (key, *uses) {
-            self.unguarded.push(name);
+        if *uses == 1 {
+            if let Key::Missing(name) = key {
+                self.unguarded.push(name);
+            }
+            self.sieve.add(key, self.keys.keys());
         }
     }
 
@@ -137,11 +154,9 @@ impl Used {
     }
 
     /// Those that an entity has.
-    fn of(&self, side: &Side) -> SmallVec<[Key; 8]> {
-        let texts = side
-            .texts
-            .iter()
-            .map(|&(name, value)| Key::Text(name, value));
+    fn of(&self, side: &Side<'_>) -> SmallVec<[Key; 8]> {
+        let texts = side.texts.iter();
+        let texts = texts.map(|(name, value)| Key::Text(*name, value.hash));
         let absent = |name: &u64| side.text(*name).is_none();
         let missing = self
             .unguarded
@@ -153,13 +168,55 @@ impl Used {
             .ancestors
             .iter()
             .chain([&side.uid])
-            .map(|&uid| Key::Within(uid));
-        [Key::Any, Key::Is(side.uid)]
+            .map(|uid| Key::Within(uid.hash));
+        [Key::Any, Key::Is(side.uid.hash)]
             .into_iter()
             .chain(within)
             .chain(texts)
             .chain(missing)
-            .filter(|key| self.keys.contains_key(key))
+            .filter(|key| self.sieve.passes(*key) && self.keys.contains_key(key))
             .collect()
+    }
+}
+
+/// Which keys are certainly not in use: a few kilobytes that stay near the processor, where the table of keys does not.
+#[derive(Clone, Debug, Default)]
+struct Sieve {
+    /// A power of two of them; a bit for each key that was ever added.
+    words: Vec<u64>,
+    added: usize,
+}
+
+impl Sieve {
+    /// Adds a key. Where too many have come and gone it is made anew of `all` that are there.
+    fn add<'k>(&mut self, key: Key, all: impl ExactSizeIterator<Item = &'k Key>) {
+        self.added += 1;
+        if self.added * 16 > self.words.len() * 64 {
+            self.added = all.len();
+            self.words.clear();
+            // Room for as many again, at 16 bits each.
+            self.words
+                .resize((all.len() / 2).next_power_of_two().max(4), 0);
+            all.for_each(|key| self.mark(*key));
+        }
+        self.mark(key);
+    }
+
+    fn mark(&mut self, key: Key) {
+        let (place, bit) = self.place(key);
+        if let Some(word) = self.words.get_mut(place) {
+            *word |= bit;
+        }
+    }
+
+    fn passes(&self, key: Key) -> bool {
+        let (place, bit) = self.place(key);
+        self.words.get(place).is_some_and(|word| word & bit != 0)
+    }
+
+    fn place(&self, key: Key) -> (usize, u64) {
+        let hash = key.mixed();
+        let place = (hash >> 6) as usize & self.words.len().wrapping_sub(1);
+        (place, 1 << (hash & 63))
     }
 }

@@ -8,6 +8,7 @@ use bailiwick_model::Snapshot;
 use cedar_policy_core::ast::{
     Context, Entity, EntityUID, EntityUIDEntry, PartialValue, Request as CedarRequest, Value,
 };
+use smallvec::{SmallVec, smallvec};
 use smol_str::SmolStr;
 
 use super::evaluate::Input;
@@ -32,6 +33,12 @@ impl<'a> Principal<'a> {
             namespace,
         }
     }
+
+    /// Every attribute that is a text.
+    fn texts(&self) -> impl Iterator<Item = (&'static str, &'a str)> + use<'a> {
+        let namespace = self.namespace.map(|namespace| ("namespace", namespace));
+        [("name", self.name)].into_iter().chain(namespace)
+    }
 }
 
 /// Type, namespace and name of a user name.
@@ -51,7 +58,7 @@ fn named(user: &str) -> (Type, Option<&str>, &str) {
 }
 
 /// What a request is about.
-enum Target<'a> {
+pub(crate) enum Target<'a> {
     Resource(&'a ResourceRequest),
     Path(&'a str),
     /// A user, service account or node that the request wants to act as, under its user name.
@@ -62,7 +69,7 @@ enum Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    fn of(request: &'a Request) -> Self {
+    pub(crate) fn of(request: &'a Request) -> Self {
         match request {
             Request::NonResource(request) => Self::Path(&request.path),
             Request::Resource(request) if request.verb == "impersonate" => {
@@ -111,17 +118,17 @@ impl<'a> Target<'a> {
     }
 
     /// Every attribute that is a text.
-    fn texts(&self) -> Vec<(&'static str, &str)> {
+    fn texts(&self) -> SmallVec<[(&'static str, &str); 5]> {
         match self {
             Self::Resource(request) => resource_texts(request).collect(),
-            Self::Path(path) => vec![("path", path)],
+            Self::Path(path) => smallvec![("path", *path)],
             Self::Identity(_, user) => {
                 let (_, namespace, name) = named(user);
                 let namespace = namespace.map(|namespace| ("namespace", namespace));
                 [("name", name)].into_iter().chain(namespace).collect()
             }
-            Self::Group(name) => vec![("name", name)],
-            Self::Uid(_) => Vec::new(),
+            Self::Group(name) => smallvec![("name", *name)],
+            Self::Uid(_) => SmallVec::new(),
             Self::Extra(key, value) => [("key", *key), ("value", *value)]
                 .into_iter()
                 .filter(|(name, text)| *name == "key" || !text.is_empty())
@@ -145,56 +152,46 @@ fn resource_texts(request: &ResourceRequest) -> impl Iterator<Item = (&'static s
 }
 
 /// What the index reads of a request.
-pub(crate) fn facts(user: &UserInfo, request: &Request, hashes: &Hashes) -> Facts {
-    let hash = |kind: Type| hashes.text(kind.name());
-    let principal = Principal::of(user);
-    let own = hash(principal.kind);
-    let group = hash(Type::Group);
-    let mut facts = Facts {
-        principal: Side {
-            kind: own,
-            uid: hashes.entity(own, &user.name),
-            ancestors: user
-                .groups
-                .iter()
-                .map(|name| hashes.entity(group, name))
-                .collect(),
-            ..Side::default()
-        },
-        ..Facts::default()
+pub(crate) fn facts<'a>(
+    user: &'a UserInfo,
+    request: &'a Request,
+    target: &'a Target<'a>,
+    hashes: &Hashes,
+) -> Facts<'a> {
+    let asks = Principal::of(user);
+    let groups = user.groups.iter();
+    let principal = Side {
+        uid: hashes.uid(asks.kind, &user.name),
+        ancestors: groups.map(|name| hashes.uid(Type::Group, name)).collect(),
+        texts: hashes.texts(asks.texts()),
     };
-    let namespace = principal
-        .namespace
-        .map(|namespace| ("namespace", namespace));
-    let texts = [("name", principal.name)].into_iter().chain(namespace);
-    facts.principal.texts = texts
-        .map(|(name, text)| (hashes.text(name), hashes.text(text)))
-        .collect();
-
-    let action = hash(Type::Action);
-    facts.action.kind = action;
-    facts.action.uid = hashes.entity(action, request.verb());
-    facts
-        .action
-        .ancestors
-        .extend(action_group(request.verb()).map(|name| hashes.entity(action, name)));
-
-    let target = Target::of(request);
-    let kind = hash(target.kind());
-    facts.resource.kind = kind;
-    facts.resource.uid = hashes.entity(kind, target.id());
-    facts.resource.texts = target
-        .texts()
+    let mut action = Side::new(hashes.uid(Type::Action, request.verb()));
+    let group = action_group(request.verb());
+    action.ancestors = group
+        .map(|name| hashes.uid(Type::Action, name))
         .into_iter()
-        .map(|(name, text)| (hashes.text(name), hashes.text(text)))
         .collect();
-    if let Target::Resource(request) = target
-        && !request.namespace.is_empty()
-    {
-        let namespace = hashes.entity(hash(Type::Namespace), &request.namespace);
-        facts.resource.ancestors.push(namespace);
+    let mut resource = Side {
+        texts: hashes.texts(target.texts()),
+        ..Side::new(hashes.uid(target.kind(), target.id()))
+    };
+    match target {
+        Target::Resource(request) if !request.namespace.is_empty() => {
+            let namespace = hashes.uid(Type::Namespace, &request.namespace);
+            resource.ancestors.push(namespace);
+        }
+        // A request to act as oneself: the resource is who asks.
+        Target::Identity(kind, name) if *kind == asks.kind && *name == user.name => {
+            resource.ancestors.clone_from(&principal.ancestors);
+        }
+        _ => {}
     }
-    facts
+    Facts {
+        principal,
+        action,
+        resource,
+        context: Side::default(),
+    }
 }
 
 fn action_group(verb: &str) -> Option<&'static str> {
@@ -268,13 +265,7 @@ pub(crate) fn input(
 
 fn principal_entity(user: &UserInfo, types: &Types) -> Entity {
     let principal = Principal::of(user);
-    let namespace = principal
-        .namespace
-        .map(|namespace| ("namespace", namespace));
-    let texts = [("name", principal.name)]
-        .into_iter()
-        .chain(namespace)
-        .map(text);
+    let texts = principal.texts().map(text);
     let extra = (!user.extra.is_empty()).then(|| {
         let attributes = user.extra.iter().map(|(key, values)| {
             Value::record([("key", string(key)), ("values", strings(values))], None)

@@ -5,14 +5,28 @@ use cedar_policy_core::ast::{
     PrincipalOrResourceConstraint, Var,
 };
 use smallvec::SmallVec;
+use smol_str::SmolStr;
 
-use super::facts::{Facts, Hashes, Side};
+use super::facts::{Facts, Hashes, Side, Uid, Word, is_text};
 
 /// The tests in the order in which Cedar makes them. A request that fails one is no case for the policy: Cedar would
-/// evaluate the policy to `false`, without an error.
+/// evaluate the policy to `false`, without an error. One that passes all of them leaves the rest to Cedar.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scope {
     tests: Box<[Test]>,
+    /// The conditions behind the tests, each of which has to hold.
+    rest: Box<[Expr]>,
+}
+
+/// What the tests of a policy say to a request that may be a case for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Met {
+    /// All pass, and there is nothing else: the policy holds.
+    Wholly,
+    /// All pass; [`Scope::rest`] decides.
+    SoFar,
+    /// They do not tell: Cedar evaluates the policy.
+    Unknown,
 }
 
 /// One test of one variable of the request.
@@ -21,7 +35,27 @@ struct Test {
     variable: Var,
     what: What,
     /// Any of these passes.
-    values: SmallVec<[u64; 1]>,
+    values: SmallVec<[Known; 1]>,
+}
+
+/// What a test compares with.
+#[derive(Clone, Debug)]
+struct Known {
+    hash: u64,
+    /// The type of an entity.
+    kind: SmolStr,
+    /// The id of an entity, or a text.
+    text: SmolStr,
+}
+
+impl Known {
+    fn is_uid(&self, uid: &Uid<'_>) -> bool {
+        self.hash == uid.hash && self.text == uid.id && self.kind == uid.kind
+    }
+
+    fn is_text(&self, word: Word<'_>) -> bool {
+        self.hash == word.hash && self.text == word.text
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +66,8 @@ enum What {
     Equal,
     /// Is this entity or in it.
     In,
+    /// Has an attribute. `text`: one that is a text wherever it is.
+    Has { name: u64, text: bool },
     /// Has an attribute with this text.
     Text {
         name: u64,
@@ -65,7 +101,8 @@ impl Key {
         self.mixed().rotate_left(23).wrapping_mul(ODD) ^ resource.mixed()
     }
 
-    fn mixed(self) -> u64 {
+    /// A hash.
+    pub(crate) fn mixed(self) -> u64 {
         match self {
             Self::Any => 0,
             Self::Is(uid) => uid ^ 0x51,
@@ -87,6 +124,7 @@ impl Scope {
             trusted,
             known: Vec::new(),
             tests: Vec::new(),
+            rest: Vec::new(),
         };
         reader.constraint(Var::Principal, policy.principal_constraint().as_inner());
         reader.action(policy.action_constraint());
@@ -96,19 +134,29 @@ impl Scope {
         }
         Self {
             tests: reader.tests.into(),
+            rest: reader.rest.into(),
         }
     }
 
-    /// Whether the policy has to be evaluated.
-    pub(crate) fn admits(&self, facts: &Facts) -> bool {
+    /// What the tests say; `None` where the request is no case for the policy.
+    pub(crate) fn meet(&self, facts: &Facts<'_>) -> Option<Met> {
         for test in &self.tests {
             match test.passes(side(facts, test.variable)) {
                 Some(true) => {}
-                Some(false) => return false,
-                None => return true,
+                Some(false) => return None,
+                None => return Some(Met::Unknown),
             }
         }
-        true
+        Some(if self.rest.is_empty() {
+            Met::Wholly
+        } else {
+            Met::SoFar
+        })
+    }
+
+    /// The conditions that are left where every test passes, in the order of evaluation.
+    pub(crate) fn rest(&self) -> &[Expr] {
+        &self.rest
     }
 
     /// The keys to file the policy under, for the principal and for the resource: one of each for each request that
@@ -139,15 +187,20 @@ impl Scope {
 pub(crate) type Keys = SmallVec<[Key; 2]>;
 
 impl Test {
-    /// `None` where Cedar would meet an error.
-    fn passes(&self, side: &Side) -> Option<bool> {
-        let any = |value: u64| self.values.contains(&value);
+    /// `None` where the facts do not tell, or Cedar would meet an error.
+    fn passes(&self, side: &Side<'_>) -> Option<bool> {
+        let any = |uid: &Uid<'_>| self.values.iter().any(|value| value.is_uid(uid));
         match self.what {
-            What::Is => Some(any(side.kind)),
-            What::Equal => Some(any(side.uid)),
-            What::In => Some(any(side.uid) || side.ancestors.iter().any(|&value| any(value))),
+            What::Is => Some(self.values.iter().any(|value| value.text == side.uid.kind)),
+            What::Equal => Some(any(&side.uid)),
+            What::In => Some(any(&side.uid) || side.ancestors.iter().any(any)),
+            What::Has { name, text } => match side.text(name) {
+                Some(_) => Some(true),
+                None if text => Some(false),
+                None => None,
+            },
             What::Text { name, guarded, .. } => match side.text(name) {
-                Some(value) => Some(any(value)),
+                Some(word) => Some(self.values.iter().any(|value| value.is_text(word))),
                 None if guarded => Some(false),
                 None => None,
             },
@@ -158,9 +211,9 @@ impl Test {
         if self.values.len() > MOST_KEYS {
             return None;
         }
-        let values = self.values.iter().copied();
+        let values = self.values.iter().map(|value| value.hash);
         match self.what {
-            What::Is => None,
+            What::Is | What::Has { .. } => None,
             What::Equal => Some((0, values.map(Key::Is).collect())),
             What::In => Some((2, values.map(Key::Within).collect())),
             What::Text {
@@ -178,7 +231,7 @@ impl Test {
     }
 }
 
-fn side(facts: &Facts, variable: Var) -> &Side {
+fn side<'f, 'a>(facts: &'f Facts<'a>, variable: Var) -> &'f Side<'a> {
     match variable {
         Var::Principal => &facts.principal,
         Var::Action => &facts.action,
@@ -193,10 +246,12 @@ struct Reader<'a> {
     /// Attributes that a test before has found to be there.
     known: Vec<(Var, &'a str)>,
     tests: Vec<Test>,
+    /// What comes after the last test.
+    rest: Vec<Expr>,
 }
 
 impl<'a> Reader<'a> {
-    fn push(&mut self, variable: Var, what: What, values: impl IntoIterator<Item = u64>) {
+    fn push(&mut self, variable: Var, what: What, values: impl IntoIterator<Item = Known>) {
         self.tests.push(Test {
             variable,
             what,
@@ -204,15 +259,27 @@ impl<'a> Reader<'a> {
         });
     }
 
-    fn uid(&self, uid: &EntityUID) -> u64 {
-        let kind = self.hashes.text(&uid.entity_type().to_string());
-        self.hashes.entity(kind, uid.eid().as_ref())
+    fn uid(&self, uid: &EntityUID) -> Known {
+        let (kind, id): (String, &str) = (uid.entity_type().to_string(), uid.eid().as_ref());
+        Known {
+            hash: self.hashes.entity(&kind, id),
+            kind: kind.into(),
+            text: id.into(),
+        }
+    }
+
+    fn word(&self, text: &str) -> Known {
+        Known {
+            hash: self.hashes.text(text),
+            kind: SmolStr::default(),
+            text: text.into(),
+        }
     }
 
     fn constraint(&mut self, variable: Var, constraint: &PrincipalOrResourceConstraint) {
         use PrincipalOrResourceConstraint as Is;
         if let Is::Is(kind) | Is::IsIn(kind, _) = constraint {
-            let kind = self.hashes.text(&kind.to_string());
+            let kind = self.word(&kind.to_string());
             self.push(variable, What::Is, [kind]);
         }
         let (what, entity) = match constraint {
@@ -235,18 +302,22 @@ impl<'a> Reader<'a> {
                 self.push(Var::Action, What::Equal, [uid]);
             }
             ActionConstraint::In(uids) => {
-                let uids: Vec<u64> = uids.iter().map(|uid| self.uid(uid)).collect();
+                let uids: Vec<Known> = uids.iter().map(|uid| self.uid(uid)).collect();
                 self.push(Var::Action, What::In, uids);
             }
         }
     }
 
-    /// Reads `A && B && ...` from the front for as long as no part can meet an error that no test stands for. False
-    /// where it had to stop.
-    fn conjunction(&mut self, expression: &'a Expr) -> bool {
+    /// Reads `A && B && ...` from the front for as long as no part can meet an error that no test stands for; what
+    /// follows is the rest.
+    fn conjunction(&mut self, expression: &'a Expr) {
         match expression.expr_kind() {
-            ExprKind::And { left, right } => self.conjunction(left) && self.conjunction(right),
-            _ => self.conjunct(expression),
+            ExprKind::And { left, right } => {
+                self.conjunction(left);
+                self.conjunction(right);
+            }
+            _ if self.rest.is_empty() && self.conjunct(expression) => {}
+            _ => self.rest.push(expression.clone()),
         }
     }
 
@@ -256,13 +327,18 @@ impl<'a> Reader<'a> {
             ExprKind::HasAttr { expr, attr } => match variable(expr) {
                 Some(variable) => {
                     self.known.push((variable, attr));
+                    let has = What::Has {
+                        name: self.hashes.attribute(attr),
+                        text: self.trusted && is_text(attr),
+                    };
+                    self.push(variable, has, []);
                     true
                 }
                 None => false,
             },
             ExprKind::Is { expr, entity_type } => match variable(expr) {
                 Some(variable) if variable != Var::Context => {
-                    let kind = self.hashes.text(&entity_type.to_string());
+                    let kind = self.word(&entity_type.to_string());
                     self.push(variable, What::Is, [kind]);
                     true
                 }
@@ -282,7 +358,7 @@ impl<'a> Reader<'a> {
         let Some(variable) = variable(entity).filter(|variable| *variable != Var::Context) else {
             return false;
         };
-        let uids: Option<Vec<u64>> = match places.expr_kind() {
+        let uids: Option<Vec<Known>> = match places.expr_kind() {
             ExprKind::Set(places) => places
                 .iter()
                 .map(|place| Some(self.uid(literal(place)?)))
@@ -309,13 +385,10 @@ impl<'a> Reader<'a> {
         let Some((variable, name)) = texts(expression, &mut values) else {
             return false;
         };
-        let values: Vec<u64> = values
-            .into_iter()
-            .map(|value| self.hashes.text(value))
-            .collect();
+        let values: Vec<Known> = values.into_iter().map(|value| self.word(value)).collect();
         let guarded = self.trusted || self.known.contains(&(variable, name));
         let what = What::Text {
-            name: self.hashes.text(name),
+            name: self.hashes.attribute(name),
             rank: match name {
                 "name" | "id" => 1,
                 "namespace" => 3,

@@ -16,6 +16,9 @@ macro_rules! types {
         }
 
         impl Type {
+            /// Every one, in its place.
+            pub(crate) const ALL: [Self; [$($name),+].len()] = [$(Self::$kind),+];
+
             pub(crate) const fn name(self) -> &'static str {
                 match self {
                     $(Self::$kind => $name),+

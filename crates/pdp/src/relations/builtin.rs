@@ -18,7 +18,11 @@ use super::tuple::ObjectId;
 
 /// Types and relations that need no schema.
 pub(super) const NAMES: &[&str] = &[
+    "cronjobs.batch",
+    "daemonsets.apps",
+    "deployments.apps",
     "group",
+    "jobs.batch",
     "label",
     "labels",
     "member",
@@ -28,21 +32,37 @@ pub(super) const NAMES: &[&str] = &[
     "nodes",
     "owner",
     "pods",
+    "replicasets.apps",
+    "replicationcontrollers",
+    "rolebindings.rbac.authorization.k8s.io",
+    "roles.rbac.authorization.k8s.io",
+    "secrets",
     "serviceaccount",
     "serviceaccounts",
+    "statefulsets.apps",
     "user",
 ];
 
-const WORKLOADS: [Kind; 8] = [
-    Kind::Pod,
-    Kind::Deployment,
-    Kind::ReplicaSet,
-    Kind::StatefulSet,
-    Kind::DaemonSet,
-    Kind::Job,
-    Kind::CronJob,
-    Kind::ReplicationController,
+/// Workloads with the names of their types.
+const WORKLOADS: [(Kind, &str); 8] = [
+    (Kind::Pod, "pods"),
+    (Kind::Deployment, "deployments.apps"),
+    (Kind::ReplicaSet, "replicasets.apps"),
+    (Kind::StatefulSet, "statefulsets.apps"),
+    (Kind::DaemonSet, "daemonsets.apps"),
+    (Kind::Job, "jobs.batch"),
+    (Kind::CronJob, "cronjobs.batch"),
+    (Kind::ReplicationController, "replicationcontrollers"),
 ];
+
+/// Every type and relation of which the cluster says something; `group#member` is the credential's to say.
+pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let relations = ["namespace", "owner", "node", "serviceaccount", "label"];
+    let kinds = NAMES.iter().copied();
+    kinds
+        .flat_map(move |kind| relations.map(|relation| (kind, relation)))
+        .filter(|(kind, relation)| !leads_to(kind, relation).is_empty())
+}
 
 /// Whether the cluster says who is so related.
 pub(super) fn is(kind: &str, relation: &str) -> bool {
@@ -76,15 +96,14 @@ pub(super) fn leads_to(kind: &str, relation: &str) -> &'static [&'static str] {
 }
 
 fn workload(kind: &str) -> Option<Kind> {
-    WORKLOADS.into_iter().find(|own| type_name(*own) == kind)
+    let found = WORKLOADS.iter().find(|(_, name)| *name == kind);
+    found.map(|(own, _)| *own)
 }
 
-/// The type of a kind.
-fn type_name(kind: Kind) -> String {
-    match kind.group() {
-        "" => kind.resource().to_owned(),
-        group => format!("{}.{group}", kind.resource()),
-    }
+/// The type of a kind; empty where the kind is no workload.
+fn type_name(kind: Kind) -> &'static str {
+    let found = WORKLOADS.iter().find(|(own, _)| *own == kind);
+    found.map_or("", |(_, name)| name)
 }
 
 /// What an object is related to.
@@ -137,7 +156,7 @@ fn end(workload: &Workload, relation: &str) -> Option<ObjectId> {
         "owner" => {
             let (kind, name) = workload.metadata.controller.as_ref()?;
             let kind = kind.parse::<Kind>().ok()?;
-            Some(within(&type_name(kind), name))
+            Some(within(type_name(kind), name))
         }
         _ => None,
     }

@@ -1,30 +1,37 @@
-use bailiwick_core::Str;
+use std::borrow::Cow;
+
 use bailiwick_model::Snapshot;
 use hashbrown::HashSet;
+use smallvec::SmallVec;
 
 use super::builtin;
-use super::schema::{RelationSchema, Term};
-use super::store::{ITSELF, Store};
-use super::tuple::ObjectId;
+use super::path::{Id, Named, Path, Place, Step, To};
+use super::plan::{Planned, Way};
+use super::schema::RelationSchema;
+use super::store::{Edge, ITSELF, Store};
+use super::symbols::Symbol;
 
 /// Who asks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Asker<'a> {
-    pub(crate) subject: &'a ObjectId,
+    pub(crate) subject: Named<'a>,
     /// Groups that the subject carries: it is their `member`.
     pub(crate) groups: &'a [String],
 }
 
 /// The answer of the relations.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+#[derive(Clone, Debug)]
+pub(crate) enum Answer<'a> {
     /// Related, by these steps.
-    Yes(Vec<String>),
+    Yes(Box<Path<'a>>),
     /// Not related.
     No,
     /// Too deep or too wide to be found out: not related as far as anybody can tell.
     Unclear(&'static str),
 }
+
+/// The tuples that count: the cluster's, and those of one namespace.
+pub(crate) type Stores<'a> = SmallVec<[&'a Store; 2]>;
 
 /// Steps from an object to a subject.
 const DEEPEST: usize = 25;
@@ -33,128 +40,139 @@ const MOST_STEPS: usize = 10_000;
 
 pub(crate) struct Check<'a> {
     schema: &'a RelationSchema,
-    stores: &'a [&'a Store],
+    stores: Stores<'a>,
     snapshot: &'a Snapshot,
-    asker: &'a Asker<'a>,
-    /// Questions that are being answered, or were answered with no.
-    seen: HashSet<(ObjectId, Str)>,
+    asker: Asker<'a>,
+    /// `None` where the schema does not know the asker's type: then no tuple names it.
+    subject: Option<Place<'a>>,
+    seen: Seen<(Place<'a>, u16)>,
     steps: usize,
     stopped: Option<&'static str>,
 }
 
+/// The steps to the subject, the last first.
+type Found<'a> = SmallVec<[Step<'a>; 4]>;
+
 impl<'a> Check<'a> {
     pub(crate) fn new(
         schema: &'a RelationSchema,
-        stores: &'a [&'a Store],
+        stores: Stores<'a>,
         snapshot: &'a Snapshot,
-        asker: &'a Asker<'a>,
+        asker: Asker<'a>,
     ) -> Self {
-        Self {
+        let mut check = Self {
             schema,
             stores,
             snapshot,
             asker,
-            seen: HashSet::new(),
+            subject: None,
+            seen: Seen::default(),
             steps: 0,
             stopped: None,
-        }
+        };
+        check.subject = check.place(check.asker.subject.clone());
+        check
     }
 
-    pub(crate) fn run(mut self, object: &ObjectId, relation: &Str) -> Answer {
-        match (self.related(object, relation, 0), self.stopped) {
-            (Some(mut path), _) => {
-                path.reverse();
-                Answer::Yes(path)
+    pub(crate) fn run(mut self, object: Named<'a>, relation: &str) -> Answer<'a> {
+        let ends = self.place(object).zip(self.schema.number_of(relation));
+        let found = ends.and_then(|(object, relation)| self.related(&object, relation, 0));
+        match (found, self.stopped) {
+            (Some(mut steps), _) => {
+                steps.reverse();
+                Answer::Yes(Box::new(Path {
+                    schema: self.schema,
+                    stores: self.stores,
+                    subject: self.asker.subject,
+                    steps,
+                }))
             }
             (None, Some(why)) => Answer::Unclear(why),
             (None, None) => Answer::No,
         }
     }
 
-    /// The steps to the subject, the last first.
-    fn related(&mut self, object: &ObjectId, relation: &Str, depth: usize) -> Option<Vec<String>> {
+    fn related(&mut self, object: &Place<'a>, relation: u16, depth: usize) -> Option<Found<'a>> {
         if depth > DEEPEST {
             self.stopped = Some("relations nest deeper than 25 steps");
             return None;
         }
-        let asker = self.asker;
-        if &*object.kind == "group" && &**relation == "member" {
-            let carries = asker.groups.iter().any(|group| **group == *object.id);
-            if carries {
-                return Some(vec![format!("{object}#member@{}", asker.subject)]);
-            }
+        let plan = self.schema.plan();
+        if plan.is_membership(object.kind, relation) {
+            let id = object.id.text(&self.stores);
+            let carries = self.asker.groups.iter().any(|group| group == id);
+            return carries.then(|| ends(object, relation, To::Asker));
         }
-        if let Some(path) = self.directly(object, relation) {
-            return Some(path);
+        let planned = plan.of(object.kind, relation)?;
+        if let Some(found) = self.directly(object, relation, planned) {
+            return Some(found);
         }
-        if !self.seen.insert((object.clone(), relation.clone())) {
+        if planned.ways.is_empty() || !self.seen.insert((object.clone(), relation)) {
             return None;
         }
-        if builtin::is(&object.kind, relation) {
-            return None;
-        }
-        let schema = self.schema;
-        let ways = schema.terms(&object.kind, relation);
-        ways.iter().find_map(|term| match term {
-            Term::Direct(_) => self.through_subjects(object, relation, depth),
-            Term::Same(other) => self.related(object, other, depth + 1),
-            Term::From { relation, by } => self.through_objects(object, relation, by, depth),
+        planned.ways.iter().find_map(|way| match *way {
+            Way::Sets => self.through_subjects(object, relation, depth),
+            Way::Same(other) => self.related(object, other, depth + 1),
+            Way::From { relation, by } => self.through_objects(object, relation, by, depth),
         })
     }
 
     /// By a tuple that names the subject, or everybody of its type; or by what the cluster says.
-    fn directly(&mut self, object: &ObjectId, relation: &Str) -> Option<Vec<String>> {
+    fn directly(
+        &mut self,
+        object: &Place<'a>,
+        relation: u16,
+        planned: &Planned,
+    ) -> Option<Found<'a>> {
         self.step()?;
-        let asker = self.asker;
-        let everybody = ObjectId {
-            kind: asker.subject.kind.clone(),
-            id: "*".into(),
-        };
-        for subject in [asker.subject, &everybody] {
-            if self.holds(object, relation, subject) {
-                return Some(vec![format!("{object}#{relation}@{subject}")]);
+        if planned.named
+            && let Some(subject) = &self.subject
+        {
+            let named = |number, id: Option<Symbol>| {
+                let edges = self.edges(number, object, relation);
+                id.is_some_and(|id| Edge::find(edges, subject.kind, id))
+            };
+            let numbers = 0..self.stores.len();
+            if (numbers.clone()).any(|n| named(n, subject.id.symbol(n, &self.stores))) {
+                return Some(ends(object, relation, To::Asker));
+            }
+            let everybody = |n: usize| self.stores.get(n)?.symbol(EVERYBODY);
+            if planned.everybody && numbers.clone().any(|n| named(n, everybody(n))) {
+                return Some(ends(object, relation, To::Everybody));
             }
         }
-        let found = builtin::related(object, relation, self.snapshot);
-        found
-            .contains(asker.subject)
-            .then(|| vec![format!("{object}#{relation}@{}", asker.subject)])
-    }
-
-    fn holds(&self, object: &ObjectId, relation: &str, subject: &ObjectId) -> bool {
-        let Some(relation) = self.schema.number_of(relation) else {
-            return false;
-        };
-        self.stores.iter().any(|store| {
-            let ends = store
-                .node(self.schema, object)
-                .zip(store.node(self.schema, subject));
-            ends.is_some_and(|(object, subject)| store.holds(object, relation, subject))
-        })
+        if planned.cluster {
+            let found = self.of_cluster(object, relation);
+            let asker = self.subject.as_ref();
+            if asker.is_some_and(|asker| found.contains(asker)) {
+                return Some(ends(object, relation, To::Asker));
+            }
+        }
+        None
     }
 
     /// By tuples whose subjects stand for others, as `group:eng#member`.
     fn through_subjects(
         &mut self,
-        object: &ObjectId,
-        relation: &Str,
+        object: &Place<'a>,
+        relation: u16,
         depth: usize,
-    ) -> Option<Vec<String>> {
-        let number = self.schema.number_of(relation)?;
-        for store in self.stores {
-            let Some(node) = store.node(self.schema, object) else {
-                continue;
-            };
-            for edge in store.subjects(node, number) {
-                if edge.subject_relation() == ITSELF {
+    ) -> Option<Found<'a>> {
+        for number in 0..self.stores.len() {
+            for edge in self.edges(number, object, relation) {
+                let of = edge.subject_relation();
+                if of == ITSELF {
                     break;
                 }
                 self.step()?;
-                let of = self.schema.name_of(edge.subject_relation());
-                let subject = store.object(self.schema, edge.to());
-                if let Some(mut path) = self.related(&subject, of, depth + 1) {
-                    path.push(format!("{object}#{relation}@{subject}#{of}"));
-                    return Some(path);
+                let subject = self.end(number, edge);
+                if let Some(mut found) = self.related(&subject, of, depth + 1) {
+                    found.push(Step {
+                        object: object.clone(),
+                        relation,
+                        to: To::Set(subject, of),
+                    });
+                    return Some(found);
                 }
             }
         }
@@ -164,34 +182,73 @@ impl<'a> Check<'a> {
     /// By a relation to objects that this one is related to.
     fn through_objects(
         &mut self,
-        object: &ObjectId,
-        relation: &Str,
-        by: &Str,
+        object: &Place<'a>,
+        relation: u16,
+        by: u16,
         depth: usize,
-    ) -> Option<Vec<String>> {
-        let mut targets = builtin::related(object, by, self.snapshot);
-        if let Some(number) = self.schema.number_of(by) {
-            for store in self.stores {
-                if let Some(node) = store.node(self.schema, object) {
-                    let edges = store.subjects(node, number).iter();
-                    let themselves = edges.filter(|edge| edge.subject_relation() == ITSELF);
-                    let room = MOST_STEPS.saturating_sub(self.steps) + 1;
-                    targets.extend(
-                        themselves
-                            .take(room)
-                            .map(|edge| store.object(self.schema, edge.to())),
-                    );
-                }
-            }
+    ) -> Option<Found<'a>> {
+        let leads = self.schema.plan().of(object.kind, by)?;
+        let mut targets: SmallVec<[Place<'a>; 2]> = if leads.cluster {
+            self.of_cluster(object, by)
+        } else {
+            SmallVec::new()
+        };
+        for number in 0..self.stores.len() {
+            let edges = self.edges(number, object, by).iter();
+            let themselves = edges.filter(|edge| edge.subject_relation() == ITSELF);
+            let room = MOST_STEPS.saturating_sub(self.steps) + 1;
+            targets.extend(themselves.take(room).map(|edge| self.end(number, edge)));
         }
         for target in targets {
             self.step()?;
-            if let Some(mut path) = self.related(&target, relation, depth + 1) {
-                path.push(format!("{object}#{by}@{target}"));
-                return Some(path);
+            if let Some(mut found) = self.related(&target, relation, depth + 1) {
+                found.push(Step {
+                    object: object.clone(),
+                    relation: by,
+                    to: To::Object(target),
+                });
+                return Some(found);
             }
         }
         None
+    }
+
+    /// What the cluster says an object is related to.
+    fn of_cluster(&self, object: &Place<'a>, relation: u16) -> SmallVec<[Place<'a>; 2]> {
+        let object = object.to_object(self.schema, &self.stores);
+        let found = builtin::related(&object, self.schema.name_of(relation), self.snapshot);
+        let places = found.into_iter().filter_map(|found| {
+            self.place(Named {
+                kind: Cow::Owned(found.kind.to_string()),
+                id: Cow::Owned(found.id.to_string()),
+            })
+        });
+        places.collect()
+    }
+
+    /// The tuples of an object and a relation in the store of a number.
+    fn edges(&self, number: usize, object: &Place<'a>, relation: u16) -> &'a [Edge] {
+        let symbol = object.id.symbol(number, &self.stores);
+        let both = symbol.zip(self.stores.get(number));
+        both.map_or(&[], |(symbol, store)| {
+            store.edges(symbol, object.kind, relation)
+        })
+    }
+
+    /// The other end of a tuple.
+    fn end(&self, store: usize, edge: &Edge) -> Place<'a> {
+        let node = edge.to();
+        Place {
+            kind: node.kind,
+            id: Id::of_tuple(store, node.id, &self.stores),
+        }
+    }
+
+    fn place(&self, named: Named<'a>) -> Option<Place<'a>> {
+        Some(Place {
+            kind: self.schema.number_of(&named.kind)?,
+            id: Id::new(named.id, &self.stores),
+        })
     }
 
     fn step(&mut self) -> Option<()> {
@@ -201,5 +258,47 @@ impl<'a> Check<'a> {
             return None;
         }
         Some(())
+    }
+}
+
+/// The id that stands for every one of a type.
+const EVERYBODY: &str = "*";
+
+fn ends<'a>(object: &Place<'a>, relation: u16, to: To<'a>) -> Found<'a> {
+    let mut found = Found::new();
+    found.push(Step {
+        object: object.clone(),
+        relation,
+        to,
+    });
+    found
+}
+
+/// A set that most often holds a handful, which it then keeps without an allocation.
+struct Seen<T> {
+    few: SmallVec<[T; 6]>,
+    many: HashSet<T>,
+}
+
+impl<T> Default for Seen<T> {
+    fn default() -> Self {
+        Self {
+            few: SmallVec::new(),
+            many: HashSet::new(),
+        }
+    }
+}
+
+impl<T: Eq + std::hash::Hash> Seen<T> {
+    /// Adds one; says whether it is new.
+    fn insert(&mut self, one: T) -> bool {
+        if self.few.contains(&one) {
+            return false;
+        }
+        if self.few.len() < self.few.inline_size() {
+            self.few.push(one);
+            return true;
+        }
+        self.many.insert(one)
     }
 }

@@ -5,6 +5,8 @@
 
 mod builtin;
 mod check;
+mod path;
+mod plan;
 mod schema;
 mod search;
 mod store;
@@ -23,6 +25,9 @@ pub use store::StoreSize;
 pub use tuple::{ObjectId, Subject, Tuple, TupleError};
 
 pub(crate) use check::{Answer, Asker};
+use check::{Check, Stores};
+pub(crate) use path::Named;
+pub use path::Path;
 use store::Store;
 
 /// The relations of the cluster's tier and of each namespace's.
@@ -96,19 +101,21 @@ impl Relations {
     }
 
     /// Whether a relation allows an action. `namespace`: whose tuples count beside the cluster's.
-    pub(crate) fn check(
-        &self,
-        asker: &Asker<'_>,
-        object: &ObjectId,
+    pub(crate) fn check<'a>(
+        &'a self,
+        asker: Asker<'a>,
+        object: Named<'a>,
         action: &str,
-        snapshot: &Snapshot,
+        snapshot: &'a Snapshot,
         namespace: Option<&str>,
-    ) -> Answer {
-        let Some(relation) = self.schema.action(&object.kind, action) else {
-            return Answer::No;
-        };
-        let stores = self.stores(namespace);
-        check::Check::new(&self.schema, &stores, snapshot, asker).run(object, relation)
+    ) -> Answer<'a> {
+        match self.schema.action(&object.kind, action) {
+            Some(relation) => {
+                let stores = self.stores(namespace);
+                Check::new(&self.schema, stores, snapshot, asker).run(object, relation)
+            }
+            None => Answer::No,
+        }
     }
 
     /// Whether a namespace has tuples of its own.
@@ -121,12 +128,17 @@ impl Relations {
         self.schema.action(kind, action).is_some()
     }
 
-    /// Whether nothing can be allowed by a relation.
-    pub(crate) fn says_nothing(&self) -> bool {
-        self.schema.is_empty()
+    /// Whether the schema knows a type, which spares the rest.
+    pub(crate) fn knows_type(&self, kind: &str) -> bool {
+        self.schema.is_type(kind)
     }
 
-    fn stores(&self, namespace: Option<&str>) -> Vec<&Store> {
+    /// Whether the schema knows a resource of the Kubernetes API.
+    pub(crate) fn knows_resource(&self, group: &str, resource: &str) -> bool {
+        self.schema.is_resource(group, resource)
+    }
+
+    fn stores(&self, namespace: Option<&str>) -> Stores<'_> {
         let own = namespace.and_then(|namespace| self.namespaces.get(namespace));
         std::iter::once(&self.cluster).chain(own).collect()
     }
@@ -140,7 +152,10 @@ impl Relations {
         kind: &str,
         snapshot: &Snapshot,
     ) -> Result<Found, SearchError> {
-        let asker = Asker { subject, groups };
+        let asker = Asker {
+            subject: subject.into(),
+            groups,
+        };
         search::objects(&self.schema, &self.cluster, snapshot, &asker, action, kind)
     }
 
@@ -164,10 +179,13 @@ impl Relations {
         object: &ObjectId,
         snapshot: &Snapshot,
     ) -> Vec<Str> {
-        let asker = Asker { subject, groups };
+        let asker = Asker {
+            subject: subject.into(),
+            groups,
+        };
         let actions = self.schema.actions(&object.kind);
         let allowed = |action: &&Str| {
-            let answer = self.check(&asker, object, action, snapshot, None);
+            let answer = self.check(asker.clone(), object.into(), action, snapshot, None);
             matches!(answer, Answer::Yes(_))
         };
         actions.filter(allowed).cloned().collect()

@@ -1,8 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bailiwick_core::Str;
+use hashbrown::{Equivalent, HashMap, HashSet};
 
 use super::builtin;
+use super::plan::Plan;
 use super::tuple::{Tuple, TupleError};
 
 /// Types, how their objects can be related, and what that allows.
@@ -11,7 +13,10 @@ pub struct RelationSchema {
     types: BTreeMap<Str, Type>,
     /// Names of types and relations by number, and back.
     names: Vec<Str>,
-    numbers: BTreeMap<Str, u16>,
+    numbers: HashMap<Str, u16>,
+    /// The types that are resources, by name and API group.
+    resources: HashSet<(Str, Str)>,
+    plan: Plan,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -181,12 +186,28 @@ impl RelationSchema {
         }
         self.names = names.into_iter().collect();
         self.numbers = self.names.iter().cloned().zip(0..).collect();
+        let resources = self.types.keys().map(|kind| {
+            let (resource, group) = kind.split_once('.').unwrap_or((kind, ""));
+            (resource.into(), group.into())
+        });
+        self.resources = resources.collect();
+        self.plan = Plan::new(self);
         Ok(())
     }
 
-    /// Whether there is no type.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.types.is_empty()
+    /// Whether there is such a type.
+    pub(crate) fn is_type(&self, kind: &str) -> bool {
+        self.types.contains_key(kind)
+    }
+
+    /// Whether there is a type for a resource of the Kubernetes API.
+    pub(crate) fn is_resource(&self, group: &str, resource: &str) -> bool {
+        !self.resources.is_empty() && self.resources.contains(&Resource { resource, group })
+    }
+
+    /// The same by numbers.
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     fn has(&self, kind: &str, relation: &str) -> bool {
@@ -278,6 +299,19 @@ impl RelationSchema {
                 takes.join(", ")
             },
         })
+    }
+}
+
+/// A resource to look for; it hashes as the owned pair does.
+#[derive(Hash)]
+struct Resource<'a> {
+    resource: &'a str,
+    group: &'a str,
+}
+
+impl Equivalent<(Str, Str)> for Resource<'_> {
+    fn equivalent(&self, (resource, group): &(Str, Str)) -> bool {
+        self.resource == &**resource && self.group == &**group
     }
 }
 

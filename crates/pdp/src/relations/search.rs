@@ -5,7 +5,8 @@ use bailiwick_model::Snapshot;
 use hashbrown::HashSet;
 
 use super::builtin;
-use super::check::{Answer, Asker, Check};
+use super::check::{Answer, Asker, Check, Stores};
+use super::path::Named;
 use super::schema::{RelationSchema, Term};
 use super::store::{ITSELF, Store};
 use super::tuple::ObjectId;
@@ -47,8 +48,9 @@ pub(super) fn objects(
         open: Vec::new(),
         left: MOST_STEPS,
     };
-    walk.reach(asker.subject.clone(), None);
-    walk.reach(ObjectId::new(&asker.subject.kind, "*"), None);
+    let Named { kind: own, id } = &asker.subject;
+    walk.reach(ObjectId::new(own, id), None);
+    walk.reach(ObjectId::new(own, "*"), None);
     for group in asker.groups {
         walk.reach(ObjectId::new("group", group), Some("member".into()));
     }
@@ -60,14 +62,14 @@ pub(super) fn objects(
         walk.on(&object, relation.as_ref())?;
     }
     // What was found by way of what the cluster says is asked for once more, so that every result is an answer.
-    let stores = [store];
     let related = |id: &Str| {
-        let object = ObjectId::new(kind, id);
-        let answer = Check::new(schema, &stores, snapshot, asker).run(&object, wanted);
-        matches!(answer, Answer::Yes(_))
+        let stores = Stores::from_slice(&[store]);
+        let check = Check::new(schema, stores, snapshot, asker.clone());
+        matches!(check.run(Named::new(kind, &**id), wanted), Answer::Yes(_))
     };
+    let ids = candidates.iter().filter(|id| related(id)).cloned();
     Ok(Found {
-        ids: candidates.into_iter().filter(related).collect(),
+        ids: ids.collect(),
         everybody: false,
     })
 }
@@ -214,7 +216,9 @@ pub(super) fn subjects(
         }
         let mut ends = builtin::related(&object, &relation, snapshot);
         let node = store.node(schema, &object).zip(schema.number_of(&relation));
-        for edge in node.map_or(&[][..], |(node, relation)| store.subjects(node, relation)) {
+        for edge in node.map_or(&[][..], |(node, relation)| {
+            store.edges(node.id, node.kind, relation)
+        }) {
             left = left.checked_sub(1).ok_or(SearchError)?;
             let end = store.object(schema, edge.to());
             match edge.subject_relation() {
@@ -234,7 +238,9 @@ pub(super) fn subjects(
                 Term::From { relation, by } => {
                     let mut targets = builtin::related(&object, by, snapshot);
                     let node = store.node(schema, &object).zip(schema.number_of(by));
-                    for edge in node.map_or(&[][..], |(node, by)| store.subjects(node, by)) {
+                    for edge in
+                        node.map_or(&[][..], |(node, by)| store.edges(node.id, node.kind, by))
+                    {
                         left = left.checked_sub(1).ok_or(SearchError)?;
                         if edge.subject_relation() == ITSELF {
                             targets.push(store.object(schema, edge.to()));

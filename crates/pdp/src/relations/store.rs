@@ -1,3 +1,4 @@
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::schema::RelationSchema;
@@ -9,9 +10,9 @@ use super::tuple::{ObjectId, Tuple};
 pub(crate) struct Store {
     symbols: Symbols,
     /// By object.
-    forward: Vec<Arc<[Edge]>>,
+    forward: Vec<Arc<Shard>>,
     /// By subject.
-    reverse: Vec<Arc<[Edge]>>,
+    reverse: Vec<Arc<Shard>>,
     count: usize,
 }
 
@@ -26,11 +27,18 @@ pub struct StoreSize {
     pub id_bytes: usize,
 }
 
-/// One tuple, seen from one of its ends. Ordered so that all of an end and a relation stand together, those first
+/// The tuples of the ids of one shard of symbols, seen from one of their ends.
+#[derive(Clone, Debug, Default)]
+struct Shard {
+    /// Where the tuples of each id begin, by the id's place; one more says where the last ones end.
+    starts: Box<[u32]>,
+    edges: Box<[Edge]>,
+}
+
+/// One tuple, seen from one of its ends. Ordered so that all of a type and a relation stand together, those first
 /// whose other end stands for more than itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Edge {
-    from: Symbol,
     from_kind: u16,
     relation: u16,
     /// Of the subject; [`ITSELF`] where it stands for itself.
@@ -51,16 +59,19 @@ pub(crate) struct Node {
     pub(crate) id: Symbol,
 }
 
+/// An edge and the id that it belongs to.
+type Placed = (Symbol, Edge);
+
 impl Edge {
-    fn new(from: Node, relation: u16, subject_relation: u16, to: Node) -> Self {
-        Self {
-            from: from.id,
+    fn new(from: Node, relation: u16, subject_relation: u16, to: Node) -> Placed {
+        let edge = Self {
             from_kind: from.kind,
             relation,
             subject_relation,
             to_kind: to.kind,
             to: to.id,
-        }
+        };
+        (from.id, edge)
     }
 
     /// The other end.
@@ -78,11 +89,15 @@ impl Edge {
     pub(crate) fn subject_relation(&self) -> u16 {
         self.subject_relation
     }
-}
 
-fn shard_of(node: Node) -> usize {
-    // The symbol's high bits already spread evenly.
-    (node.id.0 >> 22) as usize % SHARDS
+    /// Whether one of the tuples of an object and a relation names a subject that stands for itself.
+    pub(crate) fn find(edges: &[Self], kind: u16, id: Symbol) -> bool {
+        let wanted = (ITSELF, kind, id);
+        let end = |edge: &Self| (edge.subject_relation, edge.to_kind, edge.to);
+        edges
+            .binary_search_by(|edge| end(edge).cmp(&wanted))
+            .is_ok()
+    }
 }
 
 /// A tuple by numbers.
@@ -94,20 +109,12 @@ struct Numbers {
 }
 
 impl Numbers {
-    fn edges(&self) -> (Edge, Edge) {
-        let forward = Edge::new(
-            self.object,
-            self.relation,
-            self.subject_relation,
-            self.subject,
-        );
-        let reverse = Edge::new(
-            self.subject,
-            self.relation,
-            self.subject_relation,
-            self.object,
-        );
-        (forward, reverse)
+    fn edges(&self) -> (Placed, Placed) {
+        let (relation, of) = (self.relation, self.subject_relation);
+        (
+            Edge::new(self.object, relation, of, self.subject),
+            Edge::new(self.subject, relation, of, self.object),
+        )
     }
 }
 
@@ -117,17 +124,16 @@ impl Store {
         let mut forward = Vec::with_capacity(tuples.len());
         let mut reverse = Vec::with_capacity(tuples.len());
         for tuple in tuples {
-            let numbers = self.intern(schema, tuple);
-            let (there, back) = numbers.edges();
-            forward.push((shard_of(numbers.object), there));
-            reverse.push((shard_of(numbers.subject), back));
+            let (there, back) = self.intern(schema, tuple).edges();
+            forward.push(there);
+            reverse.push(back);
         }
         if tuples.len() > SHARDS {
             self.symbols.shrink();
         }
         merge(&mut self.forward, forward);
         merge(&mut self.reverse, reverse);
-        self.count = self.forward.iter().map(|shard| shard.len()).sum();
+        self.count = self.forward.iter().map(|shard| shard.edges.len()).sum();
     }
 
     fn intern(&mut self, schema: &RelationSchema, tuple: &Tuple) -> Numbers {
@@ -160,8 +166,8 @@ impl Store {
             subject,
         };
         let (there, back) = numbers.edges();
-        let removed = take(&mut self.forward, shard_of(object), there);
-        take(&mut self.reverse, shard_of(subject), back);
+        let removed = take(&mut self.forward, there);
+        take(&mut self.reverse, back);
         self.count -= usize::from(removed);
         removed
     }
@@ -182,21 +188,28 @@ impl Store {
         }
     }
 
-    /// Whether there is this tuple with a subject that stands for itself.
-    pub(crate) fn holds(&self, object: Node, relation: u16, subject: Node) -> bool {
-        let wanted = Edge::new(object, relation, ITSELF, subject);
-        let shard = self.forward.get(shard_of(object));
-        shard.is_some_and(|shard| shard.binary_search(&wanted).is_ok())
+    /// The symbol of an id; `None` where no tuple names it.
+    pub(crate) fn symbol(&self, id: &str) -> Option<Symbol> {
+        self.symbols.find(id)
+    }
+
+    /// The id of a symbol.
+    pub(crate) fn text(&self, symbol: Symbol) -> &str {
+        self.symbols.text(symbol)
     }
 
     /// The tuples of an object and a relation, those first whose subjects stand for more than themselves.
-    pub(crate) fn subjects(&self, object: Node, relation: u16) -> &[Edge] {
-        run(&self.forward, object, |edge| edge.relation.cmp(&relation))
+    pub(crate) fn edges(&self, id: Symbol, kind: u16, relation: u16) -> &[Edge] {
+        run(&self.forward, id, |edge| {
+            (edge.from_kind, edge.relation).cmp(&(kind, relation))
+        })
     }
 
     /// The tuples of a subject, whatever its relation.
     pub(crate) fn objects(&self, subject: Node) -> &[Edge] {
-        run(&self.reverse, subject, |_| std::cmp::Ordering::Equal)
+        run(&self.reverse, subject.id, |edge| {
+            edge.from_kind.cmp(&subject.kind)
+        })
     }
 
     /// Number of tuples.
@@ -205,11 +218,14 @@ impl Store {
     }
 
     pub(crate) fn size(&self) -> StoreSize {
-        let bytes = |shards: &[Arc<[Edge]>]| -> usize {
-            // Two reference counts stand before a shared list.
-            let shard = |shard: &Arc<[Edge]>| size_of_val::<[Edge]>(shard) + 32;
-            shards.iter().map(shard).sum()
+        let shard = |shard: &Arc<Shard>| {
+            // Two reference counts stand before what is shared.
+            size_of_val::<[Edge]>(&shard.edges)
+                + size_of_val::<[u32]>(&shard.starts)
+                + size_of::<Shard>()
+                + 2 * size_of::<usize>()
         };
+        let bytes = |shards: &[Arc<Shard>]| -> usize { shards.iter().map(shard).sum() };
         StoreSize {
             tuples: self.count,
             tuple_bytes: bytes(&self.forward) + bytes(&self.reverse),
@@ -225,49 +241,84 @@ fn subject_relation(schema: &RelationSchema, tuple: &Tuple) -> u16 {
         .unwrap_or(ITSELF)
 }
 
-fn run(
-    shards: &[Arc<[Edge]>],
-    node: Node,
-    relation: impl Fn(&Edge) -> std::cmp::Ordering,
-) -> &[Edge] {
-    let Some(shard) = shards.get(shard_of(node)) else {
+impl Shard {
+    /// From edges in the order of their ids' places.
+    fn new(placed: &[Placed]) -> Self {
+        let places = placed
+            .last()
+            .map_or(0, |(symbol, _)| symbol.place() as usize + 1);
+        let mut starts = vec![0_u32; places + 1];
+        for (symbol, _) in placed {
+            if let Some(count) = starts.get_mut(symbol.place() as usize + 1) {
+                *count += 1;
+            }
+        }
+        let mut sum = 0;
+        for start in &mut starts {
+            sum += *start;
+            *start = sum;
+        }
+        Self {
+            starts: starts.into(),
+            edges: placed.iter().map(|(_, edge)| *edge).collect(),
+        }
+    }
+
+    /// The edges of an id.
+    fn of(&self, symbol: Symbol) -> &[Edge] {
+        let place = symbol.place() as usize;
+        let bounds = self.starts.get(place..).and_then(<[u32]>::first_chunk);
+        let range = bounds.map_or(0..0, |&[start, end]| start as usize..end as usize);
+        self.edges.get(range).unwrap_or_default()
+    }
+
+    /// Every edge with its id. `number`: that of the shard.
+    fn placed(&self, number: usize) -> impl Iterator<Item = Placed> {
+        (0..self.starts.len() as u32).flat_map(move |place| {
+            let symbol = Symbol::new(number, place);
+            self.of(symbol).iter().map(move |edge| (symbol, *edge))
+        })
+    }
+}
+
+fn run(shards: &[Arc<Shard>], id: Symbol, place: impl Fn(&Edge) -> Ordering) -> &[Edge] {
+    let Some(shard) = shards.get(id.shard()) else {
         return &[];
     };
-    let place = |edge: &Edge| {
-        (edge.from, edge.from_kind)
-            .cmp(&(node.id, node.kind))
-            .then_with(|| relation(edge))
-    };
-    let start = shard.partition_point(|edge| place(edge).is_lt());
-    let rest = shard.get(start..).unwrap_or_default();
+    let edges = shard.of(id);
+    let start = edges.partition_point(|edge| place(edge).is_lt());
+    let rest = edges.get(start..).unwrap_or_default();
     let length = rest.partition_point(|edge| place(edge).is_eq());
     rest.get(..length).unwrap_or_default()
 }
 
-fn merge(shards: &mut Vec<Arc<[Edge]>>, mut edges: Vec<(usize, Edge)>) {
-    shards.resize_with(SHARDS, || Arc::from([]));
+fn merge(shards: &mut Vec<Arc<Shard>>, mut edges: Vec<Placed>) {
+    shards.resize_with(SHARDS, Arc::default);
     edges.sort_unstable();
-    for group in edges.chunk_by(|(a, _), (b, _)| a == b) {
-        let number = group.first().map_or(0, |(number, _)| *number);
+    for group in edges.chunk_by(|(a, _), (b, _)| a.shard() == b.shard()) {
+        let number = group.first().map_or(0, |(symbol, _)| symbol.shard());
         if let Some(shard) = shards.get_mut(number) {
-            let mut all: Vec<Edge> = shard.to_vec();
-            all.extend(group.iter().map(|(_, edge)| *edge));
+            let mut all: Vec<Placed> = shard.placed(number).collect();
+            all.extend(group);
             all.sort_unstable();
             all.dedup();
-            *shard = all.into();
+            *shard = Arc::new(Shard::new(&all));
         }
     }
 }
 
-fn take(shards: &mut [Arc<[Edge]>], number: usize, edge: Edge) -> bool {
+fn take(shards: &mut [Arc<Shard>], edge: Placed) -> bool {
+    let number = edge.0.shard();
     let Some(shard) = shards.get_mut(number) else {
         return false;
     };
-    let Ok(place) = shard.binary_search(&edge) else {
+    if shard.of(edge.0).binary_search(&edge.1).is_err() {
         return false;
-    };
-    let mut all = shard.to_vec();
-    all.remove(place);
-    *shard = all.into();
+    }
+    let all: Vec<Placed> = shard
+        .placed(number)
+        .filter(|other| *other != edge)
+        .collect();
+    *shard = Arc::new(Shard::new(&all));
     true
 }

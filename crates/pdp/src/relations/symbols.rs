@@ -13,7 +13,23 @@ pub(crate) struct Symbols {
 
 /// A text: its shard and its place there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Symbol(pub(crate) u32);
+pub(crate) struct Symbol(u32);
+
+impl Symbol {
+    pub(crate) fn new(shard: usize, place: u32) -> Self {
+        Self(((shard as u32) << PLACE_BITS) | place)
+    }
+
+    /// The shard that the text fell into.
+    pub(crate) fn shard(self) -> usize {
+        (self.0 >> PLACE_BITS) as usize
+    }
+
+    /// Its place there: texts are numbered as they come.
+    pub(crate) fn place(self) -> u32 {
+        self.0 & ((1 << PLACE_BITS) - 1)
+    }
+}
 
 const SHARD_BITS: u32 = 10;
 const PLACE_BITS: u32 = 32 - SHARD_BITS;
@@ -46,7 +62,7 @@ impl Symbols {
         let number = shard_of(hash);
         let shard = self.shards.get(number)?;
         let place = shard.table.find(hash, |place| shard.text(*place) == text)?;
-        Some(symbol(number, *place))
+        Some(Symbol::new(number, *place))
     }
 
     /// The symbol of a text, which is added where it is new.
@@ -68,13 +84,13 @@ impl Symbols {
         table.insert_unique(hash, place, |other| {
             hasher.hash_one(text_at(texts, ends, *other))
         });
-        symbol(number, place)
+        Symbol::new(number, place)
     }
 
     /// The text of a symbol.
     pub(crate) fn text(&self, symbol: Symbol) -> &str {
-        let shard = self.shards.get((symbol.0 >> PLACE_BITS) as usize);
-        shard.map_or("", |shard| shard.text(symbol.0 & ((1 << PLACE_BITS) - 1)))
+        let shard = self.shards.get(symbol.shard());
+        shard.map_or("", |shard| shard.text(symbol.place()))
     }
 
     /// Gives back room that was kept for more.
@@ -103,8 +119,4 @@ impl Symbols {
 /// The high bits, of which the shard's own table uses only a few.
 fn shard_of(hash: u64) -> usize {
     ((hash >> 40) as usize) & (SHARDS - 1)
-}
-
-fn symbol(shard: usize, place: u32) -> Symbol {
-    Symbol(((shard as u32) << PLACE_BITS) | place)
 }

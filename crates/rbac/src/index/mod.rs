@@ -95,6 +95,11 @@ impl Index {
         index
     }
 
+    /// Whether there is no binding.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.binding_by_name.is_empty()
+    }
+
     pub(crate) fn binding(&self, id: BindingId) -> Option<&BindingSlot> {
         self.bindings.get(id as usize)
     }
