@@ -111,7 +111,7 @@ fn annotated(opened: &Opened) -> (Vec<Exception>, Vec<Finding>) {
         };
         let pointer = format!("/metadata/annotations/{}", key.replace('/', "~1"));
         let place = Place::field(object.clone(), pointer);
-        match bailiwick_input::annotation(&value) {
+        match bailiwick_input::annotation(value) {
             Ok(answer) => exceptions.push(Exception {
                 covers: Covers::Object {
                     check: check.to_owned(),

@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use anyhow::Result;
 use bailiwick_core::UserInfo;
 use bailiwick_diag::{Finding, Place, Severity};
-use bailiwick_graph::{Area, Atom, EDGES, EdgeId, Graph, Node, NodeId, Path, Reach, Review, Step};
+use bailiwick_graph::{
+    Admission, Area, Atom, EDGES, EdgeId, Graph, Guard, Node, NodeId, Path, Reach, Review, Step,
+};
 use bailiwick_report::{
     COMMENT, Fact, Format, Picture, PictureNode, PicturePath, PictureStep, Report, Rule,
 };
@@ -23,6 +25,7 @@ const STEPS: usize = 60_000;
 pub(crate) struct Canvas<'a> {
     opened: &'a Opened,
     graph: &'a Graph,
+    admission: Admission<'a>,
     picture: Picture,
     nodes: HashMap<NodeId, usize>,
     steps: HashMap<EdgeId, usize>,
@@ -35,6 +38,7 @@ impl<'a> Canvas<'a> {
         let mut canvas = Self {
             opened,
             graph,
+            admission: Admission::new(opened.snapshot()),
             picture: Picture {
                 outward,
                 ..Picture::default()
@@ -136,6 +140,7 @@ impl<'a> Canvas<'a> {
         let (from, to) = (self.node(from)?, self.node(to)?);
         let step = self.graph.step(id)?;
         let reviews = step.proof(self.opened.snapshot());
+        let texts = |guards: &[Guard]| guards.iter().map(Guard::to_string).collect();
         let step = PictureStep {
             from,
             to,
@@ -144,6 +149,7 @@ impl<'a> Canvas<'a> {
             effort: step.kind.effort,
             facts: self.facts_of(&step),
             reviews: reviews.iter().map(review).collect(),
+            guards: texts(&self.admission.guards(&step)),
         };
         self.picture.steps.push(step);
         let position = self.picture.steps.len() - 1;

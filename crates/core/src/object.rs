@@ -36,6 +36,10 @@ pub enum Kind {
     Service,
     Ingress,
     NetworkPolicy,
+    ValidatingAdmissionPolicy,
+    ValidatingAdmissionPolicyBinding,
+    MutatingAdmissionPolicy,
+    MutatingAdmissionPolicyBinding,
 }
 
 /// A kind that Bailiwick does not read.
@@ -45,7 +49,7 @@ pub struct UnknownKind(pub String);
 
 impl Kind {
     /// Every kind, in the order of the declaration.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 29] = [
         Self::Role,
         Self::ClusterRole,
         Self::RoleBinding,
@@ -71,6 +75,10 @@ impl Kind {
         Self::Service,
         Self::Ingress,
         Self::NetworkPolicy,
+        Self::ValidatingAdmissionPolicy,
+        Self::ValidatingAdmissionPolicyBinding,
+        Self::MutatingAdmissionPolicy,
+        Self::MutatingAdmissionPolicyBinding,
     ];
 
     /// The four kinds that RBAC is made of.
@@ -109,6 +117,10 @@ impl Kind {
             Self::Service => "Service",
             Self::Ingress => "Ingress",
             Self::NetworkPolicy => "NetworkPolicy",
+            Self::ValidatingAdmissionPolicy => "ValidatingAdmissionPolicy",
+            Self::ValidatingAdmissionPolicyBinding => "ValidatingAdmissionPolicyBinding",
+            Self::MutatingAdmissionPolicy => "MutatingAdmissionPolicy",
+            Self::MutatingAdmissionPolicyBinding => "MutatingAdmissionPolicyBinding",
         }
     }
 
@@ -132,9 +144,12 @@ impl Kind {
             Self::Ingress | Self::NetworkPolicy => "networking.k8s.io",
             Self::CSIDriver => "storage.k8s.io",
             Self::RuntimeClass => "node.k8s.io",
-            Self::ValidatingWebhookConfiguration | Self::MutatingWebhookConfiguration => {
-                "admissionregistration.k8s.io"
-            }
+            Self::ValidatingWebhookConfiguration
+            | Self::MutatingWebhookConfiguration
+            | Self::ValidatingAdmissionPolicy
+            | Self::ValidatingAdmissionPolicyBinding
+            | Self::MutatingAdmissionPolicy
+            | Self::MutatingAdmissionPolicyBinding => "admissionregistration.k8s.io",
         }
     }
 
@@ -166,6 +181,10 @@ impl Kind {
             Self::Service => "services",
             Self::Ingress => "ingresses",
             Self::NetworkPolicy => "networkpolicies",
+            Self::ValidatingAdmissionPolicy => "validatingadmissionpolicies",
+            Self::ValidatingAdmissionPolicyBinding => "validatingadmissionpolicybindings",
+            Self::MutatingAdmissionPolicy => "mutatingadmissionpolicies",
+            Self::MutatingAdmissionPolicyBinding => "mutatingadmissionpolicybindings",
         }
     }
 
@@ -183,6 +202,10 @@ impl Kind {
                 | Self::RuntimeClass
                 | Self::ValidatingWebhookConfiguration
                 | Self::MutatingWebhookConfiguration
+                | Self::ValidatingAdmissionPolicy
+                | Self::ValidatingAdmissionPolicyBinding
+                | Self::MutatingAdmissionPolicy
+                | Self::MutatingAdmissionPolicyBinding
         )
     }
 }

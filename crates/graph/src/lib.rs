@@ -6,6 +6,7 @@
 //!
 //! Pure: a snapshot in, values out.
 
+mod admission;
 mod build;
 mod causes;
 mod condition;
@@ -25,6 +26,7 @@ mod start;
 mod table;
 mod world;
 
+pub use admission::{Admission, Guard};
 pub use causes::{Causes, Index, Lead};
 pub use condition::{Atom, AtomId};
 pub use docs::pages;

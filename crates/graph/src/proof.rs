@@ -25,6 +25,12 @@ impl Step<'_> {
     ///
     /// `snapshot` is the one that the graph was made of.
     pub fn proof(&self, snapshot: &Snapshot) -> Vec<Review> {
+        let reviews = self.proof_with_rights(snapshot).into_iter();
+        reviews.map(|(review, _)| review).collect()
+    }
+
+    /// The same, each with the right that it asks for.
+    pub(crate) fn proof_with_rights(&self, snapshot: &Snapshot) -> Vec<(Review, &'static Right)> {
         let legs = match self.kind.rules.get(usize::from(self.rule)) {
             Some(Rule::Rights { legs, .. } | Rule::Roles { legs, .. }) => *legs,
             Some(Rule::Acting { legs, .. }) => *legs,
@@ -41,9 +47,10 @@ impl Step<'_> {
             .unwrap_or_default();
         let groups: Vec<String> = held.iter().filter_map(|leg| leg.group.clone()).collect();
         let user = user(self.from, &groups).or_else(|| self.bound(snapshot));
-        let review = |(number, leg): (usize, &LegHeld<'_>)| Review {
-            user: user.clone(),
-            request: leg.request(&namespace, self.name(number, leg, &held)),
+        let review = |(number, leg): (usize, &LegHeld<'_>)| {
+            let request = leg.request(&namespace, self.name(number, leg, &held));
+            let user = user.clone();
+            (Review { user, request }, leg.right)
         };
         held.iter().enumerate().map(review).collect()
     }

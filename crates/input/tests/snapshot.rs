@@ -8,32 +8,33 @@
     reason = "a test fails by panicking and prints its seed"
 )]
 
-use bailiwick_core::Kind;
+use bailiwick_core::{Kind, Str};
 use bailiwick_input::snapshot::{SnapshotError, read, write};
 use bailiwick_input::{Defaults, LoadOptions, Source, load};
 use bailiwick_model::{
-    Binding, BindingSubject, Cidr, ClaimMount, ClusterInfo, Container, ContainerPort, CsiDriver,
-    CustomResource, Delta, FileId, FileOrigin, Gap, HostPathMount, Ingress, IngressRule,
-    LabelSelector, Namespace, NetworkPolicy, Node, Object, ObjectMeta, Origin, Peer,
-    PersistentVolume, PodSpec, PolicyPort, PolicyRule, PortRef, Protocol, Requirement, Role,
-    RoleRef, RuntimeClass, Secret, Security, Service, ServiceAccount, ServicePort, Snapshot,
-    SourceFile, Taint, TokenMount, Toleration, Webhook, WebhookConfiguration, Workload,
+    AdmissionBinding, AdmissionPolicy, Binding, BindingSubject, Cidr, ClaimMount, ClusterInfo,
+    Container, ContainerPort, CsiDriver, CustomResource, Delta, FileId, FileOrigin, Gap,
+    HostPathMount, Ingress, IngressRule, LabelSelector, MatchResources, Namespace, NetworkPolicy,
+    Node, Object, ObjectMeta, Origin, ParamRef, Peer, PersistentVolume, PodSpec, PolicyPort,
+    PolicyRule, PortRef, Protocol, Requirement, ResourceRule, Role, RoleRef, RuntimeClass, Secret,
+    Security, Service, ServiceAccount, ServicePort, Snapshot, SourceFile, Taint, TokenMount,
+    Toleration, Webhook, WebhookConfiguration, Workload,
 };
 use proptest::prelude::*;
 
-fn text() -> BoxedStrategy<bailiwick_core::Str> {
+fn text() -> BoxedStrategy<Str> {
     prop_oneof!["[a-z]{1,8}", "\\PC{0,6}", Just("*".to_owned())]
         .prop_map(Into::into)
         .boxed()
 }
 
-fn texts() -> BoxedStrategy<Box<[bailiwick_core::Str]>> {
+fn texts() -> BoxedStrategy<Box<[Str]>> {
     prop::collection::vec(text(), 0..4)
         .prop_map(Vec::into_boxed_slice)
         .boxed()
 }
 
-fn pairs() -> BoxedStrategy<Box<[(bailiwick_core::Str, bailiwick_core::Str)]>> {
+fn pairs() -> BoxedStrategy<Box<[(Str, Str)]>> {
     prop::collection::btree_map(text(), text(), 0..3)
         .prop_map(|map| map.into_iter().collect())
         .boxed()
@@ -172,6 +173,53 @@ fn network() -> BoxedStrategy<Object> {
             ]
         })
         .boxed()
+}
+
+fn admission() -> BoxedStrategy<Object> {
+    let parts = (meta(false), any::<bool>(), any::<bool>(), text(), texts());
+    let object =
+        |(metadata, mutating, flag, name, names): (ObjectMeta, bool, bool, Str, Box<[Str]>)| {
+            let rule = ResourceRule {
+                operations: names.clone(),
+                groups: names.clone(),
+                versions: names.clone(),
+                resources: names.clone(),
+                names,
+                scope: name.clone(),
+            };
+            let matches = MatchResources {
+                rules: [rule.clone()].into(),
+                except: if flag { [rule].into() } else { [].into() },
+                exact: flag,
+                ..MatchResources::default()
+            };
+            if flag {
+                return Object::AdmissionPolicy(AdmissionPolicy {
+                    metadata,
+                    mutating,
+                    matches,
+                    param_kind: mutating.then(|| (name.clone(), name)),
+                    judges: mutating,
+                    annotates: mutating,
+                    fails_open: mutating,
+                    by_claims: mutating,
+                });
+            }
+            let param = ParamRef {
+                name: name.clone(),
+                namespace: name.clone(),
+                required: mutating,
+            };
+            Object::AdmissionBinding(AdmissionBinding {
+                metadata,
+                mutating,
+                policy: name,
+                matches,
+                denies: mutating,
+                param: mutating.then_some(param),
+            })
+        };
+    parts.prop_map(object).boxed()
 }
 
 fn object() -> BoxedStrategy<Object> {
@@ -324,7 +372,10 @@ fn object() -> BoxedStrategy<Object> {
                     name,
                     service_namespace: service.clone(),
                     service_name: service,
-                    by_namespace: mutating,
+                    matches: MatchResources {
+                        exact: mutating,
+                        ..MatchResources::default()
+                    },
                     fails_open: mutating,
                 };
                 Object::Webhooks(WebhookConfiguration {
@@ -335,6 +386,7 @@ fn object() -> BoxedStrategy<Object> {
             },
         ),
         network(),
+        admission(),
         (meta(true), text()).prop_map(|(metadata, secret_type)| Object::Secret(Secret {
             metadata,
             secret_type

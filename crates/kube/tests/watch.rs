@@ -212,6 +212,38 @@ fn every_kind_is_followed() {
     assert_eq!(followed.listed, 0, "all by watching");
 }
 
+/// Of 1.35 in what it serves, as the server emulates it.
+#[test]
+fn a_kind_that_came_later_is_no_gap() {
+    let server = servers::Cluster::builder()
+        .emulated_version("1.35")
+        .start()
+        .unwrap();
+    let cluster = connect(server.admin());
+    let later = [
+        Kind::MutatingAdmissionPolicy,
+        Kind::MutatingAdmissionPolicyBinding,
+    ];
+    let kinds = LoadKinds::of(&[Kind::Role, later[0], later[1]]);
+    let loaded = load(&cluster, &LoadOptions::new(kinds.clone()));
+    assert_eq!((loaded.snapshot.gaps.len(), loaded.findings.len()), (0, 0));
+    let followed = Followed::start(&cluster, kinds, Duration::from_secs(60));
+    let start = Instant::now();
+    loop {
+        let batch = followed.watch.next(Duration::from_millis(100)).unwrap();
+        assert_eq!(batch.gaps, None);
+        assert_eq!(batch.notices, []);
+        let known = |kind: &Kind| {
+            let confirmed = batch.confirmed.get(kind);
+            confirmed.is_some_and(|confirmed| confirmed.trouble.is_none())
+        };
+        if later.iter().all(known) {
+            return;
+        }
+        assert!(start.elapsed() < LIMIT, "{:?}", batch.confirmed);
+    }
+}
+
 const ANNA: &str = "apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
 metadata: {name: anna}

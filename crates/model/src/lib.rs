@@ -3,6 +3,7 @@
 //!
 //! Pure: bytes become a [`Value`] elsewhere (`bailiwick-input`, `bailiwick-kube`).
 
+mod admission;
 pub mod api;
 mod decode;
 mod defaults;
@@ -15,9 +16,14 @@ mod platform;
 mod rbac;
 mod snapshot;
 mod spelling;
+mod store;
 mod value;
 mod workload;
 
+pub use admission::{
+    AdmissionBinding, AdmissionPolicy, MatchResources, NAME_LABEL, ParamRef, ResourceRule, Webhook,
+    WebhookConfiguration,
+};
 pub use api::{ApiResource, ApiTable};
 pub use decode::{Decoded, DecodedKind, Issue, decode, decode_in};
 pub use defaults::defaults;
@@ -29,9 +35,10 @@ pub use network::{
 };
 pub use object::{CustomResource, Delta, Namespace, Node, Object, Secret, ServiceAccount, Taint};
 pub use origin::{FileId, FileOrigin, Gap, Origin, SourceFile};
-pub use platform::{CsiDriver, PersistentVolume, RuntimeClass, Webhook, WebhookConfiguration};
+pub use platform::{CsiDriver, PersistentVolume, RuntimeClass};
 pub use rbac::{Binding, BindingSubject, LabelSelector, PolicyRule, Requirement, Role, RoleRef};
-pub use snapshot::{ClusterInfo, Entry, Snapshot, Store};
+pub use snapshot::{ClusterInfo, Snapshot};
+pub use store::{Entry, Store};
 pub use value::{MAX_DEPTH, Map, Value};
 pub use workload::{
     AppArmor, ClaimMount, Container, ContainerList, HostPathMount, PodSpec, Security, TokenMount,

@@ -1,10 +1,11 @@
 use bailiwick_core::{Kind, ObjectRef, Str};
 use serde::{Deserialize, Serialize};
 
+use crate::admission::{AdmissionBinding, AdmissionPolicy, WebhookConfiguration};
 use crate::meta::ObjectMeta;
 use crate::network::{Ingress, NetworkPolicy, Service};
 use crate::origin::Origin;
-use crate::platform::{CsiDriver, PersistentVolume, RuntimeClass, WebhookConfiguration};
+use crate::platform::{CsiDriver, PersistentVolume, RuntimeClass};
 use crate::rbac::{Binding, Role};
 use crate::workload::Workload;
 
@@ -42,6 +43,10 @@ pub enum Object {
     Ingress(Ingress),
     /// A NetworkPolicy.
     NetworkPolicy(NetworkPolicy),
+    /// A ValidatingAdmissionPolicy or MutatingAdmissionPolicy.
+    AdmissionPolicy(AdmissionPolicy),
+    /// A ValidatingAdmissionPolicyBinding or MutatingAdmissionPolicyBinding.
+    AdmissionBinding(AdmissionBinding),
 }
 
 /// One change of the cluster.
@@ -175,6 +180,8 @@ impl Object {
             Self::Service(object) => &object.metadata,
             Self::Ingress(object) => &object.metadata,
             Self::NetworkPolicy(object) => &object.metadata,
+            Self::AdmissionPolicy(object) => &object.metadata,
+            Self::AdmissionBinding(object) => &object.metadata,
         }
     }
 
@@ -195,6 +202,8 @@ impl Object {
             Self::Service(object) => &mut object.metadata,
             Self::Ingress(object) => &mut object.metadata,
             Self::NetworkPolicy(object) => &mut object.metadata,
+            Self::AdmissionPolicy(object) => &mut object.metadata,
+            Self::AdmissionBinding(object) => &mut object.metadata,
         }
     }
 
@@ -216,6 +225,8 @@ impl Object {
             Self::Service(_) => Kind::Service,
             Self::Ingress(_) => Kind::Ingress,
             Self::NetworkPolicy(_) => Kind::NetworkPolicy,
+            Self::AdmissionPolicy(object) => object.kind(),
+            Self::AdmissionBinding(object) => object.kind(),
         }
     }
 

@@ -1,7 +1,6 @@
-//! What the cluster itself consists of: volumes, drivers, ways to run containers, and what is asked before an object
-//! is stored.
+//! What the cluster itself consists of: volumes, drivers and ways to run containers.
 
-use bailiwick_core::{Kind, Str};
+use bailiwick_core::Str;
 use serde::{Deserialize, Serialize};
 
 use crate::meta::ObjectMeta;
@@ -48,51 +47,6 @@ pub struct RuntimeClass {
     /// What the node's container runtime calls the way to run its containers.
     #[serde(default)]
     pub handler: Str,
-}
-
-/// A ValidatingWebhookConfiguration or MutatingWebhookConfiguration.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct WebhookConfiguration {
-    /// Name and labels.
-    pub metadata: ObjectMeta,
-    /// Whether it changes what it is asked about.
-    #[serde(skip_serializing_if = "is_false")]
-    pub mutating: bool,
-    /// The webhooks.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    pub webhooks: Box<[Webhook]>,
-}
-
-/// A server that is asked before an object is stored.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Webhook {
-    /// Its name.
-    pub name: Str,
-    /// The namespace of the Service that it is asked through; empty where it has a URL of its own.
-    #[serde(skip_serializing_if = "str::is_empty")]
-    pub service_namespace: Str,
-    /// The name of that Service.
-    #[serde(skip_serializing_if = "str::is_empty")]
-    pub service_name: Str,
-    /// Whether labels of an object's namespace, other than its name, decide whether it is asked.
-    #[serde(skip_serializing_if = "is_false")]
-    pub by_namespace: bool,
-    /// Whether objects pass where it does not answer.
-    #[serde(skip_serializing_if = "is_false")]
-    pub fails_open: bool,
-}
-
-impl WebhookConfiguration {
-    /// The kind.
-    pub fn kind(&self) -> Kind {
-        if self.mutating {
-            Kind::MutatingWebhookConfiguration
-        } else {
-            Kind::ValidatingWebhookConfiguration
-        }
-    }
 }
 
 #[allow(

@@ -105,6 +105,11 @@ pub struct BindingSubject {
 }
 
 impl LabelSelector {
+    /// Whether it asks for nothing.
+    pub fn is_empty(&self) -> bool {
+        self.match_labels.is_empty() && self.match_expressions.is_empty()
+    }
+
     /// Whether an object has what is asked for; a selector that asks for nothing matches everything
     /// (upstream `apimachinery/pkg/labels/selector.go`).
     ///

@@ -1,16 +1,16 @@
-use std::borrow::Borrow;
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use bailiwick_core::{Kind, ObjectRef, Str};
 use serde::{Deserialize, Serialize};
 
+use crate::admission::{AdmissionBinding, AdmissionPolicy, WebhookConfiguration};
 use crate::meta::ObjectMeta;
 use crate::network::{Ingress, NetworkPolicy, Service};
 use crate::object::{CustomResource, Delta, Namespace, Node, Object, Secret, ServiceAccount};
 use crate::origin::{Gap, Origin, SourceFile};
-use crate::platform::{CsiDriver, PersistentVolume, RuntimeClass, WebhookConfiguration};
+use crate::platform::{CsiDriver, PersistentVolume, RuntimeClass};
 use crate::rbac::{Binding, Role};
+use crate::store::Store;
 use crate::workload::Workload;
 
 /// The cluster at one moment.
@@ -54,6 +54,14 @@ pub struct Snapshot {
     pub ingresses: Store<Ingress>,
     /// NetworkPolicies.
     pub network_policies: Store<NetworkPolicy>,
+    /// ValidatingAdmissionPolicies.
+    pub validating_policies: Store<AdmissionPolicy>,
+    /// Their bindings.
+    pub validating_policy_bindings: Store<AdmissionBinding>,
+    /// MutatingAdmissionPolicies.
+    pub mutating_policies: Store<AdmissionPolicy>,
+    /// Their bindings.
+    pub mutating_policy_bindings: Store<AdmissionBinding>,
 }
 
 /// What is known of the cluster itself.
@@ -70,139 +78,71 @@ pub struct ClusterInfo {
     pub stored: bool,
 }
 
-/// Objects of one kind with where they came from, sorted by namespace and name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Store<T>(BTreeMap<Key, Entry<T>>);
+/// The kinds, one for each store.
+const STORES: [Kind; 27] = [
+    Kind::Role,
+    Kind::RoleBinding,
+    Kind::Namespace,
+    Kind::ServiceAccount,
+    Kind::Secret,
+    Kind::Node,
+    Kind::Pod,
+    Kind::Deployment,
+    Kind::ReplicaSet,
+    Kind::StatefulSet,
+    Kind::DaemonSet,
+    Kind::Job,
+    Kind::CronJob,
+    Kind::ReplicationController,
+    Kind::CustomResourceDefinition,
+    Kind::PersistentVolume,
+    Kind::CSIDriver,
+    Kind::RuntimeClass,
+    Kind::ValidatingWebhookConfiguration,
+    Kind::MutatingWebhookConfiguration,
+    Kind::Service,
+    Kind::Ingress,
+    Kind::NetworkPolicy,
+    Kind::ValidatingAdmissionPolicy,
+    Kind::ValidatingAdmissionPolicyBinding,
+    Kind::MutatingAdmissionPolicy,
+    Kind::MutatingAdmissionPolicyBinding,
+];
 
-/// Namespace and name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Key(Str, Str);
-
-/// Namespace and name, owned or not, so that looking something up allocates nothing.
-trait AsKey {
-    fn parts(&self) -> (&str, &str);
-}
-
-impl AsKey for Key {
-    fn parts(&self) -> (&str, &str) {
-        (&self.0, &self.1)
-    }
-}
-
-impl AsKey for (&str, &str) {
-    fn parts(&self) -> (&str, &str) {
-        *self
-    }
-}
-
-impl<'k> Borrow<dyn AsKey + 'k> for Key {
-    fn borrow(&self) -> &(dyn AsKey + 'k) {
-        self
-    }
-}
-
-impl PartialEq for dyn AsKey + '_ {
-    fn eq(&self, other: &Self) -> bool {
-        self.parts() == other.parts()
-    }
-}
-
-impl Eq for dyn AsKey + '_ {}
-
-impl PartialOrd for dyn AsKey + '_ {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for dyn AsKey + '_ {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.parts().cmp(&other.parts())
-    }
-}
-
-/// An object and where it came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry<T> {
-    /// The object.
-    pub object: T,
-    /// Where it came from.
-    pub origin: Origin,
-}
-
-impl<T> Default for Store<T> {
-    fn default() -> Self {
-        Self(BTreeMap::new())
-    }
-}
-
-impl<T> Store<T> {
-    /// The object of this namespace (empty for a cluster-scoped one) and name.
-    pub fn get(&self, namespace: &str, name: &str) -> Option<&T> {
-        self.entry(namespace, name).map(|entry| &entry.object)
-    }
-
-    /// The object of this namespace and name with its origin.
-    pub fn entry(&self, namespace: &str, name: &str) -> Option<&Entry<T>> {
-        self.0.get(&(namespace, name) as &dyn AsKey)
-    }
-
-    /// All objects with their origins.
-    pub fn entries(&self) -> impl ExactSizeIterator<Item = &Entry<T>> {
-        self.0.values()
-    }
-
-    /// All objects.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &T> {
-        self.0.values().map(|entry| &entry.object)
-    }
-
-    /// The objects of one namespace, or the cluster-scoped ones where it is empty.
-    pub fn in_namespace<'s>(&'s self, namespace: &str) -> impl Iterator<Item = &'s T> + use<'s, T> {
-        let namespace: Str = namespace.into();
-        self.0
-            .range(Key(namespace.clone(), Str::default())..)
-            .take_while(move |(key, _)| key.0 == namespace)
-            .map(|(_, entry)| &entry.object)
-    }
-
-    /// The namespaces that hold objects, sorted; the empty one first where there are cluster-scoped objects.
-    pub fn namespaces(&self) -> impl Iterator<Item = &Str> {
-        let mut last: Option<&Str> = None;
-        std::iter::from_fn(move || {
-            let from: Str = match last {
-                None => Str::default(),
-                // No string lies between a namespace and itself with a NUL.
-                Some(namespace) => format!("{namespace}\0").into(),
-            };
-            let next = self.0.range(Key(from, Str::default())..).next();
-            last = next.map(|(key, _)| &key.0);
-            last
-        })
-        .fuse()
-    }
-
-    /// Number of objects.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn put(&mut self, namespace: &Str, name: &Str, object: T, origin: Origin) -> Option<Entry<T>> {
-        self.0.insert(
-            Key(namespace.clone(), name.clone()),
-            Entry { object, origin },
-        )
-    }
-
-    fn take(&mut self, namespace: &Str, name: &Str) -> bool {
-        let key: (&str, &str) = (namespace, name);
-        self.0.remove(&key as &dyn AsKey).is_some()
-    }
+/// Works with the store of a kind (borrowed as `(&)` or `(&mut)`) and what makes an [`Object`] of what is in it. Gives
+/// `None` where there is no such store: those of workloads come and go.
+macro_rules! in_store {
+    (@ $store:ident $wrap:ident $work:expr, $place:expr, $variant:ident) => {{
+        let ($store, $wrap) = ($place, Object::$variant);
+        Some($work)
+    }};
+    (($($by:tt)+) $snapshot:expr, $workloads:expr, $kind:expr, |$store:ident, $wrap:ident| $work:expr) => {{
+        match $kind {
+            Kind::Role | Kind::ClusterRole => in_store!(@ $store $wrap $work, $($by)+ $snapshot.roles, Role),
+            Kind::RoleBinding | Kind::ClusterRoleBinding => in_store!(@ $store $wrap $work, $($by)+ $snapshot.bindings, Binding),
+            Kind::Namespace => in_store!(@ $store $wrap $work, $($by)+ $snapshot.namespaces, Namespace),
+            Kind::ServiceAccount => in_store!(@ $store $wrap $work, $($by)+ $snapshot.service_accounts, ServiceAccount),
+            Kind::Secret => in_store!(@ $store $wrap $work, $($by)+ $snapshot.secrets, Secret),
+            Kind::Node => in_store!(@ $store $wrap $work, $($by)+ $snapshot.nodes, Node),
+            Kind::CustomResourceDefinition => in_store!(@ $store $wrap $work, $($by)+ $snapshot.custom_resources, CustomResource),
+            Kind::PersistentVolume => in_store!(@ $store $wrap $work, $($by)+ $snapshot.volumes, PersistentVolume),
+            Kind::CSIDriver => in_store!(@ $store $wrap $work, $($by)+ $snapshot.csi_drivers, CsiDriver),
+            Kind::RuntimeClass => in_store!(@ $store $wrap $work, $($by)+ $snapshot.runtime_classes, RuntimeClass),
+            Kind::ValidatingWebhookConfiguration => in_store!(@ $store $wrap $work, $($by)+ $snapshot.validating_webhooks, Webhooks),
+            Kind::MutatingWebhookConfiguration => in_store!(@ $store $wrap $work, $($by)+ $snapshot.mutating_webhooks, Webhooks),
+            Kind::Service => in_store!(@ $store $wrap $work, $($by)+ $snapshot.services, Service),
+            Kind::Ingress => in_store!(@ $store $wrap $work, $($by)+ $snapshot.ingresses, Ingress),
+            Kind::NetworkPolicy => in_store!(@ $store $wrap $work, $($by)+ $snapshot.network_policies, NetworkPolicy),
+            Kind::ValidatingAdmissionPolicy => in_store!(@ $store $wrap $work, $($by)+ $snapshot.validating_policies, AdmissionPolicy),
+            Kind::ValidatingAdmissionPolicyBinding => in_store!(@ $store $wrap $work, $($by)+ $snapshot.validating_policy_bindings, AdmissionBinding),
+            Kind::MutatingAdmissionPolicy => in_store!(@ $store $wrap $work, $($by)+ $snapshot.mutating_policies, AdmissionPolicy),
+            Kind::MutatingAdmissionPolicyBinding => in_store!(@ $store $wrap $work, $($by)+ $snapshot.mutating_policy_bindings, AdmissionBinding),
+            _ => match $workloads {
+                Some(store) => in_store!(@ $store $wrap $work, store, Workload),
+                None => None,
+            },
+        }
+    }};
 }
 
 impl Snapshot {
@@ -244,144 +184,77 @@ impl Snapshot {
             Object::Service(object) => put!(self.services, object),
             Object::Ingress(object) => put!(self.ingresses, object),
             Object::NetworkPolicy(object) => put!(self.network_policies, object),
+            Object::AdmissionPolicy(object) if object.mutating => {
+                put!(self.mutating_policies, object)
+            }
+            Object::AdmissionPolicy(object) => put!(self.validating_policies, object),
+            Object::AdmissionBinding(object) if object.mutating => {
+                put!(self.mutating_policy_bindings, object)
+            }
+            Object::AdmissionBinding(object) => put!(self.validating_policy_bindings, object),
         }
     }
 
     fn remove(&mut self, object: &ObjectRef) -> Option<Origin> {
         let origin = self.origin(object);
         let (namespace, name) = (&object.namespace, &object.name);
-        match object.kind {
-            Kind::Role | Kind::ClusterRole => self.roles.take(namespace, name),
-            Kind::RoleBinding | Kind::ClusterRoleBinding => self.bindings.take(namespace, name),
-            Kind::Namespace => self.namespaces.take(namespace, name),
-            Kind::ServiceAccount => self.service_accounts.take(namespace, name),
-            Kind::Secret => self.secrets.take(namespace, name),
-            Kind::Node => self.nodes.take(namespace, name),
-            Kind::CustomResourceDefinition => self.custom_resources.take(namespace, name),
-            Kind::PersistentVolume => self.volumes.take(namespace, name),
-            Kind::CSIDriver => self.csi_drivers.take(namespace, name),
-            Kind::RuntimeClass => self.runtime_classes.take(namespace, name),
-            Kind::ValidatingWebhookConfiguration => self.validating_webhooks.take(namespace, name),
-            Kind::MutatingWebhookConfiguration => self.mutating_webhooks.take(namespace, name),
-            Kind::Service => self.services.take(namespace, name),
-            Kind::Ingress => self.ingresses.take(namespace, name),
-            Kind::NetworkPolicy => self.network_policies.take(namespace, name),
-            kind => match self.workloads.get_mut(&kind) {
-                Some(store) => {
-                    let removed = store.take(namespace, name);
-                    if store.is_empty() {
-                        self.workloads.remove(&kind);
-                    }
-                    removed
-                }
-                None => false,
-            },
-        };
+        let emptied = in_store!((&mut) self, self.workloads.get_mut(&object.kind), object.kind, |store, _wrap| {
+            store.take(namespace, name) && store.is_empty()
+        });
+        if emptied == Some(true) {
+            self.workloads.remove(&object.kind);
+        }
         origin
     }
 
     /// Where an object came from; `None` where it is not there.
     pub fn origin(&self, object: &ObjectRef) -> Option<Origin> {
         let (namespace, name) = (&*object.namespace, &*object.name);
-        macro_rules! origin {
-            ($store:expr) => {
-                $store.entry(namespace, name).map(|entry| entry.origin)
-            };
-        }
-        match object.kind {
-            Kind::Role | Kind::ClusterRole => origin!(self.roles),
-            Kind::RoleBinding | Kind::ClusterRoleBinding => origin!(self.bindings),
-            Kind::Namespace => origin!(self.namespaces),
-            Kind::ServiceAccount => origin!(self.service_accounts),
-            Kind::Secret => origin!(self.secrets),
-            Kind::Node => origin!(self.nodes),
-            Kind::CustomResourceDefinition => origin!(self.custom_resources),
-            Kind::PersistentVolume => origin!(self.volumes),
-            Kind::CSIDriver => origin!(self.csi_drivers),
-            Kind::RuntimeClass => origin!(self.runtime_classes),
-            Kind::ValidatingWebhookConfiguration => origin!(self.validating_webhooks),
-            Kind::MutatingWebhookConfiguration => origin!(self.mutating_webhooks),
-            Kind::Service => origin!(self.services),
-            Kind::Ingress => origin!(self.ingresses),
-            Kind::NetworkPolicy => origin!(self.network_policies),
-            kind => origin!(self.workloads.get(&kind)?),
-        }
+        in_store!((&) self, self.workloads.get(&object.kind), object.kind, |store, _wrap| {
+            store.entry(namespace, name)?.origin
+        })
     }
 
     /// An object, by name.
     pub fn object(&self, object: &ObjectRef) -> Option<Object> {
-        fn of<T: Clone>(
-            store: Option<&Store<T>>,
-            object: &ObjectRef,
-            wrap: fn(T) -> Object,
-        ) -> Option<Object> {
-            let found = store?.get(&object.namespace, &object.name)?;
-            Some(wrap(found.clone()))
-        }
-        match object.kind {
-            Kind::Role | Kind::ClusterRole => of(Some(&self.roles), object, Object::Role),
-            Kind::RoleBinding | Kind::ClusterRoleBinding => {
-                of(Some(&self.bindings), object, Object::Binding)
-            }
-            Kind::Namespace => of(Some(&self.namespaces), object, Object::Namespace),
-            Kind::ServiceAccount => {
-                of(Some(&self.service_accounts), object, Object::ServiceAccount)
-            }
-            Kind::Secret => of(Some(&self.secrets), object, Object::Secret),
-            Kind::Node => of(Some(&self.nodes), object, Object::Node),
-            Kind::CustomResourceDefinition => {
-                of(Some(&self.custom_resources), object, Object::CustomResource)
-            }
-            Kind::PersistentVolume => of(Some(&self.volumes), object, Object::PersistentVolume),
-            Kind::CSIDriver => of(Some(&self.csi_drivers), object, Object::CsiDriver),
-            Kind::RuntimeClass => of(Some(&self.runtime_classes), object, Object::RuntimeClass),
-            Kind::ValidatingWebhookConfiguration => {
-                of(Some(&self.validating_webhooks), object, Object::Webhooks)
-            }
-            Kind::MutatingWebhookConfiguration => {
-                of(Some(&self.mutating_webhooks), object, Object::Webhooks)
-            }
-            Kind::Service => of(Some(&self.services), object, Object::Service),
-            Kind::Ingress => of(Some(&self.ingresses), object, Object::Ingress),
-            Kind::NetworkPolicy => of(Some(&self.network_policies), object, Object::NetworkPolicy),
-            kind => of(self.workloads.get(&kind), object, Object::Workload),
-        }
-    }
-
-    /// The kept annotations of all objects, each with its object, key and value.
-    pub fn annotations(&self) -> impl Iterator<Item = (ObjectRef, Str, Str)> {
-        self.objects().flat_map(|(object, _)| {
-            let (named, metadata) = (object.object_ref(), object.metadata());
-            let pairs = metadata.annotations.iter();
-            pairs
-                .map(|(key, value)| (named.clone(), key.clone(), value.clone()))
-                .collect::<Vec<_>>()
+        let (namespace, name) = (&*object.namespace, &*object.name);
+        in_store!((&) self, self.workloads.get(&object.kind), object.kind, |store, wrap| {
+            wrap(store.get(namespace, name)?.clone())
         })
     }
 
     /// The metadata of the object, where it is there.
     pub fn metadata(&self, object: &ObjectRef) -> Option<&ObjectMeta> {
         let (namespace, name) = (&*object.namespace, &*object.name);
-        macro_rules! metadata {
-            ($store:expr) => {
-                $store.get(namespace, name).map(|object| &object.metadata)
+        in_store!((&) self, self.workloads.get(&object.kind), object.kind, |store, _wrap| {
+            &store.get(namespace, name)?.metadata
+        })
+    }
+
+    /// The kept annotations of all objects, each with its object, key and value.
+    pub fn annotations(&self) -> impl Iterator<Item = (ObjectRef, &Str, &Str)> {
+        self.named().flat_map(|(kind, metadata)| {
+            let object = move || ObjectRef {
+                kind,
+                namespace: metadata.namespace.clone(),
+                name: metadata.name.clone(),
             };
-        }
-        match object.kind {
-            Kind::Role | Kind::ClusterRole => metadata!(self.roles),
-            Kind::RoleBinding | Kind::ClusterRoleBinding => metadata!(self.bindings),
-            Kind::Namespace => metadata!(self.namespaces),
-            Kind::ServiceAccount => metadata!(self.service_accounts),
-            Kind::Secret => metadata!(self.secrets),
-            Kind::Node => metadata!(self.nodes),
-            Kind::CustomResourceDefinition => metadata!(self.custom_resources),
-            Kind::PersistentVolume => metadata!(self.volumes),
-            Kind::CSIDriver => metadata!(self.csi_drivers),
-            Kind::RuntimeClass => metadata!(self.runtime_classes),
-            Kind::ValidatingWebhookConfiguration => metadata!(self.validating_webhooks),
-            Kind::MutatingWebhookConfiguration => metadata!(self.mutating_webhooks),
-            kind => metadata!(self.workloads.get(&kind)?),
-        }
+            let pairs = metadata.annotations.iter();
+            pairs.map(move |(key, value)| (object(), key, value))
+        })
+    }
+
+    /// Kind and metadata of every object, each kind in order of namespace and name.
+    fn named(&self) -> impl Iterator<Item = (Kind, &ObjectMeta)> {
+        STORES.into_iter().flat_map(|kind| {
+            let all: Option<Box<dyn Iterator<Item = (Kind, &ObjectMeta)>>> =
+                in_store!((&) self, self.workloads.get(&kind), kind, |store, _wrap| {
+                    Box::new(store.iter().map(move |object| {
+                        (kind_in(kind, &object.metadata), &object.metadata)
+                    }))
+                });
+            all.into_iter().flatten()
+        })
     }
 
     /// The object in which the settings of a pod are kept: the outermost of those that control it, or itself.
@@ -404,34 +277,14 @@ impl Snapshot {
 
     /// Every object, each kind in order of namespace and name.
     pub fn objects(&self) -> impl Iterator<Item = (Object, Origin)> {
-        fn of<T: Clone>(
-            store: &Store<T>,
-            wrap: fn(T) -> Object,
-        ) -> impl Iterator<Item = (Object, Origin)> {
-            store
-                .entries()
-                .map(move |entry| (wrap(entry.object.clone()), entry.origin))
-        }
-        of(&self.roles, Object::Role)
-            .chain(of(&self.bindings, Object::Binding))
-            .chain(of(&self.namespaces, Object::Namespace))
-            .chain(of(&self.service_accounts, Object::ServiceAccount))
-            .chain(of(&self.secrets, Object::Secret))
-            .chain(of(&self.nodes, Object::Node))
-            .chain(
-                self.workloads
-                    .values()
-                    .flat_map(|store| of(store, Object::Workload)),
-            )
-            .chain(of(&self.custom_resources, Object::CustomResource))
-            .chain(of(&self.volumes, Object::PersistentVolume))
-            .chain(of(&self.csi_drivers, Object::CsiDriver))
-            .chain(of(&self.runtime_classes, Object::RuntimeClass))
-            .chain(of(&self.validating_webhooks, Object::Webhooks))
-            .chain(of(&self.mutating_webhooks, Object::Webhooks))
-            .chain(of(&self.services, Object::Service))
-            .chain(of(&self.ingresses, Object::Ingress))
-            .chain(of(&self.network_policies, Object::NetworkPolicy))
+        STORES.into_iter().flat_map(|kind| {
+            let all: Option<Box<dyn Iterator<Item = (Object, Origin)>>> =
+                in_store!((&) self, self.workloads.get(&kind), kind, |store, wrap| {
+                    let entries = store.entries();
+                    Box::new(entries.map(move |entry| (wrap(entry.object.clone()), entry.origin)))
+                });
+            all.into_iter().flatten()
+        })
     }
 
     /// The gaps that an answer about `kinds` in `namespace` (empty for the whole cluster) has to mention.
@@ -439,5 +292,14 @@ impl Snapshot {
         self.gaps
             .iter()
             .filter(move |gap| gap.touches(kinds, namespace))
+    }
+}
+
+/// The kind of an object in the store of a kind.
+fn kind_in(store: Kind, metadata: &ObjectMeta) -> Kind {
+    match (store, &*metadata.namespace) {
+        (Kind::Role, "") => Kind::ClusterRole,
+        (Kind::RoleBinding, "") => Kind::ClusterRoleBinding,
+        (kind, _) => kind,
     }
 }

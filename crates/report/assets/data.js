@@ -1,7 +1,7 @@
 // What the page is about: `data` as it was written, with the steps in and out of each node.
 
 /**
- * @param {object} data nodes are [kind, label], edges [id, title, effort], steps [from, to, edge, facts, reviews], facts
+ * @param {object} data nodes are [kind, label], edges [id, title, effort], steps [from, to, edge, facts, reviews, guards], facts
  * [text, place, others], paths [from, effort, severity, steps]; everything refers to everything by position.
  */
 function readGraph(data) {

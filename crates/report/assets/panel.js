@@ -39,7 +39,7 @@ function plural(count, one, many) {
 
 /** What a step rests on, and what the API server is asked about it. */
 function proof(graph, step) {
-  const [, , , facts, reviews] = graph.steps[step];
+  const [, , , facts, reviews, guards] = graph.steps[step];
   if (!facts.length && !reviews.length) {
     return make("div", { class: "proof" }, "Nothing has to be granted for this: it is so by what the two are.");
   }
@@ -52,7 +52,8 @@ function proof(graph, step) {
   const review = (text) => make("li", {}, make("code", {}, text));
   return make("div", { class: "proof" },
     facts.length ? make("div", {}, "Rests on", make("ul", {}, ...facts.map(fact))) : null,
-    reviews.length ? make("div", {}, "The API server allows", make("ul", {}, ...reviews.map(review))) : null);
+    reviews.length ? make("div", {}, "The API server allows", make("ul", {}, ...reviews.map(review))) : null,
+    guards.length ? make("div", {}, "Not known", make("ul", {}, ...guards.map((text) => make("li", {}, text)))) : null);
 }
 
 /** The steps of a path, each with its proof. */

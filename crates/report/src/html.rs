@@ -24,8 +24,8 @@ const SCRIPT: &str = concat!(
     "})();\n"
 );
 
-/// From, to, edge, facts and reviews.
-type Step<'a> = (usize, usize, usize, &'a [usize], Vec<String>);
+/// From, to, edge, facts, reviews and guards.
+type Step<'a> = (usize, usize, usize, &'a [usize], Vec<String>, Vec<String>);
 
 /// What the script reads. Tuples are told in `assets/data.js`.
 #[derive(Serialize)]
@@ -103,8 +103,9 @@ fn data<'a>(picture: &'a Picture, version: &'a str) -> Data<'a> {
             .iter()
             .map(|step| {
                 let edge = edges.of((step.edge, step.title, step.effort));
-                let reviews = step.reviews.iter().map(|review| text(review));
-                (step.from, step.to, edge, &*step.facts, reviews.collect())
+                let texts = |own: &[String]| own.iter().map(|own| text(own)).collect();
+                let (reviews, guards) = (texts(&step.reviews), texts(&step.guards));
+                (step.from, step.to, edge, &*step.facts, reviews, guards)
             })
             .collect(),
         facts: picture

@@ -58,6 +58,8 @@ pub struct PictureStep {
     pub facts: Vec<usize>,
     /// The questions to the API server that replay it.
     pub reviews: Vec<String>,
+    /// What may stop it all the same, each in a sentence without its end.
+    pub guards: Vec<String>,
 }
 
 /// Something that a step rests on.
@@ -178,10 +180,14 @@ impl Picture {
                 None => fact.text.clone(),
             })
             .collect();
-        match facts.as_slice() {
-            [] => format!("{} → {to}", step.title),
-            facts => format!("{} → {to}: {}", step.title, facts.join(", ")),
+        let mut line = format!("{} → {to}", step.title);
+        if !facts.is_empty() {
+            line += &format!(": {}", facts.join(", "));
         }
+        for guard in &step.guards {
+            line += &format!("; {guard}");
+        }
+        line
     }
 
     fn flow(&self, path: &PicturePath) -> Vec<Place> {

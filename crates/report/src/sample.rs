@@ -144,6 +144,7 @@ pub(crate) fn picture() -> Picture {
         effort,
         facts: facts.to_vec(),
         reviews: vec![format!("may it {title}")],
+        guards: Vec::new(),
     };
     let path = |from, effort, steps: &[usize]| PicturePath {
         from,

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, bail};
 use bailiwick_core::Kind;
-use bailiwick_graph::{Atom, Graph, Node, NodeId, Path, Step};
+use bailiwick_graph::{Admission, Atom, Graph, Guard, Node, NodeId, Path, Step};
 use bailiwick_report::{Cell, Column, Format, Look, Picture, Table, Tone, inert};
 use serde::Serialize;
 
@@ -78,6 +78,9 @@ pub(crate) struct StepAnswer<'g> {
     title: &'static str,
     /// Of each group one entry has to be there, with all of its parts.
     evidence: Vec<Vec<Vec<&'g Atom>>>,
+    /// What may stop it all the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    guards: Vec<String>,
 }
 
 pub(crate) fn run(args: &PathsArgs, global: &Global, console: &mut Console) -> Result<Exit> {
@@ -102,7 +105,7 @@ pub(crate) fn run(args: &PathsArgs, global: &Global, console: &mut Console) -> R
     paths.retain(|path| args.max_effort.is_none_or(|most| path.effort <= most));
     let clean = paths.is_empty();
     if is_text(args.output) || matches!(args.output, Format::Json | Format::Yaml) {
-        show(&graph, args, &paths, partial, console)?;
+        show(&opened, &graph, args, &paths, partial, console)?;
     } else {
         let picture = draw(&opened, &graph, args, &paths, partial);
         console.answer(picture::render(&opened, &picture, args.output)?)?;
@@ -141,15 +144,17 @@ fn draw(
 }
 
 fn show(
+    opened: &Opened,
     graph: &Graph,
     args: &PathsArgs,
     paths: &[Path],
     partial: bool,
     console: &mut Console,
 ) -> Result<()> {
+    let admission = Admission::new(opened.snapshot());
     let answers: Vec<PathAnswer<'_>> = paths
         .iter()
-        .filter_map(|path| path_answer(graph, path))
+        .filter_map(|path| path_answer(graph, &admission, path))
         .collect();
     let answer = Answer {
         target: &args.to,
@@ -193,12 +198,16 @@ fn nearest_from_everywhere(opened: &Opened, graph: &Graph, target: NodeId) -> Ve
     paths
 }
 
-fn path_answer<'g>(graph: &'g Graph, path: &Path) -> Option<PathAnswer<'g>> {
+fn path_answer<'g>(
+    graph: &'g Graph,
+    admission: &Admission<'_>,
+    path: &Path,
+) -> Option<PathAnswer<'g>> {
     let steps = path
         .edges
         .iter()
         .filter_map(|&edge| graph.step(edge))
-        .map(step_answer);
+        .map(|step| step_answer(step, admission));
     Some(PathAnswer {
         from: graph.node(path.from)?,
         effort: path.effort,
@@ -206,8 +215,14 @@ fn path_answer<'g>(graph: &'g Graph, path: &Path) -> Option<PathAnswer<'g>> {
     })
 }
 
-fn step_answer(step: Step<'_>) -> StepAnswer<'_> {
+fn step_answer<'g>(step: Step<'g>, admission: &Admission<'_>) -> StepAnswer<'g> {
+    let guards = admission
+        .guards(&step)
+        .iter()
+        .map(Guard::to_string)
+        .collect();
     StepAnswer {
+        guards,
         from: step.from,
         to: step.to,
         edge: step.kind.id,
@@ -267,8 +282,8 @@ fn path_text(number: usize, path: &PathAnswer<'_>, look: &Look) -> String {
             look.paint(tone, &inert(&line)),
             look.paint(Tone::Faint, step.edge)
         );
-        for fact in facts(&step.evidence) {
-            out += &format!("      {}\n", inert(&fact));
+        for fact in facts(&step.evidence).iter().chain(&step.guards) {
+            out += &format!("      {}\n", inert(fact));
         }
     }
     out

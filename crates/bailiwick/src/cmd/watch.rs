@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
 use bailiwick_core::{Kind, ObjectRef, Timestamp};
-use bailiwick_graph::{Graph, Live, Node, Path, Step};
+use bailiwick_graph::{Admission, Graph, Guard, Live, Node, Path, Step};
 use bailiwick_kube::{Batch, Confirmed};
 use bailiwick_report::{Format, Tone, inert};
 use serde::Serialize;
@@ -80,6 +80,9 @@ struct ToldStep {
     title: &'static str,
     to: Node,
     rests_on: Vec<String>,
+    /// What may stop it all the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    guards: Vec<String>,
     /// What to ask the API server.
     proof: Vec<String>,
 }
@@ -297,7 +300,7 @@ impl Watcher<'_> {
                 inert(&line),
                 look.paint(Tone::Faint, step.edge)
             );
-            for line in step.rests_on.iter().chain(&step.proof) {
+            for line in step.rests_on.iter().chain(&step.guards).chain(&step.proof) {
                 text += &format!("      {}\n", inert(line));
             }
         }
@@ -376,6 +379,7 @@ fn stands(graph: &Graph, from: &Node, way: &Way) -> bool {
 fn appeared<'e>(from: &'e Node, way: &'e Way, live: &Live, causes: &'e [Cause]) -> Told<'e> {
     let mut at = from;
     let mut steps = Vec::new();
+    let admission = Admission::new(live.snapshot());
     for step in &way.steps {
         let found = step_of(live.graph(), at, step);
         at = &step.1;
@@ -386,6 +390,11 @@ fn appeared<'e>(from: &'e Node, way: &'e Way, live: &Live, causes: &'e [Cause]) 
             title: found.kind.title,
             to: found.to.clone(),
             rests_on: facts(&found.evidence),
+            guards: admission
+                .guards(&found)
+                .iter()
+                .map(Guard::to_string)
+                .collect(),
             proof: reviews.iter().map(review).collect(),
         });
     }
@@ -418,6 +427,7 @@ fn vanished<'e>(
         title: title(edge),
         to: to.clone(),
         rests_on: Vec::new(),
+        guards: Vec::new(),
         proof: Vec::new(),
     };
     Told {

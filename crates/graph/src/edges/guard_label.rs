@@ -5,13 +5,13 @@ use crate::edge::{Leg, Rule, Versions, edge};
 use crate::node::{Area, Node};
 
 edge! {
-    /// Label a namespace so that webhooks leave it alone.
+    /// Label a namespace so that webhooks and admission policies leave it alone.
     ///
-    /// Many webhooks have a `namespaceSelector`: labels of the namespace decide whether they are asked at all. Whoever may `update` or `patch`
+    /// Many webhooks, policies and bindings of policies have a `namespaceSelector`: labels of the namespace decide whether they are asked at all. Whoever may `update` or `patch`
     /// the namespace decides that, and by a RoleBinding in the namespace, too, for a request for a namespace counts as one inside it. The
     /// label `kubernetes.io/metadata.name` is the exception: the API server sets it to the name whatever anybody writes, so that a selector by
     /// it alone is safe.
-    "guard-label", "have webhooks leave a namespace alone", effort 1, Versions::ALL,
+    "guard-label", "have guards leave a namespace alone", effort 1, Versions::ALL,
     &[Rule::Rights { legs: LEGS, link }],
     "user eve" => "every guard of the cluster", "key: guarded" => "key: kubernetes.io/metadata.name",
     "Role shop/r
@@ -32,7 +32,7 @@ fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
         "" => On::Any,
         namespace => On::Name(namespace),
     };
-    if held.is_on(&[of_scope]) && world.fact("webhooks by namespace", has_selector) {
+    if held.is_on(&[of_scope]) && world.fact("guards by namespace", has_selector) {
         let guards = Node::area(Area::Guards, &Default::default());
         link.edge(held.subject, guards, held.condition_on(&[of_scope]));
     }
@@ -42,5 +42,8 @@ fn has_selector(world: &World<'_>) -> bool {
     let snapshot = &world.snapshot;
     let all = snapshot.validating_webhooks.iter().chain(snapshot.mutating_webhooks.iter());
     let mut webhooks = all.flat_map(|configuration| &configuration.webhooks);
-    webhooks.any(|webhook| webhook.by_namespace)
+    let policies = world.policies_in_force().into_iter();
+    let mut policies = policies.map(|(policy, binding)| [&policy.matches, &binding.matches]);
+    webhooks.any(|webhook| webhook.matches.by_namespace())
+        || policies.any(|of| of.iter().any(|matches| matches.by_namespace()))
 }

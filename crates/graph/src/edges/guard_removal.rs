@@ -1,6 +1,6 @@
-use bailiwick_rbac::{Names, Right};
+use bailiwick_rbac::Right;
 
-use crate::build::{Held, Holding, Link, World};
+use crate::build::{Held, Holding, Link, On, World};
 use crate::edge::{Leg, Rule, Versions, edge};
 use crate::node::{Area, Node};
 
@@ -8,11 +8,11 @@ edge! {
     /// Take away what refuses or corrects objects before they are stored.
     ///
     /// Webhooks and admission policies are objects themselves: whoever deletes their configuration, changes it to match
-    /// nothing, or takes away the binding of a policy is rid of them. The API server asks no webhook about webhook
-    /// configurations, and no policy about policies, so that nothing stands in the way. What a guard kept out may be done from then on.
+    /// nothing, or takes away the binding of a policy is rid of them. The API server asks no webhook about any of these, and no policy about
+    /// policies and their bindings; a policy about configurations of webhooks is asked. What a guard kept out may be done from then on.
     ///
-    /// A webhook has to be there for a step; policies are not read, and count as there since Kubernetes 1.30 (validating) and
-    /// 1.36 (mutating). Objects that a policy takes parameters from are guards as well, and are of any kind: who may write those is not judged.
+    /// There has to be a guard for a step: a configuration with a webhook, or a policy and a binding that puts it in force. A policy without a binding, a
+    /// binding without its policy, and one that only warns or writes to the audit log keep nothing out.
     /// Guards that the API server reads from files (Kubernetes 1.37) have no object and are out of reach.
     "guard-removal", "take away webhooks and admission policies", effort 1, Versions::ALL,
     &[Rule::Rights { legs: LEGS, link }],
@@ -46,15 +46,21 @@ fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
 
 /// Whether there is a guard of the kind and name that the right is about.
 fn guards(holding: &Holding<'_>, world: &World<'_>) -> bool {
-    let since = |wanted: u16| world.minor().is_none_or(|minor| minor >= wanted);
+    let snapshot = &world.snapshot;
+    let is_held = |name: &str| holding.is_on(On::Name(name));
     let webhooks = match holding.right.resource {
-        "validatingwebhookconfigurations" => &world.snapshot.validating_webhooks,
-        "mutatingwebhookconfigurations" => &world.snapshot.mutating_webhooks,
-        resource if resource.starts_with("validating") => return since(30),
-        _ => return since(36),
+        "validatingwebhookconfigurations" => &snapshot.validating_webhooks,
+        "mutatingwebhookconfigurations" => &snapshot.mutating_webhooks,
+        resource => {
+            let mutating = resource.starts_with("mutating");
+            let by_binding = resource.ends_with("bindings");
+            let in_force = world.policies_in_force().into_iter();
+            let mut in_force = in_force.filter(|(policy, _)| policy.mutating == mutating);
+            return in_force.any(|(policy, binding)| match by_binding {
+                true => is_held(&binding.metadata.name),
+                false => is_held(&policy.metadata.name),
+            });
+        }
     };
-    match holding.names {
-        Names::All => webhooks.iter().next().is_some(),
-        Names::Only(names) => names.iter().any(|name| webhooks.get("", name).is_some()),
-    }
+    webhooks.iter().any(|own| !own.webhooks.is_empty() && is_held(&own.metadata.name))
 }

@@ -19,6 +19,8 @@ macro_rules! edges {
 }
 
 #[cfg(test)]
+mod guard_tests;
+#[cfg(test)]
 mod platform_tests;
 #[cfg(test)]
 mod pod_tests;
@@ -182,6 +184,7 @@ edges![
     extension_authentication,
     full_control,
     guard_label,
+    guard_params,
     guard_removal,
     guard_service,
     host_ipc,

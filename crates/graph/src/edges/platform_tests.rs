@@ -282,35 +282,6 @@ fn flex_volumes_pass_at_the_level_baseline() {
     check("unheard-of", false);
 }
 
-#[test]
-fn guards_have_to_be_there_to_be_taken_away() {
-    let cluster = |resource: &str, names: &str| {
-        format!(
-            "ClusterRole r
-               delete on {resource} of admissionregistration.k8s.io {names}
-             ClusterRoleBinding r gives ClusterRole/r to user:eve
-             ---
-             {{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {{name: guard}}}}"
-        )
-    };
-    let check = |resource: &str, names: &str, minor: u16, expected: &str| {
-        let found = graph(&cluster(resource, names), minor);
-        assert_eq!(
-            why(&found, "guard-removal"),
-            expected,
-            "{resource} {names} 1.{minor}"
-        );
-    };
-    check("mutatingwebhookconfigurations", "", 37, "");
-    check("mutatingwebhookconfigurations", "named guard", 37, "");
-    check("mutatingwebhookconfigurations", "named other", 37, "-");
-    check("validatingwebhookconfigurations", "", 37, "-");
-    check("validatingadmissionpolicybindings", "", 30, "");
-    check("validatingadmissionpolicybindings", "", 29, "-");
-    check("mutatingadmissionpolicies", "", 36, "");
-    check("mutatingadmissionpolicies", "", 35, "-");
-}
-
 /// Somebody who writes a resource, its operator's rights, and what runs.
 fn operated(writes: &str, operator: &str, runs: &str) -> String {
     format!(

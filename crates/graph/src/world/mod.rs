@@ -10,7 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bailiwick_core::{Kind, ObjectRef, Str, Subject};
-use bailiwick_model::{PersistentVolume, PolicyRule, Role, Snapshot, Workload};
+use bailiwick_model::{
+    AdmissionBinding, AdmissionPolicy, PersistentVolume, PolicyRule, Role, Snapshot, Workload,
+};
 
 pub(crate) use self::index::{Given, Index, Woken};
 pub(crate) use self::reads::{Key, Mark};
@@ -19,6 +21,7 @@ pub(crate) use self::unit::{Item, Unit};
 use self::index::{DEFAULT, Fact, by_name};
 use self::reads::Reads;
 use self::view::View;
+use crate::admission::in_force;
 use crate::condition::Atom;
 use crate::node::Node;
 
@@ -93,6 +96,20 @@ impl<'a> World<'a> {
         let fact = Fact { ask, answer, reads };
         self.index.facts.borrow_mut().insert(name, fact);
         answer
+    }
+
+    /// The admission policies that can stop something, each with a binding that puts it in force.
+    pub(crate) fn policies_in_force(&self) -> Vec<(&'a AdmissionPolicy, &'a AdmissionBinding)> {
+        let snapshot = &self.snapshot;
+        let validating = in_force(
+            snapshot.validating_policies.iter(),
+            snapshot.validating_policy_bindings.iter(),
+        );
+        let mutating = in_force(
+            snapshot.mutating_policies.iter(),
+            snapshot.mutating_policy_bindings.iter(),
+        );
+        validating.into_iter().chain(mutating).collect()
     }
 
     /// A key in short.

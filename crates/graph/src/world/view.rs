@@ -2,9 +2,9 @@
 
 use bailiwick_core::{Kind, Str};
 use bailiwick_model::{
-    Binding, ClusterInfo, CsiDriver, CustomResource, Ingress, Namespace, NetworkPolicy, Node,
-    PersistentVolume, Role, RuntimeClass, Secret, Service, ServiceAccount, Snapshot, Store,
-    WebhookConfiguration, Workload,
+    AdmissionBinding, AdmissionPolicy, Binding, ClusterInfo, CsiDriver, CustomResource, Ingress,
+    Namespace, NetworkPolicy, Node, PersistentVolume, Role, RuntimeClass, Secret, Service,
+    ServiceAccount, Snapshot, Store, WebhookConfiguration, Workload,
 };
 
 use super::reads::{Key, Reads};
@@ -28,6 +28,10 @@ pub(crate) struct View<'a> {
     pub(crate) services: Watched<'a, Service>,
     pub(crate) ingresses: Watched<'a, Ingress>,
     pub(crate) network_policies: Watched<'a, NetworkPolicy>,
+    pub(crate) validating_policies: Watched<'a, AdmissionPolicy>,
+    pub(crate) validating_policy_bindings: Watched<'a, AdmissionBinding>,
+    pub(crate) mutating_policies: Watched<'a, AdmissionPolicy>,
+    pub(crate) mutating_policy_bindings: Watched<'a, AdmissionBinding>,
 }
 
 /// A store whose reads are noted.
@@ -72,6 +76,26 @@ impl<'a> View<'a> {
             services: watched(&whole.services, Kind::Service, reads),
             ingresses: watched(&whole.ingresses, Kind::Ingress, reads),
             network_policies: watched(&whole.network_policies, Kind::NetworkPolicy, reads),
+            validating_policies: watched(
+                &whole.validating_policies,
+                Kind::ValidatingAdmissionPolicy,
+                reads,
+            ),
+            validating_policy_bindings: watched(
+                &whole.validating_policy_bindings,
+                Kind::ValidatingAdmissionPolicyBinding,
+                reads,
+            ),
+            mutating_policies: watched(
+                &whole.mutating_policies,
+                Kind::MutatingAdmissionPolicy,
+                reads,
+            ),
+            mutating_policy_bindings: watched(
+                &whole.mutating_policy_bindings,
+                Kind::MutatingAdmissionPolicyBinding,
+                reads,
+            ),
         }
     }
 

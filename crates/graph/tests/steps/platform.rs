@@ -1,5 +1,7 @@
 //! What the attacker does about volumes, drivers, guards, controllers and operators.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::acts::{APIS, Act, CORE, DRY, admitted, is};
@@ -61,6 +63,7 @@ pub(crate) const ACTS: &[(&str, Act)] = &[
             .post(&format!("{CORE}/shop/configmaps?{DRY}"), &map);
         is(200, &changed) && is(201, &passed.unwrap())
     }),
+    ("guard-params", guard_params),
     ("guard-removal", |stage| {
         let kind = "validatingwebhookconfigurations";
         let path = format!("{APIS}/admissionregistration.k8s.io/v1/{kind}/guard?{DRY}");
@@ -143,6 +146,27 @@ pub(crate) const ACTS: &[(&str, Act)] = &[
             && makes_pod(stage)
     }),
 ];
+
+/// Allows longer names by the parameter of a policy that refused them before.
+fn guard_params(stage: &Stage) -> bool {
+    let admin = stage.cluster.admin();
+    let path = format!("{CORE}/shop/configmaps/allowed");
+    let headers = [("content-type", "application/merge-patch+json")];
+    let most = |number: &str| json!({"data": {"most": number}});
+    let reset = admin.request("PATCH", &path, &headers, Some(&most("1").to_string()));
+    assert_eq!(reset.unwrap().status, 200);
+    let secret = json!({"metadata": {"name": "unseen"}});
+    let passes = || {
+        let path = format!("{CORE}/shop/secrets?{DRY}");
+        is(201, &admin.post(&path, &secret).unwrap())
+    };
+    assert!(eventually(|| !passes()), "the policy refuses nothing");
+    // What is changed counts soon, or not at all.
+    is(200, &stage.patch(&path, &most("100"))) && {
+        let soon = Instant::now() + Duration::from_secs(2);
+        std::iter::repeat_with(passes).any(|passed| passed || Instant::now() > soon) && passes()
+    }
+}
 
 /// Adds an authority to those that sign for users. (The API server writes its own back within a minute where it is
 /// missing, and leaves others there; nobody waits for that here.)

@@ -18,7 +18,7 @@ const MAX_LINE: u64 = 64 << 20;
 const WINDOW: u32 = 27;
 
 /// Types of objects in version 1.
-const TYPES: [&str; 15] = [
+const TYPES: [&str; 17] = [
     "role",
     "binding",
     "namespace",
@@ -34,6 +34,8 @@ const TYPES: [&str; 15] = [
     "service",
     "ingress",
     "networkPolicy",
+    "admissionPolicy",
+    "admissionBinding",
 ];
 
 /// Reads what [`write`](super::write) wrote. Objects of types that are not known become a gap.

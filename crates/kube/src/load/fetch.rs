@@ -3,7 +3,7 @@
 use bailiwick_core::Kind;
 use tokio::sync::mpsc::Sender;
 
-use super::kinds::{list_path, page_size};
+use super::kinds::{list_path, may_be_unserved, page_size};
 use super::page::{Form, Page};
 use crate::error::RequestError;
 use crate::transport::Transport;
@@ -27,6 +27,8 @@ pub(crate) enum Coverage {
     Whole,
     /// In the one namespace only, because the rest is refused.
     Namespace(RequestError),
+    /// Not at all, for the server does not serve it, and need not.
+    Unserved(RequestError),
     /// Not, or not to the end.
     Failed(RequestError),
 }
@@ -55,6 +57,9 @@ impl Reader {
                     Err(RequestError::Forbidden { .. }) => Coverage::Failed(refused),
                     Err(error) => Coverage::Failed(error),
                 }
+            }
+            Err(missing @ RequestError::NotFound { .. }) if may_be_unserved(kind) => {
+                Coverage::Unserved(missing)
             }
             Err(error) => Coverage::Failed(error),
         };

@@ -1,6 +1,6 @@
 use bailiwick_core::Kind;
 
-/// The version under which every kind that Bailiwick reads is served since Kubernetes 1.21.
+/// The version under which every kind that Bailiwick reads is served.
 const VERSION: &str = "v1";
 
 /// The kinds to read from a cluster. What is asked of the API server, and the role that allows it
@@ -51,6 +51,20 @@ pub(crate) fn list_path(kind: Kind, namespace: &str) -> String {
         "" => format!("{root}/{}", kind.resource()),
         namespace => format!("{root}/namespaces/{namespace}/{}", kind.resource()),
     }
+}
+
+/// Whether a server that does not serve a kind has simply none of it: those came after the oldest Kubernetes that is
+/// read.
+pub(crate) fn may_be_unserved(kind: Kind) -> bool {
+    matches!(
+        kind,
+        // Since 1.30.
+        Kind::ValidatingAdmissionPolicy
+            | Kind::ValidatingAdmissionPolicyBinding
+            // Since 1.36.
+            | Kind::MutatingAdmissionPolicy
+            | Kind::MutatingAdmissionPolicyBinding
+    )
 }
 
 /// `apiVersion` of a kind's objects; lists leave it out of their items.

@@ -230,7 +230,7 @@ impl Loading {
         }
         let what = kind.resource();
         match coverage {
-            Coverage::Whole => {}
+            Coverage::Whole | Coverage::Unserved(_) => {}
             Coverage::Failed(error) => {
                 self.loaded.start.0.remove(&kind);
                 self.gap(kind, "", format!("{what} could not be read: {error}"));

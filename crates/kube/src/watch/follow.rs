@@ -14,7 +14,7 @@ use super::known::{Known, identify, object_ref};
 use super::shared::{Change, Shared};
 use crate::error::RequestError;
 use crate::load::fetch::{Coverage, Event as Read, Reader, query};
-use crate::load::kinds::list_path;
+use crate::load::kinds::{list_path, may_be_unserved};
 use crate::load::page::{Form, Page};
 use crate::transport::Transport;
 
@@ -111,6 +111,10 @@ impl Follower {
                     version: String::new(),
                 });
                 self.shared.put(gone);
+                if may_be_unserved(self.kind) {
+                    self.shared.gap(self.kind, None);
+                    return self.shared.confirm(self.kind, Instant::now());
+                }
                 self.shared.gap(self.kind, Some(self.gap(message.clone())));
             }
             RequestError::Forbidden { .. } => {
@@ -166,7 +170,7 @@ impl Follower {
             Coverage::Namespace(_) => {
                 now.namespace = self.options.namespace.clone().unwrap_or_default();
             }
-            Coverage::Failed(error) => return Err(error),
+            Coverage::Unserved(error) | Coverage::Failed(error) => return Err(error),
         }
         let kind = self.kind;
         let gone = self.position.known.gone(&now.known).into_iter();

@@ -8,11 +8,13 @@
 //! What a server has stored counts, also where it would be refused today: older servers took more, and the authorizer
 //! reads all of it. Such an object, known by its `uid` and `resourceVersion`, is kept with an issue.
 
+mod admission;
 mod bindings;
 mod containers;
 mod core;
 mod custom;
 mod identify;
+mod matches;
 mod meta;
 mod names;
 mod network;
@@ -124,7 +126,13 @@ fn read_object(kind: Kind, value: &Value, namespace: &str, names: &mut Interner)
         Kind::CSIDriver => Object::CsiDriver(platform::driver(cx, root, metadata)),
         Kind::RuntimeClass => Object::RuntimeClass(platform::runtime_class(cx, root, metadata)),
         Kind::ValidatingWebhookConfiguration | Kind::MutatingWebhookConfiguration => {
-            Object::Webhooks(platform::webhooks(cx, root, metadata))
+            Object::Webhooks(admission::webhooks(cx, root, metadata))
+        }
+        Kind::ValidatingAdmissionPolicy | Kind::MutatingAdmissionPolicy => {
+            Object::AdmissionPolicy(admission::policy(cx, root, metadata))
+        }
+        Kind::ValidatingAdmissionPolicyBinding | Kind::MutatingAdmissionPolicyBinding => {
+            Object::AdmissionBinding(admission::binding(cx, root, metadata))
         }
         Kind::Service => Object::Service(network::service(cx, root, metadata)),
         Kind::Ingress => Object::Ingress(network::ingress(cx, root, metadata)),

@@ -1,13 +1,13 @@
-//! Volumes, drivers, ways to run containers, and webhooks of admission.
+//! Volumes, drivers and ways to run containers.
 
-use bailiwick_core::{Kind, Str};
+use bailiwick_core::Str;
 
 use super::containers;
 use super::core::spec_and_status;
 use super::names;
 use super::reader::{Context, Node, Shape};
 use crate::meta::ObjectMeta;
-use crate::platform::{CsiDriver, PersistentVolume, RuntimeClass, Webhook, WebhookConfiguration};
+use crate::platform::{CsiDriver, PersistentVolume, RuntimeClass};
 
 /// Any mapping; its other fields are not read.
 const MAPPING: Shape = Shape {
@@ -54,76 +54,6 @@ const RUNTIME_CLASS: Shape = Shape {
         ("overhead", ""),
         ("scheduling", ""),
     ],
-};
-
-const CONFIGURATION: Shape = Shape {
-    what: "a configuration of webhooks",
-    complete: true,
-    fields: &[
-        ("apiVersion", ""),
-        ("kind", ""),
-        ("metadata", ""),
-        ("webhooks", "nothing is asked of it"),
-    ],
-};
-
-const SELECTOR: Shape = Shape {
-    what: "a label selector",
-    complete: true,
-    fields: &[
-        (
-            "matchExpressions",
-            "the webhook is asked in every namespace",
-        ),
-        ("matchLabels", "the webhook is asked in every namespace"),
-    ],
-};
-
-const EXPRESSION: Shape = Shape {
-    what: "an expression of a label selector",
-    complete: true,
-    fields: &[("key", ""), ("operator", ""), ("values", "")],
-};
-
-/// The label of a namespace that is its name.
-const NAME_LABEL: &str = "kubernetes.io/metadata.name";
-
-macro_rules! webhook {
-    ($($more:expr),*) => {
-        Shape {
-            what: "a webhook",
-            complete: true,
-            fields: &[
-                ("name", ""),
-                ("clientConfig", ""),
-                ("failurePolicy", "objects are refused where it does not answer"),
-                ("admissionReviewVersions", ""),
-                ("matchConditions", ""),
-                ("matchPolicy", ""),
-                ("namespaceSelector", ""),
-                ("objectSelector", ""),
-                ("rules", ""),
-                ("sideEffects", ""),
-                ("timeoutSeconds", ""),
-                $($more),*
-            ],
-        }
-    };
-}
-
-const VALIDATING_WEBHOOK: Shape = webhook!();
-const MUTATING_WEBHOOK: Shape = webhook!(("reinvocationPolicy", ""));
-
-const CLIENT: Shape = Shape {
-    what: "the place of a webhook",
-    complete: true,
-    fields: &[("url", ""), ("service", ""), ("caBundle", "")],
-};
-
-const SERVICE: Shape = Shape {
-    what: "a reference to a Service",
-    complete: true,
-    fields: &[("namespace", ""), ("name", ""), ("path", ""), ("port", "")],
 };
 
 pub(super) fn volume(
@@ -210,96 +140,4 @@ pub(super) fn runtime_class(
         (None, _) => {}
     }
     RuntimeClass { metadata, handler }
-}
-
-pub(super) fn webhooks(
-    cx: &mut Context<'_>,
-    root: &Node<'_>,
-    metadata: ObjectMeta,
-) -> WebhookConfiguration {
-    cx.mapping(root, &CONFIGURATION);
-    let webhooks = cx.list(root, "webhooks", webhook);
-    WebhookConfiguration {
-        metadata,
-        mutating: cx.kind == Kind::MutatingWebhookConfiguration,
-        webhooks,
-    }
-}
-
-/// Whether labels of namespaces are selected by that somebody can change: the API server sets the name by itself.
-fn selects(cx: &mut Context<'_>, selector: &Node<'_>) -> bool {
-    let mut found = false;
-    cx.text_map(selector, "matchLabels", |_, _, key, _| {
-        found |= key != NAME_LABEL;
-        false
-    });
-    cx.each(selector, "matchExpressions", |cx, expression| {
-        if cx.mapping(expression, &EXPRESSION) {
-            found |= &*cx.text(expression, "key") != NAME_LABEL;
-            let operator = cx.text(expression, "operator");
-            let is_known = matches!(&*operator, "In" | "NotIn" | "Exists" | "DoesNotExist");
-            if !is_known {
-                let help = "write `In`, `NotIn`, `Exists` or `DoesNotExist`";
-                cx.refuse(expression, "has no such `operator`", help);
-            }
-            cx.texts(expression, "values");
-        }
-    });
-    found
-}
-
-fn webhook(cx: &mut Context<'_>, node: &Node<'_>) -> Webhook {
-    let shape = match cx.kind {
-        Kind::MutatingWebhookConfiguration => &MUTATING_WEBHOOK,
-        _ => &VALIDATING_WEBHOOK,
-    };
-    if !cx.mapping(node, shape) {
-        return Webhook::default();
-    }
-    let mut webhook = Webhook {
-        name: cx.text(node, "name"),
-        ..Webhook::default()
-    };
-    if webhook.name.split('.').count() < 3 || names::dns_subdomain(&webhook.name).is_some() {
-        let help = "give it a `name` of at least three parts, such as `pods.shop.example`";
-        cx.refuse(node, "has no full name", help);
-    }
-    if let Some(selector) = cx.inner(node, "namespaceSelector", &SELECTOR) {
-        webhook.by_namespace = selects(cx, &selector);
-    }
-    match &*cx.text(node, "failurePolicy") {
-        "" | "Fail" => {}
-        "Ignore" => webhook.fails_open = true,
-        _ => cx.refuse(
-            node,
-            "has no such `failurePolicy`",
-            "write `Fail` or `Ignore`",
-        ),
-    }
-    let Some(client) = cx.inner(node, "clientConfig", &CLIENT) else {
-        cx.refuse_missing(node, "clientConfig", "say where the webhook is");
-        return webhook;
-    };
-    let url = cx.text(&client, "url");
-    let service = cx.inner(&client, "service", &SERVICE);
-    if url.is_empty() == service.is_none() {
-        cx.refuse(
-            &client,
-            "must have a `url` or a `service`, and not both",
-            "",
-        );
-    }
-    if let Some(service) = service {
-        webhook.service_namespace = cx.text(&service, "namespace");
-        webhook.service_name = cx.text(&service, "name");
-        for (key, text) in [
-            ("namespace", &webhook.service_namespace),
-            ("name", &webhook.service_name),
-        ] {
-            if text.is_empty() {
-                cx.refuse_missing(&service, key, "name the Service");
-            }
-        }
-    }
-    webhook
 }

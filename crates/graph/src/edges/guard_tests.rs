@@ -1,0 +1,140 @@
+//! Which guards are there to be taken away, and which stand before a step.
+
+use super::testing::{cluster, graph};
+use crate::{Admission, Graph};
+
+const POLICY: &str = "{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingAdmissionPolicy, metadata: {name: own},
+      spec: {matchConstraints: {resourceRules: [{apiGroups: [''], apiVersions: [v1], operations: [CREATE], resources: [pods]}]}, validations: [{expression: 'true'}]}}";
+const BINDING: &str = "{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingAdmissionPolicyBinding, metadata: {name: bound},
+      spec: {policyName: own, validationActions: [Deny]}}";
+const WEBHOOK: &str = "{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: guard},
+      webhooks: [{name: pods.guard.example, sideEffects: None, admissionReviewVersions: [v1], clientConfig: {url: 'https://guard.example'},
+        rules: [{apiGroups: [''], apiVersions: [v1], operations: [CREATE], resources: [pods]}]}]}";
+
+#[test]
+fn guards_have_to_be_there_to_be_taken_away() {
+    let check = |resource: &str, names: &str, objects: &str, expected: bool| {
+        let text = format!(
+            "ClusterRole r
+               delete on {resource} of admissionregistration.k8s.io {names}
+             ClusterRoleBinding r gives ClusterRole/r to user:eve
+             ---
+             {objects}"
+        );
+        let found = graph(&text, 37);
+        let is_there = found.edges().any(|step| step.kind.id == "guard-removal");
+        assert_eq!(is_there, expected, "{resource} {names} {objects}");
+    };
+    let webhooks = "mutatingwebhookconfigurations";
+    check(webhooks, "", WEBHOOK, true);
+    check(webhooks, "named guard", WEBHOOK, true);
+    check(webhooks, "named other", WEBHOOK, false);
+    check("validatingwebhookconfigurations", "", WEBHOOK, false);
+    let (policies, bindings) = (
+        "validatingadmissionpolicies",
+        "validatingadmissionpolicybindings",
+    );
+    let both = format!("{POLICY}\n{BINDING}");
+    check(policies, "", &both, true);
+    check(policies, "named own", &both, true);
+    check(policies, "named bound", &both, false);
+    check(bindings, "named bound", &both, true);
+    check(bindings, "named own", &both, false);
+    check("mutatingadmissionpolicies", "", &both, false);
+    check(policies, "", POLICY, false);
+    check(bindings, "", BINDING, false);
+    check(policies, "", &both.replace("Deny", "Warn"), false);
+    check(
+        policies,
+        "",
+        &both.replace("policyName: own", "policyName: other"),
+        false,
+    );
+}
+
+fn guards(graph: &Graph, text: &str, id: &str) -> Vec<String> {
+    let snapshot = cluster(text, 37);
+    let admission = Admission::new(&snapshot);
+    let step = graph.edges().find(|step| step.kind.id == id).unwrap();
+    admission
+        .guards(&step)
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+#[track_caller]
+fn check_guards(id: &str, rights: &str, objects: &str, expected: &[&str]) {
+    let text = format!(
+        "Role shop/r
+           {rights}
+         RoleBinding shop/r gives Role/r to user:eve
+         ---
+         {{apiVersion: v1, kind: Namespace, metadata: {{name: shop, labels: {{team: a}}}}}}
+         {{apiVersion: v1, kind: Pod, metadata: {{namespace: shop, name: web}}, spec: {{containers: [{{name: a, image: a}}]}}}}
+         {objects}"
+    );
+    assert_eq!(
+        guards(&graph(&text, 37), &text, id),
+        expected,
+        "{id}: {rights} {objects}"
+    );
+}
+
+const STOPS: &str = "may be stopped by ValidatingAdmissionPolicy own (binding bound), whose expressions are not evaluated";
+
+#[test]
+fn a_step_tells_what_may_stop_it() {
+    let both = format!("{POLICY}\n{BINDING}");
+    let pods = "create on pods of ''";
+    check_guards("pod-create", pods, &both, &[STOPS]);
+    check_guards("pod-create", pods, POLICY, &[]);
+    let other = both.replace("resources: [pods]", "resources: [secrets]");
+    check_guards("pod-create", pods, &other, &[]);
+    let elsewhere = both.replace(
+        "matchConstraints: {",
+        "matchConstraints: {namespaceSelector: {matchLabels: {team: b}}, ",
+    );
+    check_guards("pod-create", pods, &elsewhere, &[]);
+    check_guards(
+        "pod-create",
+        pods,
+        &elsewhere.replace("team: b", "team: a"),
+        &[STOPS],
+    );
+    let changes = "may be stopped or changed by MutatingWebhookConfiguration guard (webhook pods.guard.example), which is not asked";
+    check_guards("pod-create", pods, WEBHOOK, &[changes]);
+}
+
+#[test]
+fn what_controllers_make_is_looked_at_too() {
+    let both = format!("{POLICY}\n{BINDING}");
+    check_guards(
+        "pod-create",
+        "create on deployments of apps",
+        &both,
+        &[STOPS],
+    );
+    check_guards("pod-create", "create on cronjobs of batch", &both, &[STOPS]);
+}
+
+#[test]
+fn connections_are_looked_at_and_reading_is_not() {
+    let both = format!("{POLICY}\n{BINDING}")
+        .replace("[CREATE], resources: [pods]", "['*'], resources: ['*/*']");
+    check_guards("exec", "create on pods/exec of ''", &both, &[STOPS]);
+    check_guards("read-secrets", "get on secrets of ''", &both, &[]);
+    check_guards("secrets-echo", "patch on secrets of ''", &both, &[STOPS]);
+    let by_labels = both.replace(
+        "matchConstraints: {",
+        "matchConstraints: {objectSelector: {matchLabels: {a: b}}, ",
+    );
+    check_guards("exec", "create on pods/exec of ''", &by_labels, &[]);
+    let open = format!("{STOPS}; not for every name and label of objects");
+    check_guards(
+        "secrets-echo",
+        "patch on secrets of ''",
+        &by_labels,
+        &[&open],
+    );
+}
