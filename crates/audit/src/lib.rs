@@ -29,5 +29,5 @@ pub use identity::{
     WorkloadRef,
 };
 pub use line::{Line, LineError, MAX_LINE, Record};
-pub use log::{Durability, Log, Pending, Refused};
+pub use log::{Durability, Log, Pending, Records, Refused};
 pub use verify::{Fault, Note, Problem, Report, Verifier};

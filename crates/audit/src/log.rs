@@ -2,6 +2,8 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::event::Encoded;
+use crate::id::DecisionId;
+use crate::line::Record;
 
 /// A place for evidence. Doors write here before they answer.
 pub trait Log: Send + Sync {
@@ -10,6 +12,15 @@ pub trait Log: Send + Sync {
     /// Nothing is promised about a record whose future was polled and is dropped before: it may be in the log or not,
     /// and the log says which in a [`Gap`](crate::Gap).
     fn append(&self, event: Encoded, durability: Durability) -> Pending;
+}
+
+/// A place where evidence is found again.
+pub trait Records: Send + Sync {
+    /// The record of a decision; `None` where there is none. May take its time: it may look through all of the log.
+    ///
+    /// # Errors
+    /// Why the log cannot be read.
+    fn find(&self, id: DecisionId) -> Result<Option<Record>, String>;
 }
 
 /// A record on its way.

@@ -35,6 +35,8 @@ pub struct Scope {
     pub evaluation: bool,
     /// AuthZEN searches, which tell who can do what.
     pub search: bool,
+    /// Decisions of its application, explained.
+    pub explain: bool,
     /// External authorization, as a gateway whose word about its clients counts.
     pub ext_authz: bool,
     /// The application that it speaks for.
@@ -82,7 +84,8 @@ impl Callers {
                 _ => {}
             }
             let scope = &caller.scope;
-            if !(scope.access_review || scope.evaluation || scope.search || scope.ext_authz) {
+            let asks = scope.access_review || scope.evaluation || scope.search || scope.ext_authz;
+            if !(asks || scope.explain) {
                 return Err(CallerError::NoDoor(caller.name));
             }
             let name = caller.name.clone();
@@ -91,6 +94,14 @@ impl Callers {
             }
         }
         Ok(Self { by_id })
+    }
+
+    /// The application for which callers of this name speak, if it is one.
+    pub(crate) fn application(&self, name: &str) -> Option<&str> {
+        let named = self.by_id.values().filter(|caller| caller.name == name);
+        let mut applications = named.map(|caller| caller.scope.application.as_str());
+        let first = applications.next()?;
+        applications.all(|other| other == first).then_some(first)
     }
 
     /// Who this is, if it is listed.

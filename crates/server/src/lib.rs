@@ -5,17 +5,22 @@
 //! ([`ExtAuthzDoor`]). Every door maps its protocol to a [`Question`](bailiwick_pdp::Question), asks the [`Current`]
 //! state, writes to the [`Log`](bailiwick_audit::Log) and then answers. No door holds policy.
 //!
+//! Decisions are explained from [`Records`](bailiwick_audit::Records), and `/openapi.json` describes all of this.
+//!
 //! Health, readiness and metrics have a listener of their own ([`Operations`]).
 
 mod authzen;
 mod callers;
 mod current;
 mod desk;
+mod doors;
 mod error;
+mod explain;
 mod ext_authz;
 mod listen;
 mod metrics;
 mod name;
+mod openapi;
 mod operations;
 mod peer;
 mod rate;

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use bailiwick_audit::Log;
+use bailiwick_audit::{Log, Records};
 use bytes::Bytes;
 use http::request::Parts as Head;
 use http::{HeaderValue, Method, Request, StatusCode, Version, header};
@@ -13,10 +13,13 @@ use crate::authzen::{self, AuthzenDoor};
 use crate::callers::{Caller, Callers};
 use crate::current::Current;
 use crate::desk::Desk;
+use crate::doors::{Door, Entry};
 use crate::error::Error;
+use crate::explain::Explainer;
 use crate::ext_authz::{self, ExtAuthzDoor};
 use crate::listen::{Answer, Limits, Listener};
 use crate::metrics::Metrics;
+use crate::openapi;
 use crate::peer::Peer;
 use crate::rate::Refusals;
 use crate::ready::Ready;
@@ -41,6 +44,8 @@ pub struct Parts {
     pub authzen: Option<AuthzenDoor>,
     /// External authorization, where it is open.
     pub ext_authz: Option<ExtAuthzDoor>,
+    /// Where decisions are read again, to explain them.
+    pub records: Option<Arc<dyn Records>>,
     /// What callers may take.
     pub limits: Limits,
 }
@@ -51,9 +56,10 @@ pub struct Server {
     ready: Ready,
     callers: Callers,
     refusals: Refusals,
-    review: Option<ReviewDoor>,
-    authzen: Option<AuthzenDoor>,
-    ext_authz: Option<ExtAuthzDoor>,
+    pub(crate) review: Option<ReviewDoor>,
+    pub(crate) authzen: Option<AuthzenDoor>,
+    pub(crate) ext_authz: Option<ExtAuthzDoor>,
+    pub(crate) records: Option<Explainer>,
     limits: Limits,
     under_way: Semaphore,
 }
@@ -72,6 +78,7 @@ impl Server {
             review: parts.review,
             authzen: parts.authzen,
             ext_authz: parts.ext_authz,
+            records: parts.records.map(Explainer::new),
             under_way: Semaphore::new(parts.limits.requests),
             limits: parts.limits,
         })
@@ -109,7 +116,7 @@ impl Server {
                 StatusCode::FORBIDDEN,
                 "the list of callers does not name this certificate",
             )),
-            Some(caller) if !door.is_open_to(&caller) => Err(refuse(
+            Some(caller) if !door.is_open_to(&caller.scope) => Err(refuse(
                 StatusCode::FORBIDDEN,
                 "this door is not open to this caller",
             )),
@@ -121,17 +128,26 @@ impl Server {
         let arrived = Instant::now();
         // The API server adds ?timeout=; the path alone says where to.
         let path = request.uri().path();
-        let Some(door) = Door::at(path, self) else {
+        let Some(Entry { door, method, .. }) = Entry::at(path, self) else {
             return text(StatusCode::NOT_FOUND, "there is no door here");
         };
+        let door = *door;
         let caller = match self.caller(peer, door) {
             Ok(caller) => caller,
             Err(refusal) => return *refusal,
         };
-        if let Some(method) = door.method()
+        if let Some(method) = method
             && request.method() != method
         {
-            return not_allowed(&method);
+            return not_allowed(method);
+        }
+        // These need no state, so they tell what they know while there is none.
+        match (door, &self.records) {
+            (Door::OpenApi, _) => return openapi::answer(self),
+            (Door::Explain, Some(records)) => {
+                return records.answer(path, &caller, &self.callers).await;
+            }
+            _ => {}
         }
         let waiting = self.ready.waiting();
         let state = self.desk.current.state().filter(|_| waiting.is_empty());
@@ -228,65 +244,4 @@ fn not_allowed(method: &Method) -> Reply {
         reply.headers_mut().insert(header::ALLOW, method);
     }
     reply
-}
-
-/// Where a request may go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Door {
-    Review,
-    Evaluation,
-    Evaluations,
-    SearchSubject,
-    SearchResource,
-    SearchAction,
-    Discovery,
-    Check,
-    CheckHttp,
-}
-
-impl Door {
-    fn at(path: &str, server: &Server) -> Option<Self> {
-        let ext_authz = |door| server.ext_authz.is_some().then_some(door);
-        let door = match path {
-            review::PATH => return server.review.is_some().then_some(Self::Review),
-            ext_authz::CHECK => return ext_authz(Self::Check),
-            _ if path.starts_with(ext_authz::PREFIX) => return ext_authz(Self::CheckHttp),
-            authzen::EVALUATION => Self::Evaluation,
-            authzen::EVALUATIONS => Self::Evaluations,
-            authzen::SEARCH_SUBJECT => Self::SearchSubject,
-            authzen::SEARCH_RESOURCE => Self::SearchResource,
-            authzen::SEARCH_ACTION => Self::SearchAction,
-            authzen::DISCOVERY => Self::Discovery,
-            _ => return None,
-        };
-        server.authzen.is_some().then_some(door)
-    }
-
-    fn is_open_to(self, caller: &Caller) -> bool {
-        let scope = &caller.scope;
-        match self {
-            Self::Review => scope.access_review,
-            Self::Evaluation | Self::Evaluations => scope.evaluation,
-            Self::SearchSubject | Self::SearchResource | Self::SearchAction => scope.search,
-            Self::Discovery => scope.evaluation || scope.search,
-            Self::Check | Self::CheckHttp => scope.ext_authz,
-        }
-    }
-
-    /// How it is asked; `None` where any method is a question.
-    fn method(self) -> Option<Method> {
-        match self {
-            Self::Discovery => Some(Method::GET),
-            Self::CheckHttp => None,
-            _ => Some(Method::POST),
-        }
-    }
-
-    /// Bytes of a body.
-    fn most_bytes(self) -> usize {
-        match self {
-            Self::Evaluations | Self::Check => 1 << 20,
-            _ => 64 << 10,
-        }
-    }
 }

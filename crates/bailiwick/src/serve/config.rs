@@ -80,6 +80,7 @@ enum DoorName {
     Evaluation,
     Search,
     ExtAuthz,
+    Explain,
 }
 
 #[derive(Debug, Deserialize)]
@@ -230,9 +231,10 @@ impl CallerConfig {
             evaluation: opens(DoorName::Evaluation),
             search: opens(DoorName::Search),
             ext_authz: opens(DoorName::ExtAuthz),
+            explain: opens(DoorName::Explain),
             application: self.application.clone().unwrap_or_default(),
         };
-        let asks = scope.evaluation || scope.search || scope.ext_authz;
+        let asks = scope.evaluation || scope.search || scope.ext_authz || scope.explain;
         if asks && scope.application.is_empty() {
             bail!(
                 "the caller `{name}` asks for an application; write which in `application` \

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use bailiwick_audit::Log;
+use bailiwick_audit::{DecisionId, Log, Record, Records};
 use bailiwick_server::{
     AuthzenDoor, Current, Directory, Limits, Listener, Metrics, NotYet, Operations, Parts, Ready,
     ReviewDoor, Server, Tls, TlsFiles,
@@ -108,6 +108,7 @@ impl Program {
                 .as_ref()
                 .map(ExtAuthz::door)
                 .transpose()?,
+            records: Some(Arc::new(Written(self.config.log.directory.clone()))),
             limits: Limits::default(),
         })?);
         let listener = Listener::bind(self.config.listen.address, self.tls.clone()).await?;
@@ -142,6 +143,15 @@ impl Program {
         let _ = end.send(true);
         while tasks.join_next().await.is_some() {}
         Ok(())
+    }
+}
+
+/// The log in a directory, read again.
+struct Written(PathBuf);
+
+impl Records for Written {
+    fn find(&self, id: DecisionId) -> Result<Option<Record>, String> {
+        bailiwick_store::find(&self.0, &id.to_string()).map_err(|error| error.to_string())
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod api_server;
 mod certification;
+mod description;
 mod doors;
 mod envoy;
 mod example;

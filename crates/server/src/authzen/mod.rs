@@ -13,8 +13,9 @@ use bailiwick_audit::Durability;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
+use crate::doors::Door;
 use crate::reply::{Reply, json, text};
-use crate::server::{Asking, Body, Door};
+use crate::server::{Asking, Body};
 
 pub use directory::{Directory, Known};
 

@@ -14,8 +14,9 @@ use super::page::{Page, Wanted, cut};
 use super::wire::{WireAction, WireEntity, WireQuestion, parse};
 use super::{AuthzenDoor, BadRequest, KUBERNETES, Known, request_name};
 use crate::desk::Patience;
+use crate::doors::Door;
 use crate::reply::{Reply, json, text};
-use crate::server::{Asking, Door};
+use crate::server::Asking;
 
 #[derive(Deserialize)]
 struct Search {

@@ -18,8 +18,9 @@ use bailiwick_pdp::{ApplicationRequest, Question};
 
 use crate::authzen::KUBERNETES;
 use crate::desk::{Asked, Patience};
+use crate::doors::Door;
 use crate::reply::Reply;
-use crate::server::{Asking, Door};
+use crate::server::Asking;
 
 pub use identity::Identities;
 pub use routes::{Route, RouteError};
@@ -29,7 +30,9 @@ use identity::{Claimed, Identity, Unknown};
 /// Where the gRPC form is asked.
 pub(crate) const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 /// What stands before the path of a request in the HTTP form (`path_prefix`).
-pub(crate) const PREFIX: &str = "/ext_authz";
+const PREFIX: &str = "/ext_authz";
+/// The same, as the table of doors has it: every path of a request starts with a slash.
+pub(crate) const BELOW: &str = "/ext_authz/";
 
 /// The header that names the decision, to the service and to whoever is refused.
 const DECISION: &str = "x-bailiwick-decision-id";
