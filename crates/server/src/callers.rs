@@ -96,6 +96,11 @@ impl Callers {
         Ok(Self { by_id })
     }
 
+    /// Names of the callers.
+    pub(crate) fn names(&self) -> impl Iterator<Item = String> {
+        self.by_id.values().map(|caller| caller.name.clone())
+    }
+
     /// The application for which callers of this name speak, if it is one.
     pub(crate) fn application(&self, name: &str) -> Option<&str> {
         let named = self.by_id.values().filter(|caller| caller.name == name);

@@ -23,6 +23,7 @@ mod name;
 mod openapi;
 mod operations;
 mod peer;
+mod places;
 mod rate;
 mod ready;
 mod reply;

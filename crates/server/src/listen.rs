@@ -27,7 +27,7 @@ pub struct Limits {
     pub connections: usize,
     /// Requests at once on a connection of HTTP/2.
     pub streams: u32,
-    /// Requests under way at once, over all connections. More are refused.
+    /// Requests under way at once, over all connections, half of them of one caller. More are refused.
     pub requests: usize,
     /// How long a handshake, a head and a body each may take to arrive.
     pub arrival: Duration,

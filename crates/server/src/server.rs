@@ -7,7 +7,7 @@ use http::request::Parts as Head;
 use http::{HeaderValue, Method, Request, StatusCode, Version, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::authzen::{self, AuthzenDoor};
 use crate::callers::{Caller, Callers};
@@ -21,6 +21,7 @@ use crate::listen::{Answer, Limits, Listener};
 use crate::metrics::Metrics;
 use crate::openapi;
 use crate::peer::Peer;
+use crate::places::Places;
 use crate::rate::Refusals;
 use crate::ready::Ready;
 use crate::reply::{Reply, text};
@@ -61,7 +62,7 @@ pub struct Server {
     pub(crate) ext_authz: Option<ExtAuthzDoor>,
     pub(crate) records: Option<Explainer>,
     limits: Limits,
-    under_way: Semaphore,
+    under_way: Places,
 }
 
 impl Server {
@@ -70,6 +71,7 @@ impl Server {
         let mut run = [0; 8];
         getrandom::fill(&mut run).map_err(|error| Error::Random(error.to_string()))?;
         let run = u64::from_ne_bytes(run);
+        let under_way = Places::new(parts.limits.requests, parts.callers.names());
         Ok(Self {
             desk: Desk::new(parts.current, parts.log, parts.metrics, run),
             ready: parts.ready,
@@ -79,7 +81,7 @@ impl Server {
             authzen: parts.authzen,
             ext_authz: parts.ext_authz,
             records: parts.records.map(Explainer::new),
-            under_way: Semaphore::new(parts.limits.requests),
+            under_way,
             limits: parts.limits,
         })
     }
@@ -158,7 +160,7 @@ impl Server {
                 &format!("not ready: {}", waiting.join(", ")),
             );
         };
-        let Ok(_place) = self.under_way.try_acquire() else {
+        let Some(_place) = self.under_way.take(&caller.name) else {
             self.desk.metrics.shed.inc();
             return text(
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -1,16 +1,17 @@
 //! The configuration file.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use bailiwick_audit::Durability;
-use bailiwick_server::{Caller, CallerId, Callers, Mode, Scope};
-
-use super::gateway::ExtAuthz;
+use bailiwick_server::{Caller, CallerId, Callers, Limits, Mode, Scope};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
+
+use super::gateway::ExtAuthz;
 
 use crate::console::Console;
 
@@ -41,6 +42,29 @@ pub(crate) struct Config {
 pub(crate) struct Listen {
     pub(crate) address: SocketAddr,
     pub(crate) tls: Option<TlsConfig>,
+    connections: Option<NonZeroU16>,
+    requests: Option<NonZeroU16>,
+    #[serde(default = "five_seconds", deserialize_with = "time")]
+    arrival: Duration,
+    #[serde(default = "ten_seconds", deserialize_with = "time")]
+    drain: Duration,
+}
+
+impl Listen {
+    /// What callers may take.
+    pub(crate) fn limits(&self) -> Limits {
+        let usual = Limits::default();
+        let or = |number: Option<NonZeroU16>, usual| {
+            number.map_or(usual, |number| usize::from(number.get()))
+        };
+        Limits {
+            connections: or(self.connections, usual.connections),
+            requests: or(self.requests, usual.requests),
+            arrival: self.arrival,
+            drain: self.drain,
+            ..usual
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -106,6 +130,10 @@ pub(crate) struct Authzen {
 
 fn five_seconds() -> Duration {
     Duration::from_secs(5)
+}
+
+fn ten_seconds() -> Duration {
+    Duration::from_secs(10)
 }
 
 fn one_second() -> Duration {
@@ -341,6 +369,16 @@ reread: 500ms
         assert_eq!(door.durability, Durability::Synced);
         let tls = config.listen.tls.unwrap();
         assert_eq!(tls.key, Path::new("/etc/bailiwick/b"));
+        let limits = read(&WHOLE.replace("  tls:", "  requests: 8\n  drain: 1s\n  tls:"))
+            .unwrap()
+            .listen
+            .limits();
+        let expected = Limits {
+            requests: 8,
+            drain: Duration::from_secs(1),
+            ..Limits::default()
+        };
+        assert_eq!(limits, expected);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use bailiwick_audit::{DecisionId, Log, Record, Records};
 use bailiwick_server::{
-    AuthzenDoor, Current, Directory, Limits, Listener, Metrics, NotYet, Operations, Parts, Ready,
+    AuthzenDoor, Current, Directory, Listener, Metrics, NotYet, Operations, Parts, Ready,
     ReviewDoor, Server, Tls, TlsFiles,
 };
 use bailiwick_store::{Options, Store};
@@ -109,7 +109,7 @@ impl Program {
                 .map(ExtAuthz::door)
                 .transpose()?,
             records: Some(Arc::new(Written(self.config.log.directory.clone()))),
-            limits: Limits::default(),
+            limits: self.config.listen.limits(),
         })?);
         let listener = Listener::bind(self.config.listen.address, self.tls.clone()).await?;
         tracing::info!(address = %listener.address(), tls = self.tls.is_some(), "listening");

@@ -14,6 +14,7 @@ mod description;
 mod doors;
 mod envoy;
 mod example;
+mod faults;
 mod one_answer;
 mod program;
 mod scenarios;
