@@ -1,6 +1,7 @@
 //! Pods and what they stand on, as a watch of the Kubernetes API shows them, and proof of what others say of them.
 
 use std::collections::{BTreeSet, HashMap};
+use std::pin::Pin;
 
 use bailiwick_model::ObjectMeta;
 use thiserror::Error;
@@ -92,6 +93,73 @@ pub struct Claim<'c> {
     pub node: &'c str,
     /// UID of that.
     pub node_uid: &'c str,
+}
+
+/// Whose a token of a service account is: a pod that existed when the API server was asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reviewed {
+    /// Namespace of the service account and of the pod.
+    pub namespace: String,
+    /// The service account.
+    pub service_account: String,
+    /// UID of that.
+    pub service_account_uid: String,
+    /// The pod that the token is bound to.
+    pub pod: String,
+    /// UID of that.
+    pub pod_uid: String,
+    /// The node of the pod.
+    pub node: String,
+    /// UID of that.
+    pub node_uid: String,
+    /// Its name in the audit log of the API server.
+    pub credential: String,
+}
+
+impl Reviewed {
+    /// What the API server said of the pod, to be compared with what the watches show.
+    pub fn claim(&self) -> Claim<'_> {
+        Claim {
+            namespace: &self.namespace,
+            pod: &self.pod,
+            pod_uid: &self.pod_uid,
+            service_account: &self.service_account,
+            service_account_uid: &self.service_account_uid,
+            node: &self.node,
+            node_uid: &self.node_uid,
+        }
+    }
+}
+
+/// Why a token proves nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ReviewError {
+    /// The API server does not take it, or not for us.
+    #[error("the API server does not take the token for the audience `{audience}`: {reason}")]
+    Refused {
+        /// What it has to be for.
+        audience: String,
+        /// What the API server said.
+        reason: String,
+    },
+    /// It is of no pod.
+    #[error(
+        "the token is not bound to a pod: project one with a serviceAccountToken volume, for the audience `{0}`"
+    )]
+    Unbound(String),
+    /// Nobody can say.
+    #[error("the token cannot be reviewed now: {0}")]
+    Unavailable(String),
+}
+
+/// An answer that is on its way.
+pub type Review<'r> = Pin<Box<dyn Future<Output = Result<Reviewed, ReviewError>> + Send + 'r>>;
+
+/// Says whose tokens are: the API server does.
+pub trait Reviewer: Send + Sync {
+    /// Whose a token is, which has to be for `audience` (K-6).
+    fn review<'r>(&'r self, token: &'r str, audience: &'r str) -> Review<'r>;
 }
 
 /// What was said of a pod and is not so.

@@ -33,6 +33,6 @@ pub use options::{ConnectOptions, Token};
 pub use role::{smallest_cluster_role, smallest_watching_cluster_role};
 pub use watch::{Batch, Change, Confirmed, Notice, Start, Stopper, Watch, WatchOptions};
 pub use workloads::{
-    CertificatesApi, Condition, Issued, Listener, NewToken, PodRequest, Published, RequestedKey,
-    Reviewed, TokenError, Told, pod_reader_rules, signer_role,
+    CertificatesApi, Condition, Issued, Listener, PodRequest, Published, RequestedKey, Told,
+    issuer_role, signer_role,
 };

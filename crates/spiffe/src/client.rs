@@ -71,11 +71,20 @@ pub enum ClientError {
         #[source]
         source: tonic::transport::Error,
     },
+    /// Nobody answers at a server of identities, or it is not the one that it has to be.
+    #[error("no server of identities to be believed answers at {address}")]
+    Server {
+        /// Where.
+        address: String,
+        /// Why not.
+        #[source]
+        source: tonic::transport::Error,
+    },
     /// It refused, or failed.
-    #[error("the Workload API answers: {}", .0.message())]
+    #[error("it answers: {}", .0.message())]
     Status(Box<Status>),
     /// It sent something that it must not send.
-    #[error("the Workload API sent {0}")]
+    #[error("it sent {0}")]
     Protocol(String),
 }
 

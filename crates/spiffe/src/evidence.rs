@@ -4,9 +4,15 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use bailiwick_audit::{DenialRecord, Durability, Event, IssueRecord, Log, RotationRecord};
+use bailiwick_audit::{
+    DenialRecord, Document, Door, Durability, Event, IssueRecord, Log, Proof, RotationRecord,
+    WorkloadRef,
+};
 use bailiwick_identity::rotation::State;
+use bailiwick_identity::rules::Plan;
 use thiserror::Error;
+
+use crate::authority::{IssuedJwt, IssuedX509};
 
 /// How long a door waits for the log where nothing else is asked for.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -128,6 +134,49 @@ impl Evidence {
         };
         (self.witness)(event, outcome.as_ref().copied());
         outcome
+    }
+}
+
+/// The record of a certificate.
+pub(crate) fn certificate_record(
+    door: Door,
+    plan: &Plan,
+    issued: &IssuedX509,
+    workload: WorkloadRef,
+    proof: Proof,
+) -> IssueRecord {
+    IssueRecord {
+        door,
+        document: Document::X509,
+        number: issued.serial.to_string(),
+        id: plan.id.to_string(),
+        rule: plan.rule.to_string(),
+        until: issued.validity.not_after.into(),
+        audience: Vec::new(),
+        workload,
+        proof,
+    }
+}
+
+/// The record of a token.
+pub(crate) fn token_record(
+    door: Door,
+    plan: &Plan,
+    issued: &IssuedJwt,
+    audience: &[String],
+    workload: WorkloadRef,
+    proof: Proof,
+) -> IssueRecord {
+    IssueRecord {
+        door,
+        document: Document::Jwt,
+        number: issued.jti.clone(),
+        id: plan.id.to_string(),
+        rule: plan.rule.to_string(),
+        until: issued.expires_at.into(),
+        audience: audience.to_vec(),
+        workload,
+        proof,
     }
 }
 

@@ -28,15 +28,19 @@ use crate::wire::spiffe_workload_api_server::SpiffeWorkloadApiServer;
 use crate::workload::{Limit, SecretDiscovery, Shared, WorkloadApi};
 
 /// Connections at one time; more wait.
-const MAX_CONNECTIONS: usize = 4096;
+pub(crate) const MAX_CONNECTIONS: usize = 4096;
 /// Streams of one connection at one time.
-const MAX_STREAMS: u32 = 100;
+pub(crate) const MAX_STREAMS: u32 = 100;
+/// Requests that a user may make at once before the rate counts.
+const BURST: u32 = 2000;
+/// Requests a second and user after that.
+const RATE: u32 = 500;
 /// No request is longer: the longest holds a token.
-const MAX_REQUEST: usize = 64 * 1024;
+pub(crate) const MAX_REQUEST: usize = 64 * 1024;
 /// How often the keys are looked after.
 const TICK: Duration = Duration::from_secs(60);
 /// How long connections have to end when the server does.
-const GRACE: Duration = Duration::from_secs(2);
+pub(crate) const GRACE: Duration = Duration::from_secs(2);
 
 /// A socket for workloads.
 pub struct Serve {
@@ -105,11 +109,13 @@ pub async fn serve(
         rules: serve.rules,
         federated: serve.federated,
         evidence: serve.evidence,
-        limit: Arc::new(Limit::default()),
+        limit: Arc::new(Limit::new(BURST, RATE)),
     };
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .with_service_name("SpiffeWorkloadAPI")
+            .with_service_name("envoy.service.secret.v3.SecretDiscoveryService")
     };
     let described =
         |error: tonic_reflection::server::Error| ServeError::Reflection(error.to_string());

@@ -20,6 +20,7 @@ pub(crate) use generated::*;
 /// Descriptions of all services, for gRPC reflection.
 pub(crate) const DESCRIPTORS: &[u8] = include_bytes!("../generated/descriptors.bin");
 
+pub(crate) use generated::bailiwick::identity::v1 as issuer;
 pub(crate) use generated::envoy::extensions::transport_sockets::tls::v3 as tls;
 pub(crate) use generated::envoy::service::discovery::v3 as discovery;
 
@@ -38,6 +39,12 @@ impl fmt::Debug for Jwtsvid {
 impl fmt::Debug for ValidateJwtsvidRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ValidateJwtsvidRequest({:?})", self.audience)
+    }
+}
+
+impl fmt::Debug for issuer::IssueResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IssueResponse({})", self.spiffe_id)
     }
 }
 
@@ -75,6 +82,11 @@ mod tests {
             ..Jwtsvid::default()
         };
         assert!(!format!("{jwt:?}").contains("secret"));
+        let issued = issuer::IssueResponse {
+            token: "secret".into(),
+            ..issuer::IssueResponse::default()
+        };
+        assert!(!format!("{issued:?}").contains("secret"));
         let secret = tls::DataSource {
             specifier: Some(tls::data_source::Specifier::InlineString("secret".into())),
         };

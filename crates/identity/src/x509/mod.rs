@@ -8,5 +8,5 @@ mod validate;
 pub use issue::{DnsName, DnsNameError, IssueError, Issuer, Leaf, Serial, Validity, root};
 pub(crate) use profile::read as readable;
 pub use profile::{Profile, ProfileError, leaf_profile};
-pub use request::{MAX_REQUEST_BYTES, RequestError, requested_key};
+pub use request::{MAX_REQUEST_BYTES, RequestError, request_for, requested_key};
 pub use validate::{Anchors, MAX_CHAIN, Svid, ValidateError, validate};

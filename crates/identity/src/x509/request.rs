@@ -1,9 +1,12 @@
 use aws_lc_rs::signature as lc;
+use rcgen::{CertificateParams, DistinguishedName};
 use thiserror::Error;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer;
 
-use crate::{KeyError, KeyType, PublicKey};
+use super::IssueError;
+use crate::key::CertificateSigner;
+use crate::{KeyError, KeyType, PublicKey, Signer};
 
 /// No request is longer, in bytes: it is asked for a key alone.
 pub const MAX_REQUEST_BYTES: usize = 10 * 1024;
@@ -58,11 +61,23 @@ pub fn requested_key(der: &[u8]) -> Result<PublicKey, RequestError> {
     Ok(key)
 }
 
+/// A certificate signing request for a key, which says nothing but the key, in DER.
+///
+/// # Errors
+/// When the key does not sign.
+pub fn request_for(signer: &dyn Signer) -> Result<Vec<u8>, IssueError> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    let request = params.serialize_request(&CertificateSigner(signer))?;
+    Ok(request.der().to_vec())
+}
+
 #[cfg(test)]
 mod tests {
-    use rcgen::{CertificateParams, KeyPair};
+    use rcgen::KeyPair;
 
     use super::*;
+    use crate::testing::Key;
 
     fn request(algorithm: &'static rcgen::SignatureAlgorithm) -> (Vec<u8>, Vec<u8>) {
         let key = KeyPair::generate_for(algorithm).unwrap();
@@ -72,6 +87,19 @@ mod tests {
             request.der().to_vec(),
             rcgen::PublicKeyData::subject_public_key_info(&key),
         )
+    }
+
+    #[test]
+    fn our_own_requests_are_as_good() {
+        for key_type in KeyType::ALL {
+            if key_type == KeyType::Rsa4096 {
+                // As RSA with 2048 bits, and slow to make.
+                continue;
+            }
+            let key = Key::new(key_type);
+            let der = request_for(&key).unwrap();
+            assert_eq!(&requested_key(&der).unwrap(), key.public_key());
+        }
     }
 
     #[test]

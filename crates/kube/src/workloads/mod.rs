@@ -19,8 +19,7 @@ use crate::feed::{Ear, Feeds, News};
 
 pub use bundle::Published;
 pub use request::{Condition, Issued, PodRequest, RequestedKey};
-pub use role::{pod_reader_rules, signer_role};
-pub use token::{NewToken, Reviewed, TokenError};
+pub use role::{issuer_role, signer_role};
 
 /// What is told of a cluster as it changes.
 #[derive(Clone, Debug)]

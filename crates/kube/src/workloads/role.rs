@@ -1,7 +1,7 @@
 //! The rights that identities need of a cluster, and no others.
 
 /// Rules to follow pods and what they stand on, as YAML.
-pub fn pod_reader_rules() -> &'static str {
+fn pod_reader_rules() -> &'static str {
     "# Pods and what they stand on, to prove what others say of them.\n\
      - apiGroups: [\"\"]\n  resources: [pods, serviceaccounts, nodes, namespaces]\n  verbs: [get, list, watch]\n"
 }
@@ -23,13 +23,35 @@ pub fn signer_role(signer: &str, namespace: &str, name: &str) -> String {
          - apiGroups: [certificates.k8s.io]\n  resources: [clustertrustbundles]\n  resourceNames: [\"{bundle}\"]\n  \
          verbs: [list, watch, patch, delete]\n\
          # RBAC cannot name what is not there yet; `attest` limits it to this signer.\n\
-         - apiGroups: [certificates.k8s.io]\n  resources: [clustertrustbundles]\n  verbs: [create]\n\
-         ---\n\
+         - apiGroups: [certificates.k8s.io]\n  resources: [clustertrustbundles]\n  verbs: [create]\n{binding}",
+        pods = pod_reader_rules(),
+        binding = binding(&role, namespace, name),
+    )
+}
+
+/// A manifest with everything that an issuer for pods without agents may do, for the service account `NAMESPACE/NAME`.
+pub fn issuer_role(namespace: &str, name: &str) -> String {
+    let role = "bailiwick-issuer";
+    format!(
+        "# What `bailiwick identity server` needs, and nothing else.\n\
+         apiVersion: rbac.authorization.k8s.io/v1\n\
+         kind: ClusterRole\n\
+         metadata:\n  name: {role}\n\
+         rules:\n{pods}\
+         # Whose tokens are that pods come with.\n\
+         - apiGroups: [authentication.k8s.io]\n  resources: [tokenreviews]\n  verbs: [create]\n{binding}",
+        pods = pod_reader_rules(),
+        binding = binding(role, namespace, name),
+    )
+}
+
+fn binding(role: &str, namespace: &str, name: &str) -> String {
+    format!(
+        "---\n\
          apiVersion: rbac.authorization.k8s.io/v1\n\
          kind: ClusterRoleBinding\n\
          metadata:\n  name: {role}\n\
          roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: ClusterRole\n  name: {role}\n\
          subjects:\n- kind: ServiceAccount\n  namespace: {namespace}\n  name: {name}\n",
-        pods = pod_reader_rules(),
     )
 }

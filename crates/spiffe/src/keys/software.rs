@@ -111,4 +111,9 @@ impl WorkloadKey {
             pkcs8,
         })
     }
+
+    /// What signs with it.
+    pub(crate) fn signer(&self) -> Option<impl Signer + use<>> {
+        SoftwareKey::from_pkcs8(self.public.key_type(), &self.pkcs8)
+    }
 }

@@ -234,7 +234,7 @@ impl SpiffeWorkloadApi for WorkloadApi {
 }
 
 ///
-fn check_audience(audience: &[String]) -> Result<(), Status> {
+pub(crate) fn check_audience(audience: &[String]) -> Result<(), Status> {
     let wrong = |name: &String| name.is_empty() || name.len() > MAX_AUDIENCE_BYTES;
     if audience.is_empty() || audience.len() > MAX_AUDIENCE || audience.iter().any(wrong) {
         let message = format!(

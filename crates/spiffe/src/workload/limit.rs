@@ -1,17 +1,18 @@
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// Requests that a user may make at once before the rate counts.
-const BURST: f64 = 2000.0;
-/// Requests a second and user after that.
-const RATE: f64 = 500.0;
-/// Users that are remembered; when more come, those who rested are forgotten.
-const MOST_USERS: usize = 10_000;
+/// Callers that are remembered; when more come, those who rested are forgotten.
+const MOST_CALLERS: usize = 10_000;
 
-/// How much each user of the machine may ask for, so that one cannot take the authority away from the others.
-#[derive(Debug, Default)]
-pub(crate) struct Limit(Mutex<HashMap<u32, Bucket>>);
+/// How much each caller may ask for, so that one cannot take the authority away from the others.
+#[derive(Debug)]
+pub(crate) struct Limit<K> {
+    burst: f64,
+    rate: f64,
+    callers: Mutex<HashMap<K, Bucket>>,
+}
 
 #[derive(Debug)]
 struct Bucket {
@@ -19,21 +20,30 @@ struct Bucket {
     at: Instant,
 }
 
-impl Limit {
-    /// Whether user `uid` may make one more request at the time `now`.
-    pub(crate) fn admits(&self, uid: u32, now: Instant) -> bool {
-        let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if users.len() >= MOST_USERS && !users.contains_key(&uid) {
-            users.retain(|_, bucket| bucket.refilled(now) < BURST);
-            if users.len() >= MOST_USERS {
+impl<K: Hash + Eq> Limit<K> {
+    /// `burst` requests at once, and `rate` a second after that.
+    pub(crate) fn new(burst: u32, rate: u32) -> Self {
+        Self {
+            burst: burst.into(),
+            rate: rate.into(),
+            callers: Mutex::default(),
+        }
+    }
+
+    /// Whether a caller may make one more request at the time `now`.
+    pub(crate) fn admits(&self, caller: K, now: Instant) -> bool {
+        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        if callers.len() >= MOST_CALLERS && !callers.contains_key(&caller) {
+            callers.retain(|_, bucket| self.refilled(bucket, now) < self.burst);
+            if callers.len() >= MOST_CALLERS {
                 return false;
             }
         }
-        let bucket = users.entry(uid).or_insert(Bucket {
-            left: BURST,
+        let bucket = callers.entry(caller).or_insert(Bucket {
+            left: self.burst,
             at: now,
         });
-        bucket.left = bucket.refilled(now);
+        bucket.left = self.refilled(bucket, now);
         bucket.at = now;
         let admitted = bucket.left >= 1.0;
         if admitted {
@@ -41,12 +51,10 @@ impl Limit {
         }
         admitted
     }
-}
 
-impl Bucket {
-    fn refilled(&self, now: Instant) -> f64 {
-        let seconds = now.saturating_duration_since(self.at).as_secs_f64();
-        (self.left + seconds * RATE).min(BURST)
+    fn refilled(&self, bucket: &Bucket, now: Instant) -> f64 {
+        let seconds = now.saturating_duration_since(bucket.at).as_secs_f64();
+        (bucket.left + seconds * self.rate).min(self.burst)
     }
 }
 
@@ -58,9 +66,9 @@ mod tests {
 
     #[test]
     fn one_user_does_not_take_it_from_another() {
-        let limit = Limit::default();
+        let limit = Limit::new(2000, 500);
         let now = Instant::now();
-        let admitted = (0..5000).filter(|_| limit.admits(1, now)).count();
+        let admitted = (0..5000).filter(|_| limit.admits(1_u32, now)).count();
         assert_eq!(admitted, 2000);
         assert!(limit.admits(2, now));
         let later = now + Duration::from_secs(1);
@@ -70,13 +78,13 @@ mod tests {
 
     #[test]
     fn users_are_remembered_within_bounds() {
-        let limit = Limit::default();
+        let limit = Limit::new(2000, 500);
         let now = Instant::now();
         for uid in 0..10_000 {
             assert!(limit.admits(uid, now));
         }
         assert!(!limit.admits(20_000, now));
         assert!(limit.admits(20_000, now + Duration::from_secs(1)));
-        assert_eq!(limit.0.lock().unwrap().len(), 1);
+        assert_eq!(limit.callers.lock().unwrap().len(), 1);
     }
 }

@@ -14,9 +14,10 @@ use tokio::sync::watch;
 use crate::authority::Authority;
 use crate::evidence::Evidence;
 
-pub(crate) use api::WorkloadApi;
+pub(crate) use api::{WorkloadApi, check_audience};
 pub(crate) use limit::Limit;
 pub(crate) use sds::SecretDiscovery;
+pub(crate) use session::unavailable;
 
 /// What all doors share.
 #[derive(Clone)]
@@ -25,7 +26,8 @@ pub(crate) struct Shared {
     pub(crate) rules: watch::Receiver<Arc<RuleSet>>,
     pub(crate) federated: watch::Receiver<Arc<BundleMap>>,
     pub(crate) evidence: Evidence,
-    pub(crate) limit: Arc<Limit>,
+    /// By user of the machine.
+    pub(crate) limit: Arc<Limit<u32>>,
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bailiwick_audit::{DenialRecord, Document, Door, IssueRecord, Proof};
+use bailiwick_audit::{DenialRecord, Door, Proof};
 use bailiwick_identity::facts::Facts;
 use bailiwick_identity::rules::{Denial, Outcome, Plan, RuleSet};
 use bailiwick_identity::{Bundle, BundleMap, TrustDomain, UnixTime};
@@ -10,6 +10,7 @@ use tonic::{Request, Status};
 
 use super::Shared;
 use crate::authority::IssuedX509;
+use crate::evidence::{certificate_record, token_record};
 use crate::keys::WorkloadKey;
 use crate::peer::{Peer, PeerError};
 use crate::serve::Connection;
@@ -132,17 +133,8 @@ impl Session {
             let key = key.map_err(|error| unavailable(&error))?;
             let issued = self.shared.authority.issue_x509(&plan, &key.public);
             let issued = issued.map_err(|error| unavailable(&error))?;
-            let record = IssueRecord {
-                door: self.door,
-                document: Document::X509,
-                number: issued.serial.to_string(),
-                id: plan.id.to_string(),
-                rule: plan.rule.to_string(),
-                until: issued.validity.not_after.into(),
-                audience: Vec::new(),
-                workload: facts.into(),
-                proof: Proof::default(),
-            };
+            let record =
+                certificate_record(self.door, &plan, &issued, facts.into(), Proof::default());
             let written = self.shared.evidence.issued(record).await;
             written.map_err(|error| unavailable(&error))?;
             identities.push(Held { plan, issued, key });
@@ -163,17 +155,8 @@ impl Session {
     ) -> Result<String, Status> {
         let issued = self.shared.authority.issue_jwt(plan, audience);
         let issued = issued.map_err(|error| unavailable(&error))?;
-        let record = IssueRecord {
-            door: self.door,
-            document: Document::Jwt,
-            number: issued.jti,
-            id: plan.id.to_string(),
-            rule: plan.rule.to_string(),
-            until: issued.expires_at.into(),
-            audience: audience.to_vec(),
-            workload: facts.into(),
-            proof: Proof::default(),
-        };
+        let proof = Proof::default();
+        let record = token_record(self.door, plan, &issued, audience, facts.into(), proof);
         let written = self.shared.evidence.issued(record).await;
         written.map_err(|error| unavailable(&error))?;
         Ok(issued.token)

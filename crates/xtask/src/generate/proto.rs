@@ -9,15 +9,17 @@ use anyhow::{Context, Result};
 use prost::Message as _;
 
 /// The files that are compiled, and where they import from, below `crates/spiffe/proto`.
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "workload.proto",
+    "bailiwick/issuer.proto",
     "envoy/sds.proto",
     "envoy/discovery.proto",
     "envoy/tls.proto",
 ];
 
 /// Messages that hold keys or tokens: they get a `Debug` by hand, which prints none.
-const SECRET: [&str; 5] = [
+const SECRET: [&str; 6] = [
+    ".bailiwick.identity.v1.IssueResponse",
     ".X509SVID",
     ".JWTSVID",
     ".ValidateJWTSVIDRequest",

@@ -7,7 +7,7 @@ use bailiwick_identity::rotation::{Authority as Key, KeyId, Purpose, Step};
 use bailiwick_identity::{KeyType, TrustDomain};
 use bailiwick_report::{Format, Table};
 use bailiwick_spiffe::keys::Pkcs11Options;
-use bailiwick_spiffe::{Authority, BanFile, Embedded, Evidence, Options, private_folder};
+use bailiwick_spiffe::{Authority, BanFile, Embedded, Evidence, Options, pem, private_folder};
 use bailiwick_store::Store;
 use serde::Serialize;
 
@@ -162,6 +162,9 @@ pub(crate) fn default_socket() -> PathBuf {
 pub(super) struct ShowArgs {
     #[command(flatten)]
     authority: AuthorityOptions,
+    /// Print the root certificates as PEM, for those who check what it signs
+    #[arg(long, conflicts_with = "output")]
+    roots: bool,
     /// Form of the output
     #[arg(short, long, value_name = "FORMAT", value_parser = Formats(FORMATS))]
     output: Option<Format>,
@@ -207,7 +210,12 @@ struct Row {
 }
 
 pub(super) fn show(args: &ShowArgs, console: &mut Console) -> Result<Exit> {
-    let state = args.authority.open(None)?.state();
+    let authority = args.authority.open(None)?;
+    if args.roots {
+        console.answer(pem::certificates(authority.bundle().x509_authorities()))?;
+        return Ok(Exit::Yes);
+    }
+    let state = authority.state();
     let row = |key: &Key| Row {
         key: key.id.to_string(),
         purpose: key.purpose.to_string(),
@@ -218,10 +226,10 @@ pub(super) fn show(args: &ShowArgs, console: &mut Console) -> Result<Exit> {
     let rows: Vec<Row> = state.authorities().iter().map(row).collect();
     match args.output.unwrap_or_default() {
         Format::Json => {
-            console.answer(bailiwick_report::json("AuthorityKeys", &List::of(&rows))?)?
+            console.answer(bailiwick_report::json("AuthorityKeys", &List::of(&rows))?)?;
         }
         Format::Yaml => {
-            console.answer(bailiwick_report::yaml("AuthorityKeys", &List::of(&rows))?)?
+            console.answer(bailiwick_report::yaml("AuthorityKeys", &List::of(&rows))?)?;
         }
         _ => {
             let mut table = Table::new(["KEY", "SIGNS", "PHASE", "SINCE", "UNTIL"]);

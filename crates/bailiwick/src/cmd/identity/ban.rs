@@ -109,10 +109,10 @@ pub(super) fn list(args: &BansArgs, console: &mut Console) -> Result<Exit> {
     let rows: Vec<Row> = bans.iter().map(row).collect();
     match args.output.unwrap_or_default() {
         Format::Json => {
-            console.answer(bailiwick_report::json("IdentityBans", &List::of(&rows))?)?
+            console.answer(bailiwick_report::json("IdentityBans", &List::of(&rows))?)?;
         }
         Format::Yaml => {
-            console.answer(bailiwick_report::yaml("IdentityBans", &List::of(&rows))?)?
+            console.answer(bailiwick_report::yaml("IdentityBans", &List::of(&rows))?)?;
         }
         _ => {
             let mut table = Table::new(["BANNED", "WHY"]);

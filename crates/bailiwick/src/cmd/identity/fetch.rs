@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use bailiwick_identity::x509::leaf_profile;
-use bailiwick_identity::{Bundle, BundleMap, SpiffeId};
+use bailiwick_identity::{Bundle, BundleMap, SpiffeId, TrustDomain};
 use bailiwick_report::{Format, Table};
-use bailiwick_spiffe::{Fetched, pem};
+use bailiwick_spiffe::{Fetched, IssuerClient, pem};
 use serde::Serialize;
 
 use super::List;
@@ -22,6 +22,8 @@ use crate::formats::Formats;
 pub(super) struct FetchArgs {
     #[command(flatten)]
     socket: SocketOptions,
+    #[command(flatten)]
+    server: ServerOptions,
     /// Fetch tokens for this receiver in place of certificates. May be repeated
     #[arg(long, value_name = "NAME", conflicts_with = "write")]
     audience: Vec<String>,
@@ -34,6 +36,50 @@ pub(super) struct FetchArgs {
     /// Form of the output
     #[arg(short, long, value_name = "FORMAT", value_parser = Formats(FORMATS))]
     output: Option<Format>,
+}
+
+/// Which server of identities to ask, in place of a Workload API.
+#[derive(clap::Args, Debug)]
+struct ServerOptions {
+    /// Ask this server (`bailiwick identity server`) and not a Workload API
+    #[arg(long, value_name = "HOST:PORT", requires_all = ["token_file", "roots", "trust_domain"], conflicts_with = "socket")]
+    server: Option<String>,
+    /// Token of the service account of this pod, for the audience that is the name of the trust domain
+    #[arg(long, value_name = "FILE", requires = "server")]
+    token_file: Option<PathBuf>,
+    /// Root certificates of the trust domain (PEM), or its keys in SPIFFE's JSON: what the server is known by
+    #[arg(long, value_name = "FILE", requires = "server")]
+    roots: Option<PathBuf>,
+    /// Trust domain of the server
+    #[arg(long, value_name = "DOMAIN", requires = "server")]
+    trust_domain: Option<TrustDomain>,
+}
+
+impl ServerOptions {
+    /// What the server is known by, and what we prove ourselves with.
+    fn read(&self, console: &mut Console) -> Result<(Bundle, String)> {
+        let missing = "--server needs --token-file, --roots and --trust-domain";
+        let domain = self.trust_domain.clone().context(missing)?;
+        let file = self.roots.as_ref().context(missing)?;
+        let unusable = || format!("`{}` cannot be used", file.display());
+        let bytes = console.read(file)?;
+        let bundle = if bytes.trim_ascii_start().starts_with(b"{") {
+            Bundle::from_json(domain, &bytes).with_context(unusable)?
+        } else {
+            let ders = pem::decode("CERTIFICATE", &String::from_utf8_lossy(&bytes));
+            let mut bundle = Bundle::new(domain);
+            for der in ders
+                .context("no certificates in PEM")
+                .with_context(unusable)?
+            {
+                bundle.add_x509(der).with_context(unusable)?;
+            }
+            bundle
+        };
+        let token = console.read(self.token_file.as_ref().context(missing)?)?;
+        let token = String::from_utf8(token).context("the token is no text")?;
+        Ok((bundle, token.trim().to_owned()))
+    }
 }
 
 /// Arguments of `bailiwick identity watch`.
@@ -88,11 +134,23 @@ pub(super) fn run(args: &FetchArgs, console: &mut Console) -> Result<Exit> {
     if !args.audience.is_empty() {
         return tokens(args, format, console);
     }
-    let fetched = block_on(async {
-        let mut client = args.socket.connect().await?;
-        Ok(client.fetch_x509().await?)
-    })?;
-    let fetched = of_id(fetched, args.id.as_ref())?;
+    let fetched = match &args.server.server {
+        Some(server) => {
+            let (bundle, token) = args.server.read(console)?;
+            let fetched = block_on(async {
+                let mut client = IssuerClient::connect(server, bundle, &token).await?;
+                Ok(client.fetch_x509(args.id.as_ref()).await?)
+            });
+            vec![fetched?]
+        }
+        None => {
+            let fetched = block_on(async {
+                let mut client = args.socket.connect().await?;
+                Ok(client.fetch_x509().await?)
+            })?;
+            of_id(fetched, args.id.as_ref())?
+        }
+    };
     show(&fetched, format, console)?;
     if let (Some(folder), Some(first)) = (&args.write, fetched.first()) {
         write(folder, first)?;
@@ -102,12 +160,20 @@ pub(super) fn run(args: &FetchArgs, console: &mut Console) -> Result<Exit> {
 }
 
 fn tokens(args: &FetchArgs, format: Format, console: &mut Console) -> Result<Exit> {
-    let tokens = block_on(async {
-        let mut client = args.socket.connect().await?;
-        Ok(client
-            .fetch_jwt(args.audience.clone(), args.id.as_ref())
-            .await?)
-    })?;
+    let (id, audience) = (args.id.as_ref(), args.audience.clone());
+    let tokens = match &args.server.server {
+        Some(server) => {
+            let (bundle, token) = args.server.read(console)?;
+            block_on(async {
+                let mut client = IssuerClient::connect(server, bundle, &token).await?;
+                Ok(vec![client.fetch_jwt(id, audience).await?])
+            })?
+        }
+        None => block_on(async {
+            let mut client = args.socket.connect().await?;
+            Ok(client.fetch_jwt(audience, id).await?)
+        })?,
+    };
     let rows: Vec<TokenRow<'_>> = tokens
         .iter()
         .map(|(id, token)| TokenRow { id, token })

@@ -1,7 +1,9 @@
 pub(crate) mod authority;
 mod ban;
+mod daemon;
 mod fetch;
 pub(crate) mod rules;
+mod server;
 mod signer;
 mod validate;
 mod why;
@@ -26,7 +28,8 @@ Examples:
   bailiwick identity rules --rules rules.yaml       check rules and list them
   bailiwick identity authority                      keys of the authority and where they stand
   bailiwick identity ban node:worker-7 --why '...'  nothing more for the pods there
-  bailiwick identity signer --name example.org/spiffe   certificates for pods of a cluster, without agents";
+  bailiwick identity signer --name example.org/spiffe   certificates for pods of a cluster, without agents
+  bailiwick identity server --listen 0.0.0.0:8443       identities for pods that come with a token";
 
 /// Arguments of `bailiwick identity`.
 #[derive(clap::Args, Debug)]
@@ -66,6 +69,8 @@ enum IdentityCommand {
     Bans(ban::BansArgs),
     /// Sign certificates for pods of a cluster, without agents: PodCertificateRequests and the trust bundle
     Signer(signer::SignerArgs),
+    /// Give identities to pods of a cluster that come with a token, without agents
+    Server(server::ServerArgs),
 }
 
 pub(crate) fn run(args: &IdentityArgs, global: &Global, console: &mut Console) -> Result<Exit> {
@@ -84,6 +89,7 @@ pub(crate) fn run(args: &IdentityArgs, global: &Global, console: &mut Console) -
         IdentityCommand::Unban(args) => ban::unban(args, console),
         IdentityCommand::Bans(args) => ban::list(args, console),
         IdentityCommand::Signer(args) => signer::run(args, global, console),
+        IdentityCommand::Server(args) => server::run(args, global, console),
     }
 }
 

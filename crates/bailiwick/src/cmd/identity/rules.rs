@@ -147,10 +147,10 @@ pub(super) fn run(args: &RulesArgs, console: &mut Console) -> Result<Exit> {
     let rows: Vec<Row> = set.rules().iter().map(row).collect();
     match args.output.unwrap_or_default() {
         Format::Json => {
-            console.answer(bailiwick_report::json("IdentityRules", &List::of(&rows))?)?
+            console.answer(bailiwick_report::json("IdentityRules", &List::of(&rows))?)?;
         }
         Format::Yaml => {
-            console.answer(bailiwick_report::yaml("IdentityRules", &List::of(&rows))?)?
+            console.answer(bailiwick_report::yaml("IdentityRules", &List::of(&rows))?)?;
         }
         _ => {
             let mut table = Table::new(["RULE", "GIVES", "LIFETIME", "HINT", "COUNTS"]);

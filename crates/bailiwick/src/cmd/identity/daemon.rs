@@ -1,0 +1,164 @@
+//! What programs have in common that sign for a cluster: authority, rules, log, and whoever tells them to end.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use bailiwick_audit::Log;
+use bailiwick_identity::rules::RuleSet;
+use bailiwick_server::{Current, Metrics, Operations, Ready};
+use bailiwick_spiffe::{Authority, Evidence, private_folder};
+use bailiwick_store::Store;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::authority::AuthorityOptions;
+use super::rules::RuleOptions;
+use crate::console::Console;
+use crate::logging::LogOptions;
+use crate::record;
+
+/// How often the keys are looked after.
+const TICK: Duration = Duration::from_secs(60);
+/// How often it is looked whether somebody was banned.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Arguments of such a program.
+#[derive(clap::Args, Debug)]
+pub(super) struct DaemonOptions {
+    /// Directory of the log; `log` in the folder of the authority where it is not given
+    #[arg(long, value_name = "DIR")]
+    log: Option<PathBuf>,
+    /// Address for /healthz, /readyz and /metrics
+    #[arg(long, value_name = "ADDRESS")]
+    operations: Option<SocketAddr>,
+    #[command(flatten)]
+    rules: RuleOptions,
+    #[command(flatten)]
+    authority: AuthorityOptions,
+    #[command(flatten)]
+    logging: LogOptions,
+}
+
+/// Such a program, before it serves anybody.
+pub(super) struct Daemon<'d> {
+    options: &'d DaemonOptions,
+    store: Arc<Store>,
+    rules: watch::Sender<Arc<RuleSet>>,
+    /// Where everything is written first.
+    pub(super) evidence: Evidence,
+    /// Who signs.
+    pub(super) authority: Arc<Authority>,
+    /// Whether it serves.
+    pub(super) ready: Ready,
+}
+
+impl DaemonOptions {
+    /// Opens log and authority; lines go to standard error from now on.
+    pub(super) fn open(&self, console: &mut Console) -> Result<Daemon<'_>> {
+        let rules = self.load_rules(console)?;
+        self.logging.start();
+        let log = match &self.log {
+            Some(log) => log.clone(),
+            None => self.authority.log()?,
+        };
+        private_folder(&self.authority.folder()?)?;
+        let store = Arc::new(Store::open(&log, Default::default())?);
+        let evidence = Evidence::new(Arc::clone(&store) as Arc<dyn Log>, Arc::new(record::trace));
+        let authority = Arc::new(self.authority.open(Some(evidence.clone()))?);
+        Ok(Daemon {
+            options: self,
+            store,
+            rules: watch::Sender::new(Arc::new(rules)),
+            evidence,
+            authority,
+            ready: Ready::new(),
+        })
+    }
+
+    fn load_rules(&self, console: &mut Console) -> Result<RuleSet> {
+        let bans = self.authority.bans()?.load()?;
+        let rules = self.rules.load(self.authority.trust_domain(), console)?;
+        Ok(rules.banning(bans))
+    }
+}
+
+impl Daemon<'_> {
+    /// The rules, as they change.
+    pub(super) fn rules(&self) -> watch::Receiver<Arc<RuleSet>> {
+        self.rules.subscribe()
+    }
+
+    /// Looks after keys, rules and bans until somebody ends the program, or `work` ends.
+    pub(super) async fn attend(
+        &self,
+        console: &mut Console,
+        work: impl Future<Output = Result<()>>,
+    ) -> Result<()> {
+        let (_end, ending) = watch::channel(false);
+        if let Some(address) = self.options.operations {
+            let listener = Operations::bind(address).await?;
+            tracing::info!(address = %listener.address(), "health, readiness and metrics");
+            let operations = Operations {
+                ready: self.ready.clone(),
+                metrics: Arc::new(Metrics::new()),
+                current: Arc::new(Current::new(None)),
+            };
+            tokio::spawn(operations.run(listener, ending));
+        }
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut reload = signal(SignalKind::hangup())?;
+        let mut tick = tokio::time::interval(TICK);
+        let mut look = tokio::time::interval(LOOK);
+        let bans = self.options.authority.bans()?;
+        let mut changed = bans.changed();
+        tokio::pin!(work);
+        loop {
+            let again = tokio::select! {
+                outcome = &mut work => return outcome,
+                _ = interrupt.recv() => return Ok(()),
+                _ = terminate.recv() => return Ok(()),
+                _ = reload.recv() => true,
+                _ = tick.tick() => {
+                    self.tick().await;
+                    false
+                }
+                _ = look.tick() => bans.changed() != changed,
+            };
+            if again {
+                changed = bans.changed();
+                self.reload(console).await;
+            }
+        }
+    }
+
+    async fn tick(&self) {
+        let authority = Arc::clone(&self.authority);
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || authority.tick()).await {
+            tracing::error!(%error, "the keys of the authority could not be looked after");
+        }
+    }
+
+    async fn reload(&self, console: &mut Console) {
+        match self.options.load_rules(console) {
+            Ok(new) => {
+                let old = Arc::clone(&self.rules.borrow());
+                record::bans(&self.evidence, old.bans(), new.bans()).await;
+                tracing::info!(rules = new.rules().len(), "rules");
+                self.rules.send_replace(Arc::new(new));
+            }
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "the rules stay as they are");
+            }
+        }
+    }
+
+    /// Ends the log.
+    pub(super) fn close(&self) {
+        self.store.close();
+        tracing::info!(head = %self.store.health().head, "log closed");
+    }
+}

@@ -1,0 +1,249 @@
+//! Pods that ask without an agent, with tokens of a real API server.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on ends"
+)]
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use bailiwick_testkit::servers::Cluster;
+use serde_json::{Value, json};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_bailiwick");
+const RULES: &str = "\
+apiVersion: bailiwick.dev/v1alpha1
+kind: WorkloadIdentity
+metadata: {name: all}
+spec: {selector: {pods: {}}, id: '/ns/{namespace}/sa/{serviceAccount}', jwtLifetime: 5m}
+";
+const MANIFESTS: &str = "\
+apiVersion: v1
+kind: Namespace
+metadata: {name: issue}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: issue-node}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: cart, namespace: issue}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: server, namespace: issue}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: issue}
+spec:
+  nodeName: issue-node
+  serviceAccountName: cart
+  containers: [{name: web, image: web}]
+";
+
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn run(args: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(PROGRAM).args(args).output().unwrap();
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    (output.status.code(), text)
+}
+
+fn check(args: &[&str], code: i32, part: &str) -> String {
+    let (found, text) = run(args);
+    assert_eq!(found, Some(code), "{args:?}: {text}");
+    assert!(text.contains(part), "{args:?}: no `{part}` in {text}");
+    text
+}
+
+fn token(cluster: &Cluster, spec: &Value) -> String {
+    let path = "/api/v1/namespaces/issue/serviceaccounts/cart/token";
+    let body =
+        json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec});
+    let reply = cluster.admin().post(path, &body).unwrap();
+    let answer = reply.json().unwrap();
+    answer["status"]["token"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{answer}"))
+        .to_owned()
+}
+
+/// Starts the server; gives its address.
+fn server(kubeconfig: &Path, data: &str, rules: &str) -> (Server, String) {
+    let mut child = Command::new(PROGRAM)
+        .args([
+            "identity",
+            "server",
+            "--listen",
+            "127.0.0.1:0",
+            "--trust-domain",
+            "td.example",
+        ])
+        .args(["--data", data, "--rules", rules, "--log-format", "json"])
+        .arg("--kubeconfig")
+        .arg(kubeconfig)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let server = Server(child);
+    let mut address = None;
+    for line in lines.by_ref() {
+        let line = line.unwrap();
+        let event: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}"));
+        if event["message"] == "giving identities" {
+            address = Some(event["address"].as_str().unwrap().to_owned());
+        }
+        if event["message"] == "the cluster is read" {
+            break;
+        }
+    }
+    // Somebody has to go on reading.
+    std::thread::spawn(move || lines.for_each(drop));
+    (server, address.unwrap())
+}
+
+#[test]
+fn a_pod_shows_its_token_and_gets_an_identity() {
+    let cluster = Cluster::shared().unwrap();
+    cluster.admin().apply(MANIFESTS).unwrap();
+    let (_, role) = run(&["identity", "server", "--print-role", "issue/server"]);
+    cluster.admin().apply(&role).unwrap();
+    let account = cluster.service_account("issue", "server").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("rules.yaml"), RULES).unwrap();
+    let data = path("data");
+    let (_server, address) = server(account.kubeconfig(), &data, &path("rules.yaml"));
+    let (_, roots) = run(&[
+        "identity",
+        "authority",
+        "--data",
+        &data,
+        "--trust-domain",
+        "td.example",
+        "--roots",
+    ]);
+    fs::write(path("roots.pem"), roots).unwrap();
+
+    let pod = cluster
+        .admin()
+        .get("/api/v1/namespaces/issue/pods/web")
+        .unwrap()
+        .json()
+        .unwrap();
+    let uid = pod["metadata"]["uid"].as_str().unwrap();
+    let bound = json!({"apiVersion": "v1", "kind": "Pod", "name": "web", "uid": uid});
+    let tokens = [
+        (
+            "good",
+            json!({"audiences": ["td.example"], "boundObjectRef": bound}),
+        ),
+        (
+            "other-audience",
+            json!({"audiences": ["vault"], "boundObjectRef": bound}),
+        ),
+        ("api", json!({"boundObjectRef": bound})),
+        ("unbound", json!({"audiences": ["td.example"]})),
+    ];
+    for (name, spec) in &tokens {
+        fs::write(path(name), token(cluster_of(&cluster), spec)).unwrap();
+    }
+    let (roots, certs) = (path("roots.pem"), path("certs"));
+    let fetch = |name: &str, more: &[&str]| -> Vec<String> {
+        let token = path(name);
+        let args = [
+            "identity",
+            "fetch",
+            "--server",
+            &address,
+            "--token-file",
+            &token,
+            "--roots",
+            &roots,
+            "--trust-domain",
+            "td.example",
+        ];
+        [&args[..], more]
+            .concat()
+            .into_iter()
+            .map(str::to_owned)
+            .collect()
+    };
+    let ask = |name: &str, more: &[&str], code: i32, part: &str| {
+        let args = fetch(name, more);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        check(&args, code, part)
+    };
+    let id = "spiffe://td.example/ns/issue/sa/cart";
+    ask("good", &["--write", &certs], 0, id);
+    check(
+        &[
+            "identity",
+            "validate",
+            &format!("{certs}/svid.pem"),
+            "--bundle",
+            &format!("td.example={}", path("jwks")),
+        ],
+        2,
+        "cannot be read",
+    );
+    let jwt = ask("good", &["--audience", "db"], 0, ".");
+    assert_eq!(jwt.trim().split('.').count(), 3, "{jwt}");
+    ask(
+        "other-audience",
+        &[],
+        2,
+        "does not take the token for the audience `td.example`",
+    );
+    ask(
+        "api",
+        &[],
+        2,
+        "does not take the token for the audience `td.example`",
+    );
+    ask("unbound", &[], 2, "not bound to a pod");
+
+    // Its record has the name that the audit log of the API server has for the token.
+    let log = format!("{data}/log");
+    let told = check(
+        &["audit", "tail", &log, "--lines", "100", "--json"],
+        0,
+        "\"credential\":\"JTI=",
+    );
+    assert_eq!(told.matches("\"kind\":\"denial\"").count(), 3, "{told}");
+
+    // The pod is gone, and with it what its token was good for.
+    let gone = "/api/v1/namespaces/issue/pods/web?gracePeriodSeconds=0";
+    let reply = cluster.admin().request("DELETE", gone, &[], None).unwrap();
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        let args = fetch("good", &[]);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let (code, text) = run(&args);
+        if code == Some(2) {
+            break;
+        }
+        assert!(std::time::Instant::now() < end, "{text}");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+}
+
+fn cluster_of(shared: &bailiwick_testkit::servers::Shared) -> &Cluster {
+    shared
+}

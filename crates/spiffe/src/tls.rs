@@ -1,0 +1,161 @@
+//! TLS with SVIDs: who is at the other end is said by a SPIFFE ID, and the keys of its trust domain say whether it is so.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bailiwick_identity::{BundleMap, SpiffeId, x509};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime as TlsTime};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::version::TLS13;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, ServerConfig,
+    SignatureScheme,
+};
+
+use crate::authority::IssuedX509;
+use crate::keys::WorkloadKey;
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+/// The certificate that a server shows, which changes while it runs.
+pub(crate) struct ShownCertificate(RwLock<Arc<CertifiedKey>>);
+
+impl fmt::Debug for ShownCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ShownCertificate(..)")
+    }
+}
+
+impl ShownCertificate {
+    pub(crate) fn new(issued: &IssuedX509, key: &WorkloadKey) -> Result<Self, Error> {
+        Ok(Self(RwLock::new(certified(issued, key)?)))
+    }
+
+    pub(crate) fn replace(&self, issued: &IssuedX509, key: &WorkloadKey) -> Result<(), Error> {
+        let next = certified(issued, key)?;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = next;
+        Ok(())
+    }
+}
+
+fn certified(issued: &IssuedX509, key: &WorkloadKey) -> Result<Arc<CertifiedKey>, Error> {
+    let chain = issued.chain.iter().cloned().map(CertificateDer::from);
+    let der = PrivateKeyDer::Pkcs8(key.pkcs8.to_vec().into());
+    let key = aws_lc_rs::sign::any_supported_type(&der)?;
+    Ok(Arc::new(CertifiedKey::new(chain.collect(), key)))
+}
+
+impl ResolvesServerCert for ShownCertificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let shown = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        Some(Arc::clone(&shown))
+    }
+}
+
+/// TLS 1.3 and HTTP/2 alone. Sessions are not resumed: each connection sees the certificate of its own time.
+pub(crate) fn server_config(shown: Arc<ShownCertificate>) -> Result<ServerConfig, Error> {
+    let builder = ServerConfig::builder_with_provider(provider());
+    let builder = builder.with_protocol_versions(&[&TLS13])?;
+    let mut config = builder.with_no_client_auth().with_cert_resolver(shown);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(config)
+}
+
+/// Believes a server that has this id by these keys, whatever its address is called.
+pub(crate) fn client_config(bundles: BundleMap, server: SpiffeId) -> Result<ClientConfig, Error> {
+    let provider = provider();
+    let verifier = Arc::new(IsServer {
+        bundles,
+        server,
+        provider: Arc::clone(&provider),
+    });
+    let builder = ClientConfig::builder_with_provider(provider);
+    let builder = builder.with_protocol_versions(&[&TLS13])?;
+    let builder = builder
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let mut config = builder.with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(config)
+}
+
+struct IsServer {
+    bundles: BundleMap,
+    server: SpiffeId,
+    provider: Arc<CryptoProvider>,
+}
+
+impl fmt::Debug for IsServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IsServer({})", self.server)
+    }
+}
+
+/// The server is somebody else.
+#[derive(Debug, thiserror::Error)]
+#[error("the server is `{is}` and not `{wanted}`")]
+struct OtherServer {
+    is: SpiffeId,
+    wanted: SpiffeId,
+}
+
+fn refused(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(error))))
+}
+
+impl ServerCertVerifier for IsServer {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        now: TlsTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let chain: Vec<Vec<u8>> = std::iter::once(leaf)
+            .chain(chain)
+            .map(|der| der.to_vec())
+            .collect();
+        let now = bailiwick_identity::UnixTime::new(now.as_secs());
+        let svid = x509::validate(&chain, &self.bundles, now).map_err(refused)?;
+        if *svid.id() != self.server {
+            return Err(refused(OtherServer {
+                is: svid.id().clone(),
+                wanted: self.server.clone(),
+            }));
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::General("TLS 1.2 is not spoken here".into()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, leaf, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
