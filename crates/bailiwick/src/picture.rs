@@ -7,10 +7,13 @@ use anyhow::Result;
 use bailiwick_core::UserInfo;
 use bailiwick_diag::{Finding, Place, Severity};
 use bailiwick_graph::{
-    Admission, Area, Atom, EDGES, EdgeId, Graph, Guard, Node, NodeId, Path, Reach, Review, Step,
+    Admission, Area, Atom, AtomId, Causes, EDGES, EdgeId, Graph, Guard, Node, NodeId, Path, Reach,
+    Review, Step,
 };
+use bailiwick_posture::Mending;
 use bailiwick_report::{
-    COMMENT, Fact, Format, Picture, PictureNode, PicturePath, PictureStep, Report, Rule,
+    COMMENT, Closed, Fact, Format, Picture, PictureCause, PictureNode, PicturePath, PictureStep,
+    Report, Rule,
 };
 
 use crate::cluster::Opened;
@@ -70,7 +73,56 @@ impl<'a> Canvas<'a> {
                 effort: path.effort,
                 severity: severity(self.graph.node(end), path.effort),
                 steps,
+                closed: None,
             });
+        }
+        self
+    }
+
+    /// Adds to each of these paths, which are in the picture, what it comes down to that somebody gets to the target by
+    /// one of them: as `scan` has it.
+    pub(crate) fn causes(mut self, paths: &[Path], target: NodeId) -> Self {
+        let mending = Mending::new(self.opened.snapshot());
+        let graph = self.graph;
+        let cost = |atom: AtomId| graph.atom_of(atom).and_then(|atom| mending.cost(atom));
+        let index = graph.index();
+        let mut sources: Vec<NodeId> = paths.iter().map(|path| path.from).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        let found = Causes::new(graph, &index, &cost).of(&sources, &[target]);
+        let mut by_atom: HashMap<AtomId, usize> = HashMap::new();
+        for (position, cause) in found.iter().enumerate() {
+            for &atom in cause {
+                by_atom.entry(atom).or_insert(position);
+            }
+        }
+        // Only those that close a path of the picture are told, in the order of the paths.
+        let mut told: HashMap<usize, usize> = HashMap::new();
+        for (position, path) in paths.iter().take(self.picture.paths.len()).enumerate() {
+            let closing = path.edges.iter().flat_map(|&edge| {
+                let atoms = graph.closing(edge, &|atom| by_atom.contains_key(&atom));
+                let causes = atoms.into_iter().filter_map(|atom| by_atom.get(&atom));
+                causes.map(move |&cause| (cause, edge)).collect::<Vec<_>>()
+            });
+            let Some((cause, edge)) = closing.min_by_key(|(cause, _)| *cause) else {
+                continue;
+            };
+            let atoms = found.get(cause).into_iter().flatten();
+            let atoms: Vec<&Atom> = atoms.filter_map(|&atom| graph.atom_of(atom)).collect();
+            let cause = *told.entry(cause).or_insert_with(|| {
+                let (help, fix) = mending.fix(&atoms);
+                let facts = atoms.iter().map(|atom| self.fact(atom, 0)).collect();
+                self.picture.causes.push(PictureCause { facts, help, fix });
+                self.picture.causes.len() - 1
+            });
+            if let Some((path, &step)) = self
+                .picture
+                .paths
+                .get_mut(position)
+                .zip(self.steps.get(&edge))
+            {
+                path.closed = Some(Closed { cause, step });
+            }
         }
         self
     }

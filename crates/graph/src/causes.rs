@@ -4,16 +4,17 @@
 //! be left out, in a time that grows with the graph, so that every scan can have it: the cut that closes the most of the
 //! shortest paths first, until no path is left, and then without those cuts that others made superfluous.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use crate::condition::{Atom, AtomId, Clause, ConditionId};
 use crate::fix::Cost;
-use crate::graph::{Edge, EdgeId, Graph, NodeId};
-use crate::search::{Path, Reach};
+use crate::graph::{EdgeId, Graph, NodeId};
+use crate::search::Reach;
+use tree::Tree;
+use ways::{Cut, Ways};
 
-/// Rounds of cutting shortest paths. Each closes at least one more cause, and most graphs need three or four.
-const MOST_ROUNDS: usize = 64;
+mod tree;
+mod ways;
 
 /// Which edges rest on what.
 #[derive(Clone, Debug, Default)]
@@ -24,62 +25,22 @@ pub struct Index {
     edges: Vec<Vec<EdgeId>>,
 }
 
-/// How something leads to a goal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lead {
-    /// The path of least effort that rests on it; it starts with the first step that does.
-    pub path: Path,
-    /// The first steps of all paths of that effort.
-    pub first: Vec<EdgeId>,
-    /// Everybody who takes such a first step to this goal, with the effort from there.
-    pub holders: BTreeSet<(NodeId, u32)>,
-}
-
 /// The search for causes. What has been found to be one counts as mended from then on.
-pub struct Causes<'g, 'c> {
+pub struct Causes<'g> {
     graph: &'g Graph,
     index: &'g Index,
-    cost: Cost<'c>,
-    /// What is taken away, with the number of cuts that do.
-    removed: HashMap<AtomId, usize>,
-    /// Whether each condition still holds.
+    /// By atom: what it costs to take it away, where it may be.
+    prices: Vec<Option<u64>>,
+    /// By atom: its place in the order in which equals are taken away.
+    ranks: Vec<usize>,
+    /// By atom: how many cuts take it away.
+    removed: Vec<u32>,
+    /// By condition: whether it still holds.
     holds: Vec<bool>,
 }
 
-/// What can be taken away to close a path: all of these atoms, in order.
-type Cut = Vec<AtomId>;
-
-/// Paths, and what would close them.
-#[derive(Default)]
-struct Ways {
-    /// Positions of cuts.
-    ids: HashMap<Cut, usize>,
-    /// Cuts with the paths that they close.
-    cuts: Vec<(Cut, Vec<usize>)>,
-    /// Whether each path is open.
-    open: Vec<bool>,
-}
-
-impl Ways {
-    fn put(&mut self, cut: Cut) -> usize {
-        if let Some(&id) = self.ids.get(&cut) {
-            return id;
-        }
-        self.ids.insert(cut.clone(), self.cuts.len());
-        self.cuts.push((cut, Vec::new()));
-        self.cuts.len() - 1
-    }
-
-    /// Adds a path that these cuts close, each for itself.
-    fn closed_by(&mut self, cuts: &[usize]) {
-        for &id in cuts {
-            if let Some((_, closes)) = self.cuts.get_mut(id) {
-                closes.push(self.open.len());
-            }
-        }
-        self.open.push(true);
-    }
-}
+/// Some of the nodes.
+struct Nodes(Vec<bool>);
 
 impl Graph {
     /// Which edges rest on what.
@@ -89,13 +50,7 @@ impl Graph {
             edges: vec![Vec::new(); self.condition_end()],
         };
         for (id, condition) in self.conditions() {
-            let atoms: BTreeSet<AtomId> = condition
-                .clauses
-                .iter()
-                .flatten()
-                .flatten()
-                .copied()
-                .collect();
+            let atoms: BTreeSet<AtomId> = condition.atoms().copied().collect();
             for atom in atoms {
                 if let Some(list) = index.conditions.get_mut(atom.0 as usize) {
                     list.push(id);
@@ -108,128 +63,6 @@ impl Graph {
             }
         }
         index
-    }
-
-    /// How these atoms lead to a goal: by the path of least effort whose first step rests on one of them. The goal is
-    /// what [`Graph::reaching_any`] says of it.
-    pub fn lead(&self, index: &Index, atoms: &[AtomId], goal: &Reach) -> Option<Lead> {
-        let mut by_holder: BTreeMap<NodeId, BTreeSet<(u32, EdgeId, AtomId)>> = BTreeMap::new();
-        for &atom in atoms {
-            for id in index.edges_on(atom) {
-                if let Some((edge, effort)) = self.way(id, goal) {
-                    by_holder
-                        .entry(edge.from)
-                        .or_default()
-                        .insert((effort, id, atom));
-                }
-            }
-        }
-        let mut ways = Vec::new();
-        for (from, own) in by_holder {
-            let mut of_use = own
-                .into_iter()
-                .take(MOST_TRIED)
-                .filter(|&(effort, id, atom)| {
-                    self.edge(id)
-                        .is_some_and(|edge| self.is_of_use(atom, edge, effort, goal))
-                });
-            let Some((effort, id, _)) = of_use.next() else {
-                continue;
-            };
-            ways.push((effort, from, id));
-            ways.extend(
-                of_use
-                    .take_while(|way| way.0 == effort)
-                    .map(|(_, id, _)| (effort, from, id)),
-            );
-        }
-        let &(effort, from, id) = ways.iter().min()?;
-        let rest = self.path(self.edge(id)?.to, goal)?;
-        let edges = std::iter::once(id).chain(rest.edges).collect();
-        let holders = ways.iter().map(|&(effort, from, _)| (from, effort));
-        let first = ways.iter().filter(|way| way.0 == effort);
-        Some(Lead {
-            path: Path {
-                from,
-                edges,
-                effort,
-            },
-            first: first.map(|&(.., id)| id).collect(),
-            holders: holders.collect(),
-        })
-    }
-
-    /// What gives the first steps of a path together with this atom.
-    pub fn causes_with<'g>(
-        &'g self,
-        lead: &Lead,
-        atom: AtomId,
-    ) -> impl Iterator<Item = &'g [AtomId]> {
-        let edges = lead.first.iter().filter_map(|&id| self.edge(id));
-        let clauses = edges.flat_map(|edge| &self.condition_of(edge).clauses);
-        let causes = clauses.flatten().filter(move |cause| cause.contains(&atom));
-        causes.map(Vec::as_slice)
-    }
-
-    /// Those who have no shorter way to the goal than this one, and the holders; the search ends after `most` of them.
-    pub fn users(&self, lead: &Lead, goal: &Reach, most: usize) -> Vec<NodeId> {
-        let mut found: HashSet<NodeId> = lead.holders.iter().map(|&(node, _)| node).collect();
-        let shortest = |&(node, effort): &(NodeId, u32)| {
-            (goal.effort(node) == Some(effort)).then_some((node, effort))
-        };
-        let mut waiting: Vec<(NodeId, u32)> = lead.holders.iter().filter_map(shortest).collect();
-        while let Some((node, effort)) = waiting.pop() {
-            for (_, edge) in self.incoming(node) {
-                let effort = effort.saturating_add(edge.kind.effort);
-                let is_shortest = goal.effort(edge.from) == Some(effort);
-                if found.len() < most && is_shortest && found.insert(edge.from) {
-                    waiting.push((edge.from, effort));
-                }
-            }
-        }
-        found.into_iter().collect()
-    }
-}
-
-/// First steps of one holder by an atom that are looked at, and other steps of his that could make them needless.
-const MOST_TRIED: usize = 64;
-
-impl Graph {
-    /// An edge that leads to the goal, with the effort from its start.
-    fn way(&self, id: EdgeId, goal: &Reach) -> Option<(&Edge, u32)> {
-        let edge = self.edge(id)?;
-        let rest = goal.effort(edge.to)?;
-        Some((edge, rest.saturating_add(edge.kind.effort)))
-    }
-
-    /// Whether somebody needs the atom for a step to the goal: not who gets there as easily by what the step takes besides.
-    fn is_of_use(&self, atom: AtomId, edge: &Edge, effort: u32, goal: &Reach) -> bool {
-        let outgoing = self.outgoing(edge.from);
-        let ways = outgoing.filter_map(|(id, _)| self.way(id, goal));
-        let as_easy: Vec<&Edge> = ways
-            .filter(|way| way.1 <= effort)
-            .map(|way| way.0)
-            .take(MOST_TRIED)
-            .collect();
-        let clauses = &self.condition_of(edge).clauses;
-        clauses.iter().enumerate().any(|(leg, clause)| {
-            let others = clauses
-                .iter()
-                .enumerate()
-                .filter(|(other, _)| *other != leg);
-            let others: HashSet<AtomId> = others
-                .flat_map(|(_, clause)| clause.iter().flatten())
-                .copied()
-                .collect();
-            let mut with = clause.iter().filter(|cause| cause.contains(&atom));
-            with.any(|cause| {
-                let left =
-                    |own: AtomId| own != atom && (others.contains(&own) || cause.contains(&own));
-                !as_easy
-                    .iter()
-                    .any(|edge| self.condition_of(edge).holds(&|atom| !left(atom)))
-            })
-        })
     }
 }
 
@@ -251,14 +84,25 @@ impl Index {
     }
 }
 
-impl<'g, 'c> Causes<'g, 'c> {
+impl<'g> Causes<'g> {
     /// A search in which `cost` says what it costs to take an atom away, where it may be.
-    pub fn new(graph: &'g Graph, index: &'g Index, cost: Cost<'c>) -> Self {
+    pub fn new(graph: &'g Graph, index: &'g Index, cost: Cost<'_>) -> Self {
+        let atoms = || (0_u32..).map(AtomId).take(graph.atom_end());
+        let mut ordered: Vec<(Option<(u8, &Atom)>, AtomId)> =
+            atoms().map(|id| (order(graph, id), id)).collect();
+        ordered.sort_unstable();
+        let mut ranks = vec![0; ordered.len()];
+        for (rank, (_, atom)) in ordered.into_iter().enumerate() {
+            if let Some(slot) = ranks.get_mut(atom.0 as usize) {
+                *slot = rank;
+            }
+        }
         Self {
             graph,
             index,
-            cost,
-            removed: HashMap::new(),
+            prices: atoms().map(cost).collect(),
+            ranks,
+            removed: vec![0; graph.atom_end()],
             holds: vec![true; graph.condition_end()],
         }
     }
@@ -273,38 +117,56 @@ impl<'g, 'c> Causes<'g, 'c> {
     /// those whose ways rest on nothing that may be taken away, and without any of them somebody does.
     pub fn of(&mut self, sources: &[NodeId], targets: &[NodeId]) -> Vec<Vec<AtomId>> {
         let mut chosen: Vec<Cut> = Vec::new();
-        for _ in 0..MOST_ROUNDS {
-            let reaching = self.reaching(targets);
-            let cuts = self.choose(self.ways(sources, &reaching));
-            if cuts.is_empty() {
+        let mut tree = Tree::new(self.graph, targets, self.reaching(targets));
+        let mut left = Nodes::of(self.graph, sources.iter().copied());
+        loop {
+            // Whoever gets there over another source gets there no more once the other does not.
+            let mut inner = tree.innermost(&left);
+            if inner.is_empty() {
                 break;
             }
-            for cut in cuts {
-                self.take(&cut);
-                chosen.push(cut);
+            while !inner.is_empty() {
+                let ways = self.ways(&mut inner, &mut left, &tree);
+                let cuts = ways.choose(|cut| self.price(cut), |cut| self.order(cut));
+                let closed: Vec<EdgeId> = cuts.iter().flat_map(|cut| self.take(cut)).collect();
+                chosen.extend(cuts);
+                tree.close(&closed, &|edge| self.is_open(edge.condition));
+                inner.retain(|&source| !tree.way(source).any(|edge| left.has(edge.to)));
             }
         }
-        self.without_superfluous(chosen, sources, targets)
+        self.without_superfluous(chosen, sources, &tree)
     }
 
     fn is_open(&self, condition: ConditionId) -> bool {
-        self.holds
-            .get(condition.0 as usize)
-            .copied()
-            .unwrap_or(true)
+        let known = self.holds.get(condition.0 as usize);
+        known.copied().unwrap_or(true)
     }
 
-    /// For each source that gets there, what would close its shortest path; nothing where nothing may be taken away.
-    fn ways(&self, sources: &[NodeId], reaching: &Reach) -> Ways {
+    fn is_removed(&self, atom: AtomId) -> bool {
+        self.removed.get(atom.0 as usize).is_some_and(|&by| by > 0)
+    }
+
+    fn price_of(&self, atom: AtomId) -> Option<u64> {
+        self.prices.get(atom.0 as usize).copied().flatten()
+    }
+
+    fn price(&self, cut: &Cut) -> u64 {
+        cut.iter().filter_map(|&atom| self.price_of(atom)).sum()
+    }
+
+    fn order(&self, cut: &Cut) -> Vec<usize> {
+        let ranks = cut.iter().map(|atom| self.ranks.get(atom.0 as usize));
+        ranks.flatten().copied().collect()
+    }
+
+    /// What would close the ways of these sources. One that has no way, or one that nothing may close, is no longer
+    /// left.
+    fn ways(&self, sources: &mut Vec<NodeId>, left: &mut Nodes, tree: &Tree<'_>) -> Ways {
         let mut ways = Ways::default();
         let mut known: HashMap<ConditionId, Vec<usize>> = HashMap::new();
-        for path in sources
-            .iter()
-            .filter_map(|&source| self.graph.path(source, reaching))
-        {
-            let edges = path.edges.iter().filter_map(|&id| self.graph.edge(id));
+        sources.retain(|&source| {
             let mut own = Vec::new();
-            for edge in edges {
+            for edge in tree.way(source) {
                 let cuts = known.entry(edge.condition).or_insert_with(|| {
                     let clauses = self.graph.condition_of(edge).clauses.iter();
                     let cuts = clauses.flat_map(|clause| self.cuts(clause));
@@ -314,8 +176,13 @@ impl<'g, 'c> Causes<'g, 'c> {
             }
             own.sort_unstable();
             own.dedup();
-            ways.closed_by(&own);
-        }
+            if own.is_empty() {
+                left.remove(source);
+                return false;
+            }
+            ways.closed_by(own);
+            true
+        });
         ways
     }
 
@@ -323,12 +190,10 @@ impl<'g, 'c> Causes<'g, 'c> {
     fn cuts(&self, clause: &Clause) -> Vec<Cut> {
         let left = clause
             .iter()
-            .filter(|cause| !cause.iter().any(|atom| self.removed.contains_key(atom)));
+            .filter(|cause| !cause.iter().any(|&atom| self.is_removed(atom)));
         let mut causes = left.map(|cause| {
-            let free = cause
-                .iter()
-                .copied()
-                .filter(|&atom| (self.cost)(atom).is_some());
+            let free = cause.iter().copied();
+            let free = free.filter(|&atom| self.price_of(atom).is_some());
             free.collect::<BTreeSet<AtomId>>()
         });
         let Some(first) = causes.next() else {
@@ -345,7 +210,7 @@ impl<'g, 'c> Causes<'g, 'c> {
         let mut cut = BTreeSet::new();
         for cause in std::iter::once(&first).chain(&rest) {
             if cause.is_disjoint(&cut) {
-                let Some(&cheapest) = cause.iter().min_by_key(|&&atom| (self.cost)(atom)) else {
+                let Some(&cheapest) = cause.iter().min_by_key(|&&atom| self.price_of(atom)) else {
                     return Vec::new();
                 };
                 cut.insert(cheapest);
@@ -354,145 +219,145 @@ impl<'g, 'c> Causes<'g, 'c> {
         vec![cut.into_iter().collect()]
     }
 
-    /// Cuts that close every one of the ways, the one that closes the most for its price first.
-    fn choose(&self, mut ways: Ways) -> Vec<Cut> {
-        let cuts = ways.cuts.iter().enumerate();
-        let mut heap: BinaryHeap<_> = cuts
-            .map(|(id, (cut, closes))| {
-                (self.worth(cut, closes.len()), Reverse(self.order(cut)), id)
-            })
-            .collect();
-        let mut chosen = Vec::new();
-        while let Some((worth, order, id)) = heap.pop() {
-            let Some((cut, closes)) = ways.cuts.get_mut(id) else {
-                continue;
-            };
-            closes.retain(|&way| ways.open.get(way) == Some(&true));
-            if closes.is_empty() {
-                continue;
-            }
-            let now = self.worth(cut, closes.len());
-            if now < worth {
-                heap.push((now, order, id));
-                continue;
-            }
-            for &way in closes.iter() {
-                if let Some(open) = ways.open.get_mut(way) {
-                    *open = false;
-                }
-            }
-            chosen.push(cut.clone());
-        }
-        chosen
+    /// Takes the atoms away. Gives the edges that close by it.
+    fn take(&mut self, cut: &Cut) -> Vec<EdgeId> {
+        self.count(cut, |by| by + 1);
+        let closed = self.update(cut).into_iter();
+        let index = self.index;
+        closed
+            .flat_map(|condition| index.edges_of(condition))
+            .copied()
+            .collect()
     }
 
-    fn worth(&self, cut: &Cut, ways: usize) -> u64 {
-        let price: u64 = cut.iter().filter_map(|&atom| (self.cost)(atom)).sum();
-        (ways as u64).saturating_mul(1_000_000) / price.max(1)
-    }
-
-    /// Among equals a rule goes first, since other rules of its role stay, then a subject, then a setting.
-    fn order(&self, cut: &Cut) -> Vec<(u8, &'g Atom)> {
-        let rank = |atom: &Atom| match atom {
-            Atom::Rule { .. } => 0,
-            Atom::Subject { .. } => 1,
-            Atom::Field { .. } => 2,
-        };
-        let atoms = cut.iter().filter_map(|&atom| self.graph.atom_of(atom));
-        atoms.map(|atom| (rank(atom), atom)).collect()
-    }
-
-    fn take(&mut self, cut: &[AtomId]) {
-        for &atom in cut {
-            *self.removed.entry(atom).or_default() += 1;
-        }
+    fn restore(&mut self, cut: &Cut) {
+        self.count(cut, |by| by.saturating_sub(1));
         self.update(cut);
     }
 
-    fn restore(&mut self, cut: &[AtomId]) {
+    fn count(&mut self, cut: &Cut, change: impl Fn(u32) -> u32) {
         for atom in cut {
-            let cuts = self.removed.remove(atom).unwrap_or_default();
-            if cuts > 1 {
-                self.removed.insert(*atom, cuts - 1);
+            if let Some(by) = self.removed.get_mut(atom.0 as usize) {
+                *by = change(*by);
             }
         }
-        self.update(cut);
     }
 
-    fn update(&mut self, atoms: &[AtomId]) {
-        for &atom in atoms {
-            for &id in self.index.conditions_on(atom) {
-                let condition = self.graph.condition_at(id);
-                let holds = condition.is_none_or(|condition| {
-                    condition.holds(&|atom| self.removed.contains_key(&atom))
-                });
-                if let Some(known) = self.holds.get_mut(id.0 as usize) {
-                    *known = holds;
+    /// Looks again at what rests on these atoms. Gives what no longer holds, and did.
+    fn update(&mut self, atoms: &[AtomId]) -> Vec<ConditionId> {
+        let all = atoms
+            .iter()
+            .flat_map(|&atom| self.index.conditions_on(atom));
+        let mut conditions: Vec<ConditionId> = all.copied().collect();
+        conditions.sort_unstable();
+        conditions.dedup();
+        let mut closed = Vec::new();
+        for id in conditions {
+            let condition = self.graph.condition_at(id);
+            let holds =
+                condition.is_none_or(|condition| condition.holds(&|atom| self.is_removed(atom)));
+            if let Some(known) = self.holds.get_mut(id.0 as usize) {
+                if *known && !holds {
+                    closed.push(id);
                 }
+                *known = holds;
             }
         }
+        closed
     }
 
     /// The cuts without those that close nothing that the others do not close. They are put back, so that only what
-    /// stays counts as mended.
+    /// stays counts as mended. `tree` holds those who get there without any of them.
     fn without_superfluous(
         &mut self,
         chosen: Vec<Cut>,
         sources: &[NodeId],
-        targets: &[NodeId],
+        tree: &Tree<'_>,
     ) -> Vec<Cut> {
-        let mut there: HashSet<NodeId> = self
-            .reaching(targets)
-            .nodes()
-            .map(|(node, _)| node)
-            .collect();
-        let sources: HashSet<NodeId> = sources
-            .iter()
-            .copied()
-            .filter(|source| !there.contains(source))
-            .collect();
+        let all = self.graph.nodes().map(|(node, _)| node);
+        let mut there = Nodes::of(self.graph, all.filter(|&node| tree.has(node)));
+        let sources = sources.iter().copied();
+        let sources = sources.filter(|&source| !there.has(source));
+        let sources = Nodes::of(self.graph, sources.collect::<Vec<_>>());
         let mut kept = Vec::new();
         // What was chosen last closed the least.
         for cut in chosen.into_iter().rev() {
             self.restore(&cut);
-            match self.joins(&cut, &there, &sources) {
-                Some(more) => there.extend(more),
-                None => {
-                    self.take(&cut);
-                    kept.push(cut);
-                }
+            if self.lets_in(&cut, &mut there, &sources) {
+                self.take(&cut);
+                kept.push(cut);
             }
         }
         kept.reverse();
         kept
     }
 
-    /// Who gets there besides, now that the cut is undone; `None` where one of the sources does.
-    fn joins(
-        &self,
-        cut: &[AtomId],
-        there: &HashSet<NodeId>,
-        sources: &HashSet<NodeId>,
-    ) -> Option<HashSet<NodeId>> {
-        let mut joined = HashSet::new();
+    /// Whether one of the sources gets there now that the cut is undone. Where none does, those who do are added.
+    fn lets_in(&self, cut: &Cut, there: &mut Nodes, sources: &Nodes) -> bool {
         let restored = cut.iter().flat_map(|&atom| self.index.edges_on(atom));
         let restored = restored.filter_map(|id| self.graph.edge(id));
         let mut waiting: Vec<NodeId> = restored
-            .filter(|edge| self.is_open(edge.condition) && there.contains(&edge.to))
+            .filter(|edge| self.is_open(edge.condition) && there.has(edge.to))
             .map(|edge| edge.from)
             .collect();
+        let mut joined = Vec::new();
         while let Some(node) = waiting.pop() {
-            if there.contains(&node) || !joined.insert(node) {
-                continue;
+            if sources.has(node) {
+                for node in joined {
+                    there.remove(node);
+                }
+                return true;
             }
-            if sources.contains(&node) {
-                return None;
+            if there.insert(node) {
+                joined.push(node);
+                let incoming = self.graph.incoming(node);
+                let open = incoming.filter(|(_, edge)| self.is_open(edge.condition));
+                waiting.extend(open.map(|(_, edge)| edge.from));
             }
-            let incoming = self.graph.incoming(node);
-            let open = incoming.filter(|(_, edge)| self.is_open(edge.condition));
-            waiting.extend(open.map(|(_, edge)| edge.from));
         }
-        Some(joined)
+        false
+    }
+}
+
+/// Among equals a rule goes first, since other rules of its role stay, then a subject, then a setting.
+fn order(graph: &Graph, id: AtomId) -> Option<(u8, &Atom)> {
+    let atom = graph.atom_of(id)?;
+    let kind = match atom {
+        Atom::Rule { .. } => 0,
+        Atom::Subject { .. } => 1,
+        Atom::Field { .. } => 2,
+    };
+    Some((kind, atom))
+}
+
+impl Nodes {
+    fn of(graph: &Graph, nodes: impl IntoIterator<Item = NodeId>) -> Self {
+        let mut all = Self(vec![false; graph.node_end()]);
+        for node in nodes {
+            all.insert(node);
+        }
+        all
+    }
+
+    fn has(&self, node: NodeId) -> bool {
+        self.0.get(node.0 as usize) == Some(&true)
+    }
+
+    /// Whether it is new.
+    fn insert(&mut self, node: NodeId) -> bool {
+        let slot = self.0.get_mut(node.0 as usize);
+        slot.is_some_and(|slot| !std::mem::replace(slot, true))
+    }
+
+    /// Whether it was there.
+    fn remove(&mut self, node: NodeId) -> bool {
+        let slot = self.0.get_mut(node.0 as usize);
+        slot.is_some_and(std::mem::take)
+    }
+
+    fn all(&self) -> impl Iterator<Item = NodeId> {
+        let all = (0..).map(NodeId).zip(&self.0);
+        all.filter(|(_, has)| **has).map(|(node, _)| node)
     }
 }
 

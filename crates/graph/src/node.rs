@@ -127,6 +127,8 @@ pub enum Node {
 pub enum Area {
     /// Being any service account.
     ServiceAccounts,
+    /// Being any service account that bindings name and that does not exist, once it is made.
+    MissingAccounts,
     /// Running code in any pod that is there.
     Pods,
     /// Starting pods of one's own.
@@ -377,6 +379,7 @@ impl Area {
     fn words(self) -> &'static str {
         match self {
             Self::ServiceAccounts => "every service account",
+            Self::MissingAccounts => "every missing service account",
             Self::Pods => "code in every pod",
             Self::NewPods => "new pods",
             Self::Templates(_) => "every pod template",

@@ -246,7 +246,7 @@ impl Reach {
     }
 
     /// The edge to take at this node.
-    fn next(&self, node: NodeId) -> Option<EdgeId> {
+    pub(crate) fn next(&self, node: NodeId) -> Option<EdgeId> {
         self.by_node
             .get(node.0 as usize)
             .copied()

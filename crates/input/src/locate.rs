@@ -64,11 +64,15 @@ impl<'s> Locator<'s> {
         self
     }
 
-    /// Fills in the span of every place of `finding` that names an object and has none yet. Says so in the evidence
+    /// Fills in the span of every place of `finding`, those of its flows too, that names an object and has none yet. Says so in the evidence
     /// where a file has changed since it was read.
     pub fn locate(&mut self, finding: &mut Finding) {
         let mut changed = Vec::new();
-        for place in &mut finding.places {
+        for place in finding
+            .places
+            .iter_mut()
+            .chain(finding.flows.iter_mut().flatten())
+        {
             let (Some(object), None) = (&place.object, &place.span) else {
                 continue;
             };

@@ -1,7 +1,7 @@
 use std::collections::{HashMap, HashSet};
 
 use bailiwick_core::{Kind, ObjectRef, Str, Subject};
-use bailiwick_diag::kubectl;
+use bailiwick_diag::{Fix, kubectl};
 use bailiwick_graph::Atom;
 use bailiwick_model::{Snapshot, Workload};
 use serde_json::{Value, json};
@@ -115,6 +115,20 @@ impl<'a> Mending<'a> {
             Atom::Rule { role, position } => self.without_rule(role, *position),
             Atom::Field { object, pointer } => self.with_setting(object, pointer),
         }
+    }
+
+    /// The change that takes all of these away, as an order, and how, where commands can.
+    pub fn fix(&self, atoms: &[&Atom]) -> (String, Option<Fix>) {
+        let changes: Vec<Change> = atoms.iter().map(|atom| self.change(atom)).collect();
+        let what: Vec<&str> = changes.iter().map(|change| &*change.what).collect();
+        let what = what.join(", and ");
+        let commands = changes.iter().map(|change| change.command.clone());
+        let commands: Option<Vec<String>> = commands.collect();
+        let fix = commands.map(|commands| Fix {
+            title: what.clone(),
+            text: commands.join("\n"),
+        });
+        (what, fix)
     }
 
     fn without_subject(&self, binding: &ObjectRef, position: u32) -> Change {

@@ -1,15 +1,15 @@
 //! How far what is found leads.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use bailiwick_core::ObjectRef;
-use bailiwick_diag::{Finding, Fix, Goal, Place, Reach};
-use bailiwick_graph::{Area, Atom, AtomId, Causes, Graph, Index, Lead, Node, NodeId};
+use bailiwick_diag::{Finding, Goal, Place, Reach};
+use bailiwick_graph::{Area, Atom, AtomId, Causes, Graph, Index, Lead, Node, NodeId, Step, Toward};
 use bailiwick_model::Snapshot;
 
 use crate::check::Check;
-use crate::mend::{Change, Mending};
+use crate::mend::Mending;
 use crate::scan::Scan;
 use crate::words::{bounded, few, ticked};
 
@@ -24,7 +24,7 @@ pub(crate) struct Reaches<'a> {
     graph: &'a Graph,
     index: Index,
     /// What leads to each goal.
-    goals: Vec<bailiwick_graph::Reach>,
+    goals: Vec<Toward<'a>>,
     /// Where paths start, with the position among the names; pods as the object that keeps their settings.
     starts: HashMap<NodeId, usize>,
     /// Those who start, in order.
@@ -56,7 +56,7 @@ impl<'a> Reaches<'a> {
     pub(crate) fn new(snapshot: &Snapshot, graph: &'a Graph) -> Self {
         let goals = Goal::ALL
             .iter()
-            .map(|&goal| graph.reaching_any(&targets(graph, goal)));
+            .map(|&goal| Toward::new(graph, &targets(graph, goal)));
         let whole = |id: NodeId| match graph.node(id)? {
             Node::Workload(object) => Some((id, Node::Workload(keeper(object, snapshot)))),
             other => Some((id, other.clone())),
@@ -140,17 +140,17 @@ impl<'a> Reaches<'a> {
         let ways = Goal::ALL
             .into_iter()
             .zip(&self.goals)
-            .filter_map(|(goal, efforts)| {
-                let lead = self.graph.lead(&self.index, atoms, efforts)?;
+            .filter_map(|(goal, toward)| {
+                let lead = toward.lead(&self.index, atoms)?;
                 let reach = Reach {
                     goal,
                     effort: lead.path.effort,
                     from: 0,
                     everybody: false,
                 };
-                Some((reach, lead, efforts))
+                Some((reach, lead, toward))
             });
-        let (mut reach, lead, efforts) =
+        let (mut reach, lead, toward) =
             ways.min_by_key(|(reach, ..)| (Reverse(reach.severity()), reach.goal))?;
         let rank = |node: &NodeId| self.starts.get(node).copied();
         let holders: BTreeSet<usize> = lead
@@ -158,16 +158,15 @@ impl<'a> Reaches<'a> {
             .iter()
             .filter_map(|(node, _)| rank(node))
             .collect();
-        let users = self.graph.users(&lead, efforts, MOST_USERS);
-        let users: HashSet<usize> = users.iter().filter_map(rank).collect();
+        let users = toward.users(&lead, MOST_USERS);
+        let mut users: Vec<usize> = users.iter().filter_map(rank).collect();
+        users.sort_unstable();
+        users.dedup();
         reach.from = users.len();
-        reach.everybody = self.everybody.iter().any(|rank| users.contains(rank));
-        let mut others: Vec<usize> = users
-            .difference(&holders.iter().copied().collect())
-            .copied()
-            .collect();
-        others.sort_unstable();
-        let shown = holders.iter().chain(&others).take(MOST_NAMES);
+        let uses = |rank: &usize| users.binary_search(rank).is_ok();
+        reach.everybody = self.everybody.iter().any(uses);
+        let others = users.iter().filter(|rank| !holders.contains(rank));
+        let shown = holders.iter().chain(others).take(MOST_NAMES);
         let from = shown
             .filter_map(|&rank| self.names.get(rank))
             .map(ToString::to_string)
@@ -233,6 +232,7 @@ impl Scan<'_> {
         finding.severity = finding.severity.max(led.reach.severity());
         finding.reach = Some(led.reach);
         finding.evidence.extend(self.reaches.steps(led));
+        finding.flows.push(self.reaches.flow(led));
         finding
     }
 
@@ -256,7 +256,9 @@ impl Scan<'_> {
             };
             let told = self.reaches.told(&led, &cause, &known);
             if let Some(finding) = told.and_then(|position| findings.get_mut(position)) {
-                finding.fix = finding.fix.take().or_else(|| self.fix(&cause));
+                if finding.fix.is_none() {
+                    finding.fix = self.mending.fix(&self.atoms(&cause)).1;
+                }
                 continue;
             }
             let mut checks = checks.iter();
@@ -267,10 +269,7 @@ impl Scan<'_> {
     }
 
     fn way(&self, cause: &[AtomId], led: &Led, check: &Check) -> Finding {
-        let atoms: Vec<&Atom> = cause
-            .iter()
-            .filter_map(|&atom| self.reaches.graph.atom_of(atom))
-            .collect();
+        let atoms = self.atoms(cause);
         let names: Vec<String> = atoms.iter().map(|atom| named(atom)).collect();
         let message = format!(
             "{} {} {} to {}",
@@ -283,34 +282,38 @@ impl Scan<'_> {
         for atom in &atoms {
             finding = finding.at(Place::field(atom.object().clone(), atom.pointer()));
         }
-        let what: Vec<String> = atoms
-            .iter()
-            .map(|atom| self.mending.change(atom).what)
-            .collect();
-        finding = finding.help(what.join(", and "));
-        finding.fix = self.fix(cause);
+        let (help, fix) = self.mending.fix(&atoms);
+        finding = finding.help(help);
+        finding.fix = fix;
         self.led(finding, led)
     }
 
-    /// What takes a cause away, where commands can.
-    fn fix(&self, cause: &[AtomId]) -> Option<Fix> {
-        let atoms = cause
+    /// What a cause is.
+    fn atoms(&self, cause: &[AtomId]) -> Vec<&Atom> {
+        let graph = self.reaches.graph;
+        cause
             .iter()
-            .filter_map(|&atom| self.reaches.graph.atom_of(atom));
-        let changes: Vec<Change> = atoms.map(|atom| self.mending.change(atom)).collect();
-        let commands: Option<Vec<String>> = changes
-            .iter()
-            .map(|change| change.command.clone())
-            .collect();
-        let what: Vec<&str> = changes.iter().map(|change| &*change.what).collect();
-        Some(Fix {
-            title: what.join(", and "),
-            text: commands?.join("\n"),
-        })
+            .filter_map(|&atom| graph.atom_of(atom))
+            .collect()
     }
 }
 
 impl Reaches<'_> {
+    /// The path by the places that its steps rest on; of several the first.
+    fn flow(&self, led: &Led) -> Vec<Place> {
+        let steps = led.lead.path.edges.iter();
+        let steps = steps.filter_map(|&edge| self.graph.step(edge));
+        let place = |step: Step<'_>| {
+            let mut atoms = step.evidence.iter().flatten().flatten();
+            let place = atoms
+                .next()
+                .map(|atom| Place::field(atom.object().clone(), atom.pointer()));
+            let label = format!("{} → {}", step.kind.title, step.to);
+            place.unwrap_or_default().label(label)
+        };
+        steps.map(place).collect()
+    }
+
     /// The path in lines, and who else can use it.
     fn steps(&self, led: &Led) -> Vec<String> {
         let path = &led.lead.path;

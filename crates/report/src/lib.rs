@@ -35,7 +35,7 @@ pub use markdown::{
 };
 pub use mermaid::mermaid;
 pub use page::page;
-pub use picture::{Fact, Picture, PictureNode, PicturePath, PictureStep};
+pub use picture::{Closed, Fact, Picture, PictureCause, PictureNode, PicturePath, PictureStep};
 pub use report::{Report, Rule, json_findings, yaml_findings};
 pub use sarif::findings as sarif_findings;
 pub use style::{Look, Tone};

@@ -106,7 +106,7 @@ pub fn paths(picture: &Picture, report: &Report<'_>, limit: usize) -> String {
         1 => writeln!(out, "There is one."),
         _ => writeln!(
             out,
-            "{count} paths; those that start with the same step are told together."
+            "{count} paths; those that rest on the same are told together."
         ),
     };
     if count > 0 {

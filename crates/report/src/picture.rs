@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use bailiwick_diag::{Finding, Place, Severity};
+use bailiwick_diag::{Finding, Fix, Place, Severity};
 
 use crate::inert::inert;
 
@@ -26,6 +26,8 @@ pub struct Picture {
     pub facts: Vec<Fact>,
     /// Paths, in the order in which they are shown.
     pub paths: Vec<PicturePath>,
+    /// What paths come down to, each once.
+    pub causes: Vec<PictureCause>,
     /// Nodes and paths that belong here and are left out because there are too many.
     pub left_out: usize,
     /// Whether part of the cluster could not be read.
@@ -84,35 +86,69 @@ pub struct PicturePath {
     pub severity: Severity,
     /// Positions of the steps.
     pub steps: Vec<usize>,
+    /// What closes it; `None` where nothing may, or nobody asked.
+    pub closed: Option<Closed>,
+}
+
+/// What closes a path, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// Position of the cause.
+    pub cause: usize,
+    /// Position of the step that is gone without it.
+    pub step: usize,
+}
+
+/// Something without which paths are gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PictureCause {
+    /// Positions of what it is.
+    pub facts: Vec<usize>,
+    /// The change that takes it away, as an order.
+    pub help: String,
+    /// How, where commands can.
+    pub fix: Option<Fix>,
+}
+
+/// What paths are told together by.
+#[derive(PartialEq, Eq, Hash)]
+enum Group<'a> {
+    Cause(usize),
+    /// Nothing may close them: the step, and what it rests on.
+    Step(&'a str, &'a [usize]),
 }
 
 /// Ways told with a finding; more are counted.
 const FLOWS: usize = 10;
 
 impl Picture {
-    /// A finding for each cause of paths: what the first step that takes effort rests on. Paths that share it are told
-    /// with the first of them.
+    /// A finding for each cause of paths. Paths that nothing may close are told by the first step that takes effort.
     pub fn causes(&self) -> Vec<Finding> {
-        let mut by_cause: HashMap<(&str, &[usize]), usize> = HashMap::new();
-        let mut causes: Vec<Vec<&PicturePath>> = Vec::new();
+        let mut by_group: HashMap<Group<'_>, usize> = HashMap::new();
+        let mut groups: Vec<Vec<&PicturePath>> = Vec::new();
         for path in &self.paths {
             let Some(step) = self.cause(path) else {
                 continue;
             };
-            match by_cause.entry((step.edge, &step.facts)) {
+            let group = path
+                .closed
+                .map_or(Group::Step(step.edge, &step.facts), |closed| {
+                    Group::Cause(closed.cause)
+                });
+            match by_group.entry(group) {
                 Entry::Vacant(entry) => {
-                    entry.insert(causes.len());
-                    causes.push(vec![path]);
+                    entry.insert(groups.len());
+                    groups.push(vec![path]);
                 }
                 Entry::Occupied(entry) => {
-                    if let Some(paths) = causes.get_mut(*entry.get()) {
+                    if let Some(paths) = groups.get_mut(*entry.get()) {
                         paths.push(path);
                     }
                 }
             }
         }
         let finding = |paths: &Vec<&PicturePath>| self.finding(paths);
-        causes.iter().filter_map(finding).collect()
+        groups.iter().filter_map(finding).collect()
     }
 
     /// A finding for each path, with the questions to the API server that replay it.
@@ -127,8 +163,12 @@ impl Picture {
         self.paths.iter().filter_map(finding).collect()
     }
 
-    /// The first step that takes effort, or else the first that rests on something.
+    /// The step that its cause closes; of what nothing may close the first step that takes effort, or else the first
+    /// that rests on something.
     fn cause<'a>(&'a self, path: &'a PicturePath) -> Option<&'a PictureStep> {
+        if let Some(closed) = path.closed {
+            return self.steps.get(closed.step);
+        }
         let mut steps = self.steps_of(path);
         let costly = steps.find(|step| step.effort > 0 && !step.facts.is_empty());
         costly.or_else(|| self.steps_of(path).find(|step| !step.facts.is_empty()))
@@ -144,13 +184,18 @@ impl Picture {
         );
         match paths.len() - 1 {
             0 => {}
-            1 => message += "; 1 more path starts the same way",
-            more => message += &format!("; {more} more paths start the same way"),
+            1 => message += "; 1 more path rests on the same",
+            more => message += &format!("; {more} more paths rest on the same"),
         }
         let severity = paths.iter().map(|path| path.severity).max()?;
         let mut finding = Finding::new(cause.edge, severity, message);
-        finding.places = cause
-            .facts
+        let known = first
+            .closed
+            .and_then(|closed| self.causes.get(closed.cause));
+        let facts = known.map_or(&cause.facts, |known| &known.facts);
+        finding.help = known.map(|known| known.help.clone());
+        finding.fix = known.and_then(|known| known.fix.clone());
+        finding.places = facts
             .iter()
             .filter_map(|&fact| self.facts.get(fact))
             .map(|fact| fact.place.clone().label(&fact.text))
@@ -273,7 +318,7 @@ mod tests {
             messages,
             [
                 "service account ci/runner can start a pod and so gets to full control of the cluster with effort 1; \
-                 1 more path starts the same way",
+                 1 more path rests on the same",
                 "user x\u{1b}[31m\"</script><b>`|#;@all can act as a user and so gets to full control of the cluster \
                  with effort 2",
             ]

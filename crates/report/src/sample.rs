@@ -6,7 +6,7 @@ use bailiwick_core::{Kind, ObjectRef, Timestamp};
 use bailiwick_diag::{Answer, BaselineState, Excerpt, Finding, Place, Position, Severity, Span};
 use bailiwick_model::Gap;
 
-use crate::picture::{Fact, Picture, PictureNode, PicturePath, PictureStep};
+use crate::picture::{Closed, Fact, Picture, PictureCause, PictureNode, PicturePath, PictureStep};
 use crate::report::{Report, Rule};
 
 const SOURCE: &str = "\
@@ -100,6 +100,16 @@ impl Sample {
         }
     }
 
+    /// So many findings with a flow of so many steps each.
+    pub(crate) fn paths_of(count: usize, steps: usize) -> Self {
+        let mut finding = Self::new().findings.remove(0);
+        finding.flows = vec![vec![finding.places[0].clone(); steps]];
+        Self {
+            findings: vec![finding; count],
+            ..Self::clean()
+        }
+    }
+
     pub(crate) fn clean() -> Self {
         Self {
             findings: vec![],
@@ -151,6 +161,11 @@ pub(crate) fn picture() -> Picture {
         effort,
         severity: Severity::Critical,
         steps: steps.to_vec(),
+        closed: None,
+    };
+    let by = |cause, step, path| PicturePath {
+        closed: Some(Closed { cause, step }),
+        ..path
     };
     let fact = |text: &str, span: Option<Span>| {
         let object = ObjectRef::new(Kind::RoleBinding, "ci", "runner");
@@ -187,10 +202,15 @@ pub(crate) fn picture() -> Picture {
             fact("ClusterRole x\u{1b}[2J, rule 1", None),
         ],
         paths: vec![
-            path(0, 1, &[0, 1]),
-            path(1, 1, &[2, 0, 1]),
+            by(0, 0, path(0, 1, &[0, 1])),
+            by(0, 0, path(1, 1, &[2, 0, 1])),
             path(2, 2, &[3]),
         ],
+        causes: vec![PictureCause {
+            facts: vec![0],
+            help: "take service account ci/runner out of RoleBinding ci/runner".to_owned(),
+            fix: None,
+        }],
         left_out: 0,
         partial: true,
     }

@@ -10,12 +10,31 @@ use crate::report::{Report, Rule};
 /// Places reported with a result; services refuse more than a thousand.
 const PLACES: usize = 100;
 
+/// How much a log holds.
+struct Limits {
+    results: usize,
+    /// Steps of all flows. Results beyond have none.
+    steps: usize,
+}
+
+/// GitHub shows the first 5,000 results by severity and refuses logs of more than 25,000, or of more than 10 MB compressed
+/// (docs.github.com, "SARIF results exceed one or more limits").
+const LIMITS: Limits = Limits {
+    results: 5_000,
+    steps: 50_000,
+};
+
 /// The findings as a SARIF log of one run.
 ///
 /// `partialFingerprints` are those of [`Finding::fingerprint`], so that a finding keeps its identity when lines move.
 /// `suppressions` name who answers for a finding. A severity is a `level` and, for
-/// services that rank by it, `security-severity`.
+/// services that rank by it, `security-severity`. Of the results the first 5,000 are there, and flows as long as all of
+/// them have no more than 50,000 steps together; a notification says how many were left out.
 pub fn findings(report: &Report<'_>) -> Result<String, serde_json::Error> {
+    within(&LIMITS, report)
+}
+
+fn within(limits: &Limits, report: &Report<'_>) -> Result<String, serde_json::Error> {
     let mut ids: Vec<&str> = report.rules.iter().map(|rule| rule.id).collect();
     let all = || {
         report
@@ -24,19 +43,41 @@ pub fn findings(report: &Report<'_>) -> Result<String, serde_json::Error> {
             .chain(report.excepted)
             .chain(report.known)
     };
-    for finding in all() {
+    let mut left_out = LeftOut {
+        results: all().count().saturating_sub(limits.results),
+        ..LeftOut::default()
+    };
+    for finding in all().take(limits.results) {
         if !ids.contains(&&*finding.id) {
             ids.push(&finding.id);
         }
     }
     let rules: Vec<Value> = ids.iter().map(|id| rule(id, report)).collect();
-    let results: Vec<Value> = all()
-        .map(|finding| result(finding, ids.iter().position(|id| *id == finding.id)))
-        .collect();
-    let gaps: Vec<Value> = report
-        .gaps
-        .iter()
-        .map(|gap| json!({"level": "warning", "message": {"text": inert(&gap.message)}}))
+    let mut steps = limits.steps;
+    let mut results = Vec::new();
+    for finding in all().take(limits.results) {
+        let own: usize = finding
+            .flows
+            .iter()
+            .map(|flow| flow.len().min(PLACES))
+            .sum();
+        let flows: &[Vec<Place>] = match steps.checked_sub(own) {
+            Some(rest) => {
+                steps = rest;
+                &finding.flows
+            }
+            None => {
+                left_out.flows += 1;
+                &[]
+            }
+        };
+        let rule = ids.iter().position(|id| *id == finding.id);
+        results.push(result(finding, rule, flows));
+    }
+    let gaps = report.gaps.iter().map(|gap| gap.message.clone());
+    let notifications: Vec<Value> = gaps
+        .chain(left_out.said(limits))
+        .map(|text| json!({"level": "warning", "message": {"text": inert(&text)}}))
         .collect();
     let mut log = json!({
         "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
@@ -52,7 +93,7 @@ pub fn findings(report: &Report<'_>) -> Result<String, serde_json::Error> {
             "columnKind": "unicodeCodePoints",
             "invocations": [{
                 "executionSuccessful": true,
-                "toolExecutionNotifications": gaps,
+                "toolExecutionNotifications": notifications,
                 "properties": {"partial": report.partial()},
             }],
             "results": results,
@@ -89,7 +130,31 @@ fn rule(id: &str, report: &Report<'_>) -> Value {
     })
 }
 
-fn result(finding: &Finding, rule: Option<usize>) -> Value {
+/// What did not fit into a log.
+#[derive(Default)]
+struct LeftOut {
+    results: usize,
+    /// Results without their flows.
+    flows: usize,
+}
+
+impl LeftOut {
+    /// In words.
+    fn said(&self, limits: &Limits) -> impl Iterator<Item = String> {
+        let rest = "the other formats have all";
+        let results = (self.results > 0).then(|| {
+            let (left, shown) = (self.results, limits.results);
+            format!("{left} results beyond the first {shown} are left out; {rest}")
+        });
+        let flows = (self.flows > 0).then(|| {
+            let left = self.flows;
+            format!("{left} results are without their code flows, which would be too many; {rest}")
+        });
+        results.into_iter().chain(flows)
+    }
+}
+
+fn result(finding: &Finding, rule: Option<usize>, flows: &[Vec<Place>]) -> Value {
     let mut text = inert(&finding.message).into_owned();
     for line in finding.evidence.iter().take(PLACES).chain(&finding.help) {
         text.push('\n');
@@ -126,8 +191,8 @@ fn result(finding: &Finding, rule: Option<usize>) -> Value {
     let Some(fields) = result.as_object_mut() else {
         return result;
     };
-    if !finding.flows.is_empty() {
-        let flows: Vec<Value> = finding.flows.iter().map(|flow| code_flow(flow)).collect();
+    if !flows.is_empty() {
+        let flows: Vec<Value> = flows.iter().map(|flow| code_flow(flow)).collect();
         fields.insert("codeFlows".to_owned(), json!(flows));
     }
     if let Some(state) = finding.baseline {
@@ -297,6 +362,47 @@ mod tests {
         assert_eq!(
             result["locations"][0]["physicalLocation"]["region"]["startLine"],
             5
+        );
+    }
+
+    #[test]
+    fn a_log_is_bounded_and_says_what_it_leaves_out() {
+        let check = |sample: &Sample, results: usize, with_flows: usize, said: &[&str]| {
+            let limits = Limits {
+                results: 6,
+                steps: 50,
+            };
+            let log: Value =
+                serde_json::from_str(&within(&limits, &sample.report()).unwrap()).unwrap();
+            let run = &log["runs"][0];
+            let all = run["results"].as_array().unwrap();
+            let flows = all.iter().filter(|result| result["codeFlows"].is_array());
+            assert_eq!((all.len(), flows.count()), (results, with_flows));
+            let notes = run["invocations"][0]["toolExecutionNotifications"]
+                .as_array()
+                .unwrap();
+            let notes = notes.iter().skip(sample.report().gaps.len());
+            let notes: Vec<&str> = notes
+                .map(|note| note["message"]["text"].as_str().unwrap())
+                .collect();
+            assert_eq!(notes, said);
+        };
+        // Two more findings than those that are repeated, and one that is excepted.
+        check(&Sample::many(3), 6, 0, &[]);
+        check(
+            &Sample::many(10),
+            6,
+            0,
+            &["7 results beyond the first 6 are left out; the other formats have all"],
+        );
+        check(&Sample::paths_of(2, 25), 2, 2, &[]);
+        check(
+            &Sample::paths_of(4, 20),
+            4,
+            2,
+            &[
+                "2 results are without their code flows, which would be too many; the other formats have all",
+            ],
         );
     }
 

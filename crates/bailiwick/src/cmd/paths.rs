@@ -133,8 +133,12 @@ fn draw(
         };
     };
     let canvas = Canvas::new(opened, graph, target, false).paths(paths);
-    if args.output != Format::Html {
-        return canvas.finish(partial);
+    match args.output {
+        Format::Html => {}
+        Format::Sarif | Format::Junit | Format::Markdown => {
+            return canvas.causes(paths, target).finish(partial);
+        }
+        _ => return canvas.finish(partial),
     }
     let starts: Vec<NodeId> = paths.iter().map(|path| path.from).collect();
     let ahead = graph.reach(&starts);

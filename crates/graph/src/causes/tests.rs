@@ -1,9 +1,13 @@
 use std::collections::BTreeSet;
 
+use bailiwick_core::{Kind, ObjectRef};
 use proptest::prelude::*;
 
 use super::*;
+use crate::condition::Condition;
+use crate::edges::EDGES;
 use crate::fix::tests::{ATOMS, NODES, graph, shape};
+use crate::node::Node;
 
 /// Who of the sources gets to a target once these atoms are gone.
 fn open(
@@ -52,70 +56,65 @@ proptest! {
         }
     }
 
-    /// The lead of an atom is the shortest path whose first step rests on it.
+    /// Edges closed a few at a time leave what a search from the start would find.
     #[test]
-    fn leads_are_the_shortest_paths_over_an_atom(shape in shape()) {
+    fn closing_edges_leaves_a_way_to_whoever_has_one(
+        shape in shape(),
+        steps in prop::collection::vec(prop::collection::vec(0..ATOMS, 1..3), 1..4),
+    ) {
         let (graph, nodes, atoms) = graph(&shape);
-        let index = graph.index();
-        let goal = graph.reaching_any(&nodes[6..8]);
-        for &atom in &atoms {
-            let lead = graph.lead(&index, &[atom], &goal);
-            // Nobody who has no cheaper way without the atom may be missed.
-            let without = |id: ConditionId| graph.condition_at(id).unwrap().holds(&|own| own == atom);
-            let without = graph.reaching_any_over(&nodes[6..8], &without);
-            let needs = |node: &&NodeId| without.effort(**node) > goal.effort(**node) || (without.effort(**node).is_none() && goal.effort(**node).is_some());
-            prop_assert!(lead.is_some() || !nodes.iter().any(|node| needs(&node)));
-            if let Some(lead) = lead {
-                let mut at = lead.path.from;
-                let mut effort = 0;
-                for &id in &lead.path.edges {
-                    let edge = graph.edge(id).unwrap();
-                    prop_assert_eq!(edge.from, at);
+        let (index, targets) = (graph.index(), &nodes[6..8]);
+        let mut tree = Tree::new(&graph, targets, graph.reaching_any(targets));
+        let mut gone = BTreeSet::new();
+        let open = |gone: &BTreeSet<AtomId>, id| graph.condition_at(id).unwrap().holds(&|atom| gone.contains(&atom));
+        for step in steps {
+            gone.extend(step.iter().map(|&atom| atoms[usize::from(atom)]));
+            let closed: BTreeSet<EdgeId> = gone.iter().flat_map(|&atom| index.edges_on(atom)).collect();
+            let closed: Vec<EdgeId> = closed
+                .into_iter()
+                .filter(|&id| !open(&gone, graph.edge(id).unwrap().condition))
+                .collect();
+            tree.close(&closed, &|edge| open(&gone, edge.condition));
+            let fresh = graph.reaching_any_over(targets, &|id| open(&gone, id));
+            for &node in &nodes {
+                prop_assert_eq!(tree.has(node), fresh.effort(node).is_some());
+                let mut at = node;
+                for edge in tree.way(node) {
+                    prop_assert!(edge.from == at && open(&gone, edge.condition));
                     at = edge.to;
-                    effort += edge.kind.effort;
                 }
-                prop_assert_eq!(goal.effort(at), Some(0));
-                prop_assert_eq!(effort, lead.path.effort);
-                prop_assert!(lead.holders.contains(&(lead.path.from, lead.path.effort)));
-                for user in graph.users(&lead, &goal, usize::MAX) {
-                    let holder = lead.holders.iter().any(|&(node, _)| node == user);
-                    let shortest = lead.holders.iter().filter_map(|&(node, rest)| {
-                        Some(graph.reach(&[user]).effort(node)? + rest)
-                    });
-                    prop_assert!(holder || shortest.min() == goal.effort(user));
-                }
+                prop_assert!(!tree.has(node) || targets.contains(&at));
             }
         }
     }
 }
 
-/// A graph of steps from node 0 to node 1, the goal, each with clauses of causes of atoms; those that are of use.
-#[track_caller]
-fn check_of_use(steps: &[&[&[&[u8]]]], expected: &[u8]) {
-    let owned = |clauses: &&[&[&[u8]]]| {
-        let clause = |clause: &&[&[u8]]| clause.iter().map(|cause| cause.to_vec()).collect();
-        (0, 1, clauses.iter().map(clause).collect())
-    };
-    let (graph, nodes, atoms) = graph(&steps.iter().map(owned).collect());
-    let (index, goal) = (graph.index(), graph.reaching_any(&nodes[1..2]));
-    let of_use = (0..)
-        .zip(&atoms)
-        .filter(|(_, atom)| graph.lead(&index, &[**atom], &goal).is_some());
-    assert_eq!(
-        of_use.map(|(atom, _)| atom).collect::<Vec<u8>>(),
-        expected,
-        "{steps:?}"
-    );
-}
-
+/// Somebody with so many ways, each longer than the one before: each search finds one cause more.
 #[test]
-fn what_others_make_needless_leads_nowhere() {
-    // Alternatives, alone and beside a second leg.
-    check_of_use(&[&[&[&[1, 2], &[1, 3]]]], &[1, 2, 3]);
-    check_of_use(&[&[&[&[1, 2]], &[&[1, 3], &[1, 4]]]], &[1, 2, 3, 4]);
-    // Who has the first leg by 1 and 2 has the second by them too, in one step or by another.
-    check_of_use(&[&[&[&[1, 2]], &[&[1, 2], &[5, 6]]]], &[1, 2]);
-    check_of_use(&[&[&[&[1, 2]], &[&[5]]], &[&[&[1, 2]]]], &[1, 2]);
-    // What is there anyway needs nothing.
-    check_of_use(&[&[&[&[1]]], &[]], &[]);
+fn a_long_row_of_ever_longer_ways_is_closed_to_its_end() {
+    const WAYS: usize = 150;
+    let mut graph = Graph::default();
+    let nodes: Vec<NodeId> = (0..=WAYS + 1)
+        .map(|node| graph.put(Node::group(&node.to_string())))
+        .collect();
+    let kind = *EDGES.iter().find(|kind| kind.effort > 0).unwrap();
+    let link = |from: usize, to: usize, causes: Vec<Vec<AtomId>>, graph: &mut Graph| {
+        let clauses = Some(causes).filter(|causes| !causes.is_empty());
+        let condition = graph.condition(Condition {
+            clauses: clauses.into_iter().collect(),
+        });
+        graph.link(nodes[from], nodes[to], (kind, 0), condition);
+    };
+    for way in 1..=WAYS {
+        let atom = graph.atom(Atom::Subject {
+            binding: ObjectRef::new(Kind::RoleBinding, "n", &format!("b{way}")),
+            position: 0,
+        });
+        link(0, way, vec![vec![atom]], &mut graph);
+        link(way, way + 1, Vec::new(), &mut graph);
+    }
+    let index = graph.index();
+    let mut causes = Causes::new(&graph, &index, &|_| Some(1));
+    let found = causes.of(&nodes[..1], &nodes[WAYS + 1..]);
+    assert_eq!(found.len(), WAYS);
 }

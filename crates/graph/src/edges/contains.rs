@@ -45,6 +45,13 @@ fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
         Item::Subject(group @ Node::Group { .. }) if !group.is_masters() => {
             link.always(&every(Area::Groups), group.clone());
         }
+        Item::Subject(account @ Node::ServiceAccount { namespace, .. })
+            if world.is_missing(account) =>
+        {
+            let missing = Node::area(Area::MissingAccounts, namespace);
+            link.always(&every(Area::MissingAccounts), missing.clone());
+            link.always(&missing, account.clone());
+        }
         Item::Subject(_) | Item::Service(_) | Item::Ingress(_) => {}
     }
 }

@@ -1,9 +1,8 @@
-use bailiwick_core::Kind;
 use bailiwick_rbac::Right;
 
-use crate::build::{Held, Link, On, World};
+use crate::build::{Held, Link, World};
 use crate::edge::{Leg, Rule, Versions, edge};
-use crate::node::Node;
+use crate::node::{Area, Node};
 
 edge! {
     /// Create the service account that a binding names in vain.
@@ -13,7 +12,7 @@ edge! {
     /// Closed by deleting the subject from the binding.
     "dangling-account", "create a service account that is bound already", effort 2, Versions::ALL,
     &[Rule::Rights { legs: LEGS, link }],
-    "user eve" => "service account shop/gone", "create on serviceaccounts" => "get on serviceaccounts",
+    "user eve" => "every missing service account of namespace shop", "create on serviceaccounts" => "get on serviceaccounts",
     "Role shop/r
        create on serviceaccounts of ''
        create on pods of ''
@@ -39,12 +38,13 @@ static LEGS: &[Leg] = &[
 ];
 
 fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
-    for subject in world.missing_accounts(&held.scope) {
-        let Node::ServiceAccount { namespace, name } = subject else { continue };
-        let inside = held.scope.is_empty() || *namespace == held.scope;
-        let on = [On::Name(name)];
-        if inside && held.is_on(&on) && !world.is_hidden(Kind::ServiceAccount, namespace) {
-            link.edge(held.subject, subject.clone(), held.condition_on(&on));
+    if held.on_all() {
+        let all = Node::area(Area::MissingAccounts, &held.scope);
+        link.edge(held.subject, all, held.condition(None));
+    }
+    for name in held.names(0) {
+        for account in world.missing_accounts(&held.scope, name) {
+            link.edge(held.subject, account, held.condition(Some(name)));
         }
     }
 }

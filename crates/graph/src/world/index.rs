@@ -342,8 +342,8 @@ impl Index {
             self.missing.remove(node)
         };
         if changed {
-            self.wake(Key::Missing(""), woken);
-            self.wake(Key::Missing(namespace), woken);
+            self.wake(Key::Missing, woken);
+            self.wake(Key::IsMissing(node), woken);
         }
     }
 

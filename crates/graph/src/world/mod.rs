@@ -313,19 +313,28 @@ impl<'a> World<'a> {
         rules.clone()
     }
 
-    /// The service accounts of a scope that bindings name and that do not exist.
-    pub(crate) fn missing_accounts(&self, scope: &str) -> impl Iterator<Item = &'a Node> {
-        self.note(Key::Missing(scope));
-        let first = Node::ServiceAccount {
-            namespace: scope.into(),
-            name: Str::default(),
+    /// Whether a binding names this service account and it does not exist. One that could not be read may.
+    pub(crate) fn is_missing(&self, account: &Node) -> bool {
+        let Node::ServiceAccount { namespace, .. } = account else {
+            return false;
         };
-        let all = self.index.missing.range(first..);
-        all.take_while(move |node| {
-            let own = |own: &str| own == scope;
-            scope.is_empty()
-                || matches!(node, Node::ServiceAccount { namespace, .. } if own(namespace))
-        })
+        self.note(Key::IsMissing(account));
+        self.index.missing.contains(account) && !self.is_hidden(Kind::ServiceAccount, namespace)
+    }
+
+    /// The service accounts of a scope that have this name, that bindings name and that do not exist.
+    pub(crate) fn missing_accounts(&self, scope: &Str, name: &Str) -> Vec<Node> {
+        let here = Node::service_account(scope, name);
+        let named =
+            |node: &&Node| matches!(node, Node::ServiceAccount { name: own, .. } if own == name);
+        let mut found: Vec<Node> = if scope.is_empty() {
+            self.note(Key::Missing);
+            self.index.missing.iter().filter(named).cloned().collect()
+        } else {
+            vec![here]
+        };
+        found.retain(|account| self.is_missing(account));
+        found
     }
 
     /// The groups that bindings name, in order.

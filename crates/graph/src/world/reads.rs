@@ -36,8 +36,10 @@ pub(crate) enum Key<'k> {
     Subjects,
     /// The groups that bindings name.
     Groups,
-    /// The service accounts that bindings name and that do not exist: in a namespace, or (empty) in the whole cluster.
-    Missing(&'k str),
+    /// The service accounts that bindings name and that do not exist.
+    Missing,
+    /// Whether this is one of them.
+    IsMissing(&'k Node),
     /// Which roles service accounts have in the whole cluster.
     AccountRoles,
     /// Which role allows everything.

@@ -1,0 +1,93 @@
+//! Paths with what would close them, and the choice of what does.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+use crate::condition::AtomId;
+
+/// What can be taken away to close a path: all of these atoms, in order.
+pub(super) type Cut = Vec<AtomId>;
+
+/// Paths, and what would close them.
+#[derive(Default)]
+pub(super) struct Ways {
+    /// Positions of cuts.
+    ids: HashMap<Cut, usize>,
+    cuts: Vec<Cut>,
+    /// By cut, the paths that it closes.
+    closes: Vec<Vec<usize>>,
+    /// By path, the cuts that close it, each for itself.
+    closed_by: Vec<Vec<usize>>,
+}
+
+impl Ways {
+    /// The position of a cut.
+    pub(super) fn put(&mut self, cut: Cut) -> usize {
+        if let Some(&id) = self.ids.get(&cut) {
+            return id;
+        }
+        self.ids.insert(cut.clone(), self.cuts.len());
+        self.cuts.push(cut);
+        self.closes.push(Vec::new());
+        self.cuts.len() - 1
+    }
+
+    /// Adds a path that these cuts close, each for itself.
+    pub(super) fn closed_by(&mut self, cuts: Vec<usize>) {
+        for &id in &cuts {
+            if let Some(closes) = self.closes.get_mut(id) {
+                closes.push(self.closed_by.len());
+            }
+        }
+        self.closed_by.push(cuts);
+    }
+
+    /// Cuts that close every one of the paths, the one that closes the most for its price first; of equals the first in
+    /// order.
+    pub(super) fn choose(
+        &self,
+        price: impl Fn(&Cut) -> u64,
+        order: impl Fn(&Cut) -> Vec<usize>,
+    ) -> Vec<Cut> {
+        let prices: Vec<u64> = self.cuts.iter().map(|cut| price(cut).max(1)).collect();
+        let worth = |id: usize, open: usize| {
+            let price = prices.get(id).copied().unwrap_or(1);
+            (open as u64).saturating_mul(1_000_000) / price
+        };
+        let mut ordered: Vec<(Vec<usize>, usize)> = self.cuts.iter().map(order).zip(0..).collect();
+        ordered.sort_unstable();
+        let mut open: Vec<usize> = self.closes.iter().map(Vec::len).collect();
+        let mut heap: BinaryHeap<(u64, Reverse<usize>, usize)> = BinaryHeap::new();
+        for (rank, (_, id)) in ordered.into_iter().enumerate() {
+            let paths = open.get(id).copied().unwrap_or_default();
+            heap.push((worth(id, paths), Reverse(rank), id));
+        }
+        let mut is_closed = vec![false; self.closed_by.len()];
+        let mut chosen = Vec::new();
+        while let Some((before, rank, id)) = heap.pop() {
+            let left = open.get(id).copied().unwrap_or_default();
+            let now = worth(id, left);
+            if left == 0 {
+                continue;
+            }
+            if now < before {
+                heap.push((now, rank, id));
+                continue;
+            }
+            for &path in self.closes.get(id).into_iter().flatten() {
+                let was_closed = is_closed
+                    .get_mut(path)
+                    .map(|it| std::mem::replace(it, true));
+                if was_closed == Some(false) {
+                    for &cut in self.closed_by.get(path).into_iter().flatten() {
+                        if let Some(open) = open.get_mut(cut) {
+                            *open -= 1;
+                        }
+                    }
+                }
+            }
+            chosen.extend(self.cuts.get(id).cloned());
+        }
+        chosen
+    }
+}
