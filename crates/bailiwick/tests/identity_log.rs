@@ -61,7 +61,10 @@ fn a_ban_holds_within_a_second_and_everything_is_in_the_log() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let (data, socket, log) = (path("data"), path("s"), path("data/log"));
+    let health = ["agent", "healthcheck", "--socket", &socket];
+    check(&health, 1, "unhealthy: no Workload API answers");
     let mut running = agent(&data, &socket);
+    until(&health, 0, "healthy");
     let fetch = ["identity", "fetch", "--socket", &socket];
     let table = until(&[&fetch[..], &["-o", "json"]].concat(), 0, "/bailiwick");
     let serial = table.split("\"serial\": \"").nth(1).unwrap();
@@ -90,6 +93,9 @@ fn a_ban_holds_within_a_second_and_everything_is_in_the_log() {
         "within a second",
     );
     until(&fetch, 2, "stolen");
+    // Who gets nothing can say that the agent is well.
+    check(&health, 0, "healthy");
+    check(&["identity", "why", "--data", &data], 1, "stolen");
     check(&["identity", "bans", "--data", &data], 0, &name);
     // Lists are documents for machines too.
     for list in [

@@ -227,6 +227,81 @@ fn a_pod_shows_its_token_and_gets_an_identity() {
     );
     assert_eq!(told.matches("\"kind\":\"denial\"").count(), 3, "{told}");
 
+    // What a person is told who asks why.
+    let (admin, rules) = (
+        cluster.admin().kubeconfig().to_str().unwrap(),
+        path("rules.yaml"),
+    );
+    let why = |pod: &str, code: i32, part: &str| {
+        let args = [
+            "identity",
+            "why",
+            "--pod",
+            pod,
+            "--rules",
+            &rules,
+            "--trust-domain",
+            "td.example",
+        ];
+        check(
+            &[&args[..], &["--data", &data, "--kubeconfig", admin]].concat(),
+            code,
+            part,
+        );
+    };
+    why("issue/web", 0, id);
+    why("issue/nobody", 2, "there is no pod `issue/nobody`");
+    let ban = [
+        "identity",
+        "ban",
+        "node:issue-node",
+        "--why",
+        "stolen",
+        "--data",
+        &data,
+    ];
+    check(
+        &[&ban[..], &["--trust-domain", "td.example"]].concat(),
+        0,
+        "within a second",
+    );
+    why("issue/web", 1, "banned (node:issue-node): stolen");
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while run(&fetch("good", &[])
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>())
+    .0 != Some(2)
+    {
+        assert!(
+            std::time::Instant::now() < end,
+            "the server does not hear of the ban"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    let unban = [
+        "identity",
+        "unban",
+        "node:issue-node",
+        "--data",
+        &data,
+        "--trust-domain",
+        "td.example",
+    ];
+    check(&unban, 0, "");
+    while run(&fetch("good", &[])
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>())
+    .0 != Some(0)
+    {
+        assert!(
+            std::time::Instant::now() < end,
+            "the server does not hear that the ban was lifted"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+
     // The pod is gone, and with it what its token was good for.
     let gone = "/api/v1/namespaces/issue/pods/web?gracePeriodSeconds=0";
     let reply = cluster.admin().request("DELETE", gone, &[], None).unwrap();

@@ -88,6 +88,13 @@ pub enum ClientError {
     Protocol(String),
 }
 
+impl ClientError {
+    /// Whether the other side is well and gives us nothing.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Status(status) if status.code() == tonic::Code::PermissionDenied)
+    }
+}
+
 impl From<Status> for ClientError {
     fn from(status: Status) -> Self {
         Self::Status(Box::new(status))

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use bailiwick_audit::Log;
 use bailiwick_identity::rules::RuleSet;
 use bailiwick_identity::{Bundle, BundleMap, TrustDomain};
-use bailiwick_spiffe::{Authority, Evidence, Serve, private_folder};
+use bailiwick_spiffe::{Authority, Client, Endpoint, Evidence, Serve, private_folder};
 use bailiwick_store::Store;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -22,6 +22,7 @@ Examples:
   bailiwick agent --embedded                              every program of yours gets an identity
   bailiwick agent --embedded --rules rules.yaml           by written rules, also for other users
   bailiwick agent --embedded --trust-domain dev.example --socket /tmp/spiffe.sock
+  bailiwick agent healthcheck                             does it answer, for probes
   kill -HUP PID                                           read the rules again
 
 Programs find it by SPIFFE_ENDPOINT_SOCKET, which is printed at the start. Envoy finds its certificates at the same
@@ -29,8 +30,11 @@ socket (SDS).";
 
 /// Arguments of `bailiwick agent`.
 #[derive(clap::Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, subcommand_negates_reqs = true, args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true)]
 pub(crate) struct AgentArgs {
+    #[command(subcommand)]
+    command: Option<AgentCommand>,
     /// Sign with an authority of its own, for this machine alone
     #[arg(long, required = true)]
     embedded: bool,
@@ -53,6 +57,54 @@ pub(crate) struct AgentArgs {
     authority: AuthorityOptions,
 }
 
+#[derive(clap::Subcommand, Debug)]
+enum AgentCommand {
+    /// Whether an agent answers: exit code 0 where it does, for probes
+    Healthcheck(HealthcheckArgs),
+}
+
+/// Arguments of `bailiwick agent healthcheck`.
+#[derive(clap::Args, Debug)]
+struct HealthcheckArgs {
+    /// Socket of the agent; `$XDG_RUNTIME_DIR/bailiwick/agent.sock` where it is not given
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+}
+
+/// How long an agent may take that is well.
+const HEALTHY: Duration = Duration::from_secs(5);
+
+/// Asks as any workload does. That the rules give this program nothing says that the agent is well.
+fn healthcheck(args: &HealthcheckArgs, console: &mut Console) -> Result<Exit> {
+    let socket = args.socket.clone().unwrap_or_else(default_socket);
+    let endpoint = Endpoint::Unix(socket);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let asked = async {
+        let mut client = Client::connect(&endpoint).await?;
+        client.bundles().await
+    };
+    let answer = runtime.block_on(async { tokio::time::timeout(HEALTHY, asked).await });
+    let why = match answer {
+        Ok(Ok(_)) => None,
+        Ok(Err(error)) if error.is_denied() => None,
+        Ok(Err(error)) => Some(format!("{:#}", anyhow::Error::from(error))),
+        Err(_) => Some(format!("no answer within {} s", HEALTHY.as_secs())),
+    };
+    match why {
+        None => console.answer("healthy\n")?,
+        Some(why) => {
+            console.answer(format_args!(
+                "unhealthy: {}\n",
+                bailiwick_report::inert(&why)
+            ))?;
+            return Ok(Exit::No);
+        }
+    }
+    Ok(Exit::Yes)
+}
+
 fn octal(text: &str) -> Result<u32, String> {
     let mode = u32::from_str_radix(text, 8).ok();
     mode.filter(|mode| *mode <= 0o777)
@@ -70,13 +122,18 @@ const LOOK: Duration = Duration::from_secs(1);
 
 impl AgentArgs {
     fn load_rules(&self, console: &mut Console) -> Result<RuleSet> {
-        let bans = self.authority.bans()?.load()?;
-        let rules = self.rules.load(self.authority.trust_domain(), console)?;
+        let bans = self.authority.place.bans()?.load()?;
+        let rules = self
+            .rules
+            .load(self.authority.place.trust_domain(), console)?;
         Ok(rules.banning(bans))
     }
 }
 
 pub(crate) fn run(args: &AgentArgs, console: &mut Console) -> Result<Exit> {
+    if let Some(AgentCommand::Healthcheck(args)) = &args.command {
+        return healthcheck(args, console);
+    }
     let rules = args.load_rules(console)?;
     let mut federated = BundleMap::default();
     for (domain, file) in &args.federate {
@@ -86,9 +143,9 @@ pub(crate) fn run(args: &AgentArgs, console: &mut Console) -> Result<Exit> {
     }
     let log = match &args.log {
         Some(log) => log.clone(),
-        None => args.authority.log()?,
+        None => args.authority.place.log()?,
     };
-    private_folder(&args.authority.folder()?)?;
+    private_folder(&args.authority.place.folder()?)?;
     let store = Arc::new(Store::open(&log, Default::default())?);
     let (say, said) = mpsc::unbounded_channel();
     let speaker = say.clone();
@@ -187,7 +244,7 @@ async fn serve(args: &AgentArgs, parts: Parts, console: &mut Console) -> Result<
     );
     tokio::pin!(serving);
     let mut is_ready = Some(is_ready);
-    let bans = args.authority.bans()?;
+    let bans = args.authority.place.bans()?;
     let mut changed = bans.changed();
     let mut look = tokio::time::interval(LOOK);
     loop {

@@ -21,15 +21,22 @@ const LOCAL_DOMAIN: &str = "localhost";
 /// The forms of lists here.
 pub(super) const FORMATS: &[Format] = &[Format::Table, Format::Json, Format::Yaml];
 
-/// Which embedded authority.
+/// Where an authority is kept.
 #[derive(clap::Args, Debug)]
-pub(crate) struct AuthorityOptions {
-    /// Trust domain of the embedded authority
+pub(crate) struct FolderOptions {
+    /// Trust domain of the authority
     #[arg(long, value_name = "DOMAIN", default_value = LOCAL_DOMAIN)]
     trust_domain: TrustDomain,
-    /// Folder of the embedded authority; `$XDG_STATE_HOME/bailiwick/DOMAIN` where it is not given
+    /// Folder of the authority; `$XDG_STATE_HOME/bailiwick/DOMAIN` where it is not given
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+}
+
+/// Which authority, and how it keeps its keys.
+#[derive(clap::Args, Debug)]
+pub(crate) struct AuthorityOptions {
+    #[command(flatten)]
+    pub(crate) place: FolderOptions,
     /// File with the key that seals what is stored, made where it is not there; `seal.key` in the folder otherwise
     #[arg(long, value_name = "FILE")]
     seal_key: Option<PathBuf>,
@@ -56,7 +63,7 @@ fn jwt_key(text: &str) -> Result<KeyType, String> {
         .ok_or_else(|| "write ec-p256 or rsa-2048".to_owned())
 }
 
-impl AuthorityOptions {
+impl FolderOptions {
     pub(crate) fn trust_domain(&self) -> &TrustDomain {
         &self.trust_domain
     }
@@ -78,9 +85,7 @@ impl AuthorityOptions {
 
     /// Who is banned.
     pub(crate) fn bans(&self) -> Result<BanFile> {
-        let folder = self.folder()?;
-        private_folder(&folder)?;
-        Ok(BanFile::new(folder.join("bans")))
+        Ok(BanFile::new(self.folder()?.join("bans")))
     }
 
     /// The log of the authority, for a change that a person makes; nothing where a program runs that has the log open:
@@ -97,15 +102,17 @@ impl AuthorityOptions {
             Err(error) => Err(error.into()),
         }
     }
+}
 
+impl AuthorityOptions {
     /// Opens the authority to change something.
     fn open_to_change(&self) -> Result<(Authority, Option<Arc<Store>>)> {
-        let (evidence, store) = self.open_log()?.unzip();
+        let (evidence, store) = self.place.open_log()?.unzip();
         Ok((self.open(evidence)?, store))
     }
 
     pub(crate) fn open(&self, evidence: Option<Evidence>) -> Result<Authority> {
-        let folder = self.folder()?;
+        let folder = self.place.folder()?;
         let pkcs11 = match (&self.pkcs11_module, &self.pkcs11_pin_file) {
             (Some(module), Some(file)) => {
                 let pin = std::fs::read_to_string(file);
@@ -132,7 +139,7 @@ impl AuthorityOptions {
         let options = Options {
             jwt_keys,
             jwt_issuer: self.jwt_issuer.clone(),
-            ..Options::new(self.trust_domain.clone())
+            ..Options::new(self.place.trust_domain.clone())
         };
         Ok(embedded.open(options, evidence)?)
     }

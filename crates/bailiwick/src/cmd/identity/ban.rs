@@ -5,7 +5,7 @@ use bailiwick_report::{Format, Table};
 use serde::Serialize;
 
 use super::List;
-use super::authority::{AuthorityOptions, FORMATS};
+use super::authority::{FORMATS, FolderOptions};
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::formats::Formats;
@@ -29,7 +29,7 @@ pub(super) struct BanArgs {
     #[arg(long, value_name = "TEXT")]
     why: String,
     #[command(flatten)]
-    authority: AuthorityOptions,
+    authority: FolderOptions,
 }
 
 /// Arguments of `bailiwick identity unban`.
@@ -38,14 +38,14 @@ pub(super) struct UnbanArgs {
     /// Whom, as `bailiwick identity bans` lists it
     who: Banned,
     #[command(flatten)]
-    authority: AuthorityOptions,
+    authority: FolderOptions,
 }
 
 /// Arguments of `bailiwick identity bans`.
 #[derive(clap::Args, Debug)]
 pub(super) struct BansArgs {
     #[command(flatten)]
-    authority: AuthorityOptions,
+    authority: FolderOptions,
     /// Form of the output
     #[arg(short, long, value_name = "FORMAT", value_parser = Formats(FORMATS))]
     output: Option<Format>,
@@ -82,7 +82,7 @@ pub(super) fn unban(args: &UnbanArgs, console: &mut Console) -> Result<Exit> {
 
 /// Changes the bans. What changed stands in the log, unless a program runs that has the log open and writes it.
 fn change(
-    authority: &AuthorityOptions,
+    authority: &FolderOptions,
     console: &Console,
     change: impl FnOnce(&mut Bans),
 ) -> Result<()> {

@@ -62,9 +62,9 @@ impl DaemonOptions {
         self.logging.start();
         let log = match &self.log {
             Some(log) => log.clone(),
-            None => self.authority.log()?,
+            None => self.authority.place.log()?,
         };
-        private_folder(&self.authority.folder()?)?;
+        private_folder(&self.authority.place.folder()?)?;
         let store = Arc::new(Store::open(&log, Default::default())?);
         let evidence = Evidence::new(Arc::clone(&store) as Arc<dyn Log>, Arc::new(record::trace));
         let authority = Arc::new(self.authority.open(Some(evidence.clone()))?);
@@ -79,8 +79,10 @@ impl DaemonOptions {
     }
 
     fn load_rules(&self, console: &mut Console) -> Result<RuleSet> {
-        let bans = self.authority.bans()?.load()?;
-        let rules = self.rules.load(self.authority.trust_domain(), console)?;
+        let bans = self.authority.place.bans()?.load()?;
+        let rules = self
+            .rules
+            .load(self.authority.place.trust_domain(), console)?;
         Ok(rules.banning(bans))
     }
 }
@@ -113,7 +115,7 @@ impl Daemon<'_> {
         let mut reload = signal(SignalKind::hangup())?;
         let mut tick = tokio::time::interval(TICK);
         let mut look = tokio::time::interval(LOOK);
-        let bans = self.options.authority.bans()?;
+        let bans = self.options.authority.place.bans()?;
         let mut changed = bans.changed();
         tokio::pin!(work);
         loop {

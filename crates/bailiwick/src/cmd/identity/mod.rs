@@ -25,6 +25,7 @@ Examples:
   bailiwick identity fetch --audience orders        a token for orders
   bailiwick identity watch --write /run/web         keep the files fresh
   bailiwick identity why 4711 --rules rules.yaml    what process 4711 gets, and what keeps each rule from it
+  bailiwick identity why --pod shop/web --rules rules.yaml   the same for a pod of the cluster
   bailiwick identity rules --rules rules.yaml       check rules and list them
   bailiwick identity authority                      keys of the authority and where they stand
   bailiwick identity ban node:worker-7 --why '...'  nothing more for the pods there
@@ -49,7 +50,7 @@ enum IdentityCommand {
     Validate(validate::ValidateArgs),
     /// Keys of the trust domains that this process may talk to
     Bundle(fetch::BundleArgs),
-    /// What a process gets, rule by rule
+    /// What a process or a pod gets, rule by rule
     Why(why::WhyArgs),
     /// Check rules and list them
     Rules(rules::RulesArgs),
@@ -79,7 +80,7 @@ pub(crate) fn run(args: &IdentityArgs, global: &Global, console: &mut Console) -
         IdentityCommand::Watch(args) => fetch::watch(args, console),
         IdentityCommand::Validate(args) => validate::run(args, console),
         IdentityCommand::Bundle(args) => fetch::bundle(args, console),
-        IdentityCommand::Why(args) => why::run(args, console),
+        IdentityCommand::Why(args) => why::run(args, global, console),
         IdentityCommand::Rules(args) => rules::run(args, console),
         IdentityCommand::Authority(args) => authority::show(args, console),
         IdentityCommand::Rotate(args) => authority::rotate(args, console),

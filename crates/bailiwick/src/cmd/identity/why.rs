@@ -1,11 +1,15 @@
-use anyhow::Result;
-use bailiwick_identity::TrustDomain;
+use anyhow::{Context, Result, bail};
+use bailiwick_identity::facts::Facts;
+use bailiwick_identity::pods::{Object, ObjectKind, View};
 use bailiwick_identity::rules::{Explanation, Outcome, Plan};
+use bailiwick_kube::Cluster;
 use bailiwick_report::{Format, Table, Tone};
 use serde::Serialize;
 
-use super::authority::FORMATS;
+use super::authority::{FORMATS, FolderOptions};
 use super::rules::RuleOptions;
+use crate::cli::Global;
+use crate::cluster::connect_options;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::formats::Formats;
@@ -13,13 +17,15 @@ use crate::formats::Formats;
 /// Arguments of `bailiwick identity why`.
 #[derive(clap::Args, Debug)]
 pub(super) struct WhyArgs {
-    /// Number of the process; this one itself where it is not given
+    /// Number of the process; this one itself where neither it nor a pod is given
     pid: Option<u32>,
+    /// A pod of the cluster that kubectl would talk to
+    #[arg(long, value_name = "NAMESPACE/NAME", conflicts_with = "pid")]
+    pod: Option<String>,
     #[command(flatten)]
     rules: RuleOptions,
-    /// Trust domain that the ids are of
-    #[arg(long, value_name = "DOMAIN", default_value = "localhost")]
-    trust_domain: TrustDomain,
+    #[command(flatten)]
+    place: FolderOptions,
     /// Form of the output
     #[arg(short, long, value_name = "FORMAT", value_parser = Formats(FORMATS))]
     output: Option<Format>,
@@ -46,9 +52,13 @@ struct RuleAnswer {
     because: Vec<String>,
 }
 
-pub(super) fn run(args: &WhyArgs, console: &mut Console) -> Result<Exit> {
-    let rules = args.rules.load(&args.trust_domain, console)?;
-    let facts = bailiwick_spiffe::facts_of(args.pid.unwrap_or(std::process::id()))?;
+pub(super) fn run(args: &WhyArgs, global: &Global, console: &mut Console) -> Result<Exit> {
+    let rules = args.rules.load(args.place.trust_domain(), console)?;
+    let rules = rules.banning(args.place.bans()?.load()?);
+    let facts = match &args.pod {
+        Some(pod) => facts_of_pod(pod, global, console)?,
+        None => bailiwick_spiffe::facts_of(args.pid.unwrap_or(std::process::id()))?,
+    };
     let explanation = rules.explain(&facts);
     let given = explanation.result.is_ok();
     let answer = Answer::of(facts.to_string(), explanation);
@@ -58,6 +68,30 @@ pub(super) fn run(args: &WhyArgs, console: &mut Console) -> Result<Exit> {
         _ => console.answer(answer.text(console))?,
     }
     Ok(Exit::answer(given, false))
+}
+
+/// What is proven about a pod at this moment.
+fn facts_of_pod(pod: &str, global: &Global, console: &Console) -> Result<Facts> {
+    let (namespace, name) = pod.split_once('/').context("write --pod NAMESPACE/NAME")?;
+    let cluster = Cluster::connect(&connect_options(global, console))?;
+    let seen = cluster.object_now(ObjectKind::Pod, namespace, name)?;
+    let Some(Object::Pod(seen)) = seen else {
+        bail!("there is no pod `{pod}` in {}", cluster.name());
+    };
+    let mut view = View::default();
+    for (kind, name) in [
+        (ObjectKind::Node, seen.node.as_str()),
+        (ObjectKind::Namespace, namespace),
+    ] {
+        if !name.is_empty() {
+            let object = cluster.object_now(kind, "", name)?;
+            object.into_iter().for_each(|object| view.put(object));
+        }
+    }
+    if seen.node.is_empty() {
+        bail!("the pod `{pod}` is on no node yet");
+    }
+    Ok(view.facts(&seen)?)
 }
 
 impl Answer {
