@@ -2,16 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use bailiwick_core::{Span, Str, Timestamp};
-use bailiwick_model::{PolicyRule, Value};
+use bailiwick_model::{PolicyRule, Snapshot, Value};
+use bailiwick_rbac::Engine;
 use serde::{Deserialize, Serialize};
 
 use crate::cedar::{PolicyDocument, TemplateLink};
 use crate::delegations::{Delegation, Delegations};
+use crate::kind::{DocumentId, DocumentKind};
 use crate::policies::Policies;
-use crate::relations::{RelationSchema, Relations, Tuple};
+use crate::relations::{RelationSchema, Relations};
 use crate::revocations::{Revocation, RevocationTarget, Revocations};
+use crate::set::{Compiler, Edit, Set};
+use crate::state::State;
 
 /// The one version of the documents.
 pub const API_VERSION: &str = "bailiwick.dev/v1alpha1";
@@ -177,8 +182,8 @@ impl Head {
             metadata: Metadata { name, namespace },
             spec,
         } = self;
-        let namespaced = matches!(kind.as_str(), "Policy" | "Relations");
-        match (namespaced, namespace.is_empty()) {
+        let kind: DocumentKind = kind.parse().map_err(wrong)?;
+        match (kind.is_namespaced(), namespace.is_empty()) {
             (true, true) => {
                 let message = format!(
                     "`metadata.namespace` is missing; for the cluster write `Cluster{kind}`"
@@ -192,41 +197,39 @@ impl Head {
             }
             _ => {}
         }
-        match kind.as_str() {
-            "ClusterPolicy" | "Policy" => {
+        let document = match kind {
+            DocumentKind::ClusterPolicy | DocumentKind::Policy => {
                 let PolicySpec { cedar, links } = parsed(spec).map_err(wrong)?;
-                Ok(Document::Policies(PolicyDocument {
+                Document::Policies(PolicyDocument {
                     namespace: namespace.into(),
                     name: name.into(),
                     cedar,
                     links: links.into_iter().map(link).collect(),
-                }))
+                })
             }
-            "RelationSchema" => Ok(Document::Schema(name, parsed(spec).map_err(wrong)?)),
-            "ClusterRelations" | "Relations" => {
+            DocumentKind::RelationSchema => Document::Schema(name, parsed(spec).map_err(wrong)?),
+            DocumentKind::ClusterRelations | DocumentKind::Relations => {
                 let RelationsSpec { tuples } = parsed(spec).map_err(wrong)?;
-                Ok(Document::Relations {
+                Document::Relations {
                     namespace: namespace.into(),
                     name,
                     tuples,
-                })
+                }
             }
-            "Delegation" => {
+            DocumentKind::Delegation => {
                 let DelegationSpec { namespaces, rules } = parsed(spec).map_err(wrong)?;
-                Ok(Document::Delegation(Delegation {
+                Document::Delegation(Delegation {
                     name: name.into(),
                     namespaces: namespaces.into_iter().map(Str::from).collect(),
                     rules,
-                }))
+                })
             }
-            "Revocation" => revocation(name, parsed(spec).map_err(wrong)?)
-                .map(Document::Revocation)
-                .map_err(wrong),
-            other => Err(wrong(format!(
-                "there is no kind `{other}`: write ClusterPolicy, Policy, RelationSchema, ClusterRelations, Relations, \
-                 Delegation or Revocation"
-            ))),
-        }
+            DocumentKind::Revocation => {
+                let spec = parsed(spec).map_err(wrong)?;
+                Document::Revocation(revocation(name, spec).map_err(wrong)?)
+            }
+        };
+        Ok(document)
     }
 }
 
@@ -243,7 +246,7 @@ fn parsed<T: for<'de> Deserialize<'de>>(spec: serde_json::Value) -> Result<T, St
     serde_json::from_value(spec).map_err(|error| format!("`spec`: {error}"))
 }
 
-fn problem(document: &str, message: String) -> DocumentProblem {
+pub(crate) fn problem(document: &str, message: String) -> DocumentProblem {
     DocumentProblem {
         document: document.to_owned(),
         message,
@@ -307,112 +310,113 @@ pub struct Bundle {
 impl Bundle {
     /// Puts documents together, or says everything that is wrong with any of them.
     pub fn new(documents: &[Document]) -> Result<Self, Vec<DocumentProblem>> {
-        let mut problems = Vec::new();
-        repeated(documents, &mut problems);
-        let mut bundle = Self {
-            relations: Relations::new(schema(documents, &mut problems)),
-            ..Self::default()
-        };
+        let compiler = Compiler::new().map_err(|problem| vec![problem])?;
+        let (mut edit, mut problems) = (Edit::default(), Vec::new());
         for document in documents {
-            bundle.add(document, &mut problems);
-        }
-        if problems.is_empty() {
-            Ok(bundle)
-        } else {
-            Err(problems)
-        }
-    }
-
-    fn add(&mut self, document: &Document, problems: &mut Vec<DocumentProblem>) {
-        let title = document.title();
-        match document {
-            Document::Policies(policies) => {
-                let found = self.policies.put(policies).err().unwrap_or_default();
-                problems.extend(found.into_iter().map(|found| DocumentProblem {
-                    document: title.clone(),
-                    message: found.to_string(),
-                    span: found.span,
-                }));
+            match compiler.prepare(document) {
+                Ok(prepared) => edit.put.push(prepared),
+                Err(found) => problems.extend(found),
             }
-            Document::Relations {
-                namespace, tuples, ..
-            } => {
-                let (mut good, mut bad) = (Vec::new(), Vec::new());
-                for text in tuples {
-                    match text.parse::<Tuple>() {
-                        Ok(tuple) => good.push(tuple),
-                        Err(error) => bad.push(error.to_string()),
-                    }
-                }
-                let added = self.relations.extend(namespace, &good);
-                bad.extend(added.err().map(|error| error.to_string()));
-                problems.extend(bad.into_iter().map(|message| problem(&title, message)));
-            }
-            Document::Delegation(delegation) => self.delegations.put(delegation),
-            Document::Revocation(revocation) => self.revocations.put(revocation.clone()),
-            Document::Schema(..) => {}
         }
+        let mut state = State::new(Arc::new(Engine::new(Snapshot::default())));
+        state.policies = Arc::new(compiler.policies());
+        match Set::default().edit(&state.relations, edit) {
+            Ok(changes) => changes.into_iter().for_each(|change| state.put(change)),
+            Err(found) => problems.extend(found),
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(Self {
+            policies: Arc::unwrap_or_clone(state.policies),
+            relations: Arc::unwrap_or_clone(state.relations),
+            delegations: Arc::unwrap_or_clone(state.delegations),
+            revocations: Arc::unwrap_or_clone(state.revocations),
+        })
     }
 }
 
 impl Document {
-    /// Kind, namespace and name.
-    pub fn title(&self) -> String {
-        let placed = |kind: &str, namespace: &str, name: &str| match namespace {
-            "" => format!("Cluster{kind} {name}"),
-            namespace => format!("{kind} {namespace}/{name}"),
+    /// Which document it is.
+    pub fn id(&self) -> DocumentId {
+        let placed = |cluster, own, namespace: &Str, name: &Str| DocumentId {
+            kind: if namespace.is_empty() { cluster } else { own },
+            namespace: namespace.clone(),
+            name: name.clone(),
         };
-        match self {
-            Self::Policies(policies) => placed("Policy", &policies.namespace, &policies.name),
-            Self::Schema(name, _) => format!("RelationSchema {name}"),
+        let (kind, name): (_, Str) = match self {
+            Self::Policies(PolicyDocument {
+                namespace, name, ..
+            }) => {
+                return placed(
+                    DocumentKind::ClusterPolicy,
+                    DocumentKind::Policy,
+                    namespace,
+                    name,
+                );
+            }
             Self::Relations {
                 namespace, name, ..
-            } => placed("Relations", namespace, name),
-            Self::Delegation(delegation) => format!("Delegation {}", delegation.name),
-            Self::Revocation(revocation) => format!("Revocation {}", revocation.name),
+            } => {
+                return placed(
+                    DocumentKind::ClusterRelations,
+                    DocumentKind::Relations,
+                    namespace,
+                    &name.as_str().into(),
+                );
+            }
+            Self::Schema(name, _) => (DocumentKind::RelationSchema, name.as_str().into()),
+            Self::Delegation(delegation) => (DocumentKind::Delegation, delegation.name.clone()),
+            Self::Revocation(revocation) => (DocumentKind::Revocation, revocation.name.clone()),
+        };
+        DocumentId {
+            kind,
+            namespace: Str::default(),
+            name,
         }
     }
-}
 
-/// Two documents of a kind cannot have one name: the second would silently take the place of the first.
-fn repeated(documents: &[Document], problems: &mut Vec<DocumentProblem>) {
-    let mut titles: Vec<String> = documents.iter().map(Document::title).collect();
-    titles.sort_unstable();
-    for group in titles.chunk_by(|a, b| a == b) {
-        if let [title, _, ..] = group {
-            let message = format!("{} documents have this kind and name", group.len());
-            problems.push(problem(title, message));
-        }
+    /// Kind, namespace and name.
+    pub fn title(&self) -> String {
+        self.id().to_string()
     }
 }
 
 /// The schema of all documents together.
-fn schema(documents: &[Document], problems: &mut Vec<DocumentProblem>) -> RelationSchema {
-    let mut types: BTreeMap<&str, &TypeSpec> = BTreeMap::new();
-    let mut titles = Vec::new();
-    for document in documents {
-        if let Document::Schema(_, spec) = document {
-            titles.push(document.title());
-            for (name, own) in &spec.types {
-                if types.insert(name, own).is_some() {
-                    let message = format!("another RelationSchema has the type `{name}` too");
-                    problems.push(problem(&document.title(), message));
-                }
-            }
-        }
-    }
+pub(crate) fn schema_of(
+    schemas: &BTreeMap<Str, SchemaSpec>,
+) -> Result<RelationSchema, Vec<DocumentProblem>> {
     fn pairs(map: &BTreeMap<String, String>) -> Vec<(&str, &str)> {
         map.iter()
             .map(|(key, value)| (key.as_str(), value.as_str()))
             .collect()
     }
+    let title = |name: &str| format!("{} {name}", DocumentKind::RelationSchema);
+    let mut types: BTreeMap<&str, &TypeSpec> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for (document, spec) in schemas {
+        for (name, own) in &spec.types {
+            if types.insert(name, own).is_some() {
+                let message = format!("another RelationSchema has the type `{name}` too");
+                problems.push(problem(&title(document), message));
+            }
+        }
+    }
     let types = types
         .into_iter()
         .map(|(name, own)| (name, pairs(&own.relations), pairs(&own.actions)));
-    RelationSchema::new(types).unwrap_or_else(|error| {
-        problems.push(problem(&titles.join(", "), error.to_string()));
-        RelationSchema::default()
-    })
+    let schema = RelationSchema::new(types).map_err(|error| {
+        let titles: Vec<String> = schemas.keys().map(|name| title(name)).collect();
+        problem(&titles.join(", "), error.to_string())
+    });
+    match schema {
+        Ok(schema) if problems.is_empty() => Ok(schema),
+        Ok(_) => Err(problems),
+        Err(wrong) => {
+            problems.push(wrong);
+            Err(problems)
+        }
+    }
 }
 
 #[cfg(test)]

@@ -20,11 +20,15 @@ mod conditions;
 mod decide;
 mod delegations;
 mod documents;
+mod kind;
+mod live;
 mod policies;
 mod question;
 mod related;
 mod relations;
+mod revision;
 mod revocations;
+mod set;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -37,6 +41,8 @@ pub use documents::{
     API_VERSION, Bundle, DelegationSpec, Document, DocumentProblem, LinkSpec, PolicySpec,
     RelationsSpec, RevocationSpec, SchemaSpec, TypeSpec,
 };
+pub use kind::{DocumentId, DocumentKind};
+pub use live::Live;
 pub use policies::Policies;
 pub use question::{ApplicationRequest, Entity, Question};
 pub use relations::{
@@ -44,4 +50,5 @@ pub use relations::{
     Tuple, TupleError,
 };
 pub use revocations::{Revocation, RevocationTarget, Revocations};
+pub use set::{Compiler, Edit, Prepared};
 pub use state::State;

@@ -17,7 +17,7 @@ use crate::question::Question;
 #[derive(Clone, Debug, Default)]
 pub struct Policies {
     /// Made with the first policy.
-    language: Option<Arc<Language>>,
+    language: Option<Language>,
     hashes: Hashes,
     cluster: Arc<Index>,
     namespaces: HashMap<Str, Arc<Index>>,
@@ -27,22 +27,56 @@ pub struct Policies {
 /// Namespace and name.
 type Document = (Str, Str);
 
+/// What policies are written in: the schema, ready to check them with.
+#[derive(Clone, Debug)]
+pub(crate) struct Language {
+    parts: Arc<LanguageParts>,
+    hashes: Hashes,
+}
+
 #[derive(Debug)]
-struct Language {
+struct LanguageParts {
     checker: Checker,
     types: Types,
 }
 
+/// The policies of one document, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Compiled {
+    pub(crate) namespace: Str,
+    pub(crate) name: Str,
+    policies: Arc<[Arc<Policy>]>,
+}
+
 impl Language {
-    fn new() -> Result<Self, PolicyProblem> {
+    pub(crate) fn new() -> Result<Self, PolicyProblem> {
+        Self::with(Hashes::default())
+    }
+
+    fn with(hashes: Hashes) -> Result<Self, PolicyProblem> {
         let problem = |message: String| PolicyProblem {
             id: String::new(),
             message: format!("the schema of Bailiwick cannot be read: {message}"),
             span: None,
         };
-        Ok(Self {
+        let parts = Arc::new(LanguageParts {
             checker: Checker::new().map_err(problem)?,
             types: Types::new().map_err(problem)?,
+        });
+        Ok(Self { parts, hashes })
+    }
+
+    /// The policies of a document, or everything that is wrong with it.
+    pub(crate) fn compile(
+        &self,
+        document: &PolicyDocument,
+    ) -> Result<Compiled, Vec<PolicyProblem>> {
+        let policies = document.compile(&self.parts.checker)?;
+        let policy = |(id, ast)| Policy::new(&document.namespace, id, ast, &self.hashes, true);
+        Ok(Compiled {
+            namespace: document.namespace.clone(),
+            name: document.name.clone(),
+            policies: policies.into_iter().map(policy).map(Arc::new).collect(),
         })
     }
 }
@@ -80,25 +114,43 @@ impl<'a> Asked<'a> {
 }
 
 impl Policies {
+    /// No policies yet, of which those that are compiled with `language` can be made.
+    pub(crate) fn new(language: &Language) -> Self {
+        Self {
+            hashes: language.hashes.clone(),
+            language: Some(language.clone()),
+            ..Self::default()
+        }
+    }
+
     /// Adds the policies of a document, in place of those of the document of its name. Where anything is wrong with
     /// it, everything stays as it was.
     pub fn put(&mut self, document: &PolicyDocument) -> Result<(), Vec<PolicyProblem>> {
         let language = match &self.language {
-            Some(language) => Arc::clone(language),
-            None => Arc::new(Language::new().map_err(|problem| vec![problem])?),
+            Some(language) => language.clone(),
+            None => Language::with(self.hashes.clone()).map_err(|problem| vec![problem])?,
         };
-        let compiled = document.compile(&language.checker)?;
+        let compiled = language.compile(document)?;
         self.language = Some(language);
-        self.remove(&document.namespace, &document.name);
-        let hashes = self.hashes.clone();
-        let ids = compiled.iter().map(|(id, _)| id.clone()).collect();
-        let tier = self.tier(&document.namespace);
-        for (id, ast) in compiled {
-            tier.put(Policy::new(&document.namespace, id, ast, &hashes, true));
-        }
-        let key = (document.namespace.clone(), document.name.clone());
-        Arc::make_mut(&mut self.documents).insert(key, ids);
+        self.put_compiled(&compiled);
         Ok(())
+    }
+
+    /// The same with what [`Language::compile`] made of it.
+    pub(crate) fn put_compiled(&mut self, compiled: &Compiled) {
+        let Compiled {
+            namespace,
+            name,
+            policies,
+        } = compiled;
+        self.remove(namespace, name);
+        let ids = policies.iter().map(|policy| policy.id().clone()).collect();
+        let tier = self.tier(namespace);
+        for policy in policies.iter() {
+            tier.put(Arc::clone(policy));
+        }
+        let key = (namespace.clone(), name.clone());
+        Arc::make_mut(&mut self.documents).insert(key, ids);
     }
 
     /// Takes the policies of a document out; says whether it was there.
@@ -123,8 +175,9 @@ impl Policies {
     /// Adds a policy to the cluster's tier without a check.
     #[cfg(test)]
     pub(crate) fn put_unchecked(&mut self, id: &str, cedar: &str) {
+        let hashes = self.hashes.clone();
         self.language
-            .get_or_insert_with(|| Arc::new(Language::new().unwrap()));
+            .get_or_insert_with(|| Language::with(hashes).unwrap());
         let id: Str = id.into();
         let ast = cedar_policy_core::parser::parse_policy(None, cedar).unwrap();
         let hashes = self.hashes.clone();
@@ -198,7 +251,7 @@ impl Policies {
             question,
             snapshot,
             objects,
-            types: &self.language.as_ref()?.types,
+            types: &self.language.as_ref()?.parts.types,
             input: OnceCell::new(),
         })
     }

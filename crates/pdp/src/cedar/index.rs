@@ -41,7 +41,8 @@ struct Used {
 
 impl Index {
     /// Adds a policy, in place of the one of its id.
-    pub(crate) fn put(&mut self, policy: Policy) {
+    pub(crate) fn put(&mut self, policy: impl Into<Arc<Policy>>) {
+        let policy = policy.into();
         self.remove(policy.id());
         let slot = self.free.pop().unwrap_or_else(|| {
             self.policies.push(None);
@@ -60,7 +61,7 @@ impl Index {
         resources.iter().for_each(|key| self.resources.add(*key));
         self.by_id.insert(policy.id().clone(), slot);
         if let Some(place) = self.policies.get_mut(slot as usize) {
-            *place = Some(Arc::new(policy));
+            *place = Some(policy);
         }
     }
 

@@ -36,9 +36,23 @@ use store::Store;
 #[derive(Clone, Debug, Default)]
 pub struct Relations {
     schema: Arc<RelationSchema>,
-    cluster: Store,
-    namespaces: HashMap<Str, Store>,
+    cluster: Arc<Store>,
+    namespaces: HashMap<Str, Arc<Store>>,
+    documents: Arc<Documents>,
 }
+
+/// The numbers by which tuples name the documents that say them.
+#[derive(Clone, Debug, Default)]
+struct Documents {
+    by_place: HashMap<Place, u32>,
+    last: u32,
+}
+
+/// Namespace (empty for the cluster's tier) and name of a document.
+type Place = (Str, Str);
+
+/// What a document says now; `None` where it is gone.
+pub(crate) type Said<'a> = (&'a Place, Option<&'a [Tuple]>);
 
 impl Relations {
     /// Relations without tuples.
@@ -58,17 +72,121 @@ impl Relations {
     /// not, or where one speaks of an object that does not lie in the namespace.
     pub fn extend(&mut self, namespace: &Str, tuples: &[Tuple]) -> Result<(), TupleError> {
         for tuple in tuples {
-            self.schema.accepts(tuple)?;
-            if !namespace.is_empty() && !lies_in(&tuple.object, namespace) {
-                return Err(TupleError::Elsewhere {
-                    tuple: tuple.to_string(),
-                    namespace: namespace.to_string(),
-                });
-            }
+            accepts(&self.schema, namespace, tuple)?;
         }
         let schema = Arc::clone(&self.schema);
         self.tier(namespace).extend(&schema, tuples);
         Ok(())
+    }
+
+    /// What documents say now, in place of what they have said. Where anything is wrong, everything stays as it was;
+    /// the errors come with the place in `said` of the document that they are about.
+    pub(crate) fn replace(&self, said: &[Said<'_>]) -> Result<Self, Vec<(usize, TupleError)>> {
+        let mut wrong = Vec::new();
+        for (at, ((namespace, _), tuples)) in said.iter().enumerate() {
+            let tuples = tuples.unwrap_or_default().iter();
+            let refused = tuples.filter_map(|tuple| accepts(&self.schema, namespace, tuple).err());
+            wrong.extend(refused.map(|error| (at, error)));
+        }
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        let mut next = self.clone();
+        let mut tiers: HashMap<&Str, Vec<&Said<'_>>> = HashMap::new();
+        for one in said {
+            tiers.entry(&one.0.0).or_default().push(one);
+        }
+        for (namespace, said) in tiers {
+            let numbers = &self.documents.by_place;
+            let known: Vec<u32> = said
+                .iter()
+                .filter_map(|(place, _)| numbers.get(*place).copied())
+                .collect();
+            let before = match self.store(namespace) {
+                Some(store) => store.said_by(&known),
+                None => std::collections::BTreeMap::new(),
+            };
+            for (place, tuples) in said {
+                let number = next.number_of(place, tuples.is_some());
+                let before = before.get(&number).map_or(&[][..], Vec::as_slice);
+                next.tier(namespace).replace(
+                    &self.schema,
+                    number,
+                    before,
+                    tuples.unwrap_or_default(),
+                );
+            }
+            if !namespace.is_empty() && next.tier(namespace).len() == 0 {
+                next.namespaces.remove(namespace);
+            }
+        }
+        Ok(next)
+    }
+
+    /// The same tuples under another schema, or those that it does not accept, each with its document.
+    pub(crate) fn with_schema(
+        &self,
+        schema: RelationSchema,
+        without: &[&Place],
+    ) -> Result<Self, Vec<(Place, TupleError)>> {
+        let places: HashMap<u32, &Place> = self
+            .documents
+            .by_place
+            .iter()
+            .map(|(place, number)| (*number, place))
+            .collect();
+        let nowhere = (Str::default(), Str::default());
+        let mut next = Self::new(schema);
+        next.documents = Arc::clone(&self.documents);
+        let mut wrong = Vec::new();
+        let tiers = self
+            .namespaces
+            .iter()
+            .map(|(name, store)| (name.clone(), store));
+        for (namespace, store) in tiers.chain([(Str::default(), &self.cluster)]) {
+            let mut said: HashMap<u32, Vec<Tuple>> = HashMap::new();
+            for (number, tuple) in store.tuples(&self.schema) {
+                let place = places.get(&number).copied().unwrap_or(&nowhere);
+                if without.contains(&place) {
+                    continue;
+                }
+                match accepts(&next.schema, &namespace, &tuple) {
+                    Ok(()) => said.entry(number).or_default().push(tuple),
+                    Err(error) => wrong.push((place.clone(), error)),
+                }
+            }
+            let schema = Arc::clone(&next.schema);
+            for (number, tuples) in said {
+                next.tier(&namespace).replace(&schema, number, &[], &tuples);
+            }
+        }
+        if wrong.is_empty() {
+            Ok(next)
+        } else {
+            Err(wrong)
+        }
+    }
+
+    /// The number of a document. One that is gone gives its number back to nobody.
+    fn number_of(&mut self, place: &Place, there: bool) -> u32 {
+        let known = self.documents.by_place.get(place).copied();
+        if known.is_some() && there {
+            return known.unwrap_or_default();
+        }
+        let documents = Arc::make_mut(&mut self.documents);
+        if !there {
+            return documents.by_place.remove(place).unwrap_or(u32::MAX);
+        }
+        documents.last += 1;
+        documents.by_place.insert(place.clone(), documents.last);
+        documents.last
+    }
+
+    fn store(&self, namespace: &Str) -> Option<&Store> {
+        if namespace.is_empty() {
+            return Some(&self.cluster);
+        }
+        self.namespaces.get(namespace).map(|store| &**store)
     }
 
     /// Takes a tuple away; says whether it was there.
@@ -78,16 +196,21 @@ impl Relations {
     }
 
     fn tier(&mut self, namespace: &Str) -> &mut Store {
-        if namespace.is_empty() {
+        Arc::make_mut(if namespace.is_empty() {
             &mut self.cluster
         } else {
             self.namespaces.entry(namespace.clone()).or_default()
-        }
+        })
     }
 
     /// Number of tuples.
     pub fn len(&self) -> usize {
-        self.cluster.len() + self.namespaces.values().map(Store::len).sum::<usize>()
+        self.cluster.len()
+            + self
+                .namespaces
+                .values()
+                .map(|store| store.len())
+                .sum::<usize>()
     }
 
     /// Whether there is no tuple.
@@ -140,7 +263,11 @@ impl Relations {
 
     fn stores(&self, namespace: Option<&str>) -> Stores<'_> {
         let own = namespace.and_then(|namespace| self.namespaces.get(namespace));
-        std::iter::once(&self.cluster).chain(own).collect()
+        [&self.cluster]
+            .into_iter()
+            .chain(own)
+            .map(|store| &**store)
+            .collect()
     }
 
     /// The objects of a type on which a subject may do an action, sorted by id.
@@ -190,6 +317,18 @@ impl Relations {
         };
         actions.filter(allowed).cloned().collect()
     }
+}
+
+/// Whether a tier may hold a tuple.
+fn accepts(schema: &RelationSchema, namespace: &Str, tuple: &Tuple) -> Result<(), TupleError> {
+    schema.accepts(tuple)?;
+    if namespace.is_empty() || lies_in(&tuple.object, namespace) {
+        return Ok(());
+    }
+    Err(TupleError::Elsewhere {
+        tuple: tuple.to_string(),
+        namespace: namespace.to_string(),
+    })
 }
 
 /// Whether an object's id is that of something in the namespace, or of the namespace itself.

@@ -1,9 +1,10 @@
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::schema::RelationSchema;
 use super::symbols::{Symbol, Symbols};
-use super::tuple::{ObjectId, Tuple};
+use super::tuple::{ObjectId, Subject, Tuple};
 
 /// Tuples, sorted from both ends. A copy shares everything; a change copies two shards of about a thousandth each.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +12,9 @@ pub(crate) struct Store {
     symbols: Symbols,
     /// By object.
     forward: Vec<Arc<Shard>>,
+    /// Which document says each of these. Two may say the same, and one of them may stop to: the tuple then is there
+    /// twice, and once.
+    documents: Vec<Arc<[u32]>>,
     /// By subject.
     reverse: Vec<Arc<Shard>>,
     count: usize,
@@ -47,6 +51,9 @@ pub(crate) struct Edge {
     to: Symbol,
 }
 
+/// Tuples that no document says.
+pub(crate) const NO_DOCUMENT: u32 = 0;
+
 /// No relation.
 pub(crate) const ITSELF: u16 = u16::MAX;
 
@@ -60,7 +67,7 @@ pub(crate) struct Node {
 }
 
 /// An edge and the id that it belongs to.
-type Placed = (Symbol, Edge);
+pub(crate) type Placed = (Symbol, Edge);
 
 impl Edge {
     fn new(from: Node, relation: u16, subject_relation: u16, to: Node) -> Placed {
@@ -100,76 +107,152 @@ impl Edge {
     }
 }
 
-/// A tuple by numbers.
-struct Numbers {
-    object: Node,
-    relation: u16,
-    subject_relation: u16,
-    subject: Node,
-}
-
-impl Numbers {
-    fn edges(&self) -> (Placed, Placed) {
-        let (relation, of) = (self.relation, self.subject_relation);
-        (
-            Edge::new(self.object, relation, of, self.subject),
-            Edge::new(self.subject, relation, of, self.object),
-        )
-    }
+/// The same tuple, seen from the other end.
+fn back((id, edge): &Placed) -> Placed {
+    let here = Node {
+        kind: edge.from_kind,
+        id: *id,
+    };
+    Edge::new(edge.to(), edge.relation, edge.subject_relation, here)
 }
 
 impl Store {
     /// Adds tuples that the schema accepts; those that are there already stay once.
     pub(crate) fn extend(&mut self, schema: &RelationSchema, tuples: &[Tuple]) {
-        let mut forward = Vec::with_capacity(tuples.len());
-        let mut reverse = Vec::with_capacity(tuples.len());
-        for tuple in tuples {
-            let (there, back) = self.intern(schema, tuple).edges();
-            forward.push(there);
-            reverse.push(back);
-        }
-        if tuples.len() > SHARDS {
-            self.symbols.shrink();
-        }
-        merge(&mut self.forward, forward);
-        merge(&mut self.reverse, reverse);
-        self.count = self.forward.iter().map(|shard| shard.edges.len()).sum();
+        self.replace(schema, NO_DOCUMENT, &[], tuples);
     }
 
-    fn intern(&mut self, schema: &RelationSchema, tuple: &Tuple) -> Numbers {
+    /// A document says these tuples now. `before`: what it has said until now, sorted.
+    pub(crate) fn replace(
+        &mut self,
+        schema: &RelationSchema,
+        document: u32,
+        before: &[Placed],
+        tuples: &[Tuple],
+    ) {
+        let placed = |tuple| self.placed(schema, tuple);
+        let mut now: Vec<Placed> = tuples.iter().map(placed).collect();
+        now.sort_unstable();
+        now.dedup();
+        if document == NO_DOCUMENT {
+            now.retain(|edge| !self.has(edge));
+        }
+        let gone = before
+            .iter()
+            .filter(|edge| now.binary_search(edge).is_err());
+        let gone: Vec<Placed> = gone.copied().collect();
+        now.retain(|edge| before.binary_search(edge).is_err());
+        if now.len() > SHARDS {
+            self.symbols.shrink();
+        }
+        self.change(document, &now, &gone);
+    }
+
+    /// What these documents say, each sorted.
+    pub(crate) fn said_by(&self, documents: &[u32]) -> BTreeMap<u32, Vec<Placed>> {
+        let mut said: BTreeMap<u32, Vec<Placed>> = BTreeMap::new();
+        if documents.is_empty() {
+            return said;
+        }
+        let mut documents = documents.to_vec();
+        documents.sort_unstable();
+        for (edge, document) in self.said() {
+            if documents.binary_search(&document).is_ok() {
+                said.entry(document).or_default().push(edge);
+            }
+        }
+        said.values_mut().for_each(|edges| edges.sort_unstable());
+        said
+    }
+
+    /// All tuples, each with the document that says it.
+    pub(crate) fn tuples(&self, schema: &RelationSchema) -> impl Iterator<Item = (u32, Tuple)> {
+        self.said().map(|((id, edge), document)| {
+            let relation = edge.subject_relation;
+            let object = Node {
+                kind: edge.from_kind,
+                id,
+            };
+            let tuple = Tuple {
+                object: self.object(schema, object),
+                relation: schema.name_of(edge.relation).clone(),
+                subject: Subject {
+                    object: self.object(schema, edge.to()),
+                    relation: (relation != ITSELF).then(|| schema.name_of(relation).clone()),
+                },
+            };
+            (document, tuple)
+        })
+    }
+
+    fn placed(&mut self, schema: &RelationSchema, tuple: &Tuple) -> Placed {
         let mut node = |object: &ObjectId| Node {
             kind: schema.number_of(&object.kind).unwrap_or(ITSELF),
             id: self.symbols.intern(&object.id),
         };
         let (object, subject) = (node(&tuple.object), node(&tuple.subject.object));
-        Numbers {
-            object,
-            subject,
-            relation: schema.number_of(&tuple.relation).unwrap_or(ITSELF),
-            subject_relation: subject_relation(schema, tuple),
-        }
+        let relation = schema.number_of(&tuple.relation).unwrap_or(ITSELF);
+        Edge::new(object, relation, subject_relation(schema, tuple), subject)
     }
 
-    /// Takes a tuple away; says whether it was there.
+    /// Takes a tuple away that no document says; says whether it was there.
     pub(crate) fn remove(&mut self, schema: &RelationSchema, tuple: &Tuple) -> bool {
-        let (Some(object), Some(subject), Some(relation)) = (
-            self.node(schema, &tuple.object),
-            self.node(schema, &tuple.subject.object),
-            schema.number_of(&tuple.relation),
-        ) else {
-            return false;
-        };
-        let numbers = Numbers {
-            object,
-            relation,
-            subject_relation: subject_relation(schema, tuple),
-            subject,
-        };
-        let (there, back) = numbers.edges();
-        let removed = take(&mut self.forward, there);
-        take(&mut self.reverse, back);
-        self.count -= usize::from(removed);
-        removed
+        let (edge, before) = (self.placed(schema, tuple), self.count);
+        if self.said().any(|said| said == (edge, NO_DOCUMENT)) {
+            self.change(NO_DOCUMENT, &[], &[edge]);
+        }
+        self.count < before
+    }
+
+    fn has(&self, (id, edge): &Placed) -> bool {
+        let shard = self.forward.get(id.shard());
+        shard.is_some_and(|shard| shard.of(*id).binary_search(edge).is_ok())
+    }
+
+    /// Every tuple with the document that says it.
+    fn said(&self) -> impl Iterator<Item = (Placed, u32)> {
+        let shards = self.forward.iter().zip(&self.documents).enumerate();
+        shards.flat_map(|(number, (shard, documents))| {
+            shard.placed(number).zip(documents.iter().copied())
+        })
+    }
+
+    /// Adds what a document says, and takes away what it has said.
+    fn change(&mut self, document: u32, added: &[Placed], gone: &[Placed]) {
+        self.forward.resize_with(SHARDS, Arc::default);
+        self.documents.resize_with(SHARDS, || Arc::from([]));
+        self.reverse.resize_with(SHARDS, Arc::default);
+        let turned = |edges: &[Placed]| edges.iter().map(back).collect::<Vec<_>>();
+        for (number, changed) in by_shard(&turned(added), &turned(gone)) {
+            if let Some(shard) = self.reverse.get_mut(number) {
+                let mut all: Vec<Placed> = shard.placed(number).collect();
+                all.sort_unstable();
+                for edge in changed.gone {
+                    if let Ok(place) = all.binary_search(&edge) {
+                        all.remove(place);
+                    }
+                }
+                all.extend(changed.added);
+                all.sort_unstable();
+                *shard = Arc::new(Shard::new(&all));
+            }
+        }
+        for (number, changed) in by_shard(added, gone) {
+            let shard = self.forward.get_mut(number);
+            if let (Some(shard), Some(documents)) = (shard, self.documents.get_mut(number)) {
+                let stays = |said: &(Placed, u32)| {
+                    said.1 != document || changed.gone.binary_search(&said.0).is_err()
+                };
+                let all = shard.placed(number).zip(documents.iter().copied());
+                let mut all: Vec<(Placed, u32)> = all.filter(stays).collect();
+                all.extend(changed.added.iter().map(|edge| (*edge, document)));
+                all.sort_unstable();
+                let edges: Vec<Placed> = all.iter().map(|(edge, _)| *edge).collect();
+                *shard = Arc::new(Shard::new(&edges));
+                *documents = all.iter().map(|(_, document)| *document).collect();
+            }
+        }
+        self.count = self.forward.iter().map(|shard| shard.edges.len()).sum();
     }
 
     /// The numbers of an object; `None` where no tuple names it.
@@ -226,9 +309,11 @@ impl Store {
                 + 2 * size_of::<usize>()
         };
         let bytes = |shards: &[Arc<Shard>]| -> usize { shards.iter().map(shard).sum() };
+        let said = |shard: &Arc<[u32]>| size_of_val::<[u32]>(shard) + 4 * size_of::<usize>();
+        let said: usize = self.documents.iter().map(said).sum();
         StoreSize {
             tuples: self.count,
-            tuple_bytes: bytes(&self.forward) + bytes(&self.reverse),
+            tuple_bytes: bytes(&self.forward) + bytes(&self.reverse) + said,
             id_bytes: self.symbols.bytes(),
         }
     }
@@ -292,33 +377,25 @@ fn run(shards: &[Arc<Shard>], id: Symbol, place: impl Fn(&Edge) -> Ordering) -> 
     rest.get(..length).unwrap_or_default()
 }
 
-fn merge(shards: &mut Vec<Arc<Shard>>, mut edges: Vec<Placed>) {
-    shards.resize_with(SHARDS, Arc::default);
-    edges.sort_unstable();
-    for group in edges.chunk_by(|(a, _), (b, _)| a.shard() == b.shard()) {
-        let number = group.first().map_or(0, |(symbol, _)| symbol.shard());
-        if let Some(shard) = shards.get_mut(number) {
-            let mut all: Vec<Placed> = shard.placed(number).collect();
-            all.extend(group);
-            all.sort_unstable();
-            all.dedup();
-            *shard = Arc::new(Shard::new(&all));
-        }
-    }
+/// What changes in a shard.
+#[derive(Default)]
+struct Changed {
+    added: Vec<Placed>,
+    gone: Vec<Placed>,
 }
 
-fn take(shards: &mut [Arc<Shard>], edge: Placed) -> bool {
-    let number = edge.0.shard();
-    let Some(shard) = shards.get_mut(number) else {
-        return false;
-    };
-    if shard.of(edge.0).binary_search(&edge.1).is_err() {
-        return false;
+/// Edges to add and to take away, by the shard that they belong to, each sorted.
+fn by_shard(added: &[Placed], gone: &[Placed]) -> BTreeMap<usize, Changed> {
+    let mut shards: BTreeMap<usize, Changed> = BTreeMap::new();
+    for edge in added {
+        let changed = shards.entry(edge.0.shard()).or_default();
+        changed.added.push(*edge);
     }
-    let all: Vec<Placed> = shard
-        .placed(number)
-        .filter(|other| *other != edge)
-        .collect();
-    *shard = Arc::new(Shard::new(&all));
-    true
+    for edge in gone {
+        let changed = shards.entry(edge.0.shard()).or_default();
+        changed.gone.push(*edge);
+    }
+    let lists = shards.values_mut();
+    lists.for_each(|changed| changed.gone.sort_unstable());
+    shards
 }
