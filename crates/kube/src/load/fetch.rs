@@ -1,24 +1,24 @@
 //! Reads the pages of one kind, one after the other, and hands them over while the next one is under way.
 
-use bailiwick_core::Kind;
 use tokio::sync::mpsc::Sender;
 
 use super::kinds::{list_path, may_be_unserved, page_size};
 use super::page::{Form, Page};
 use crate::error::RequestError;
+use crate::followed::Followed;
 use crate::transport::Transport;
 
 /// How often a list is started again because the server has forgotten its continuation.
 const RESTARTS: usize = 3;
 
 /// What a reader reports.
-pub(crate) enum Event {
+pub(crate) enum Event<K> {
     /// A page, in the order of the list.
-    Page(Kind, Page),
+    Page(K, Page),
     /// Forget all pages of this kind: it is read once more from the start.
-    Restart(Kind),
+    Restart(K),
     /// Nothing more comes of this kind.
-    End(Kind, Coverage),
+    End(K, Coverage),
 }
 
 /// How far a kind was read.
@@ -35,22 +35,22 @@ pub(crate) enum Coverage {
 
 /// One kind to read.
 #[derive(Clone)]
-pub(crate) struct Reader {
-    pub(crate) kind: Kind,
+pub(crate) struct Reader<K> {
+    pub(crate) kind: K,
     /// The namespace to be content with where the whole cluster is refused; empty for none.
     pub(crate) namespace: String,
     /// Objects a page, instead of what suits the kind.
     pub(crate) page_size: Option<u32>,
 }
 
-impl Reader {
+impl<K: Followed> Reader<K> {
     /// Reads until the end. Stops early when nobody listens any more.
-    pub(crate) async fn run(self, transport: &Transport, events: &Sender<Event>) {
+    pub(crate) async fn run(self, transport: &Transport, events: &Sender<Event<K>>) {
         let kind = self.kind;
         let coverage = match self.list(transport, "", events).await {
             Ok(()) => Coverage::Whole,
             Err(refused @ RequestError::Forbidden { .. })
-                if kind.is_namespaced() && !self.namespace.is_empty() =>
+                if kind.namespaced() && !self.namespace.is_empty() =>
             {
                 match self.list(transport, &self.namespace, events).await {
                     Ok(()) => Coverage::Namespace(refused),
@@ -70,7 +70,7 @@ impl Reader {
         &self,
         transport: &Transport,
         namespace: &str,
-        events: &Sender<Event>,
+        events: &Sender<Event<K>>,
     ) -> Result<(), RequestError> {
         let mut limit = self.page_size.unwrap_or_else(|| page_size(self.kind));
         let mut restarts = 0;
@@ -91,7 +91,7 @@ impl Reader {
         transport: &Transport,
         namespace: &str,
         limit: u32,
-        events: &Sender<Event>,
+        events: &Sender<Event<K>>,
     ) -> Result<(), RequestError> {
         let form = Form::of(self.kind);
         let path = list_path(self.kind, namespace);

@@ -1,7 +1,6 @@
 use bailiwick_core::Kind;
 
-/// The version under which every kind that Bailiwick reads is served.
-const VERSION: &str = "v1";
+use crate::followed::Followed;
 
 /// The kinds to read from a cluster. What is asked of the API server, and the role that allows it
 /// ([`smallest_cluster_role`](crate::smallest_cluster_role)), both follow from it.
@@ -42,20 +41,23 @@ impl LoadKinds {
 }
 
 /// Path of the list of a kind, in one namespace or (empty) in the whole cluster.
-pub(crate) fn list_path(kind: Kind, namespace: &str) -> String {
+pub(crate) fn list_path(kind: impl Followed, namespace: &str) -> String {
     let root = match kind.group() {
-        "" => format!("/api/{VERSION}"),
-        group => format!("/apis/{group}/{VERSION}"),
+        "" => format!("/api/{}", kind.version()),
+        group => format!("/apis/{group}/{}", kind.version()),
     };
     match namespace {
-        "" => format!("{root}/{}", kind.resource()),
-        namespace => format!("{root}/namespaces/{namespace}/{}", kind.resource()),
+        "" => format!("{root}/{}", kind.plural()),
+        namespace => format!("{root}/namespaces/{namespace}/{}", kind.plural()),
     }
 }
 
 /// Whether a server that does not serve a kind has simply none of it: those came after the oldest Kubernetes that is
-/// read.
-pub(crate) fn may_be_unserved(kind: Kind) -> bool {
+/// read. So do custom resources, until somebody defines them.
+pub(crate) fn may_be_unserved(kind: impl Followed) -> bool {
+    let Some(kind) = kind.known() else {
+        return true;
+    };
     matches!(
         kind,
         // Since 1.30.
@@ -68,15 +70,19 @@ pub(crate) fn may_be_unserved(kind: Kind) -> bool {
 }
 
 /// `apiVersion` of a kind's objects; lists leave it out of their items.
-pub(crate) fn api_version(kind: Kind) -> String {
+pub(crate) fn api_version(kind: impl Followed) -> String {
     match kind.group() {
-        "" => VERSION.to_owned(),
-        group => format!("{group}/{VERSION}"),
+        "" => kind.version().to_owned(),
+        group => format!("{group}/{}", kind.version()),
     }
 }
 
 /// How many objects to ask for at once, so that a page stays at a few megabytes.
-pub(crate) fn page_size(kind: Kind) -> u32 {
+pub(crate) fn page_size(kind: impl Followed) -> u32 {
+    let Some(kind) = kind.known() else {
+        // Up to a megabyte each, a policy or a hundred tuples as a rule.
+        return 100;
+    };
     match kind {
         // Schemas make them hundreds of kilobytes each.
         Kind::CustomResourceDefinition => 20,

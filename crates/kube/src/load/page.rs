@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::kinds::api_version;
 use super::prune::Keep;
+use crate::followed::Followed;
 
 /// How a list is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +21,8 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    pub(crate) fn of(kind: Kind) -> Self {
-        if kind == Kind::Secret {
+    pub(crate) fn of(kind: impl Followed) -> Self {
+        if kind.known() == Some(Kind::Secret) {
             Self::Table
         } else {
             Self::Objects
@@ -115,7 +116,11 @@ impl Page {
     ///
     /// # Errors
     /// A sentence, where the JSON is not what the API server writes.
-    pub(crate) fn objects(&self, kind: Kind, sink: &mut dyn FnMut(Value)) -> Result<(), String> {
+    pub(crate) fn objects(
+        &self,
+        kind: impl Followed,
+        sink: &mut dyn FnMut(Value),
+    ) -> Result<(), String> {
         let Some(items) = &self.items else {
             return Ok(());
         };
@@ -129,13 +134,13 @@ impl Page {
     }
 }
 
-struct Objects<'a> {
-    kind: Kind,
+struct Objects<'a, K> {
+    kind: K,
     type_column: Option<usize>,
     sink: &'a mut dyn FnMut(Value),
 }
 
-impl<'de> Visitor<'de> for Objects<'_> {
+impl<'de, K: Followed> Visitor<'de> for Objects<'_, K> {
     type Value = ();
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -151,11 +156,11 @@ impl<'de> Visitor<'de> for Objects<'_> {
         let api_version = api_version(self.kind);
         let mut hand_over = |mut object: Map| {
             object.insert("apiVersion".to_owned(), Value::String(api_version.clone()));
-            object.insert("kind".to_owned(), Value::String(self.kind.to_string()));
+            object.insert("kind".to_owned(), Value::String(self.kind.name()));
             (self.sink)(Value::Object(object));
         };
         let Some(column) = self.type_column else {
-            while let Some(item) = items.next_element_seed(Keep::of(self.kind))? {
+            while let Some(item) = items.next_element_seed(Keep::of(self.kind.known()))? {
                 if let Value::Object(object) = item {
                     hand_over(object);
                 }
@@ -189,7 +194,9 @@ struct Pruned(Value);
 
 impl<'de> Deserialize<'de> for Pruned {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Keep::of(Kind::Secret).deserialize(deserializer).map(Self)
+        Keep::of(Some(Kind::Secret))
+            .deserialize(deserializer)
+            .map(Self)
     }
 }
 

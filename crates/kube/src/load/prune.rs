@@ -73,11 +73,11 @@ const CUSTOM_RESOURCE: Keep = Keep::Except(&[
 
 impl Keep {
     /// What is needed of an object of this kind.
-    pub(crate) fn of(kind: Kind) -> Self {
+    pub(crate) fn of(kind: Option<Kind>) -> Self {
         match kind {
-            Kind::Secret => SECRET,
-            Kind::Node => NODE,
-            Kind::CustomResourceDefinition => CUSTOM_RESOURCE,
+            Some(Kind::Secret) => SECRET,
+            Some(Kind::Node) => NODE,
+            Some(Kind::CustomResourceDefinition) => CUSTOM_RESOURCE,
             _ => OBJECT,
         }
     }
@@ -154,7 +154,7 @@ mod tests {
 
     fn check(kind: Kind, json: &str, expected: &str) {
         let mut deserializer = serde_json::Deserializer::from_str(json);
-        let value = Keep::of(kind).deserialize(&mut deserializer).unwrap();
+        let value = Keep::of(Some(kind)).deserialize(&mut deserializer).unwrap();
         assert_eq!(value.to_string(), expected);
     }
 

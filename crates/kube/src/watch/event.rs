@@ -1,10 +1,10 @@
 //! One line of a watch.
 
-use bailiwick_core::Kind;
 use bailiwick_model::Value;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::followed::Followed;
 use crate::load::page::{Form, Page};
 
 /// What the API server tells.
@@ -50,7 +50,7 @@ impl Event {
     /// A sentence, where it is not what an API server writes.
     pub(super) fn parse(
         line: &[u8],
-        kind: Kind,
+        kind: impl Followed,
         type_column: &mut Option<usize>,
     ) -> Result<Self, String> {
         let line: Line<'_> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
@@ -73,7 +73,11 @@ impl Event {
 }
 
 /// The one object of an event, in the form of a list of one.
-fn object(text: &str, kind: Kind, type_column: &mut Option<usize>) -> Result<Value, String> {
+fn object(
+    text: &str,
+    kind: impl Followed,
+    type_column: &mut Option<usize>,
+) -> Result<Value, String> {
     let form = Form::of(kind);
     let list;
     let page = match form {
@@ -92,6 +96,8 @@ fn object(text: &str, kind: Kind, type_column: &mut Option<usize>) -> Result<Val
 
 #[cfg(test)]
 mod tests {
+    use bailiwick_core::Kind;
+
     use super::*;
 
     #[test]

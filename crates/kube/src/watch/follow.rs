@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bailiwick_core::Kind;
-use bailiwick_model::{Delta, Gap, Interner, Origin, Value, decode};
+use bailiwick_model::{Gap, Interner, Value};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::WatchOptions;
 use super::backoff::Backoff;
 use super::event::Event;
-use super::known::{Known, identify, object_ref};
+use super::known::{Known, identify};
 use super::shared::{Change, Shared};
 use crate::error::RequestError;
+use crate::followed::{Followed, ObjectName};
 use crate::load::fetch::{Coverage, Event as Read, Reader, query};
 use crate::load::kinds::{list_path, may_be_unserved};
 use crate::load::page::{Form, Page};
@@ -33,10 +33,10 @@ pub(crate) struct Position {
 }
 
 /// Follows one kind.
-pub(super) struct Follower {
-    pub(super) kind: Kind,
+pub(super) struct Follower<K: Followed> {
+    pub(super) kind: K,
     pub(super) transport: Transport,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared<K>>,
     pub(super) options: WatchOptions,
     /// Lists at the same time.
     pub(super) turn: Arc<Semaphore>,
@@ -54,7 +54,7 @@ enum End {
     Broken(RequestError),
 }
 
-impl Follower {
+impl<K: Followed> Follower<K> {
     /// Follows the kind for ever.
     pub(super) async fn run(mut self) {
         let mut backoff = Backoff::new(self.options.longest_wait);
@@ -100,17 +100,22 @@ impl Follower {
 
     /// Says what went wrong, as a gap where it hides objects.
     fn report(&mut self, error: &RequestError) {
-        let what = self.kind.resource();
+        let what = self.kind.plural();
         let message = format!("{what} cannot be watched: {error}");
         match error {
+            // A definition that is deleted takes its objects with it, one by one, each of them told. One that is not
+            // served though there are objects is one that the server does not know yet, or not any more: they stay.
+            RequestError::NotFound { .. } if self.kind.known().is_none() => {
+                if self.position.known.is_empty() {
+                    self.shared.confirm(self.kind, Instant::now());
+                    return;
+                }
+            }
             RequestError::NotFound { .. } => {
                 // Nothing is served, so nothing is there.
                 let known = std::mem::take(&mut self.position.known);
-                let gone = known.names().map(|name| Change {
-                    delta: Delta::Remove(object_ref(self.kind, name)),
-                    version: String::new(),
-                });
-                self.shared.put(gone);
+                let gone: Vec<ObjectName> = known.names().cloned().collect();
+                self.put_gone(gone);
                 if may_be_unserved(self.kind) {
                     self.shared.gap(self.kind, None);
                     return self.shared.confirm(self.kind, Instant::now());
@@ -125,9 +130,17 @@ impl Follower {
         self.shared.trouble(self.kind, &message);
     }
 
+    fn put_gone(&self, gone: Vec<ObjectName>) {
+        let kind = self.kind;
+        let gone = gone
+            .into_iter()
+            .map(|object| (object.clone(), removed(kind, object)));
+        self.shared.put(kind, gone);
+    }
+
     fn gap(&self, message: String) -> Gap {
         Gap {
-            kinds: vec![self.kind],
+            kinds: self.kind.known().into_iter().collect(),
             message,
             ..Gap::default()
         }
@@ -135,7 +148,7 @@ impl Follower {
 
     fn gap_of_namespace(&self) -> Option<Gap> {
         let namespace = &self.position.namespace;
-        let what = self.kind.resource();
+        let what = self.kind.plural();
         (!namespace.is_empty()).then(|| Gap {
             except: namespace.as_str().into(),
             ..self.gap(format!(
@@ -156,10 +169,15 @@ impl Follower {
         let transport = self.transport.clone();
         let reading = tokio::spawn(async move { reader.run(&transport, &events).await });
         let mut now = Position::default();
+        // Handed over at its end: half a list beside half of what was before is a cluster that never was.
+        let mut changes = Vec::new();
         let coverage = loop {
             match pages.recv().await {
-                Some(Read::Page(_, page)) => self.page(&page, &mut now)?,
-                Some(Read::Restart(_)) => now = Position::default(),
+                Some(Read::Page(_, page)) => self.page(&page, &mut now, &mut changes)?,
+                Some(Read::Restart(_)) => {
+                    now = Position::default();
+                    changes.clear();
+                }
                 Some(Read::End(_, coverage)) => break coverage,
                 None => break Coverage::Failed(self.transport.malformed("it said nothing".into())),
             }
@@ -174,18 +192,20 @@ impl Follower {
         }
         let kind = self.kind;
         let gone = self.position.known.gone(&now.known).into_iter();
-        self.shared.put(gone.map(|name| Change {
-            delta: Delta::Remove(object_ref(kind, &name)),
-            version: String::new(),
-        }));
+        changes.extend(gone.map(|object| (object.clone(), removed(kind, object))));
+        self.shared.put(kind, changes);
         self.position = now;
         self.shared.confirm(self.kind, Instant::now());
         Ok(())
     }
 
-    fn page(&mut self, page: &Page, now: &mut Position) -> Result<(), RequestError> {
+    fn page(
+        &mut self,
+        page: &Page,
+        now: &mut Position,
+        changes: &mut Vec<(ObjectName, Change<K>)>,
+    ) -> Result<(), RequestError> {
         now.version.clone_from(&page.version);
-        let mut changes = Vec::new();
         let read = page.objects(self.kind, &mut |value| {
             let known = identify(&value)
                 .is_some_and(|(name, state)| self.position.known.state(&name) == Some(state));
@@ -194,9 +214,7 @@ impl Follower {
                 changes.extend(change(self.kind, value, &mut self.names, &self.shared));
             }
         });
-        read.map_err(|reason| self.transport.malformed(reason))?;
-        self.shared.put(changes);
-        Ok(())
+        read.map_err(|reason| self.transport.malformed(reason))
     }
 
     /// Follows what changes until the watch ends.
@@ -247,17 +265,19 @@ impl Follower {
                 self.position.known.put(&value);
                 let version = self.position.version.clone();
                 let change = change(self.kind, value, &mut self.names, &self.shared);
-                self.shared
-                    .put(change.map(|change| Change { version, ..change }));
+                let told = change.map(|(object, change)| (object, Change { version, ..change }));
+                self.shared.put(self.kind, told);
             }
             Event::Gone(value) => {
                 self.go_on_from(&value);
                 if let Some((name, _)) = identify(&value) {
                     self.position.known.remove(&name);
-                    self.shared.put([Change {
-                        delta: Delta::Remove(object_ref(self.kind, &name)),
-                        version: self.position.version.clone(),
-                    }]);
+                    let version = self.position.version.clone();
+                    let change = Change {
+                        version,
+                        ..removed(self.kind, name.clone())
+                    };
+                    self.shared.put(self.kind, [(name, change)]);
                 }
             }
             Event::Bookmark(version) => {
@@ -283,25 +303,37 @@ impl Follower {
     }
 }
 
-/// What an object as it is now changes. One that cannot be read is as if it were not there.
-fn change(kind: Kind, value: Value, names: &mut Interner, shared: &Shared) -> Option<Change> {
+/// What an object as it is now changes.
+fn change<K: Followed>(
+    kind: K,
+    value: Value,
+    names: &mut Interner,
+    shared: &Shared<K>,
+) -> Option<(ObjectName, Change<K>)> {
     let (name, _) = identify(&value)?;
-    let decoded = decode(value, names);
-    for issue in decoded.issues.iter().filter(|issue| issue.lost) {
-        let object = object_ref(kind, &name);
-        shared.notice(kind, format!("{object}: {}", issue.message));
+    let (delta, lost) = kind.there(name.clone(), value, names);
+    for message in lost {
+        let place = match &*name.0 {
+            "" => format!("{kind} {}", name.1),
+            namespace => format!("{kind} {namespace}/{}", name.1),
+        };
+        shared.notice(kind, format!("{place}: {message}"));
     }
-    let delta = match decoded.object {
-        Some(object) => Delta::Upsert(Box::new(object), Origin::Live),
-        None => Delta::Remove(object_ref(kind, &name)),
-    };
-    Some(Change {
+    let change = Change {
         delta,
         version: String::new(),
-    })
+    };
+    Some((name, change))
 }
 
-impl Follower {
+fn removed<K: Followed>(kind: K, object: ObjectName) -> Change<K> {
+    Change {
+        delta: kind.gone(object),
+        version: String::new(),
+    }
+}
+
+impl<K: Followed> Follower<K> {
     /// Where to go on; nowhere for a kind that was not read.
     pub(super) fn starts_at(mut self, position: Option<Position>) -> Self {
         if let Some(position) = position {

@@ -1,15 +1,13 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use bailiwick_core::{Kind, ObjectRef, Str};
 use bailiwick_model::Value;
+
+use crate::followed::ObjectName as Name;
 
 /// The objects of a kind that were seen, each with the state in which it was.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Known(HashMap<Name, u64>);
-
-/// Namespace and name.
-pub(crate) type Name = (Str, Str);
 
 impl Known {
     /// Notes an object. Says whether it is new or in another state than before; `None` for what is no object.
@@ -34,6 +32,10 @@ impl Known {
 
     pub(crate) fn state(&self, name: &Name) -> Option<u64> {
         self.0.get(name).copied()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// All names.
@@ -63,13 +65,4 @@ fn hash(text: &str) -> u64 {
     let mut hasher = HASHER.get_or_init(RandomState::new).build_hasher();
     hasher.write(text.as_bytes());
     hasher.finish()
-}
-
-/// The object of this kind and name.
-pub(crate) fn object_ref(kind: Kind, (namespace, name): &Name) -> ObjectRef {
-    ObjectRef {
-        kind,
-        namespace: namespace.clone(),
-        name: name.clone(),
-    }
 }

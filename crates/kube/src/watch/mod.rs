@@ -18,6 +18,7 @@ use tokio::task::AbortHandle;
 use self::follow::{Follower, Position};
 use self::shared::Shared;
 use crate::cluster::Cluster;
+use crate::followed::{CustomKind, Followed};
 use crate::load::LoadKinds;
 use crate::threads::Threads;
 
@@ -31,7 +32,7 @@ pub struct Start(pub(crate) BTreeMap<Kind, Position>);
 /// What to watch and how.
 #[derive(Clone, Debug)]
 pub struct WatchOptions {
-    /// The kinds.
+    /// The kinds that Bailiwick knows.
     pub kinds: LoadKinds,
     /// Where a kind may not be read in the whole cluster: the namespace to watch instead.
     pub namespace: Option<String>,
@@ -64,22 +65,38 @@ impl WatchOptions {
 }
 
 /// A cluster being watched, until this is dropped.
-pub struct Watch {
-    shared: Arc<Shared>,
+pub struct Watch<K: Followed = Kind> {
+    shared: Arc<Shared<K>>,
     tasks: Vec<AbortHandle>,
     threads: Arc<Threads>,
 }
 
 /// Ends a watch from elsewhere.
-#[derive(Clone)]
-pub struct Stopper(Arc<Shared>);
+pub struct Stopper<K: Followed = Kind>(Arc<Shared<K>>);
 
 impl Cluster {
     /// Follows the changes since what `start` comes from was read, with these gaps. What could not be read then is
     /// tried again.
-    pub fn watch(&self, mut start: Start, gaps: &[Gap], options: &WatchOptions) -> Watch {
+    pub fn watch(&self, start: Start, gaps: &[Gap], options: &WatchOptions) -> Watch {
+        let kinds: Vec<Kind> = options.kinds.iter().collect();
+        self.follow(&kinds, start.0, gaps, options)
+    }
+
+    /// Lists custom resources, and follows their changes. A kind that is not served has no objects, until it is.
+    /// Of the options the kinds are not read.
+    pub fn watch_custom(&self, kinds: &[CustomKind], options: &WatchOptions) -> Watch<CustomKind> {
+        self.follow(kinds, BTreeMap::new(), &[], options)
+    }
+
+    fn follow<K: Followed>(
+        &self,
+        kinds: &[K],
+        mut start: BTreeMap<K, Position>,
+        gaps: &[Gap],
+        options: &WatchOptions,
+    ) -> Watch<K> {
         let shared = Arc::new(Shared::default());
-        shared.start_with(gaps);
+        shared.start_with(kinds, gaps);
         let turn = Arc::new(Semaphore::new(crate::load::AT_ONCE));
         let follow = |kind| {
             let follower = Follower {
@@ -91,26 +108,26 @@ impl Cluster {
                 names: Interner::default(),
                 position: Position::default(),
             };
-            let follower = follower.starts_at(start.0.remove(&kind));
+            let follower = follower.starts_at(start.remove(&kind));
             self.threads.spawn(follower.run()).abort_handle()
         };
         Watch {
-            tasks: options.kinds.iter().map(follow).collect(),
+            tasks: kinds.iter().copied().map(follow).collect(),
             shared,
             threads: self.threads.clone(),
         }
     }
 }
 
-impl Watch {
+impl<K: Followed> Watch<K> {
     /// What has happened since this was last asked. Waits for it, though not longer than `limit`; then it is empty.
     /// `None` once the watch is stopped.
-    pub fn next(&self, limit: Duration) -> Option<Batch> {
+    pub fn next(&self, limit: Duration) -> Option<Batch<K>> {
         self.shared.take(limit)
     }
 
     /// What ends this watch from another thread.
-    pub fn stopper(&self) -> Stopper {
+    pub fn stopper(&self) -> Stopper<K> {
         Stopper(self.shared.clone())
     }
 
@@ -135,13 +152,19 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl<K: Followed> Drop for Watch<K> {
     fn drop(&mut self) {
         self.tasks.iter().for_each(AbortHandle::abort);
     }
 }
 
-impl Stopper {
+impl<K: Followed> Clone for Stopper<K> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<K: Followed> Stopper<K> {
     /// Ends the watch: whoever waits for it gets `None`.
     pub fn stop(&self) {
         self.0.stop();

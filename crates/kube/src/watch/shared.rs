@@ -4,17 +4,19 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bailiwick_core::{Kind, ObjectRef};
-use bailiwick_model::{Delta, Gap};
+use bailiwick_core::Kind;
+use bailiwick_model::Gap;
+
+use crate::followed::{Followed, ObjectName};
 
 /// The most notices that wait; of more the oldest are dropped.
 const NOTICES_LIMIT: usize = 100;
 
 /// A change of the cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change<K: Followed = Kind> {
     /// What changes.
-    pub delta: Delta,
+    pub delta: K::Delta,
     /// The `resourceVersion` with which the API server told it; empty where it had forgotten the change, so that only
     /// its result is known.
     pub version: String,
@@ -22,9 +24,9 @@ pub struct Change {
 
 /// Something to tell people who watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
+pub struct Notice<K = Kind> {
     /// What it is about.
-    pub kind: Kind,
+    pub kind: K,
     /// What happened, in a sentence without its end.
     pub message: String,
 }
@@ -39,60 +41,91 @@ pub struct Confirmed {
 }
 
 /// What has happened since the last one was taken.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Batch {
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch<K: Followed = Kind> {
     /// The changes in their order, of each object the last one.
-    pub changes: Vec<Change>,
+    pub changes: Vec<Change<K>>,
     /// All that cannot be read, where that is another than before.
     pub gaps: Option<Vec<Gap>>,
     /// What there is to tell.
-    pub notices: Vec<Notice>,
+    pub notices: Vec<Notice<K>>,
     /// How current each kind is once these changes are made. Kinds that could never be read are missing.
-    pub confirmed: BTreeMap<Kind, Confirmed>,
+    pub confirmed: BTreeMap<K, Confirmed>,
+}
+
+impl<K: Followed> Default for Batch<K> {
+    fn default() -> Self {
+        Self {
+            changes: Vec::new(),
+            gaps: None,
+            notices: Vec::new(),
+            confirmed: BTreeMap::new(),
+        }
+    }
 }
 
 /// Where readers put what they read. Of each object the last change alone waits, so that what waits is bounded by the
 /// cluster, however slow it is taken.
-#[derive(Debug, Default)]
-pub(super) struct Shared {
-    state: Mutex<State>,
+#[derive(Debug)]
+pub(super) struct Shared<K: Followed> {
+    state: Mutex<State<K>>,
     woken: Condvar,
 }
 
-#[derive(Debug, Default)]
-struct State {
+#[derive(Debug)]
+struct State<K: Followed> {
     next: u64,
-    changes: BTreeMap<u64, Change>,
-    places: HashMap<ObjectRef, u64>,
-    gaps: BTreeMap<Kind, Vec<Gap>>,
+    changes: BTreeMap<u64, Change<K>>,
+    places: HashMap<(K, ObjectName), u64>,
+    gaps: BTreeMap<K, Vec<Gap>>,
     gaps_changed: bool,
-    notices: VecDeque<Notice>,
-    confirmed: BTreeMap<Kind, Confirmed>,
+    notices: VecDeque<Notice<K>>,
+    confirmed: BTreeMap<K, Confirmed>,
     stopped: bool,
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl<K: Followed> Default for Shared<K> {
+    fn default() -> Self {
+        Self {
+            state: Mutex::new(State {
+                next: 0,
+                changes: BTreeMap::new(),
+                places: HashMap::new(),
+                gaps: BTreeMap::new(),
+                gaps_changed: false,
+                notices: VecDeque::new(),
+                confirmed: BTreeMap::new(),
+                stopped: false,
+            }),
+            woken: Condvar::new(),
+        }
+    }
+}
+
+impl<K: Followed> Shared<K> {
+    fn state(&self) -> MutexGuard<'_, State<K>> {
         // Nothing in here is left half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The gaps with which a watch starts are known to whoever takes it.
-    pub(super) fn start_with(&self, gaps: &[Gap]) {
+    pub(super) fn start_with(&self, kinds: &[K], gaps: &[Gap]) {
         let mut state = self.state();
         for gap in gaps {
-            if let [kind] = *gap.kinds {
+            let kind = |kind: &K| kind.known().is_some_and(|kind| *gap.kinds == [kind]);
+            if let Some(kind) = kinds.iter().copied().find(kind) {
                 state.gaps.entry(kind).or_default().push(gap.clone());
             }
         }
     }
 
-    pub(super) fn put(&self, changes: impl IntoIterator<Item = Change>) {
+    /// Takes changes, all of them at once: nobody sees some of them without the others.
+    pub(super) fn put(&self, kind: K, changes: impl IntoIterator<Item = (ObjectName, Change<K>)>) {
         let mut state = self.state();
-        for change in changes {
+        for (object, change) in changes {
             let place = state.next;
             state.next += 1;
-            if let Some(old) = state.places.insert(change.delta.object_ref(), place) {
+            if let Some(old) = state.places.insert((kind, object), place) {
                 state.changes.remove(&old);
             }
             state.changes.insert(place, change);
@@ -102,14 +135,14 @@ impl Shared {
     }
 
     /// The API server is heard of a kind.
-    pub(super) fn confirm(&self, kind: Kind, at: Instant) {
+    pub(super) fn confirm(&self, kind: K, at: Instant) {
         let confirmed = Confirmed { at, trouble: None };
         self.state().confirmed.insert(kind, confirmed);
         self.woken.notify_all();
     }
 
     /// Nothing comes of a kind. Tells so once for each trouble.
-    pub(super) fn trouble(&self, kind: Kind, message: &str) {
+    pub(super) fn trouble(&self, kind: K, message: &str) {
         let mut state = self.state();
         let known = state.confirmed.get_mut(&kind);
         let same = known.is_some_and(|known| {
@@ -121,7 +154,7 @@ impl Shared {
         }
     }
 
-    pub(super) fn notice(&self, kind: Kind, message: String) {
+    pub(super) fn notice(&self, kind: K, message: String) {
         let mut state = self.state();
         if state.notices.len() == NOTICES_LIMIT {
             state.notices.pop_front();
@@ -132,7 +165,7 @@ impl Shared {
     }
 
     /// What cannot be read of a kind.
-    pub(super) fn gap(&self, kind: Kind, gap: Option<Gap>) {
+    pub(super) fn gap(&self, kind: K, gap: Option<Gap>) {
         let mut state = self.state();
         let gaps: Vec<Gap> = gap.into_iter().collect();
         let known = state.gaps.get(&kind).map_or(&[][..], Vec::as_slice);
@@ -150,8 +183,8 @@ impl Shared {
     }
 
     /// Waits until there is something to take, or for `limit`. `None` once the watch is stopped.
-    pub(super) fn take(&self, limit: Duration) -> Option<Batch> {
-        let nothing = |state: &mut State| {
+    pub(super) fn take(&self, limit: Duration) -> Option<Batch<K>> {
+        let nothing = |state: &mut State<K>| {
             let tells = !state.notices.is_empty() || state.gaps_changed;
             !state.stopped && state.changes.is_empty() && !tells
         };
@@ -176,30 +209,35 @@ impl Shared {
 mod tests {
     use super::*;
 
-    fn removed(name: &str, version: &str) -> Change {
-        Change {
-            delta: Delta::Remove(ObjectRef::new(Kind::Role, "shop", name)),
+    fn removed(name: &str, version: &str) -> (ObjectName, Change) {
+        let object: ObjectName = ("shop".into(), name.into());
+        let change = Change {
+            delta: Kind::Role.gone(object.clone()),
             version: version.to_owned(),
-        }
+        };
+        (object, change)
     }
 
     #[test]
     fn of_each_object_the_last_change_waits() {
         let shared = Shared::default();
-        shared.put([removed("a", "1"), removed("b", "2"), removed("a", "3")]);
+        shared.put(
+            Kind::Role,
+            [removed("a", "1"), removed("b", "2"), removed("a", "3")],
+        );
         let batch = shared.take(Duration::ZERO).unwrap();
-        assert_eq!(batch.changes, [removed("b", "2"), removed("a", "3")]);
+        assert_eq!(batch.changes, [removed("b", "2").1, removed("a", "3").1]);
         assert_eq!(shared.take(Duration::ZERO).unwrap(), Batch::default());
     }
 
     #[test]
     fn gaps_come_when_they_change() {
-        let shared = Shared::default();
+        let shared = Shared::<Kind>::default();
         let gap = Gap {
             kinds: vec![Kind::Role],
             ..Gap::default()
         };
-        shared.start_with(std::slice::from_ref(&gap));
+        shared.start_with(&[Kind::Role], std::slice::from_ref(&gap));
         shared.gap(Kind::Role, Some(gap.clone()));
         assert_eq!(shared.take(Duration::ZERO).unwrap().gaps, None);
         shared.gap(Kind::Role, None);
@@ -226,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_stop_is_heard() {
-        let shared = std::sync::Arc::new(Shared::default());
+        let shared = std::sync::Arc::new(Shared::<Kind>::default());
         let other = shared.clone();
         let waits = std::thread::spawn(move || other.take(Duration::from_secs(60)));
         shared.stop();
