@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use bailiwick_input::documents;
+use bailiwick_input::documents_wanted;
 use bailiwick_model::Value;
 use bailiwick_pdp::{API_VERSION, Bundle, Document, DocumentProblem};
 
@@ -37,88 +37,47 @@ pub(crate) struct Policies {
     /// Where each document is, by its title.
     places: BTreeMap<String, String>,
     pub(crate) wrong: Vec<Wrong>,
+    /// Documents that are none of ours.
+    pub(crate) strange: Vec<Wrong>,
+}
+
+/// What one file holds.
+#[derive(Default)]
+pub(crate) struct FileRead {
+    /// Each with its place, and with its piece of the file where it is one of several.
+    pub(crate) documents: Vec<(Document, String, Option<usize>)>,
+    tests: Vec<(String, Value)>,
+    pub(crate) wrong: Vec<Wrong>,
+    pub(crate) strange: Vec<Wrong>,
 }
 
 impl Policies {
     /// Reads files, and every `.yaml`, `.yml`, `.json` and `.cedar` file of directories. A `.cedar` file is a
     /// ClusterPolicy of its own name.
     pub(crate) fn read(paths: &[PathBuf]) -> Result<Self> {
-        let mut files = Vec::new();
-        for path in paths {
-            let metadata = std::fs::metadata(path)
-                .with_context(|| format!("`{}` cannot be read", path.display()))?;
-            if metadata.is_dir() {
-                walk(path, DEPTH, &mut files)?;
-            } else {
-                files.push(path.clone());
-            }
-        }
         let mut read = Self {
             documents: Vec::new(),
             tests: Vec::new(),
             places: BTreeMap::new(),
             wrong: Vec::new(),
+            strange: Vec::new(),
         };
-        for file in files {
+        for file in files(paths)? {
             let bytes = std::fs::read(&file)
                 .with_context(|| format!("`{}` cannot be read", file.display()))?;
-            read.file(&file, bytes);
+            read.add(FileRead::of(&file, bytes, &mut |_| true));
         }
         Ok(read)
     }
 
-    fn file(&mut self, path: &Path, bytes: Vec<u8>) {
-        let name = path.display().to_string();
-        if path.extension().is_some_and(|end| end == "cedar") {
-            let own = path.file_stem().unwrap_or_default().to_string_lossy();
-            let Ok(cedar) = String::from_utf8(bytes) else {
-                let message = "it is no text in UTF-8".to_owned();
-                self.wrong.push(Wrong {
-                    place: name,
-                    message,
-                });
-                return;
-            };
-            let document = Document::Policies(bailiwick_pdp::PolicyDocument {
-                name: (*own).into(),
-                cedar,
-                ..Default::default()
-            });
-            self.places.insert(document.title(), name);
+    fn add(&mut self, file: FileRead) {
+        for (document, place, _) in file.documents {
+            self.places.entry(document.title()).or_insert(place);
             self.documents.push(document);
-            return;
         }
-        let (found, findings) = documents(&name, bytes);
-        self.wrong.extend(findings.into_iter().map(|finding| {
-            Wrong {
-                place: finding
-                    .places
-                    .first()
-                    .map_or_else(|| name.clone(), ToString::to_string),
-                message: finding.message,
-            }
-        }));
-        for document in found {
-            let place = format!("{name}:{}", document.start.line);
-            let kind = document.value.get("kind").and_then(Value::as_str);
-            let version = document.value.get("apiVersion").and_then(Value::as_str);
-            if kind == Some("PolicyTest") && version == Some(API_VERSION) {
-                self.tests.push((place, document.value));
-                continue;
-            }
-            match Document::read(&document.value) {
-                // Other objects may stand beside ours.
-                None => {}
-                Some(Ok(document)) => {
-                    self.places.entry(document.title()).or_insert(place);
-                    self.documents.push(document);
-                }
-                Some(Err(problem)) => self.wrong.push(Wrong {
-                    place,
-                    message: problem.to_string(),
-                }),
-            }
-        }
+        self.tests.extend(file.tests);
+        self.wrong.extend(file.wrong);
+        self.strange.extend(file.strange);
     }
 
     /// Puts the documents together, or says everything that is wrong.
@@ -147,48 +106,146 @@ impl Policies {
             .get(&problem.document)
             .cloned()
             .unwrap_or_default();
-        let Some((line, column)) = self.within(problem) else {
-            return Wrong {
-                place,
-                message: problem.to_string(),
-            };
-        };
-        if place.ends_with(".cedar") {
-            return Wrong {
-                place: format!("{place}:{line}:{column}"),
-                message: problem.to_string(),
-            };
-        }
-        Wrong {
-            place,
-            message: format!("{problem} (line {line}, column {column} of its Cedar text)"),
-        }
-    }
-
-    /// Line and column in the Cedar text, from 1.
-    fn within(&self, problem: &DocumentProblem) -> Option<(usize, usize)> {
-        let text = self.documents.iter().find_map(|document| match document {
-            Document::Policies(policies) if document.title() == problem.document => {
-                Some(&policies.cedar)
-            }
-            _ => None,
-        })?;
-        let before = text.get(..problem.span?.start as usize)?;
-        let last = before.rsplit('\n').next().unwrap_or_default();
-        Some((before.matches('\n').count() + 1, last.chars().count() + 1))
+        let document = self
+            .documents
+            .iter()
+            .find(|document| document.title() == problem.document);
+        placed(problem, place, document)
     }
 }
 
-/// The documents of files that have to be right, all of them, and what they amount to.
-pub(crate) fn load(paths: &[PathBuf]) -> Result<(Vec<Document>, Bundle)> {
-    let policies = Policies::read(paths)?;
-    match policies.bundle() {
-        Ok(bundle) => Ok((policies.documents, bundle)),
-        Err(wrong) => {
-            let lines: Vec<String> = wrong.iter().map(ToString::to_string).collect();
-            bail!("{}", lines.join("\n"))
+/// A problem with the place of the document that it is about.
+pub(crate) fn placed(
+    problem: &DocumentProblem,
+    place: String,
+    document: Option<&Document>,
+) -> Wrong {
+    let Some((line, column)) = within(problem, document) else {
+        return Wrong {
+            place,
+            message: problem.to_string(),
+        };
+    };
+    if place.ends_with(".cedar") {
+        return Wrong {
+            place: format!("{place}:{line}:{column}"),
+            message: problem.to_string(),
+        };
+    }
+    Wrong {
+        place,
+        message: format!("{problem} (line {line}, column {column} of its Cedar text)"),
+    }
+}
+
+/// Line and column in the Cedar text, from 1.
+fn within(problem: &DocumentProblem, document: Option<&Document>) -> Option<(usize, usize)> {
+    let Document::Policies(policies) = document? else {
+        return None;
+    };
+    let before = policies.cedar.get(..problem.span?.start as usize)?;
+    let last = before.rsplit('\n').next().unwrap_or_default();
+    Some((before.matches('\n').count() + 1, last.chars().count() + 1))
+}
+
+impl FileRead {
+    /// Reads a file. `wanted` says of the text of each YAML document whether it is to be read.
+    pub(crate) fn of(path: &Path, bytes: Vec<u8>, wanted: &mut dyn FnMut(&[u8]) -> bool) -> Self {
+        let name = path.display().to_string();
+        if path.extension().is_some_and(|end| end == "cedar") {
+            return Self::cedar(path, name, bytes);
+        }
+        let mut read = Self::default();
+        let (found, findings) = documents_wanted(&name, bytes, wanted);
+        read.wrong.extend(findings.into_iter().map(|finding| {
+            Wrong {
+                place: finding
+                    .places
+                    .first()
+                    .map_or_else(|| name.clone(), ToString::to_string),
+                message: finding.message,
+            }
+        }));
+        for document in found {
+            let place = format!("{name}:{}", document.start.line);
+            read.document(document, place);
+        }
+        read
+    }
+
+    fn cedar(path: &Path, name: String, bytes: Vec<u8>) -> Self {
+        let mut read = Self::default();
+        let own = path.file_stem().unwrap_or_default().to_string_lossy();
+        match String::from_utf8(bytes) {
+            Ok(cedar) => {
+                let document = Document::Policies(bailiwick_pdp::PolicyDocument {
+                    name: (*own).into(),
+                    cedar,
+                    ..Default::default()
+                });
+                read.documents.push((document, name, None));
+            }
+            Err(_) => read.wrong.push(Wrong {
+                place: name,
+                message: "it is no text in UTF-8".to_owned(),
+            }),
+        }
+        read
+    }
+
+    fn document(&mut self, document: bailiwick_input::Document, place: String) {
+        let text = |key| document.value.get(key).and_then(Value::as_str);
+        let (version, kind) = (text("apiVersion"), text("kind"));
+        if kind == Some("PolicyTest") && version == Some(API_VERSION) {
+            self.tests.push((place, document.value));
+            return;
+        }
+        match Document::read(&document.value) {
+            Some(Ok(found)) => self.documents.push((found, place, document.piece)),
+            Some(Err(problem)) => self.wrong.push(Wrong {
+                place,
+                message: problem.to_string(),
+            }),
+            // A forbid in a version that is not known would be missed without a word.
+            None if version.is_some_and(|version| version.starts_with("bailiwick.dev/")) => {
+                self.wrong.push(Wrong {
+                    place,
+                    message: format!(
+                        "`{}` is a version that is not known here; write `{API_VERSION}`",
+                        version.unwrap_or_default()
+                    ),
+                });
+            }
+            None => {
+                let what = match (version, kind) {
+                    (Some(version), Some(kind)) => format!("a `{kind}` of `{version}`"),
+                    _ => "a document without `apiVersion` and `kind`".to_owned(),
+                };
+                self.strange.push(Wrong {
+                    place,
+                    message: format!(
+                        "{what} is no document of `{API_VERSION}`, and says nothing here"
+                    ),
+                });
+            }
         }
     }
+}
+
+/// The files of paths: those that are named, and every `.yaml`, `.yml`, `.json` and `.cedar` file of directories. What
+/// begins with a dot is passed over: that is how a mounted ConfigMap keeps what its files point to.
+pub(crate) fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        let metadata = std::fs::metadata(path)
+            .with_context(|| format!("`{}` cannot be read", path.display()))?;
+        if metadata.is_dir() {
+            walk(path, DEPTH, &mut files)?;
+        } else {
+            files.push(path.clone());
+        }
+    }
+    Ok(files)
 }
 
 fn walk(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
@@ -196,7 +253,10 @@ fn walk(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> 
         .with_context(|| format!("`{}` cannot be read", directory.display()))?;
     let mut paths = Vec::new();
     for entry in listed {
-        paths.push(entry?.path());
+        let entry = entry?;
+        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+            paths.push(entry.path());
+        }
     }
     paths.sort_unstable();
     for path in paths {
@@ -229,6 +289,15 @@ fn walk(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> 
 mod tests {
     use super::*;
 
+    /// The first things that are wrong.
+    fn load(paths: &[PathBuf]) -> Result<()> {
+        let wrong = Policies::read(paths)?.bundle().err().unwrap_or_default();
+        match wrong.first() {
+            Some(wrong) => bail!("{wrong}"),
+            None => Ok(()),
+        }
+    }
+
     #[test]
     fn what_is_wrong_is_told_with_its_line() {
         let directory = tempfile::tempdir().unwrap();
@@ -246,14 +315,14 @@ mod tests {
             "b.cedar",
             "permit (principal, action, resource);\n\n  permit (principal, actio, resource);\n",
         );
-        let error = load(&paths).map(|_| ()).unwrap_err().to_string();
+        let error = load(&paths).unwrap_err().to_string();
         assert!(error.contains("b.cedar:3:"), "{error}");
         write("b.cedar", "");
         write(
             "a.yaml",
             "{apiVersion: bailiwick.dev/v1alpha1, kind: ClusterPolicy, metadata: {name: a}, spec: {cedar: ''}}",
         );
-        let error = load(&paths).map(|_| ()).unwrap_err().to_string();
+        let error = load(&paths).unwrap_err().to_string();
         assert!(
             error.contains("2 documents have this kind and name"),
             "{error}"

@@ -12,6 +12,8 @@ use crate::walk::find_in_yaml;
 pub struct Document {
     /// What it says.
     pub value: Value,
+    /// Its place among the YAML documents of the file, empty ones included, from 0; `None` for JSON.
+    pub piece: Option<usize>,
     /// Where it starts.
     pub start: Position,
     /// Where it ends, exclusive.
@@ -21,6 +23,16 @@ pub struct Document {
 /// The documents of a file, YAML or JSON, one or many, read as kubectl reads them. Empty ones are left out. `name` is
 /// for the findings about documents that cannot be read, which lose nothing of the others.
 pub fn documents(name: &str, bytes: Vec<u8>) -> (Vec<Document>, Vec<Finding>) {
+    documents_wanted(name, bytes, &mut |_| true)
+}
+
+/// The same for whoever knows some of them already: of YAML, `wanted` is asked about the text of each document, and
+/// those that are not are passed over unread. Not asked about JSON.
+pub fn documents_wanted(
+    name: &str,
+    bytes: Vec<u8>,
+    wanted: &mut dyn FnMut(&[u8]) -> bool,
+) -> (Vec<Document>, Vec<Finding>) {
     let (text, start) = to_utf8(bytes);
     let mut taker = Taker {
         name,
@@ -30,6 +42,8 @@ pub fn documents(name: &str, bytes: Vec<u8>) -> (Vec<Document>, Vec<Finding>) {
         bytes: 0,
         documents: Vec::new(),
         findings: Vec::new(),
+        wanted,
+        piece: 0,
     };
     read_documents(&text, start, &mut taker);
     (taker.documents, taker.findings)
@@ -51,6 +65,9 @@ struct Taker<'a> {
     bytes: usize,
     documents: Vec<Document>,
     findings: Vec<Finding>,
+    wanted: &'a mut dyn FnMut(&[u8]) -> bool,
+    /// How often `wanted` was asked.
+    piece: usize,
 }
 
 impl Items for Taker<'_> {
@@ -77,6 +94,11 @@ impl Taker<'_> {
 }
 
 impl Documents for Taker<'_> {
+    fn wants(&mut self, document: &[u8]) -> bool {
+        self.piece += 1;
+        (self.wanted)(document)
+    }
+
     fn begin_document(&mut self, _: usize) {
         self.items = None;
     }
@@ -102,6 +124,7 @@ impl Documents for Taker<'_> {
         if value != Value::Null {
             self.documents.push(Document {
                 value,
+                piece: self.piece.checked_sub(1),
                 start: self.lines.position(self.text, root.range.start),
                 end: self.lines.position(self.text, root.range.end),
             });

@@ -18,7 +18,7 @@ mod read;
 mod source;
 mod walk;
 
-pub use documents::{Document, documents, position};
+pub use documents::{Document, documents, documents_wanted, position};
 pub use exceptions::{EXCEPT, ExceptionsError, annotation, exceptions};
 pub use held::Held;
 pub use load::load;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bailiwick_pdp::State;
 
-/// The state that is asked now, and when it was last known to be up to date.
+/// The state that is asked now, when it was last known to be up to date, and what it lacks.
 #[derive(Debug)]
 pub struct Current {
     state: RwLock<Option<Arc<State>>>,
@@ -12,6 +12,7 @@ pub struct Current {
     /// Milliseconds after `started` of the last confirmed progress.
     confirmed: AtomicU64,
     bound: Option<Duration>,
+    refused: RwLock<Vec<String>>,
 }
 
 impl Current {
@@ -23,30 +24,39 @@ impl Current {
             started: Instant::now(),
             confirmed: AtomicU64::new(0),
             bound,
+            refused: RwLock::default(),
         }
     }
 
-    /// From now on this one is asked. Whoever asks already goes on with the old one.
+    /// From now on this one is asked. Whoever asks already goes on with the old one. Nobody has said with it that it is
+    /// up to date: see [`Current::confirm`].
     pub fn swap(&self, state: Arc<State>) {
         let mut current = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let old = current.replace(state);
         drop(current);
-        self.confirm();
         // Taking a large state apart takes its time; nobody waits for it.
         drop(old);
     }
 
-    /// This one is asked until there is a better one; nobody has confirmed that it is up to date.
-    pub fn boot(&self, state: Arc<State>) {
-        let mut current = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        current.get_or_insert(state);
+    /// The state is what its source said at this moment, or later.
+    pub fn confirm(&self, at: Instant) {
+        let at = at.saturating_duration_since(self.started).as_millis();
+        self.confirmed
+            .fetch_max(u64::try_from(at).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// The state is what its source says now.
-    pub fn confirm(&self) {
-        let now = self.started.elapsed().as_millis();
-        self.confirmed
-            .store(u64::try_from(now).unwrap_or(u64::MAX), Ordering::Relaxed);
+    /// The documents that are not in force as they are written, each with the reason.
+    pub fn refuse(&self, documents: Vec<String>) {
+        let mut refused = self.refused.write().unwrap_or_else(PoisonError::into_inner);
+        *refused = documents;
+    }
+
+    /// What was last given to [`Current::refuse`].
+    pub fn refused(&self) -> Vec<String> {
+        self.refused
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The state; `None` before the first.
@@ -81,11 +91,16 @@ mod tests {
         let current = Current::new(Some(Duration::from_millis(20)));
         assert!(current.state().is_none());
         let engine = Arc::new(Engine::new(Snapshot::default()));
-        current.swap(Arc::new(State::new(engine)));
+        current.swap(Arc::new(State::new(Arc::clone(&engine))));
+        current.confirm(Instant::now());
         assert!(current.state().is_some() && !current.is_stale());
         std::thread::sleep(Duration::from_millis(40));
         assert!(current.is_stale());
-        current.confirm();
+        // A new state says nothing about how old it is, and old news nothing about now.
+        current.swap(Arc::new(State::new(engine)));
+        current.confirm(current.started);
+        assert!(current.is_stale());
+        current.confirm(Instant::now());
         assert!(!current.is_stale());
         assert!(!Current::new(None).is_stale());
     }

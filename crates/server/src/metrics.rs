@@ -25,6 +25,7 @@ pub struct Metrics {
     pub(crate) handshakes_failed: Counter,
     pub(crate) diverged: Counter,
     pub(crate) ready: Gauge,
+    pub(crate) documents_refused: Gauge,
     pub(crate) state_age: Gauge<f64, AtomicU64>,
 }
 
@@ -63,6 +64,7 @@ impl Metrics {
             handshakes_failed: Counter::default(),
             diverged: Counter::default(),
             ready: Gauge::default(),
+            documents_refused: Gauge::default(),
             state_age: Gauge::default(),
         };
         metrics.register();
@@ -112,6 +114,11 @@ impl Metrics {
         );
         registry.register("connections", "Open connections", self.connections.clone());
         registry.register("ready", "1 when questions are answered", self.ready.clone());
+        registry.register(
+            "documents_refused",
+            "Documents that are not in force as they are written",
+            self.documents_refused.clone(),
+        );
         registry.register_with_unit(
             "state_age",
             "Time since roles and policies were last confirmed to be up to date",

@@ -64,10 +64,17 @@ impl Answer for Operations {
         let troubles = self.troubles();
         match request.uri().path() {
             "/healthz" => text(StatusCode::OK, "ok"),
-            "/readyz" if troubles.is_empty() => text(StatusCode::OK, "ok"),
+            "/readyz" if troubles.is_empty() => {
+                let mut lines = vec!["ok".to_owned()];
+                lines.extend(self.current.refused());
+                text(StatusCode::OK, &lines.join("\n"))
+            }
             "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, &troubles.join("\n")),
             "/metrics" => {
                 self.metrics.ready.set(i64::from(troubles.is_empty()));
+                let refused = self.current.refused().len();
+                let refused = i64::try_from(refused).unwrap_or(i64::MAX);
+                self.metrics.documents_refused.set(refused);
                 self.metrics.state_age.set(self.current.age().as_secs_f64());
                 let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
                 with(StatusCode::OK, kind, self.metrics.text().into_bytes())

@@ -152,14 +152,14 @@ impl Server {
             _ => {}
         }
         let waiting = self.ready.waiting();
-        let state = self.desk.current.state().filter(|_| waiting.is_empty());
-        let Some(state) = state else {
+        let ready = waiting.is_empty() && self.desk.current.state().is_some();
+        if !ready {
             // Without Retry-After: the API server would sleep on it inside its own time limit.
             return text(
                 StatusCode::SERVICE_UNAVAILABLE,
                 &format!("not ready: {}", waiting.join(", ")),
             );
-        };
+        }
         let Some(_place) = self.under_way.take(&caller.name) else {
             self.desk.metrics.shed.inc();
             return text(
@@ -171,6 +171,10 @@ impl Server {
         let body = match self.body(body, door).await {
             Ok(body) => body,
             Err(reply) => return *reply,
+        };
+        // Only now: while a slow caller sends its question, the state goes on to change.
+        let Some(state) = self.desk.current.state() else {
+            return text(StatusCode::SERVICE_UNAVAILABLE, "not ready");
         };
         let asking = Asking {
             server: self,

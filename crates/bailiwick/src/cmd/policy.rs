@@ -62,6 +62,9 @@ pub(crate) fn run(args: &PolicyArgs, global: &Global, console: &mut Console) -> 
 
 fn check(args: &FilesArgs, console: &mut Console) -> Result<Exit> {
     let policies = Policies::read(&args.paths)?;
+    for strange in &policies.strange {
+        console.warn(strange);
+    }
     match policies.bundle() {
         Ok(bundle) => {
             for id in broad(&policies.documents) {
@@ -147,6 +150,9 @@ struct Case {
 
 fn test(args: &FilesArgs, global: &Global, console: &mut Console) -> Result<Exit> {
     let policies = Policies::read(&args.paths)?;
+    for strange in &policies.strange {
+        console.warn(strange);
+    }
     let bundle = match policies.bundle() {
         Ok(bundle) => bundle,
         Err(wrong) => {

@@ -54,6 +54,7 @@ pub(crate) fn run(args: &ServeArgs, global: &Global, console: &mut Console) -> R
     }
     let program = Program::new(config, global, console)?;
     if args.check {
+        program.check(console)?;
         console.note("the configuration can be used");
         return Ok(Exit::Yes);
     }

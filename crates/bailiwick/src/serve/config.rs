@@ -31,10 +31,31 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) policies: Vec<PathBuf>,
     pub(crate) snapshot: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) cluster: ClusterConfig,
     #[serde(default = "five_seconds", deserialize_with = "time")]
     pub(crate) staleness: Duration,
     #[serde(default = "one_second", deserialize_with = "time")]
     pub(crate) reread: Duration,
+}
+
+/// What is followed of a cluster beside its roles, bindings and namespaces.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct ClusterConfig {
+    /// Policies, relations, delegations and revocations as custom resources.
+    pub(crate) documents: bool,
+    /// Nodes, service accounts, pods and what controls them, for relations that speak of them.
+    pub(crate) workloads: bool,
+}
+
+impl Default for ClusterConfig {
+    fn default() -> Self {
+        Self {
+            documents: true,
+            workloads: false,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -346,6 +367,7 @@ authzen: {base: 'https://pdp.example.org', entities: entities.yaml}
 floor: [floor.yaml]
 policies: [policies/]
 snapshot: last.bwk
+cluster: {documents: false, workloads: true}
 staleness: 10s
 reread: 500ms
 ";
@@ -362,6 +384,7 @@ reread: 500ms
         let config = read(WHOLE).unwrap();
         assert_eq!(config.log.directory, Path::new("/etc/bailiwick/log"));
         assert_eq!(config.floor, [Path::new("/etc/bailiwick/floor.yaml")]);
+        assert!(!config.cluster.documents && config.cluster.workloads);
         assert_eq!(config.staleness, Duration::from_secs(10));
         let door = config.access_review.unwrap();
         assert_eq!(door.mode, Mode::Guard);

@@ -1,10 +1,14 @@
 //! `bailiwick serve`: the parts of the decision point, put together.
 
+mod cluster;
 mod config;
 mod entities;
+mod feed;
+mod files;
 mod gateway;
+mod kept;
+mod policy_files;
 mod program;
-mod source;
 
 pub(crate) use config::Config;
 pub(crate) use program::Program;

@@ -6,19 +6,26 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use bailiwick_audit::{DecisionId, Log, Record, Records};
+use bailiwick_core::Kind;
+use bailiwick_kube::LoadKinds;
+use bailiwick_pdp::Compiler;
 use bailiwick_server::{
-    AuthzenDoor, Current, Directory, Listener, Metrics, NotYet, Operations, Parts, Ready,
+    AuthzenDoor, Current, Directory, Listener, Metrics, Operations, Parts, Ready,
     ReviewDoor, Server, Tls, TlsFiles,
 };
 use bailiwick_store::{Options, Store};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 
-use super::config::Config;
+use super::cluster::Following;
+use super::config::{ClusterConfig, Config};
 use super::entities;
+use super::feed::Feed;
+use super::files::{Files, Manifests, Wake};
 use super::gateway::ExtAuthz;
-use super::source::{Read, Source};
+use super::kept::Kept;
+use super::policy_files::PolicyFiles;
 use crate::cli::Global;
 use crate::cluster::connect_options;
 use crate::console::Console;
@@ -26,9 +33,87 @@ use crate::console::Console;
 /// Everything that has to be right before anybody is answered.
 pub(crate) struct Program {
     config: Config,
-    source: Source,
+    sources: Sources,
     tls: Option<Arc<Tls>>,
     directory: Directory,
+}
+
+/// Where the state comes from.
+struct Sources {
+    files: Files,
+    cluster: Option<Following>,
+}
+
+impl Sources {
+    fn new(
+        config: &Config,
+        global: &Global,
+        console: &Console,
+        directory: Directory,
+    ) -> Result<Self> {
+        let compiler = Compiler::new().map_err(|problem| anyhow::anyhow!("{problem}"))?;
+        let live = global.filename.is_empty();
+        let rbac = || Manifests::new(global.filename.clone(), global.defaults.into());
+        let files = Files {
+            policies: PolicyFiles::new(config.policies.clone()),
+            first: None,
+            policy_paths: config.policies.clone(),
+            floor: Manifests::new(config.floor.clone(), bailiwick_input::Defaults::None),
+            rbac: (!live).then(rbac),
+            entities: entities_file(config),
+            directory,
+            compiler: compiler.clone(),
+        };
+        let following = || Following {
+            connect: connect_options(global, console),
+            kinds: kinds(&config.cluster),
+            documents: config.cluster.documents,
+            staleness: config.staleness,
+            compiler,
+        };
+        Ok(Self {
+            files: files.read_first()?,
+            cluster: live.then(following),
+        })
+    }
+
+    /// Starts to follow, each on a thread of its own. They end with the program.
+    fn follow(
+        self,
+        every: Duration,
+        wake: &std::sync::mpsc::Sender<Wake>,
+        wakes: std::sync::mpsc::Receiver<Wake>,
+        feed: Feed,
+    ) {
+        let (news, taken) = std::sync::mpsc::channel();
+        std::thread::spawn(move || feed.run(&taken));
+        if let Some(following) = self.cluster {
+            let news = news.clone();
+            std::thread::spawn(move || following.run(&news));
+        }
+        let wake = wake.clone();
+        std::thread::spawn(move || self.files.follow(every, &wakes, &wake, &news));
+    }
+}
+
+/// What to follow of a cluster.
+fn kinds(config: &ClusterConfig) -> LoadKinds {
+    let mut kinds = Kind::RBAC.to_vec();
+    kinds.push(Kind::Namespace);
+    if config.workloads {
+        kinds.extend([
+            Kind::Node,
+            Kind::ServiceAccount,
+            Kind::Pod,
+            Kind::ReplicaSet,
+            Kind::Deployment,
+            Kind::StatefulSet,
+            Kind::DaemonSet,
+            Kind::Job,
+            Kind::CronJob,
+        ]);
+    }
+    LoadKinds::of(&kinds)
 }
 
 /// How often the end of the log is told to the program's own output.
@@ -37,11 +122,6 @@ const TELL_HEAD: Duration = Duration::from_secs(60);
 impl Program {
     /// Reads the files that the configuration names, but neither the log nor the cluster.
     pub(crate) fn new(config: Config, global: &Global, console: &Console) -> Result<Self> {
-        let source = if global.filename.is_empty() {
-            Source::live(&config, connect_options(global, console))
-        } else {
-            Source::files(&config, global.filename.clone(), global.defaults.into())
-        };
         let tls = match &config.listen.tls {
             None => None,
             Some(files) => Some(Arc::new(Tls::load(TlsFiles {
@@ -54,13 +134,18 @@ impl Program {
         if let Some(path) = entities_file(&config) {
             directory.replace(entities::read(&path)?);
         }
-        crate::policies::load(&config.policies)?;
+        let sources = Sources::new(&config, global, console, directory.clone())?;
         Ok(Self {
             config,
-            source,
+            sources,
             tls,
             directory,
         })
+    }
+
+    /// Puts the documents of files together, which otherwise happens once somebody listens.
+    pub(crate) fn check(&self, console: &Console) -> Result<()> {
+        self.sources.files.check(console)
     }
 
     /// Runs until somebody ends it.
@@ -86,13 +171,22 @@ impl Program {
     async fn serve(self, store: Arc<Store>) -> Result<()> {
         let (end, ending) = watch::channel(false);
         let (ready, metrics) = (Ready::new(), Arc::new(Metrics::new()));
-        let bound = self
-            .source
-            .can_grow_stale()
-            .then_some(self.config.staleness);
+        let live = self.sources.cluster.as_ref();
+        let bound = live.map(|following| following.staleness);
         let current = Arc::new(Current::new(bound));
         let mut signals = Signals::new()?;
-        let reading = ready.wait_for("roles and policies are read");
+        let feed = Feed::new(
+            self.sources.files.compiler.clone(),
+            Arc::clone(&current),
+            &ready,
+            self.config
+                .snapshot
+                .clone()
+                .filter(|_| live.is_some())
+                .map(Kept::new),
+            live.is_some(),
+            live.is_some_and(|following| following.documents),
+        );
         let log: Arc<dyn Log> = Arc::clone(&store) as Arc<dyn Log>;
         let server = Arc::new(Server::new(Parts {
             current: Arc::clone(&current),
@@ -129,14 +223,11 @@ impl Program {
             tasks.spawn(Arc::clone(tls).watch(ending.clone()));
         }
         tasks.spawn(tell_head(store, ending.clone()));
-        let reader = Reader {
-            source: self.source,
-            current,
-            reading: Some(reading),
-            entities: entities_file(&self.config),
-            directory: self.directory,
-        };
-        tasks.spawn(reader.run(self.config.reread, signals.again.take(), ending));
+        let (wake, wakes) = std::sync::mpsc::channel();
+        self.sources.follow(self.config.reread, &wake, wakes, feed);
+        if let Some(again) = signals.again.take() {
+            tasks.spawn(read_again(again, wake, ending));
+        }
         signals.end().await;
         tracing::info!("ending; requests under way are finished first");
         // All listeners hold a receiver, and they are what ends now.
@@ -201,105 +292,20 @@ impl Signals {
     }
 }
 
-/// Keeps the state up to date.
-struct Reader {
-    source: Source,
-    current: Arc<Current>,
-    reading: Option<NotYet>,
-    entities: Option<PathBuf>,
-    directory: Directory,
-}
-
-impl Reader {
-    async fn run(
-        mut self,
-        every: Duration,
-        mut again: Option<Signal>,
-        mut ending: watch::Receiver<bool>,
-    ) {
-        let mut always = true;
-        loop {
-            let Ok(reader) = spawn_blocking(move || {
-                self.read(always);
-                self
-            })
-            .await
-            else {
-                tracing::error!("the state is not read any more");
-                return;
-            };
-            self = reader;
-            always = tokio::select! {
-                () = tokio::time::sleep(every) => false,
-                () = hangup(&mut again) => true,
-                _ = ending.wait_for(|end| *end) => return,
-            };
+/// Has everything read again whenever somebody asks for it.
+async fn read_again(
+    mut again: Signal,
+    wake: std::sync::mpsc::Sender<Wake>,
+    mut ending: watch::Receiver<bool>,
+) {
+    loop {
+        tokio::select! {
+            heard = again.recv() => match heard {
+                Some(()) if wake.send(Wake::Again).is_ok() => {}
+                _ => return,
+            },
+            _ = ending.wait_for(|end| *end) => return,
         }
-    }
-
-    fn read(&mut self, always: bool) {
-        match self.source.read(always) {
-            Ok(Some(read)) => self.take(read),
-            Ok(None) => self.current.confirm(),
-            Err(error) => {
-                tracing::warn!(error = format!("{error:#}"), "nothing new is taken");
-                if self.current.state().is_none() {
-                    self.boot();
-                }
-            }
-        }
-        if let (Some(path), true) = (&self.entities, always) {
-            match entities::read(path) {
-                Ok(known) => self.directory.replace(known),
-                Err(error) => tracing::warn!(
-                    error = format!("{error:#}"),
-                    "the entities stay as they are"
-                ),
-            }
-        }
-    }
-
-    fn take(&mut self, read: Read) {
-        let Read { state, warnings } = read;
-        let old = self.current.state();
-        if old.is_some_and(|old| old.revision == state.revision) {
-            self.current.confirm();
-            return;
-        }
-        for warning in warnings {
-            tracing::warn!(warning, "about the input");
-        }
-        tracing::info!(
-            revision = %state.revision,
-            bindings = state.rbac.size().bindings,
-            revocations = state.revocations.len(),
-            "new state"
-        );
-        self.current.swap(state);
-        self.reading = None;
-    }
-
-    /// Answers from what was kept on disk until the cluster can be read.
-    fn boot(&mut self) {
-        match self.source.kept() {
-            Ok(Some(read)) => {
-                tracing::warn!(revision = %read.state.revision, "answering from what was kept on disk");
-                self.current.boot(read.state);
-                self.reading = None;
-            }
-            Ok(None) => {}
-            Err(error) => tracing::warn!(
-                error = format!("{error:#}"),
-                "what was kept on disk is unusable"
-            ),
-        }
-    }
-}
-
-async fn hangup(signal: &mut Option<Signal>) {
-    match signal {
-        Some(signal) => drop(signal.recv().await),
-        None => std::future::pending().await,
     }
 }
 

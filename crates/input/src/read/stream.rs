@@ -12,6 +12,11 @@ pub(crate) enum Syntax {
 
 /// Takes what a stream of documents holds.
 pub(crate) trait Documents: Items {
+    /// Whether the YAML document with this text is to be read at all.
+    fn wants(&mut self, _document: &[u8]) -> bool {
+        true
+    }
+
     /// A document begins; the ranges of its items are counted from byte `base` of the text.
     fn begin_document(&mut self, base: usize);
 
@@ -158,6 +163,9 @@ impl Stream<'_> {
 
     fn read_yaml_document(&mut self, range: Range<usize>, json: Option<Problem>) {
         let bytes = self.text.get(range.clone()).unwrap_or_default();
+        if !self.taker.wants(bytes) {
+            return;
+        }
         let text = match std::str::from_utf8(bytes) {
             Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),
             Err(error) => {

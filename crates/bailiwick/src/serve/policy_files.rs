@@ -1,0 +1,415 @@
+//! Files of documents, read piece by piece as they change.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, Result};
+use bailiwick_pdp::{Compiler, Document, DocumentId, DocumentProblem, Edit};
+use sha2::{Digest as _, Sha256};
+
+use crate::policies::{self, FileRead, Wrong};
+
+/// The files, as far as what they say is in force.
+pub(super) struct PolicyFiles {
+    paths: Vec<PathBuf>,
+    taken: BTreeMap<PathBuf, Taken>,
+    /// Files as they were when they were looked at last, in force or refused: what is wrong is told once.
+    seen: Option<u64>,
+}
+
+/// What is in force of a file.
+struct Taken {
+    stamp: Stamp,
+    pieces: Vec<(Hash, Vec<DocumentId>)>,
+}
+
+type Hash = [u8; 16];
+
+/// What tells one state of a file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Stamp {
+    length: u64,
+    inode: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// What has changed, to be put in force.
+pub(super) struct Scan {
+    pub(super) edit: Edit,
+    /// Documents that say nothing here.
+    pub(super) strange: Vec<Wrong>,
+    documents: BTreeMap<String, (String, Document)>,
+    taken: BTreeMap<PathBuf, Taken>,
+    gone: Vec<PathBuf>,
+}
+
+/// Whoever writes a file is given this long before a change that nobody told of is looked at.
+const WRITING: Duration = Duration::from_millis(20);
+
+impl PolicyFiles {
+    pub(super) fn new(paths: Vec<PathBuf>) -> Self {
+        Self {
+            paths,
+            taken: BTreeMap::new(),
+            seen: None,
+        }
+    }
+
+    /// Looks at the files; `told` are those of which it is known that they have changed. `None` where nothing has.
+    pub(super) fn scan(
+        &mut self,
+        told: &BTreeSet<PathBuf>,
+        compiler: &Compiler,
+    ) -> Result<Option<Scan>> {
+        let mut stamps = BTreeMap::new();
+        for file in policies::files(&self.paths)? {
+            let known = self.taken.get(&file).map(|taken| taken.stamp);
+            let stamp = stamp(&file)?;
+            let unfinished = !told.contains(&file) && known.is_some() && is_new(&stamp);
+            stamps.insert(file, known.filter(|_| unfinished).unwrap_or(stamp));
+        }
+        let fingerprint = fingerprint(&stamps);
+        let told = |file: &Path| told.contains(file);
+        if self.seen == Some(fingerprint) && !stamps.keys().any(|file| told(file)) {
+            return Ok(None);
+        }
+        self.seen = Some(fingerprint);
+        let mut reading = Reading::default();
+        for (file, stamp) in &stamps {
+            let taken = self.taken.get(file);
+            if told(file) || taken.is_none_or(|taken| taken.stamp != *stamp) {
+                reading.file(file, *stamp, taken)?;
+            }
+        }
+        let there = |file: &&PathBuf| stamps.contains_key(*file);
+        let gone = self.taken.keys().filter(|file| !there(file)).cloned();
+        reading.scan.gone = gone.collect();
+        self.finish(reading, compiler).map(Some)
+    }
+
+    fn finish(&self, reading: Reading, compiler: &Compiler) -> Result<Scan> {
+        let Reading {
+            mut scan,
+            mut wrong,
+        } = reading;
+        for (place, document) in scan.documents.values() {
+            match compiler.prepare(document) {
+                Ok(prepared) => scan.edit.put.push(prepared),
+                Err(problems) => wrong.extend(
+                    problems
+                        .iter()
+                        .map(|problem| policies::placed(problem, place.clone(), Some(document))),
+                ),
+            }
+        }
+        let replaced = |file: &PathBuf| scan.taken.contains_key(file) || scan.gone.contains(file);
+        let kept = self.taken.iter().filter(|(file, _)| !replaced(file));
+        let mut holders: HashMap<&DocumentId, &Path> = HashMap::new();
+        for (file, taken) in kept.chain(&scan.taken) {
+            for id in taken.pieces.iter().flat_map(|(_, ids)| ids) {
+                if let Some(other) = holders.insert(id, file) {
+                    wrong.push(Wrong {
+                        place: file.display().to_string(),
+                        message: format!(
+                            "{id}: 2 documents have this kind and name; the other is in `{}`",
+                            other.display()
+                        ),
+                    });
+                }
+            }
+        }
+        let before = self.taken.iter().filter(|(file, _)| replaced(file));
+        let before = before.flat_map(|(_, taken)| taken.pieces.iter().flat_map(|(_, ids)| ids));
+        scan.edit.remove = before
+            .filter(|id| !holders.contains_key(id))
+            .cloned()
+            .collect();
+        drop(holders);
+        if wrong.is_empty() {
+            return Ok(scan);
+        }
+        Err(refusal(&wrong))
+    }
+
+    /// What was found is in force.
+    pub(super) fn take(&mut self, scan: Scan) {
+        for file in scan.gone {
+            self.taken.remove(&file);
+        }
+        self.taken.extend(scan.taken);
+    }
+}
+
+impl Scan {
+    /// What keeps it from being put in force, with places.
+    pub(super) fn refused(&self, problems: &[DocumentProblem]) -> anyhow::Error {
+        let placed = problems.iter().map(|problem| {
+            let found = self.documents.get(&problem.document);
+            let place = found.map_or_else(String::new, |(place, _)| place.clone());
+            policies::placed(problem, place, found.map(|(_, document)| document))
+        });
+        refusal(&placed.collect::<Vec<_>>())
+    }
+}
+
+fn refusal(wrong: &[Wrong]) -> anyhow::Error {
+    let lines: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+    anyhow::anyhow!("{}", lines.join("\n"))
+}
+
+struct Reading {
+    scan: Scan,
+    wrong: Vec<Wrong>,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self {
+            scan: Scan {
+                edit: Edit::default(),
+                strange: Vec::new(),
+                documents: BTreeMap::new(),
+                taken: BTreeMap::new(),
+                gone: Vec::new(),
+            },
+            wrong: Vec::new(),
+        }
+    }
+}
+
+impl Reading {
+    /// Reads what is new in a file.
+    fn file(&mut self, file: &Path, stamp: Stamp, before: Option<&Taken>) -> Result<()> {
+        let bytes =
+            std::fs::read(file).with_context(|| format!("`{}` cannot be read", file.display()))?;
+        let whole = hash(&bytes);
+        let known: HashMap<Hash, &Vec<DocumentId>> = before
+            .iter()
+            .flat_map(|taken| &taken.pieces)
+            .map(|(hash, ids)| (*hash, ids))
+            .collect();
+        let mut pieces: Vec<(Hash, Vec<DocumentId>)> = Vec::new();
+        let read = FileRead::of(file, bytes, &mut |text| {
+            let hash = hash(text);
+            let ids = known.get(&hash).map(|ids| (*ids).clone());
+            let wanted = ids.is_none();
+            pieces.push((hash, ids.unwrap_or_default()));
+            wanted
+        });
+        // What is no piece of a file is known by the whole of it.
+        pieces.push((whole, Vec::new()));
+        let last = pieces.len() - 1;
+        for (document, place, piece) in read.documents {
+            if let Some((_, ids)) = pieces.get_mut(piece.unwrap_or(last)) {
+                ids.push(document.id());
+            }
+            self.scan
+                .documents
+                .insert(document.title(), (place, document));
+        }
+        self.wrong.extend(read.wrong);
+        self.scan.strange.extend(read.strange);
+        self.scan
+            .taken
+            .insert(file.to_owned(), Taken { stamp, pieces });
+        Ok(())
+    }
+}
+
+fn hash(bytes: &[u8]) -> Hash {
+    let mut hash = Hash::default();
+    let whole = Sha256::digest(bytes);
+    hash.iter_mut()
+        .zip(whole)
+        .for_each(|(byte, from)| *byte = from);
+    hash
+}
+
+fn stamp(file: &Path) -> Result<Stamp> {
+    let metadata =
+        std::fs::metadata(file).with_context(|| format!("`{}` cannot be read", file.display()))?;
+    Ok(Stamp {
+        length: metadata.len(),
+        inode: metadata.ino(),
+        modified: (metadata.mtime(), metadata.mtime_nsec()),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+    })
+}
+
+/// Whether somebody may still be writing.
+fn is_new(stamp: &Stamp) -> bool {
+    let (seconds, nanos) = stamp.modified;
+    let modified = u64::try_from(seconds).ok().zip(u32::try_from(nanos).ok());
+    let modified =
+        modified.map(|(seconds, nanos)| SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos));
+    modified.is_some_and(|modified| {
+        SystemTime::now()
+            .duration_since(modified)
+            .is_ok_and(|age| age < WRITING)
+    })
+}
+
+fn fingerprint(stamps: &BTreeMap<PathBuf, Stamp>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    stamps.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DENY: &str = "forbid (principal, action, resource);";
+
+    fn revocation(name: &str, user: &str) -> String {
+        format!(
+            "apiVersion: bailiwick.dev/v1alpha1\nkind: Revocation\nmetadata: {{name: {name}}}\nspec: {{user: {user}}}\n"
+        )
+    }
+
+    struct Home {
+        directory: tempfile::TempDir,
+        files: PolicyFiles,
+        compiler: Compiler,
+    }
+
+    impl Home {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            Self {
+                files: PolicyFiles::new(vec![directory.path().to_owned()]),
+                directory,
+                compiler: Compiler::new().unwrap(),
+            }
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            std::fs::write(self.directory.path().join(name), text).unwrap();
+        }
+
+        fn scan(&mut self, told: &[&str]) -> Result<Option<Scan>> {
+            let told = told.iter().map(|name| self.directory.path().join(name));
+            self.files.scan(&told.collect(), &self.compiler)
+        }
+
+        /// What is put and what is removed, once it is taken.
+        fn takes(&mut self, told: &[&str], put: &[&str], removed: &[&str]) {
+            let scan = self.scan(told).unwrap().unwrap();
+            let ids = |ids: Vec<&DocumentId>| -> Vec<String> {
+                let mut names: Vec<String> = ids.iter().map(ToString::to_string).collect();
+                names.sort();
+                names
+            };
+            assert_eq!(ids(scan.edit.put.iter().map(|one| one.id()).collect()), put);
+            assert_eq!(ids(scan.edit.remove.iter().collect()), removed);
+            self.files.take(scan);
+        }
+    }
+
+    #[test]
+    fn only_what_has_changed_is_read() {
+        let mut home = Home::new();
+        let (a, b) = (revocation("a", "anna"), revocation("b", "ben"));
+        home.write("all.yaml", &format!("{a}---\n{b}"));
+        home.write("deny.cedar", DENY);
+        home.takes(
+            &[],
+            &["ClusterPolicy deny", "Revocation a", "Revocation b"],
+            &[],
+        );
+        assert!(home.scan(&[]).unwrap().is_none());
+        let b = revocation("b", "bert");
+        home.write("all.yaml", &format!("{a}---\n{b}"));
+        home.takes(&["all.yaml"], &["Revocation b"], &[]);
+        home.write("all.yaml", &b);
+        home.takes(&["all.yaml"], &[], &["Revocation a"]);
+        // From one file to another.
+        home.write("all.yaml", "");
+        home.write("other.yaml", &b);
+        home.takes(&["all.yaml", "other.yaml"], &["Revocation b"], &[]);
+        std::fs::remove_file(home.directory.path().join("deny.cedar")).unwrap();
+        home.takes(&[], &[], &["ClusterPolicy deny"]);
+        let json = serde_json::json!([]).to_string();
+        home.write("x.json", &json.replace("[]", "{\"apiVersion\":\"bailiwick.dev/v1alpha1\",\"kind\":\"Revocation\",\"metadata\":{\"name\":\"j\"},\"spec\":{\"group\":\"g\"}}"));
+        home.takes(&["x.json"], &["Revocation j"], &[]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_once_and_nothing_is_taken() {
+        let mut home = Home::new();
+        home.write("a.yaml", &revocation("a", "anna"));
+        home.takes(&[], &["Revocation a"], &[]);
+        home.write(
+            "b.yaml",
+            "apiVersion: bailiwick.dev/v1alpha1\nkind: Revocation\n",
+        );
+        home.write("a.yaml", &revocation("c", "cleo"));
+        let wrong = home.scan(&["a.yaml", "b.yaml"]).err().unwrap().to_string();
+        assert!(
+            wrong.contains("b.yaml:1: Revocation : `metadata.name` is missing"),
+            "{wrong}"
+        );
+        std::thread::sleep(2 * WRITING);
+        // Told once more, since the time of the last look the stamps have settled at the latest.
+        let _ = home.scan(&[]);
+        assert!(home.scan(&[]).unwrap().is_none());
+        // The same name in a file that has not changed.
+        home.write("b.yaml", &revocation("c", "cleo"));
+        let wrong = home.scan(&["b.yaml"]).err().unwrap().to_string();
+        assert!(
+            wrong.contains("2 documents have this kind and name"),
+            "{wrong}"
+        );
+        home.write("b.yaml", "");
+        home.takes(&["b.yaml"], &["Revocation c"], &["Revocation a"]);
+    }
+
+    #[test]
+    fn documents_of_others_are_told_and_unknown_versions_refused() {
+        let mut home = Home::new();
+        home.write(
+            "a.yaml",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n---\nx: 1\n",
+        );
+        let scan = home.scan(&[]).unwrap().unwrap();
+        let told: Vec<String> = scan.strange.iter().map(ToString::to_string).collect();
+        assert!(
+            told[0].contains("a.yaml:1: a `ConfigMap` of `v1` is no document"),
+            "{told:?}"
+        );
+        assert!(
+            told[1].contains("a.yaml:5: a document without `apiVersion`"),
+            "{told:?}"
+        );
+        home.write("a.yaml", &revocation("a", "anna").replace("v1alpha1", "v1"));
+        let wrong = home.scan(&["a.yaml"]).err().unwrap().to_string();
+        assert!(
+            wrong.contains("`bailiwick.dev/v1` is a version that is not known"),
+            "{wrong}"
+        );
+    }
+
+    /// Kubernetes mounts a ConfigMap as links into a directory whose name begins with dots, and swaps that.
+    #[test]
+    fn a_mounted_config_map_is_read_once_and_followed() {
+        let mut home = Home::new();
+        let at = |name: &str| home.directory.path().join(name);
+        let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, at(name)).unwrap();
+        for (version, user) in [("..1", "anna"), ("..2", "ben")] {
+            std::fs::create_dir(at(version)).unwrap();
+            std::fs::write(at(version).join("r.yaml"), revocation("r", user)).unwrap();
+        }
+        link("..1", "..data");
+        link("..data/r.yaml", "r.yaml");
+        std::thread::sleep(2 * WRITING);
+        home.takes(&[], &["Revocation r"], &[]);
+        let at = |name: &str| home.directory.path().join(name);
+        std::os::unix::fs::symlink("..2", at("..new")).unwrap();
+        std::fs::rename(at("..new"), at("..data")).unwrap();
+        home.takes(&[], &["Revocation r"], &[]);
+    }
+}
