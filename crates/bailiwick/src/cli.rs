@@ -78,6 +78,8 @@ pub(crate) enum Command {
     Identity(cmd::identity::IdentityArgs),
     /// Print the smallest ClusterRole that lets Bailiwick read a cluster
     PrintRole(cmd::print_role::PrintRoleArgs),
+    /// Print the CustomResourceDefinitions of policies, relations, delegations and revocations
+    Crds(cmd::crds::CrdsArgs),
     /// Print a completion script for a shell
     Completions(cmd::completions::CompletionsArgs),
     /// Print the manual page, or write one a command to a directory

@@ -17,6 +17,7 @@
 
 mod cedar;
 mod conditions;
+mod crds;
 mod decide;
 mod delegations;
 mod documents;
@@ -35,11 +36,12 @@ mod tests;
 
 pub use cedar::{Objects, PolicyDocument, PolicyProblem, SCHEMA, TemplateLink, TooManyFields};
 pub use conditions::{Settled, Truth, Union, settle};
+pub use crds::definitions;
 pub use decide::{Outcome, Verdict};
 pub use delegations::{Delegation, Delegations};
 pub use documents::{
     API_VERSION, Bundle, DelegationSpec, Document, DocumentProblem, LinkSpec, PolicySpec,
-    RelationsSpec, RevocationSpec, SchemaSpec, TypeSpec,
+    RelationsSpec, RevocationSpec, RuleSpec, SchemaSpec, TypeSpec,
 };
 pub use kind::{DocumentId, DocumentKind};
 pub use live::Live;

@@ -9,7 +9,7 @@ use bailiwick_pdp::State;
 pub struct Current {
     state: RwLock<Option<Arc<State>>>,
     started: Instant,
-    /// Milliseconds after `started` of the last confirmed progress.
+    /// Milliseconds after `started` of the last confirmed progress, from 1; 0 before the first.
     confirmed: AtomicU64,
     bound: Option<Duration>,
     refused: RwLock<Vec<String>>,
@@ -41,8 +41,8 @@ impl Current {
     /// The state is what its source said at this moment, or later.
     pub fn confirm(&self, at: Instant) {
         let at = at.saturating_duration_since(self.started).as_millis();
-        self.confirmed
-            .fetch_max(u64::try_from(at).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let at = u64::try_from(at).unwrap_or(u64::MAX).saturating_add(1);
+        self.confirmed.fetch_max(at, Ordering::Relaxed);
     }
 
     /// The documents that are not in force as they are written, each with the reason.
@@ -67,15 +67,17 @@ impl Current {
             .clone()
     }
 
-    /// How long ago progress was confirmed.
+    /// How long ago progress was confirmed; where it never was, since the start.
     pub fn age(&self) -> Duration {
-        let confirmed = Duration::from_millis(self.confirmed.load(Ordering::Relaxed));
+        let confirmed = self.confirmed.load(Ordering::Relaxed).saturating_sub(1);
+        let confirmed = Duration::from_millis(confirmed);
         self.started.elapsed().saturating_sub(confirmed)
     }
 
-    /// Whether the state is too old to allow anything.
+    /// Whether the state is too old to allow anything. One that nobody has confirmed yet may be of any age.
     pub fn is_stale(&self) -> bool {
-        self.bound.is_some_and(|bound| self.age() > bound)
+        let never = self.confirmed.load(Ordering::Relaxed) == 0;
+        self.bound.is_some_and(|bound| never || self.age() > bound)
     }
 }
 
@@ -92,6 +94,7 @@ mod tests {
         assert!(current.state().is_none());
         let engine = Arc::new(Engine::new(Snapshot::default()));
         current.swap(Arc::new(State::new(Arc::clone(&engine))));
+        assert!(current.is_stale());
         current.confirm(Instant::now());
         assert!(current.state().is_some() && !current.is_stale());
         std::thread::sleep(Duration::from_millis(40));

@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod blast;
 pub(crate) mod can;
 pub(crate) mod completions;
+pub(crate) mod crds;
 pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod fix;
@@ -45,6 +46,7 @@ pub(crate) fn run(cli: Cli, console: &mut Console) -> Result<Exit> {
         Command::Agent(args) => agent::run(&args, console),
         Command::Identity(args) => identity::run(&args, global, console),
         Command::PrintRole(args) => print_role::run(&args, console),
+        Command::Crds(_) => crds::run(console),
         Command::Completions(args) => completions::run(&args, console),
         Command::Man(args) => man::run(&args, console),
     }

@@ -100,7 +100,7 @@ fn follow(cluster: &Cluster, watch: &Watch, options: &WatchOptions, news: &Sende
                     }
                     continue;
                 }
-                Part::Whole(reading.take().unwrap_or_default())
+                Part::Whole(Box::new(reading.take().unwrap_or_default()))
             }
         };
         if news.send(News::Cluster(part, at)).is_err() {

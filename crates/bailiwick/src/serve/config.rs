@@ -420,12 +420,12 @@ reread: 500ms
         check(
             "staleness: 10s",
             "staleness: 10",
-            "serve.yaml:19:12: `staleness`: invalid type: integer `10`",
+            "serve.yaml:20:12: `staleness`: invalid type: integer `10`",
         );
         check(
             "10s",
             "10d",
-            "serve.yaml:19:12: `staleness`: `10d` is no time; write a number with ms, s, m or h",
+            "serve.yaml:20:12: `staleness`: `10d` is no time; write a number with ms, s, m or h",
         );
         check("10s", "0s", "is no time");
         check("floor:", "flor:", "unknown field `flor`, expected one of");
@@ -454,7 +454,7 @@ reread: 500ms
         check(
             "staleness: 10s",
             "staleness: 10s\nstaleness: 2s",
-            "serve.yaml:20: a key is there twice",
+            "serve.yaml:21: a key is there twice",
         );
         check(
             "log: {directory: log, segmentMebibytes: 1, segmentAge: 1h}",

@@ -19,7 +19,7 @@ pub(super) enum News {
     /// Documents of files. The answer says whether they are in force.
     Files(Edit, SyncSender<Result<(), Vec<DocumentProblem>>>),
     /// What allows before anything else is asked.
-    Floor(Snapshot),
+    Floor(Box<Snapshot>),
     /// RBAC, and the moment up to which it is known.
     Cluster(Part, Option<Instant>),
     /// Documents of the cluster, and the moment up to which they are known.
@@ -41,7 +41,7 @@ impl News {
 
 /// RBAC as a whole, or what changes in it.
 pub(super) enum Part {
-    Whole(Snapshot),
+    Whole(Box<Snapshot>),
     Changes(Vec<Delta>),
 }
 
@@ -189,13 +189,13 @@ impl Feed {
                 let _ = answer.send(done);
             }
             News::Floor(snapshot) => {
-                self.live.replace_floor(snapshot);
+                self.live.replace_floor(*snapshot);
                 self.missing.remove(&Source::Floor);
             }
             News::Cluster(part, at) => {
                 match part {
                     Part::Whole(snapshot) => {
-                        self.live.replace_cluster(snapshot);
+                        self.live.replace_cluster(*snapshot);
                         self.missing.remove(&Source::Cluster);
                     }
                     Part::Changes(deltas) if deltas.is_empty() => {}
@@ -284,7 +284,7 @@ impl Feed {
             match now {
                 None => drop(self.waiting.insert(id, None)),
                 Some(Ok(found)) => drop(self.waiting.insert(id, Some(found))),
-                Some(Err(why)) => self.broken(id, why, first),
+                Some(Err(why)) => self.broken(id, &why, first),
             }
         }
         if changed || (first && all) {
@@ -310,7 +310,7 @@ impl Feed {
 
     /// A document that cannot be read. Its last good version stays in force. Where there is none, something that
     /// forbids might be missed: the cluster's own keep everything waiting at the start, and a namespace's closes it.
-    fn broken(&mut self, id: DocumentId, why: String, first: bool) {
+    fn broken(&mut self, id: DocumentId, why: &str, first: bool) {
         let held = self.live.has(&id);
         let end = match (held, id.kind) {
             (true, _) => "its last good version stays in force",
@@ -425,6 +425,7 @@ impl Feed {
             return;
         }
         let state = self.live.now();
+        self.current.swap(Arc::clone(state));
         if self.published.as_ref() != Some(&state.revision) {
             tracing::info!(
                 revision = %state.revision,
@@ -435,7 +436,6 @@ impl Feed {
             );
             self.published = Some(state.revision.clone());
         }
-        self.current.swap(Arc::clone(state));
         // Known is what the one knows that is furthest behind.
         let known: Option<Vec<Instant>> = self.known.values().copied().collect();
         if let Some(at) = known.and_then(|all| all.into_iter().min()) {

@@ -149,10 +149,10 @@ impl Files {
         if let Some(manifests) = &mut self.rbac
             && let Some(snapshot) = manifests.look(always)
         {
-            news.send(News::Cluster(Part::Whole(snapshot), None))?;
+            news.send(News::Cluster(Part::Whole(Box::new(snapshot)), None))?;
         }
         if let Some(snapshot) = self.floor.look(always) {
-            news.send(News::Floor(snapshot))?;
+            news.send(News::Floor(Box::new(snapshot)))?;
         }
         let scan = match self.first.take() {
             None => self.policies.scan(told, &self.compiler),

@@ -10,8 +10,8 @@ use bailiwick_core::Kind;
 use bailiwick_kube::LoadKinds;
 use bailiwick_pdp::Compiler;
 use bailiwick_server::{
-    AuthzenDoor, Current, Directory, Listener, Metrics, Operations, Parts, Ready,
-    ReviewDoor, Server, Tls, TlsFiles,
+    AuthzenDoor, Current, Directory, Listener, Metrics, Operations, Parts, Ready, ReviewDoor,
+    Server, Tls, TlsFiles,
 };
 use bailiwick_store::{Options, Store};
 use tokio::signal::unix::{Signal, SignalKind, signal};

@@ -13,7 +13,7 @@ metadata: {name: nothing}
 rules: []
 ";
 
-const ANNA_READS_PODS: &str = "\
+pub(crate) const ANNA_READS_PODS: &str = "\
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: pod-reader}
@@ -28,6 +28,11 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: anna}]
 
 /// An API server that asks the program, set up with what `serve --print-authorization-config` prints.
 fn cluster(home: &Home, program: &Program) -> Cluster {
+    cluster_asking(home, &program.address)
+}
+
+/// The same before the program runs.
+pub(crate) fn cluster_asking(home: &Home, address: &str) -> Cluster {
     let config = home.path("serve.yaml");
     let printed = home.run(&[
         "serve",
@@ -42,7 +47,7 @@ fn cluster(home: &Home, program: &Program) -> Cluster {
         .replace("/DIRECTORY/", "{dir}/");
     let builder: Builder = Cluster::builder()
         .without_controller_manager()
-        .file("webhook.kubeconfig", &home.kubeconfig("api", program))
+        .file("webhook.kubeconfig", &home.kubeconfig_at("api", address))
         .authorization_config(&yaml)
         .user("anna", &["dev"])
         .user("otto", &["dev"]);
@@ -62,7 +67,7 @@ fn start(mode: &str, manifests: &str, rest: &str) -> (Home, Program, Cluster) {
 }
 
 /// What kubectl says to `get WHAT` as somebody.
-fn get(cluster: &Cluster, user: &str, what: &str) -> (bool, String) {
+pub(crate) fn get(cluster: &Cluster, user: &str, what: &str) -> (bool, String) {
     let output = cluster.user(user).unwrap().kubectl(&["get", what]).unwrap();
     match output.success() {
         Ok(text) => (true, text),
@@ -79,7 +84,7 @@ fn decision(text: &str) -> String {
     after.split(')').next().unwrap().to_owned()
 }
 
-fn until(mut done: impl FnMut() -> bool, what: &str) {
+pub(crate) fn until(mut done: impl FnMut() -> bool, what: &str) {
     let until = Instant::now() + Duration::from_secs(20);
     while !done() {
         assert!(Instant::now() < until, "{what}");

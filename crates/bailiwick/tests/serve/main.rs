@@ -15,6 +15,7 @@ mod doors;
 mod envoy;
 mod example;
 mod faults;
+mod live;
 mod one_answer;
 mod program;
 mod scenarios;

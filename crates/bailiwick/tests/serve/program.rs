@@ -118,17 +118,21 @@ callers:
 
     /// Starts `serve` and waits until it listens.
     pub(crate) fn serve(&self) -> Program {
-        let config = self.path("serve.yaml");
         let manifests = self.path("manifests.yaml");
-        let arguments = [
-            "serve",
-            "--config",
-            config.to_str().unwrap(),
-            "-f",
-            manifests.to_str().unwrap(),
-            "--defaults",
-            "none",
-        ];
+        let mut program = self.listen(&["-f", manifests.to_str().unwrap(), "--defaults", "none"]);
+        program.wait_for("new state revision=");
+        program
+    }
+
+    /// The same about a cluster, without waiting until it is read.
+    pub(crate) fn serve_cluster(&self, kubeconfig: &Path) -> Program {
+        self.listen(&["--kubeconfig", kubeconfig.to_str().unwrap()])
+    }
+
+    fn listen(&self, about: &[&str]) -> Program {
+        let config = self.path("serve.yaml");
+        let mut arguments = vec!["serve", "--config", config.to_str().unwrap()];
+        arguments.extend(about);
         let mut child = self
             .command(&arguments)
             .stderr(Stdio::piped())
@@ -152,18 +156,17 @@ callers:
         let line = program.wait_for("listening address=");
         let address = line.split("listening address=").nth(1).unwrap();
         program.address = address.split(' ').next().unwrap().to_owned();
-        program.wait_for("new state revision=");
         program
     }
 
     /// A kubeconfig for whoever asks the program with the certificate `client`.
-    pub(crate) fn kubeconfig(&self, client: &str, program: &Program) -> String {
+    pub(crate) fn kubeconfig_at(&self, client: &str, address: &str) -> String {
         let path = |name: &str| self.path(name).display().to_string();
         serde_json::json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "it",
             "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
             "clusters": [{"name": "it", "cluster": {
-                "server": format!("https://{}/kubernetes/authorize", program.address),
+                "server": format!("https://{address}/kubernetes/authorize"),
                 "certificate-authority": path("ca.crt"),
             }}],
             "users": [{"name": "it", "user": {

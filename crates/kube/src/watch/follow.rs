@@ -105,12 +105,13 @@ impl<K: Followed> Follower<K> {
         match error {
             // A definition that is deleted takes its objects with it, one by one, each of them told. One that is not
             // served though there are objects is one that the server does not know yet, or not any more: they stay.
-            RequestError::NotFound { .. } if self.kind.known().is_none() => {
-                if self.position.known.is_empty() {
-                    self.shared.confirm(self.kind, Instant::now());
-                    return;
-                }
+            RequestError::NotFound { .. }
+                if self.kind.known().is_none() && self.position.known.is_empty() =>
+            {
+                self.shared.confirm(self.kind, Instant::now());
+                return;
             }
+            RequestError::NotFound { .. } if self.kind.known().is_none() => {}
             RequestError::NotFound { .. } => {
                 // Nothing is served, so nothing is there.
                 let known = std::mem::take(&mut self.position.known);
