@@ -261,6 +261,8 @@ fn fingerprint(stamps: &BTreeMap<PathBuf, Stamp>) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use bailiwick_pdp::Prepared;
+
     use super::*;
 
     const DENY: &str = "forbid (principal, action, resource);";
@@ -304,7 +306,7 @@ mod tests {
                 names.sort();
                 names
             };
-            assert_eq!(ids(scan.edit.put.iter().map(|one| one.id()).collect()), put);
+            assert_eq!(ids(scan.edit.put.iter().map(Prepared::id).collect()), put);
             assert_eq!(ids(scan.edit.remove.iter().collect()), removed);
             self.files.take(scan);
         }
