@@ -13,7 +13,7 @@ pub(crate) struct Store {
     /// By object.
     forward: Vec<Arc<Shard>>,
     /// Which document says each of these. Two may say the same, and one of them may stop to: the tuple then is there
-    /// twice, and once.
+    /// twice, and once. Empty for a shard of which no document says anything.
     documents: Vec<Arc<[u32]>>,
     /// By subject.
     reverse: Vec<Arc<Shard>>,
@@ -212,9 +212,7 @@ impl Store {
     /// Every tuple with the document that says it.
     fn said(&self) -> impl Iterator<Item = (Placed, u32)> {
         let shards = self.forward.iter().zip(&self.documents).enumerate();
-        shards.flat_map(|(number, (shard, documents))| {
-            shard.placed(number).zip(documents.iter().copied())
-        })
+        shards.flat_map(|(number, (shard, documents))| shard.placed(number).zip(each(documents)))
     }
 
     /// Adds what a document says, and takes away what it has said.
@@ -243,13 +241,16 @@ impl Store {
                 let stays = |said: &(Placed, u32)| {
                     said.1 != document || changed.gone.binary_search(&said.0).is_err()
                 };
-                let all = shard.placed(number).zip(documents.iter().copied());
+                let all = shard.placed(number).zip(each(documents));
                 let mut all: Vec<(Placed, u32)> = all.filter(stays).collect();
                 all.extend(changed.added.iter().map(|edge| (*edge, document)));
                 all.sort_unstable();
                 let edges: Vec<Placed> = all.iter().map(|(edge, _)| *edge).collect();
                 *shard = Arc::new(Shard::new(&edges));
-                *documents = all.iter().map(|(_, document)| *document).collect();
+                *documents = match all.iter().any(|(_, document)| *document != NO_DOCUMENT) {
+                    true => all.iter().map(|(_, document)| *document).collect(),
+                    false => Arc::from([]),
+                };
             }
         }
         self.count = self.forward.iter().map(|shard| shard.edges.len()).sum();
@@ -375,6 +376,14 @@ fn run(shards: &[Arc<Shard>], id: Symbol, place: impl Fn(&Edge) -> Ordering) -> 
     let rest = edges.get(start..).unwrap_or_default();
     let length = rest.partition_point(|edge| place(edge).is_eq());
     rest.get(..length).unwrap_or_default()
+}
+
+/// The documents of a shard's tuples, in their order.
+fn each(documents: &Arc<[u32]>) -> impl Iterator<Item = u32> {
+    documents
+        .iter()
+        .copied()
+        .chain(std::iter::repeat(NO_DOCUMENT))
 }
 
 /// What changes in a shard.
