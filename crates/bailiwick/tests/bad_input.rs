@@ -214,9 +214,12 @@ fn wrong_use() {
     );
     check(
         &["scan", "-f", "in.yaml", "--check", "wildcard-verb"],
-        "no check or edge is called",
+        "no check, edge or problem is called",
     );
-    check(&["explain", "no-such-check"], "no check or edge is called");
+    check(
+        &["explain", "no-such-check"],
+        "no check, edge or problem is called",
+    );
     check(
         &[
             "can",

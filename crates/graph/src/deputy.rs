@@ -61,8 +61,8 @@ pub(crate) fn is_defined(right: &Right, world: &World<'_>) -> bool {
     world.snapshot.custom_resources.get("", &name).is_some()
 }
 
-/// Whether the resource is defined and a service account may do in the whole cluster what its operator has to: write
-/// its status, or watch and change it.
+/// Whether the resource is defined and a service account that something runs as may do in the whole cluster what its
+/// operator has to: write its status, or watch and change it.
 pub(crate) fn has_operator(right: &Right, world: &World<'_>) -> bool {
     is_defined(right, world)
         && world

@@ -488,42 +488,4 @@ impl fmt::Display for Node {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_what_it_writes() {
-        for key in [
-            "user:alice",
-            "group:system:masters",
-            "sa:ci/runner",
-            "pod:shop/web",
-            "deployment:shop/web",
-            "node:n1",
-            "secret:shop/key",
-            "namespace:shop",
-            "service:shop/web",
-            "ingress:shop/web",
-            "cluster",
-            "outside",
-        ] {
-            let node: Node = key.parse().unwrap();
-            assert_eq!(node.key().as_deref(), Some(key));
-        }
-        assert_eq!(
-            "alice".parse(),
-            Ok(Node::User {
-                name: "alice".into()
-            })
-        );
-        assert_eq!(
-            "system:admin".parse(),
-            Ok(Node::User {
-                name: "system:admin".into()
-            })
-        );
-        for wrong in ["", "node:", "pod:web", "secret:/x", "sa:x", "namespace:"] {
-            assert!(wrong.parse::<Node>().is_err(), "{wrong}");
-        }
-    }
-}
+mod tests;

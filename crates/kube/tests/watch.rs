@@ -414,6 +414,46 @@ fn lost_connections_and_forgotten_states_are_caught_up_with() {
 }
 
 #[test]
+fn a_state_that_etcd_has_forgotten_is_listed_anew() {
+    // Without its own memory the API server asks etcd for what was.
+    let server = servers::Cluster::builder()
+        .flag("watch-cache", "false")
+        .start()
+        .unwrap();
+    let kinds = LoadKinds::of(&[Kind::Role]);
+    let wire = Wire::to(server.server());
+    let admin = server.admin();
+    let cluster = Cluster::connect(&ConnectOptions {
+        kubeconfig: Some(admin.kubeconfig().to_owned()),
+        server: Some(wire.address.clone()),
+        ..ConnectOptions::default()
+    })
+    .unwrap();
+    let direct = connect(admin);
+    let all: String = ["kept", "removed"].map(|name| role(name, "get")).concat();
+    admin.apply(&all).unwrap();
+    let mut followed = Followed::start(&cluster, kinds.clone(), Duration::from_secs(60));
+    followed.settles("the start", &direct, &kinds);
+    let roles = "/apis/rbac.authorization.k8s.io/v1/roles";
+    let list = admin.get(roles).unwrap().json().unwrap();
+    let before = list["metadata"]["resourceVersion"].as_str().unwrap();
+
+    wire.cut();
+    admin.apply(&role("added", "get")).unwrap();
+    delete(admin, &role("removed", "get"));
+    server.compact().unwrap();
+    let path = format!("{roles}?watch=true&timeoutSeconds=5&resourceVersion={before}");
+    let reply = admin.get(&path).unwrap();
+    assert!(reply.body.contains("\"code\":410"), "{}", reply.body);
+    wire.mend();
+    followed.removed.clear();
+    followed.settles("after the compaction", &direct, &kinds);
+    assert!(followed.removed.contains(&Kind::Role));
+    // One came and one went.
+    assert_eq!(followed.listed, 2, "found by listing");
+}
+
+#[test]
 fn a_stopped_watch_ends() {
     let server = servers::Cluster::shared().unwrap();
     let cluster = connect(server.admin());

@@ -13,6 +13,7 @@ mod network;
 mod object;
 mod origin;
 mod platform;
+mod problems;
 mod rbac;
 mod snapshot;
 mod spelling;
@@ -36,6 +37,7 @@ pub use network::{
 pub use object::{CustomResource, Delta, Namespace, Node, Object, Secret, ServiceAccount, Taint};
 pub use origin::{FileId, FileOrigin, Gap, Origin, SourceFile};
 pub use platform::{CsiDriver, PersistentVolume, RuntimeClass};
+pub use problems::{PROBLEMS, Problem, problems_page};
 pub use rbac::{Binding, BindingSubject, LabelSelector, PolicyRule, Requirement, Role, RoleRef};
 pub use snapshot::{ClusterInfo, Snapshot};
 pub use store::{Entry, Store};

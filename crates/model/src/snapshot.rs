@@ -259,15 +259,7 @@ impl Snapshot {
 
     /// The object in which the settings of a pod are kept: the outermost of those that control it, or itself.
     pub fn keeper<'a>(&'a self, workload: &'a Workload) -> &'a Workload {
-        let controller = |workload: &&'a Workload| {
-            let (kind, name) = workload.metadata.controller.as_ref()?;
-            let kind: Kind = kind.parse().ok()?;
-            let store = self.workloads.get(&kind)?;
-            store.get(&workload.metadata.namespace, name)
-        };
-        // Kubernetes nests three: CronJob, Job, Pod. More are a loop.
-        let chain = std::iter::successors(Some(workload), controller);
-        chain.take(4).last().unwrap_or(workload)
+        workload.keeper(|kind, namespace, name| self.workloads.get(&kind)?.get(namespace, name))
     }
 
     /// All workloads of every kind.

@@ -230,6 +230,18 @@ impl Workload {
         }
     }
 
+    /// The object in which its settings are kept: the outermost of those that control it, or itself. `find` looks up the
+    /// workload of a kind, namespace and name.
+    pub fn keeper<'a>(&'a self, find: impl Fn(Kind, &str, &str) -> Option<&'a Self>) -> &'a Self {
+        let controller = |workload: &&'a Self| {
+            let (kind, name) = workload.metadata.controller.as_ref()?;
+            find(kind.parse().ok()?, &workload.metadata.namespace, name)
+        };
+        // Kubernetes nests three: CronJob, Job, Pod. More are a loop.
+        let chain = std::iter::successors(Some(self), controller);
+        chain.take(4).last().unwrap_or(self)
+    }
+
     /// The labels of its pods.
     pub fn pod_labels(&self) -> &[(Str, Str)] {
         match self.kind {

@@ -10,6 +10,9 @@ const CHECKS: &str = "docs/checks";
 /// Where the pages of the edges are.
 const EDGES: &str = "docs/edges";
 
+/// Where the problems of the input are.
+const PROBLEMS: &str = "docs/problems.md";
+
 /// Paths from the root of the checkout, and what the files there must hold.
 pub(crate) fn pages() -> Vec<(String, String)> {
     let page = |page: bailiwick_posture::Page| (format!("{CHECKS}/{}", page.file), page.text);
@@ -17,6 +20,7 @@ pub(crate) fn pages() -> Vec<(String, String)> {
     let edges = bailiwick_graph::pages().into_iter();
     checks
         .chain(edges.map(|(file, text)| (format!("{EDGES}/{file}"), text)))
+        .chain([(PROBLEMS.to_owned(), bailiwick_model::problems_page())])
         .collect()
 }
 

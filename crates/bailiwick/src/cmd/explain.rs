@@ -19,7 +19,8 @@ Examples:
   bailiwick explain sa:ci/runner create pods/exec -n shop
   bailiwick explain wildcard-verbs               the page of a check
   bailiwick explain token-request                the page of an edge
-  bailiwick explain                              all checks and edges";
+  bailiwick explain duplicate-key                what a finding about the input means
+  bailiwick explain                              all of them";
 
 /// Arguments of `bailiwick explain`.
 #[derive(clap::Args, Debug)]
@@ -28,7 +29,7 @@ Examples:
     override_usage = "bailiwick explain [OPTIONS] SUBJECT VERB RESOURCE\n       bailiwick explain [ID]"
 )]
 pub(crate) struct ExplainArgs {
-    /// The id of a check or edge, or SUBJECT of a decision
+    /// The id of a check, an edge or a problem of the input, or SUBJECT of a decision
     #[arg(value_name = "ID|SUBJECT")]
     first: Option<String>,
     /// Verb
@@ -67,14 +68,21 @@ fn list(console: &mut Console) -> Result<Exit> {
         table.row([edge.id, &edge.effort.to_string(), edge.title]);
     }
     console.answer(format_args!("\n{}", table.text(&console.look(), false)))?;
+    let mut table = bailiwick_report::Table::new(["PROBLEM", "OF THE INPUT", "LOST"]);
+    for problem in bailiwick_model::PROBLEMS {
+        table.row([problem.id, problem.title, problem.lost]);
+    }
+    console.answer(format_args!("\n{}", table.text(&console.look(), false)))?;
     Ok(Exit::Yes)
 }
 
 fn page(id: &str, console: &mut Console) -> Result<Exit> {
     let edge = bailiwick_graph::EDGES.iter().find(|edge| edge.id == id);
-    let page = match edge {
-        Some(edge) => edge.page(),
-        None => known_check(id)?.page(),
+    let mut problems = bailiwick_model::PROBLEMS.iter();
+    let page = match (edge, problems.find(|problem| problem.id == id)) {
+        (Some(edge), _) => edge.page(),
+        (None, Some(problem)) => problem.page(),
+        (None, None) => known_check(id)?.page(),
     };
     console.answer(bailiwick_report::page(&page, &console.look()))?;
     Ok(Exit::Yes)
@@ -88,7 +96,7 @@ pub(crate) fn known_check(id: &str) -> Result<&'static bailiwick_posture::Check>
     {
         Some(check) => Ok(check),
         None => bail!(
-            "no check or edge is called `{id}`; `bailiwick explain` lists them (for a decision write SUBJECT VERB \
+            "no check, edge or problem is called `{id}`; `bailiwick explain` lists them (for a decision write SUBJECT VERB \
              RESOURCE)"
         ),
     }

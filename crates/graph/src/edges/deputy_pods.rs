@@ -23,7 +23,9 @@ edge! {
      {apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: workflows.argoproj.io},
       spec: {group: argoproj.io, scope: Namespaced, names: {plural: workflows, singular: workflow, kind: Workflow},
        versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]}}
-     {apiVersion: v1, kind: ServiceAccount, metadata: {namespace: argo, name: controller}}"
+     {apiVersion: v1, kind: ServiceAccount, metadata: {namespace: argo, name: controller}}
+     {apiVersion: apps/v1, kind: Deployment, metadata: {namespace: argo, name: controller},
+      spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {serviceAccountName: controller, containers: [{name: c, image: c}]}}}}"
 }
 
 // The field in which each takes the service account of its pods.

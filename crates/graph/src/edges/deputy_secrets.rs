@@ -25,7 +25,9 @@ edge! {
      {apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: issuers.cert-manager.io},
       spec: {group: cert-manager.io, scope: Namespaced, names: {plural: issuers, singular: issuer, kind: Issuer},
        versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]}}
-     {apiVersion: v1, kind: ServiceAccount, metadata: {namespace: argo, name: controller}}"
+     {apiVersion: v1, kind: ServiceAccount, metadata: {namespace: argo, name: controller}}
+     {apiVersion: apps/v1, kind: Deployment, metadata: {namespace: argo, name: controller},
+      spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {serviceAccountName: controller, containers: [{name: c, image: c}]}}}}"
 }
 
 deputies! {

@@ -329,6 +329,25 @@ fn operators_are_found_by_their_rights_and_because_they_run() {
 }
 
 #[test]
+fn an_operator_that_does_not_run_obeys_nothing() {
+    for id in [
+        "deputy-node",
+        "deputy-pods",
+        "deputy-secrets",
+        "volume-snapshot",
+    ] {
+        let text = kind(id).example.cluster;
+        let is_there = |text: &str| graph(text, 37).edges().any(|step| step.kind.id == id);
+        assert!(is_there(text), "{id}");
+        let stopped = text.replace(
+            "{serviceAccountName: controller",
+            "{serviceAccountName: other",
+        );
+        assert!(!is_there(&stopped), "{id}");
+    }
+}
+
+#[test]
 fn devices_are_shared_where_the_namespace_says_so() {
     let text = |label: &str| {
         format!(

@@ -33,7 +33,9 @@ edge! {
       spec: {group: snapshot.storage.k8s.io, scope: Cluster,
        names: {plural: volumesnapshotcontents, singular: volumesnapshotcontent, kind: VolumeSnapshotContent},
        versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]}}
-     {apiVersion: v1, kind: ServiceAccount, metadata: {namespace: argo, name: controller}}"
+     {apiVersion: v1, kind: ServiceAccount, metadata: {namespace: argo, name: controller}}
+     {apiVersion: apps/v1, kind: Deployment, metadata: {namespace: argo, name: controller},
+      spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {serviceAccountName: controller, containers: [{name: c, image: c}]}}}}"
 }
 
 const GROUP: &str = "snapshot.storage.k8s.io";

@@ -1,16 +1,18 @@
 //! Containers as seen from their node: what they may do, what holds them back, and which setting says so.
 
 pub(crate) mod flaws;
+mod machine;
 mod path;
 #[cfg(test)]
 mod tests;
 
-use bailiwick_core::{Kind, ObjectRef, Str, names};
-use bailiwick_model::{
-    AppArmor, Container, Node as ClusterNode, PodSpec, Security, Taint, Workload,
-};
+use bailiwick_core::{Kind, ObjectRef, Str};
+use bailiwick_model::{AppArmor, Container, PodSpec, Security, Workload};
 
+pub(crate) use machine::{is_control_plane, is_sandbox, machine_identity, node_field, node_user};
 pub(crate) use path::{Relation, relation};
+
+use machine::control_planes_for;
 
 use crate::build::{Item, Link, World};
 use crate::condition::Atom;
@@ -111,82 +113,6 @@ pub(crate) fn to_what<'w>(
         link.held_back(&from, to, by, why);
     }
 }
-
-/// The nodes of the control plane on which a pod that waits for a node may come to run: no taint keeps it off.
-fn control_planes_for(world: &World<'_>, workload: &Workload) -> Vec<Str> {
-    let nodes = world.snapshot.nodes.iter();
-    let planes = nodes.filter(|node| {
-        let has = |label: &&str| node.metadata.label(label).is_some();
-        CONTROL_PLANE.iter().any(has) && takes(node, &workload.pod)
-    });
-    planes.map(|node| node.metadata.name.clone()).collect()
-}
-
-fn takes(node: &ClusterNode, pod: &PodSpec) -> bool {
-    let mut wanted = pod.node_selector.iter();
-    let labelled = wanted.all(|(key, value)| node.metadata.label(key) == Some(value));
-    let mut taints = node.taints.iter();
-    labelled && taints.all(|taint| &*taint.effect == "PreferNoSchedule" || tolerates(pod, taint))
-}
-
-/// Upstream `k8s.io/api/core/v1/toleration.go`.
-fn tolerates(pod: &PodSpec, taint: &Taint) -> bool {
-    pod.tolerations.iter().any(|toleration| {
-        let key = toleration.key.is_empty() || toleration.key == taint.key;
-        let effect = toleration.effect.is_empty() || toleration.effect == taint.effect;
-        let value = toleration
-            .value
-            .as_ref()
-            .is_none_or(|value| *value == taint.value);
-        key && effect && value
-    })
-}
-
-/// Whom the kubelet of a node is; `None` where the node is not known.
-pub(crate) fn node_user(node: &str) -> Option<Node> {
-    let name = format!("{}{node}", names::NODE_USER_PREFIX).into();
-    (!node.is_empty()).then_some(Node::User { name })
-}
-
-/// Whether a node is one of the control plane.
-pub(crate) fn is_control_plane(world: &World<'_>, node: &str) -> bool {
-    let node = world.snapshot.nodes.get("", node);
-    let has = |label: &&str| node.is_some_and(|node| node.metadata.label(label).is_some());
-    CONTROL_PLANE.iter().any(has)
-}
-
-/// A setting of a node.
-pub(crate) fn node_field(node: &ClusterNode, pointer: &str) -> Atom {
-    Atom::Field {
-        object: ObjectRef::new(Kind::Node, "", &node.metadata.name),
-        pointer: pointer.to_owned(),
-    }
-}
-
-/// Whom a node is at its cloud provider; `None` where it is in no cloud that gives machines an identity.
-pub(crate) fn machine_identity(world: &World<'_>, node: &str) -> Option<Node> {
-    let node = world.snapshot.nodes.get("", node)?;
-    let mut clouds = CLOUDS.iter();
-    let known = clouds.any(|cloud| node.provider_id.starts_with(cloud));
-    known.then(|| Node::Cloud {
-        name: format!("of machine {}", node.provider_id).into(),
-    })
-}
-
-/// What stands before the `providerID` of machines that have an identity.
-const CLOUDS: [&str; 3] = ["aws://", "azure://", "gce://"];
-
-/// Whether the handler of a RuntimeClass is that of a known sandbox: gVisor, or Kata Containers with one of its
-/// hypervisors. The names are those of their installers; nodes may call them otherwise.
-pub(crate) fn is_sandbox(handler: &str) -> bool {
-    matches!(handler, "runsc" | "gvisor" | "kata") || handler.starts_with("kata-")
-}
-
-/// The labels of nodes of the control plane; the second one until Kubernetes 1.24.
-const CONTROL_PLANE: [&str; 2] = [
-    "node-role.kubernetes.io/control-plane",
-    "node-role.kubernetes.io/master",
-];
 
 impl Way {
     /// A way that rests on a further setting.
@@ -416,15 +342,7 @@ pub(crate) fn field(keeper: &Workload, pointer: &str) -> Atom {
 impl<'a> World<'a> {
     /// The object in which the settings of a pod are kept: the outermost of those that control it, or itself.
     pub(crate) fn keeper(&self, workload: &'a Workload) -> &'a Workload {
-        let controller = |workload: &'a Workload| {
-            let (kind, name) = workload.metadata.controller.as_ref()?;
-            let kind: Kind = kind.parse().ok()?;
-            self.snapshot
-                .workload(kind, &workload.metadata.namespace, name)
-        };
-        // Kubernetes nests three: CronJob, Job, Pod. More are a loop.
-        let chain = std::iter::successors(Some(workload), |workload| controller(workload));
-        chain.take(4).last().unwrap_or(workload)
+        workload.keeper(|kind, namespace, name| self.snapshot.workload(kind, namespace, name))
     }
 
     /// Whether code in the pod, or root on its node, finds a token in it that the API server accepts.

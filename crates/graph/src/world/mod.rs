@@ -1,20 +1,22 @@
 //! The cluster with what edges want to look up.
 
+mod accounts;
+mod bound;
 mod index;
 mod reads;
+mod rights;
+mod running;
 mod unit;
 mod view;
 mod volumes;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use bailiwick_core::{Kind, ObjectRef, Str, Subject};
-use bailiwick_model::{
-    AdmissionBinding, AdmissionPolicy, PersistentVolume, PolicyRule, Role, Snapshot, Workload,
-};
+use bailiwick_model::{AdmissionBinding, AdmissionPolicy, PersistentVolume, Snapshot, Workload};
 
-pub(crate) use self::index::{Given, Index, Woken};
+pub(crate) use self::bound::Given;
+pub(crate) use self::index::{Index, Woken};
 pub(crate) use self::reads::{Key, Mark};
 pub(crate) use self::unit::{Item, Unit};
 
@@ -242,132 +244,6 @@ impl<'a> World<'a> {
         self.snapshot.is_hidden(kind, namespace)
     }
 
-    /// The entries of bindings that name this node.
-    pub(crate) fn bindings_of(&self, node: &Node) -> &'a [Arc<Given>] {
-        self.note(Key::Bound(&as_bound(node)));
-        self.given_to(node)
-    }
-
-    /// The same for those who have noted already what matters to them.
-    pub(crate) fn given_to(&self, node: &Node) -> &'a [Arc<Given>] {
-        let given = self.index.held.get(&*as_bound(node));
-        given.map_or(&[], Vec::as_slice)
-    }
-
-    /// Whether a binding names this node.
-    pub(crate) fn is_bound(&self, node: &Node) -> bool {
-        self.note(Key::IsBound(&as_bound(node)));
-        self.index.held.contains_key(&*as_bound(node))
-    }
-
-    /// The roles that somebody has, by being bound or by his groups.
-    pub(crate) fn roles_of(&self, node: &Node) -> Vec<Bound> {
-        let own = |role: &ObjectRef, namespace: &Str| Bound {
-            role: role.clone(),
-            namespace: namespace.clone(),
-            by: None,
-            group: None,
-        };
-        match node {
-            Node::Role { role, namespace } => return vec![own(role, namespace)],
-            Node::Bound {
-                by,
-                role,
-                namespace,
-            } => {
-                let mut bound = self.roles_of(by);
-                bound.push(own(role, namespace));
-                return bound;
-            }
-            _ => {}
-        }
-        let by = |node: &Node, group: Option<&Str>| {
-            let bound = self.bindings_of(node).iter().filter_map(|given| {
-                Some(Bound {
-                    role: given.role.clone()?,
-                    namespace: given.binding.namespace.clone(),
-                    by: Some(given.atom()),
-                    group: group.cloned(),
-                })
-            });
-            let there = bound.filter(|bound| self.role(&bound.role).is_some());
-            there.collect::<Vec<_>>()
-        };
-        let groups = self.groups_of(node);
-        let of_groups = groups
-            .iter()
-            .flat_map(|name| by(&Node::Group { name: name.clone() }, Some(name)));
-        of_groups.chain(by(node, None)).collect()
-    }
-
-    /// The rules that service accounts have by ClusterRoleBindings of their own, each once.
-    pub(crate) fn rules_of_accounts(&self) -> Arc<[PolicyRule]> {
-        self.note(Key::AccountRoles);
-        let mut known = self.index.account_rules.borrow_mut();
-        let rules = known.get_or_insert_with(|| {
-            let roles = self.index.account_roles.keys();
-            let roles = roles.filter_map(|role| self.whole.roles.get(&role.namespace, &role.name));
-            let rules: BTreeSet<&PolicyRule> = roles.flat_map(|role| &role.rules).collect();
-            rules.into_iter().cloned().collect()
-        });
-        rules.clone()
-    }
-
-    /// Whether a binding names this service account and it does not exist. One that could not be read may.
-    pub(crate) fn is_missing(&self, account: &Node) -> bool {
-        let Node::ServiceAccount { namespace, .. } = account else {
-            return false;
-        };
-        self.note(Key::IsMissing(account));
-        self.index.missing.contains(account) && !self.is_hidden(Kind::ServiceAccount, namespace)
-    }
-
-    /// The service accounts of a scope that have this name, that bindings name and that do not exist.
-    pub(crate) fn missing_accounts(&self, scope: &Str, name: &Str) -> Vec<Node> {
-        let here = Node::service_account(scope, name);
-        let named =
-            |node: &&Node| matches!(node, Node::ServiceAccount { name: own, .. } if own == name);
-        let mut found: Vec<Node> = if scope.is_empty() {
-            self.note(Key::Missing);
-            self.index.missing.iter().filter(named).cloned().collect()
-        } else {
-            vec![here]
-        };
-        found.retain(|account| self.is_missing(account));
-        found
-    }
-
-    /// The groups that bindings name, in order.
-    pub(crate) fn bound_groups(&self) -> BTreeSet<&'a Node> {
-        self.note(Key::Groups);
-        let held = self.index.held.keys();
-        held.filter(|node| matches!(node, Node::Group { .. }))
-            .collect()
-    }
-
-    /// The first ClusterRole that allows everything; who may bind any role needs no other.
-    pub(crate) fn role_of_everything(&self) -> Option<&'a Role> {
-        self.note(Key::Everything);
-        let name = self.index.everything.first()?;
-        self.whole.roles.get("", name)
-    }
-
-    /// The role, where it exists.
-    pub(crate) fn role(&self, role: &ObjectRef) -> Option<&'a Role> {
-        self.snapshot.roles.get(&role.namespace, &role.name)
-    }
-
-    /// The role for those who look at what it is good for alone.
-    pub(crate) fn role_to_use(&self, role: &ObjectRef) -> Option<&'a Role> {
-        self.note(Key::Uses(role));
-        self.whole.roles.get(&role.namespace, &role.name)
-    }
-
-    /// The same, once more for a group of somebody.
-    pub(crate) fn role_of_group(&self, role: &ObjectRef) -> Option<&'a Role> {
-        self.whole.roles.get(&role.namespace, &role.name)
-    }
-
     /// The namespaces of a scope: one, or where it is empty all.
     pub(crate) fn namespaces_in(&self, scope: &Str) -> Vec<Str> {
         if scope.is_empty() {
@@ -420,10 +296,8 @@ impl<'a> World<'a> {
         let Node::ServiceAccount { namespace, name } = account else {
             return false;
         };
-        WORKLOADS.into_iter().any(|kind| {
-            let mut own = self.snapshot.workloads_in(kind, namespace);
-            own.any(|workload| workload.pod.service_account() == &**name)
-        })
+        self.note(Key::IsRunAs(account));
+        self.index.is_run_as(namespace, name)
     }
 
     /// The volume behind a claim, where it is a path of the node.
@@ -462,137 +336,5 @@ impl<'a> World<'a> {
                     .workload(object.kind, &object.namespace, &object.name)
             })
             .collect()
-    }
-}
-
-/// The parts of which the graph is made.
-impl<'a> World<'a> {
-    /// All of them but for those that depend on others: the rights of roles to which a step leads, and what those can
-    /// do who can bind them.
-    pub(crate) fn units(&self) -> Vec<Unit> {
-        let index = self.index;
-        let rules = (0..index.rules.len()).map(Unit::Rule);
-        let namespaces = index.namespaces.keys().cloned();
-        // In order, so that equal clusters give equal graphs, and paths that are as good as each other stand in order.
-        let own: BTreeMap<&Str, &BTreeSet<Str>> = index.accounts.iter().collect();
-        let own = own.into_iter().flat_map(|(name, namespaces)| {
-            let namespaces = namespaces.iter();
-            namespaces.map(|namespace| Unit::Account(namespace.clone(), name.clone()))
-        });
-        let default = Str::from(DEFAULT);
-        let default = namespaces
-            .clone()
-            .filter(|namespace| {
-                !index
-                    .accounts
-                    .get(DEFAULT)
-                    .is_some_and(|own| own.contains(namespace))
-            })
-            .map(|namespace| Unit::Account(namespace, default.clone()));
-        let secrets = self.whole.secrets.iter().map(|secret| {
-            let metadata = &secret.metadata;
-            Unit::Secret(metadata.namespace.clone(), metadata.name.clone())
-        });
-        let workloads = self.whole.all_workloads();
-        let workloads = workloads.filter(|workload| index.runs(workload.kind));
-        let services = self.whole.services.iter().map(|service| {
-            let metadata = &service.metadata;
-            Unit::Service(metadata.namespace.clone(), metadata.name.clone())
-        });
-        let ingresses = self.whole.ingresses.iter().map(|ingress| {
-            let metadata = &ingress.metadata;
-            Unit::Ingress(metadata.namespace.clone(), metadata.name.clone())
-        });
-        let nodes = self.whole.nodes.iter().map(|node| &node.metadata.name);
-        let used = index.by_node.keys();
-        let used = used.filter(|name| self.whole.nodes.get("", name).is_none());
-        let used: BTreeSet<&Str> = used.collect();
-        let subjects = self.subjects();
-        rules
-            .chain(namespaces.clone().map(Unit::Namespace))
-            .chain(own)
-            .chain(default)
-            .chain(secrets)
-            .chain(services)
-            .chain(ingresses)
-            .chain(workloads.map(|workload| Unit::Workload(workload.object_ref())))
-            .chain(nodes.chain(used).cloned().map(Unit::Machine))
-            .chain(subjects.into_iter().map(Unit::Subject))
-            .chain(self.everybody().into_iter().map(Unit::Holder))
-            .collect()
-    }
-
-    /// The thing that a part is about; `None` where it is not there, and for parts about nothing of their own.
-    pub(crate) fn item<'u>(&self, unit: &'u Unit) -> Option<Item<'u>>
-    where
-        'a: 'u,
-    {
-        let index = self.index;
-        match unit {
-            Unit::Namespace(name) => {
-                Item::Namespace(name).only_if(index.namespaces.contains_key(name))
-            }
-            Unit::Account(namespace, name) => {
-                Item::Account(namespace, name).only_if(index.has_account(namespace, name))
-            }
-            Unit::Secret(namespace, name) => {
-                Some(Item::Secret(self.snapshot.secrets.get(namespace, name)?))
-            }
-            Unit::Service(namespace, name) => {
-                Some(Item::Service(self.snapshot.services.get(namespace, name)?))
-            }
-            Unit::Ingress(namespace, name) => {
-                Some(Item::Ingress(self.snapshot.ingresses.get(namespace, name)?))
-            }
-            Unit::Workload(object) => {
-                let found = self
-                    .snapshot
-                    .workload(object.kind, &object.namespace, &object.name)?;
-                Item::Workload(found).only_if(index.runs(object.kind))
-            }
-            Unit::Machine(name) => {
-                let used = index.by_node.contains_key(name);
-                let exists = used || self.whole.nodes.get("", name).is_some();
-                Item::Machine(name).only_if(exists)
-            }
-            Unit::Subject(node) => Item::Subject(node).only_if(self.is_subject(node)),
-            Unit::Rule(_) | Unit::Holder(_) | Unit::Bound(_) => None,
-        }
-    }
-
-    /// Whether what a part is about is there, the rights of a role aside.
-    pub(crate) fn exists(&self, unit: &Unit) -> bool {
-        match unit {
-            Unit::Rule(_) => true,
-            Unit::Holder(node) | Unit::Bound(node) => {
-                self.index.members.contains(node) || self.is_subject(node)
-            }
-            unit => self.item(unit).is_some(),
-        }
-    }
-
-    fn is_subject(&self, node: &Node) -> bool {
-        match node {
-            Node::UserName { name } => {
-                let user = Node::User { name: name.clone() };
-                self.index.held.contains_key(&user)
-                    && by_name(&self.index.memberships, &user) == *node
-            }
-            node => self.index.held.contains_key(node),
-        }
-    }
-}
-
-impl Item<'_> {
-    fn only_if(self, there: bool) -> Option<Self> {
-        there.then_some(self)
-    }
-}
-
-/// The node that bindings name where this one is meant.
-fn as_bound(node: &Node) -> std::borrow::Cow<'_, Node> {
-    match node {
-        Node::UserName { name } => std::borrow::Cow::Owned(Node::User { name: name.clone() }),
-        node => std::borrow::Cow::Borrowed(node),
     }
 }

@@ -40,12 +40,14 @@ pub(crate) enum Key<'k> {
     Missing,
     /// Whether this is one of them.
     IsMissing(&'k Node),
-    /// Which roles service accounts have in the whole cluster.
+    /// Which roles service accounts that something runs as have in the whole cluster.
     AccountRoles,
     /// Which role allows everything.
     Everything,
     /// What runs on a node.
     OnNode(&'k str),
+    /// Whether something runs as a service account.
+    IsRunAs(&'k Node),
     /// Which FlexVolume drivers pods use.
     FlexDrivers,
     /// The volume behind a claim: namespace and name.

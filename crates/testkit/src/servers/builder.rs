@@ -225,6 +225,7 @@ impl Builder {
             janitor,
             pki,
             server,
+            etcd: etcd_url,
             admin,
             users,
         })

@@ -1,0 +1,148 @@
+//! Namespaces, and which service accounts there are and act.
+
+use bailiwick_core::{Kind, Str};
+
+use super::Unit;
+use super::bound::Given;
+use super::index::{DEFAULT, Index, Woken};
+use super::reads::Key;
+use crate::node::Node;
+
+impl Index {
+    pub(super) fn enter(&mut self, namespace: &Str, woken: &mut Woken) {
+        if namespace.is_empty() {
+            return;
+        }
+        if let Some(count) = self.namespaces.get_mut(namespace) {
+            *count += 1;
+            return;
+        }
+        let existed = self.has_account(namespace, DEFAULT);
+        self.namespaces.insert(namespace.clone(), 1);
+        self.namespace_changed(namespace, existed, woken);
+    }
+
+    pub(super) fn leave(&mut self, namespace: &Str, woken: &mut Woken) {
+        let existed = self.has_account(namespace, DEFAULT);
+        let Some(count) = self.namespaces.get_mut(namespace) else {
+            return;
+        };
+        *count -= 1;
+        if *count == 0 {
+            self.namespaces.remove(namespace);
+            self.namespace_changed(namespace, existed, woken);
+        }
+    }
+
+    pub(super) fn namespace_changed(&mut self, namespace: &Str, existed: bool, woken: &mut Woken) {
+        self.wake(Key::Namespaces, woken);
+        self.wake(Key::Named(Kind::ServiceAccount, DEFAULT), woken);
+        woken.units.push(Unit::Namespace(namespace.clone()));
+        self.account_changed(namespace, &DEFAULT.into(), existed, woken);
+    }
+
+    pub(super) fn put_account(&mut self, namespace: &Str, name: &Str, woken: &mut Woken) {
+        let existed = self.has_account(namespace, name);
+        let namespaces = self.accounts.entry(name.clone()).or_default();
+        namespaces.insert(namespace.clone());
+        self.account_changed(namespace, name, existed, woken);
+    }
+
+    pub(super) fn take_account(&mut self, namespace: &Str, name: &Str, woken: &mut Woken) {
+        let existed = self.has_account(namespace, name);
+        if let Some(namespaces) = self.accounts.get_mut(name) {
+            namespaces.remove(namespace);
+            if namespaces.is_empty() {
+                self.accounts.remove(name);
+            }
+        }
+        self.account_changed(namespace, name, existed, woken);
+    }
+
+    pub(super) fn account_changed(
+        &mut self,
+        namespace: &Str,
+        name: &Str,
+        existed: bool,
+        woken: &mut Woken,
+    ) {
+        let exists = self.has_account(namespace, name);
+        if exists == existed {
+            return;
+        }
+        woken
+            .units
+            .push(Unit::Account(namespace.clone(), name.clone()));
+        let node = Node::service_account(namespace, name);
+        if self.is_run_as(namespace, name) {
+            self.count_account_roles(&node, exists, woken);
+        }
+        self.check_missing(&node, woken);
+    }
+
+    /// Whether this is a service account that exists and that something runs as.
+    pub(super) fn acts(&self, node: &Node) -> bool {
+        match node {
+            Node::ServiceAccount { namespace, name } => {
+                self.has_account(namespace, name) && self.is_run_as(namespace, name)
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes note that a service account has come to act, or acts no more.
+    pub(super) fn count_account_roles(&mut self, node: &Node, more: bool, woken: &mut Woken) {
+        for given in self.held.get(node).cloned().unwrap_or_default() {
+            self.count_account_role(&given, more, woken);
+        }
+    }
+
+    /// Whether there is this service account. Kubernetes makes one called `default` in every namespace.
+    pub(super) fn has_account(&self, namespace: &str, name: &str) -> bool {
+        let own = self.accounts.get(name);
+        (name == DEFAULT && self.namespaces.contains_key(namespace))
+            || own.is_some_and(|namespaces| namespaces.contains(namespace))
+    }
+
+    /// Looks once more whether a service account that bindings name exists.
+    pub(super) fn check_missing(&mut self, node: &Node, woken: &mut Woken) {
+        let Node::ServiceAccount { namespace, name } = node else {
+            return;
+        };
+        let missing = self.held.contains_key(node) && !self.has_account(namespace, name);
+        let changed = if missing {
+            self.missing.insert(node.clone())
+        } else {
+            self.missing.remove(node)
+        };
+        if changed {
+            self.wake(Key::Missing, woken);
+            self.wake(Key::IsMissing(node), woken);
+        }
+    }
+
+    pub(super) fn count_account_role(&mut self, given: &Given, more: bool, woken: &mut Woken) {
+        let Some(role) = given
+            .role
+            .as_ref()
+            .filter(|_| given.binding.namespace.is_empty())
+        else {
+            return;
+        };
+        let count = self.account_roles.entry(role.clone()).or_default();
+        let before = *count;
+        *count = if more {
+            before + 1
+        } else {
+            before.saturating_sub(1)
+        };
+        let after = *count;
+        if after == 0 {
+            self.account_roles.remove(role);
+        }
+        if (before == 0) != (after == 0) {
+            self.account_rules.take();
+            self.wake(Key::AccountRoles, woken);
+        }
+    }
+}

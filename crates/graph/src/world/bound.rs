@@ -1,0 +1,198 @@
+//! Who is bound to what.
+
+use std::sync::Arc;
+
+use bailiwick_core::ObjectRef;
+use bailiwick_model::{Binding, BindingSubject, PolicyRule, Role, Store};
+use bailiwick_rbac::Right;
+
+use super::Unit;
+use super::index::{Index, Woken, by_name};
+use super::reads::Key;
+use crate::build::{Use, is_acting, uses};
+use crate::condition::Atom;
+use crate::node::Node;
+
+/// An entry of a binding: who is bound to what.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Given {
+    /// The binding.
+    pub(crate) binding: ObjectRef,
+    /// The position of the subject in it.
+    pub(crate) position: u32,
+    /// The role, where it is one that can be.
+    pub(crate) role: Option<ObjectRef>,
+}
+
+impl Index {
+    pub(super) fn give(&mut self, binding: &Binding, woken: &mut Woken) {
+        for (node, given) in entries(binding) {
+            if self.acts(&node) {
+                self.count_account_role(&given, true, woken);
+            }
+            let list = self.held.entry(node.clone()).or_default();
+            let is_first = list.is_empty();
+            let at = list.partition_point(|other| other.place() < given.place());
+            list.insert(at, Arc::new(given));
+            self.bound_changed(&node, is_first, woken);
+        }
+    }
+
+    pub(super) fn take_back(&mut self, binding: &Binding, woken: &mut Woken) {
+        for (node, given) in entries(binding) {
+            if self.acts(&node) {
+                self.count_account_role(&given, false, woken);
+            }
+            let Some(list) = self.held.get_mut(&node) else {
+                continue;
+            };
+            list.retain(|other| other.place() != given.place());
+            let was_last = list.is_empty();
+            if was_last {
+                self.held.remove(&node);
+            }
+            self.bound_changed(&node, was_last, woken);
+        }
+    }
+
+    pub(super) fn bound_changed(&mut self, node: &Node, appeared_or_gone: bool, woken: &mut Woken) {
+        self.wake(Key::Bound(node), woken);
+        if !appeared_or_gone {
+            return;
+        }
+        self.wake(Key::IsBound(node), woken);
+        self.wake(Key::Subjects, woken);
+        if let Node::Group { .. } = node {
+            self.wake(Key::Groups, woken);
+        }
+        let mut subject = |node: &Node| {
+            woken.units.push(Unit::Subject(node.clone()));
+            woken.units.push(Unit::Holder(node.clone()));
+        };
+        subject(node);
+        subject(&by_name(&self.memberships, node));
+        self.check_missing(node, woken);
+    }
+
+    pub(super) fn put_role(&mut self, role: &Role, woken: &mut Woken) {
+        self.change_role(None, Some(role), woken);
+    }
+
+    /// Takes note of what a role was and what it is.
+    pub(super) fn change_role(
+        &mut self,
+        old: Option<&Role>,
+        new: Option<&Role>,
+        woken: &mut Woken,
+    ) {
+        let Some(role) = new.or(old).map(Role::object_ref) else {
+            return;
+        };
+        let rules = |role: Option<&Role>, wanted: &dyn Fn(&PolicyRule) -> bool| {
+            role.is_some_and(|role| role.rules.iter().any(wanted))
+        };
+        if role.namespace.is_empty() {
+            let first = self.everything.first().cloned();
+            if rules(new, &|rule| Right::EVERYTHING.names(rule).is_some()) {
+                self.everything.insert(role.name.clone());
+            } else {
+                self.everything.remove(&role.name);
+            }
+            if self.everything.first() != first.as_ref() {
+                self.wake(Key::Everything, woken);
+            }
+        }
+        if self.account_roles.contains_key(&role) {
+            self.account_rules.take();
+            self.wake(Key::AccountRoles, woken);
+        }
+        if rules(new, &|rule| is_acting(rule, &self.rules)) {
+            self.acting.insert(role);
+        } else {
+            self.acting.remove(&role);
+        }
+    }
+
+    /// Wakes who looks at what a role is good for, if that has changed.
+    pub(super) fn reuse(
+        &self,
+        old: Option<&Role>,
+        new: Option<&Role>,
+        was_acting: bool,
+        woken: &mut Woken,
+    ) {
+        let Some(role) = new.or(old).map(Role::object_ref) else {
+            return;
+        };
+        let of = |role| uses(role, &self.wanted);
+        let (old, new) = (
+            old.map(of).unwrap_or_default(),
+            new.map(of).unwrap_or_default(),
+        );
+        let acting = was_acting != self.acting.contains(&role);
+        if acting || !old.iter().eq(&new) {
+            self.wake(Key::Uses(&role), woken);
+        }
+        let shared = |uses: &[Use<'_>]| uses.iter().any(|found| found.is_shared(&self.rules));
+        if !acting && !shared(&old) && !shared(&new) {
+            return;
+        }
+        for (node, given) in &self.held {
+            let gives = |given: &Arc<Given>| given.role.as_ref() == Some(&role);
+            if matches!(node, Node::Group { .. }) && given.iter().any(gives) {
+                self.wake(Key::Inherited(node), woken);
+            }
+        }
+    }
+
+    /// Wakes the members of the groups to which a binding gives something that counts for them.
+    pub(super) fn inherit(&self, binding: &Binding, roles: &Store<Role>, woken: &mut Woken) {
+        let Some(role) = binding.role() else { return };
+        let Some(held) = roles.get(&role.namespace, &role.name) else {
+            return;
+        };
+        let shared = uses(held, &self.wanted)
+            .iter()
+            .any(|found| found.is_shared(&self.rules));
+        if !shared && !self.acting.contains(&role) {
+            return;
+        }
+        for (node, _) in entries(binding) {
+            if matches!(node, Node::Group { .. }) {
+                self.wake(Key::Inherited(&node), woken);
+            }
+        }
+    }
+}
+
+impl Given {
+    /// What tells it from all others.
+    fn place(&self) -> (&ObjectRef, u32) {
+        (&self.binding, self.position)
+    }
+
+    /// The entry itself.
+    pub(crate) fn atom(&self) -> Atom {
+        Atom::Subject {
+            binding: self.binding.clone(),
+            position: self.position,
+        }
+    }
+}
+
+/// The entries of a binding that apply to somebody.
+fn entries(binding: &Binding) -> Vec<(Node, Given)> {
+    let (object, role) = (binding.object_ref(), binding.role());
+    let entries = (0..).zip(binding.subjects.iter());
+    let entry = |(position, subject): (u32, &BindingSubject)| {
+        let node = Node::of(&subject.subject(&binding.metadata.namespace)?);
+        let (binding, role) = (object.clone(), role.clone());
+        let given = Given {
+            binding,
+            position,
+            role,
+        };
+        Some((node, given))
+    };
+    entries.filter_map(entry).collect()
+}
