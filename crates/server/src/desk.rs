@@ -12,12 +12,14 @@ use bailiwick_pdp::{Question, State};
 
 use crate::current::Current;
 use crate::metrics::Metrics;
+use crate::telemetry::{Parent, Teller};
 
 /// Asks and records for all doors.
 pub(crate) struct Desk {
     pub(crate) current: Arc<Current>,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) metrics: Arc<Metrics>,
+    teller: Option<Teller>,
     run: u64,
     number: AtomicU64,
 }
@@ -28,6 +30,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) caller: &'a str,
     pub(crate) request_id: Option<String>,
     pub(crate) arrived: Instant,
+    pub(crate) parent: Option<Parent>,
 }
 
 /// A decision with its name.
@@ -53,12 +56,14 @@ impl Desk {
         current: Arc<Current>,
         log: Arc<dyn Log>,
         metrics: Arc<Metrics>,
+        teller: Option<Teller>,
         run: u64,
     ) -> Self {
         Self {
             current,
             log,
             metrics,
+            teller,
             run,
             number: AtomicU64::new(1),
         }
@@ -124,16 +129,17 @@ impl Desk {
             revision: decided.revision.clone(),
             micros: u64::try_from(micros).unwrap_or(u64::MAX),
         };
-        let written = match Event::Decision(Box::new(record)).encode() {
+        let event = Event::Decision(Box::new(record));
+        let written = match event.encode() {
             Ok(event) => self.write(event, patience).await,
             Err(error) => Err(error.to_string()),
         };
-        self.metrics.decided(
-            asked.door,
-            decided.decision.effect,
-            answered,
-            asked.arrived.elapsed(),
-        );
+        let took = asked.arrived.elapsed();
+        self.metrics
+            .decided(asked.door, decided.decision.effect, answered, took);
+        if let (Some(teller), Event::Decision(record)) = (&self.teller, event) {
+            teller.tell(*record, asked.parent, took, written.is_ok());
+        }
         written.map_err(|why| {
             self.metrics.unrecorded.inc();
             tracing::warn!(decision = %decided.id, door = asked.door.name(), why, "no record of a decision");

@@ -29,6 +29,7 @@ mod ready;
 mod reply;
 mod review;
 mod server;
+mod telemetry;
 mod tls;
 
 pub use authzen::{AuthzenDoor, Directory, Known};
@@ -42,4 +43,5 @@ pub use operations::Operations;
 pub use ready::{NotYet, Ready};
 pub use review::{Mode, ReviewDoor, authorization_configuration};
 pub use server::{Parts, Server};
+pub use telemetry::{Collector, CollectorError, Telemetry};
 pub use tls::{Tls, TlsFiles};

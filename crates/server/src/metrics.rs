@@ -21,6 +21,7 @@ pub struct Metrics {
     pub(crate) unrecorded: Counter,
     pub(crate) unlisted: Counter,
     pub(crate) shed: Counter,
+    pub(crate) untold: Counter,
     pub(crate) connections: Gauge,
     pub(crate) handshakes_failed: Counter,
     pub(crate) diverged: Counter,
@@ -60,6 +61,7 @@ impl Metrics {
             unrecorded: Counter::default(),
             unlisted: Counter::default(),
             shed: Counter::default(),
+            untold: Counter::default(),
             connections: Gauge::default(),
             handshakes_failed: Counter::default(),
             diverged: Counter::default(),
@@ -101,6 +103,11 @@ impl Metrics {
             "requests_shed",
             "Requests refused because too many were under way",
             &self.shed,
+        );
+        counter(
+            "telemetry_lost",
+            "Spans and records that neither a collector nor standard output took",
+            &self.untold,
         );
         counter(
             "tls_handshakes_failed",

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bailiwick_audit::{Log, Records};
@@ -26,6 +26,7 @@ use crate::rate::Refusals;
 use crate::ready::Ready;
 use crate::reply::{Reply, text};
 use crate::review::{self, ReviewDoor};
+use crate::telemetry::{Telemetry, Telling};
 
 /// What a server is made of.
 pub struct Parts {
@@ -47,6 +48,8 @@ pub struct Parts {
     pub ext_authz: Option<ExtAuthzDoor>,
     /// Where decisions are read again, to explain them.
     pub records: Option<Arc<dyn Records>>,
+    /// Who is told of decisions, beside the log.
+    pub telemetry: Option<Telemetry>,
     /// What callers may take.
     pub limits: Limits,
 }
@@ -63,6 +66,7 @@ pub struct Server {
     pub(crate) records: Option<Explainer>,
     limits: Limits,
     under_way: Places,
+    telling: Mutex<Option<Telling>>,
 }
 
 impl Server {
@@ -72,8 +76,12 @@ impl Server {
         getrandom::fill(&mut run).map_err(|error| Error::Random(error.to_string()))?;
         let run = u64::from_ne_bytes(run);
         let under_way = Places::new(parts.limits.requests, parts.callers.names());
+        let started = parts
+            .telemetry
+            .map(|telemetry| telemetry.start(Arc::clone(&parts.metrics)));
+        let (teller, telling) = started.unzip();
         Ok(Self {
-            desk: Desk::new(parts.current, parts.log, parts.metrics, run),
+            desk: Desk::new(parts.current, parts.log, parts.metrics, teller, run),
             ready: parts.ready,
             callers: parts.callers,
             refusals: Refusals::default(),
@@ -82,6 +90,7 @@ impl Server {
             ext_authz: parts.ext_authz,
             records: parts.records.map(Explainer::new),
             under_way,
+            telling: Mutex::new(telling),
             limits: parts.limits,
         })
     }
@@ -90,7 +99,20 @@ impl Server {
     pub async fn run(self: Arc<Self>, listener: Listener, end: watch::Receiver<bool>) {
         let metrics = Arc::clone(&self.desk.metrics);
         let limits = self.limits.clone();
+        let telling = self
+            .telling
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let (done, told) = watch::channel(false);
+        let drain = limits.drain;
+        let telling = telling.map(|telling| tokio::spawn(telling.run(told)));
         listener.run(self, limits, metrics, end).await;
+        // What was decided last is told too, if somebody takes it in time.
+        let _ = done.send(true);
+        if let Some(telling) = telling {
+            let _ = tokio::time::timeout(drain, telling).await;
+        }
     }
 
     /// Who asks, if it may use this door.

@@ -12,6 +12,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
 use super::gateway::ExtAuthz;
+use super::telemetry::TelemetryConfig;
 
 use crate::console::Console;
 
@@ -26,6 +27,7 @@ pub(crate) struct Config {
     pub(crate) access_review: Option<AccessReview>,
     pub(crate) authzen: Option<Authzen>,
     pub(crate) ext_authz: Option<ExtAuthz>,
+    pub(crate) telemetry: Option<TelemetryConfig>,
     #[serde(default)]
     pub(crate) floor: Vec<PathBuf>,
     #[serde(default)]
@@ -220,7 +222,13 @@ impl Config {
             .authzen
             .iter_mut()
             .filter_map(|door| door.entities.as_mut());
+        let otlp = self
+            .telemetry
+            .iter_mut()
+            .filter_map(|told| told.otlp.as_mut());
+        let ca = otlp.filter_map(|otlp| otlp.ca.as_mut());
         let paths = tls
+            .chain(ca)
             .chain(entities)
             .chain(self.floor.iter_mut())
             .chain(self.policies.iter_mut())
@@ -237,6 +245,9 @@ impl Config {
         }
         if let Some(door) = &self.ext_authz {
             door.door()?;
+        }
+        if let Some(telemetry) = &self.telemetry {
+            telemetry.telemetry()?;
         }
         if let Some(door) = &self.authzen {
             let plain = self.listen.tls.is_none() && door.base.starts_with("http://");

@@ -26,6 +26,7 @@ use super::files::{Files, Manifests, Wake};
 use super::gateway::ExtAuthz;
 use super::kept::Kept;
 use super::policy_files::PolicyFiles;
+use super::telemetry::TelemetryConfig;
 use crate::cli::Global;
 use crate::cluster::connect_options;
 use crate::console::Console;
@@ -201,6 +202,12 @@ impl Program {
                 .ext_authz
                 .as_ref()
                 .map(ExtAuthz::door)
+                .transpose()?,
+            telemetry: self
+                .config
+                .telemetry
+                .as_ref()
+                .map(TelemetryConfig::telemetry)
                 .transpose()?,
             records: Some(Arc::new(Written(self.config.log.directory.clone()))),
             limits: self.config.listen.limits(),

@@ -20,4 +20,5 @@ mod one_answer;
 mod program;
 mod scenarios;
 mod stage;
+mod telemetry;
 mod token;

@@ -135,6 +135,7 @@ callers:
         arguments.extend(about);
         let mut child = self
             .command(&arguments)
+            .stdout(fs::File::create(self.path("stdout")).unwrap())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

@@ -9,6 +9,7 @@ use super::{AuthzenDoor, BadRequest, KUBERNETES, Known, request_name};
 use crate::desk::{Asked, Decided, NotRecorded, Patience};
 use crate::reply::{Reply, json, text};
 use crate::server::Asking;
+use crate::telemetry;
 
 /// So many questions in one request.
 const MOST: usize = 1_000;
@@ -245,6 +246,7 @@ async fn evaluate(
         caller: &asking.caller.name,
         request_id: request_name(asking),
         arrived: asking.arrived,
+        parent: telemetry::parent(&asking.head.headers),
     };
     let patience = Patience {
         budget: open.budget,

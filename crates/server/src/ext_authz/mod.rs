@@ -21,6 +21,7 @@ use crate::desk::{Asked, Patience};
 use crate::doors::Door;
 use crate::reply::Reply;
 use crate::server::Asking;
+use crate::telemetry;
 
 pub use identity::Identities;
 pub use routes::{Route, RouteError};
@@ -104,6 +105,7 @@ async fn decide(asking: &Asking<'_>, open: &ExtAuthzDoor, mut described: Describ
         caller: &asking.caller.name,
         request_id: described.request_id.take(),
         arrived: asking.arrived,
+        parent: telemetry::parent(&asking.head.headers),
     };
     let mut seen = Seen::of(&described);
     let (decided, refused) =

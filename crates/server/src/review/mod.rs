@@ -14,6 +14,7 @@ use http::StatusCode;
 use crate::desk::{Asked, Decided, Patience};
 use crate::reply::{Reply, json, text};
 use crate::server::{Asking, Body};
+use crate::telemetry;
 
 pub use config::authorization_configuration;
 pub use mode::Mode;
@@ -73,6 +74,7 @@ pub(crate) async fn answer(asking: &Asking<'_>, door: &ReviewDoor) -> Reply {
         caller: &asking.caller.name,
         request_id: None,
         arrived: asking.arrived,
+        parent: telemetry::parent(&asking.head.headers),
     };
     let patience = Patience {
         budget: door.budget,
