@@ -123,14 +123,15 @@ impl Feed {
         let mut backoff = Backoff::new(LONGEST_WAIT);
         loop {
             let started = Instant::now();
-            let outcome = match self.version.is_empty() {
+            let listing = self.version.is_empty();
+            let outcome = match listing {
                 true => self.list().await,
                 false => self.watch().await,
             };
             match outcome {
+                // The watch follows at once on the list. A server that ends every watch at once is not asked in a circle.
+                Ok(()) if listing && !self.version.is_empty() => continue,
                 Ok(()) if started.elapsed() >= WATCH / 2 => backoff = Backoff::new(LONGEST_WAIT),
-                // The watch follows at once on the list.
-                Ok(()) if started.elapsed() < WATCH / 2 && self.fresh() => continue,
                 Ok(()) => {}
                 Err(RequestError::Expired) => self.version.clear(),
                 Err(error) => {
@@ -146,10 +147,6 @@ impl Feed {
             }
             tokio::time::sleep(backoff.next()).await;
         }
-    }
-
-    fn fresh(&self) -> bool {
-        !self.version.is_empty()
     }
 
     async fn list(&mut self) -> Result<(), RequestError> {

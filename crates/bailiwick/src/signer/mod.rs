@@ -24,7 +24,8 @@ const LOOK: Duration = Duration::from_millis(250);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Requests that are worked on at the same time.
 const HANDS: usize = 8;
-/// How long after a trust bundle could not be written it is tried again.
+/// How long after the trust bundle was written, or could not be, it may be written again: somebody else may write it
+/// too.
 const PUBLISH_AGAIN: Duration = Duration::from_secs(5);
 
 /// What the signer works with.
@@ -70,7 +71,7 @@ struct Pending {
     request: PodRequest,
     since: Instant,
     next: Instant,
-    /// What the log says of why it waits, so that it says so once.
+    /// Why it waits, so that it is said once.
     told: Option<String>,
 }
 
@@ -188,6 +189,7 @@ impl Signer {
         if there == roots || Instant::now() < self.publish_at {
             return;
         }
+        self.publish_at = Instant::now() + PUBLISH_AGAIN;
         let Parts {
             cluster,
             api,
@@ -201,7 +203,6 @@ impl Signer {
             }
             Err(error) => {
                 tracing::warn!(%error, "the trust bundle cannot be written");
-                self.publish_at = Instant::now() + PUBLISH_AGAIN;
             }
         }
     }
@@ -255,8 +256,11 @@ impl Signer {
             }
             Outcome::Wait(time) => pending.next = Instant::now() + time,
             Outcome::Again(time, why) => {
-                tracing::warn!(request = name, why, "not signed, to be tried again");
                 pending.next = Instant::now() + time;
+                if pending.told.as_ref() != Some(&why) {
+                    tracing::warn!(request = name, why, "not signed, to be tried again");
+                    pending.told = Some(why);
+                }
             }
             Outcome::Held(why, record) => {
                 pending.next = Instant::now() + sign::HOLD;
