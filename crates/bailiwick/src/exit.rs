@@ -11,6 +11,8 @@ pub(crate) enum Exit {
     Unusable,
     /// Answered, but part of what the answer rests on could not be read.
     Partial,
+    /// It depends on an object that nobody has shown.
+    Depends,
 }
 
 /// The table of exit codes for `--help` and the man page.
@@ -19,7 +21,8 @@ Exit codes:
   0  yes, or nothing found
   1  no, or something found
   2  wrong use, or nothing could be read
-  3  answered, but part of the input that the answer rests on could not be read";
+  3  answered, but part of the input that the answer rests on could not be read
+  4  it depends on the object of the request: --object settles it";
 
 impl Exit {
     /// The answer to a question that was asked of input which may have holes.
@@ -39,6 +42,7 @@ impl From<Exit> for ExitCode {
             Exit::No => 1,
             Exit::Unusable => 2,
             Exit::Partial => 3,
+            Exit::Depends => 4,
         })
     }
 }

@@ -93,6 +93,16 @@ impl State {
         verdict
     }
 
+    /// Whether a policy that may apply to a question reads what no log of decisions holds: attributes and properties
+    /// that came with the request.
+    pub fn reads_unlogged(&self, question: Question<'_>) -> bool {
+        let asked = self.policies.ask(question, self.rbac.snapshot(), None);
+        asked.is_some_and(|asked| {
+            let mut all = asked.cluster.iter().chain(&asked.namespace);
+            all.any(|candidate| candidate.policy.reads_unlogged())
+        })
+    }
+
     fn floor_allows<'a>(&'a self, question: Question<'a>) -> Option<rbac::Outcome<'a>> {
         let Question::Kubernetes { user, request } = question else {
             return None;

@@ -20,6 +20,7 @@ mod conditions;
 mod crds;
 mod decide;
 mod delegations;
+mod differences;
 mod documents;
 mod kind;
 mod live;
@@ -34,11 +35,15 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use cedar::{Objects, PolicyDocument, PolicyProblem, SCHEMA, TemplateLink, TooManyFields};
+pub use cedar::{
+    Objects, Oddity, PolicyDocument, PolicyLint, PolicyProblem, SCHEMA, TemplateLink,
+    TooManyFields, Words,
+};
 pub use conditions::{Settled, Truth, Union, settle};
 pub use crds::definitions;
 pub use decide::{Outcome, Verdict};
 pub use delegations::{Delegation, Delegations};
+pub use differences::{Asked, Difference, Differences, differences};
 pub use documents::{
     API_VERSION, Bundle, DelegationSpec, Document, DocumentProblem, LinkSpec, PolicySpec,
     RelationsSpec, RevocationSpec, RuleSpec, SchemaSpec, TypeSpec,

@@ -7,7 +7,8 @@ use hashbrown::HashMap;
 
 use crate::cedar::{
     Candidate, Candidates, Checker, Evaluation, Facts, Hashes, Index, Input, Objects, Policy,
-    PolicyDocument, PolicyProblem, Types, application, evaluate, kubernetes,
+    PolicyDocument, PolicyLint, PolicyProblem, Types, Words, application, evaluate, kubernetes,
+    lints,
 };
 use crate::question::Question;
 
@@ -217,6 +218,32 @@ impl Policies {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.cluster.len() == 0 && self.namespaces.is_empty()
+    }
+
+    /// What is right by the rules and still most likely a mistake, by tier and id.
+    pub fn lints(&self) -> Vec<PolicyLint> {
+        let Some(language) = &self.language else {
+            return Vec::new();
+        };
+        let mut namespaces: Vec<_> = self.namespaces.iter().collect();
+        namespaces.sort_unstable_by_key(|(namespace, _)| *namespace);
+        let tiers = std::iter::once(&self.cluster).chain(namespaces.into_iter().map(|(_, t)| t));
+        tiers
+            .flat_map(|tier| lints(&tier.all(), &language.parts.checker))
+            .collect()
+    }
+
+    /// The words of all policies.
+    pub fn words(&self) -> Words {
+        let mut words = Words::default();
+        let tiers = self.namespaces.iter();
+        for (namespace, tier) in tiers {
+            words.entity("k8s::Namespace", namespace);
+            tier.all().into_iter().for_each(|policy| words.add(policy));
+        }
+        let cluster = self.cluster.all();
+        cluster.into_iter().for_each(|policy| words.add(policy));
+        words
     }
 
     /// The policies that a question may be a case for; `None` where there are none. `objects`: those of the write,

@@ -12,6 +12,7 @@ use crate::cmd::reviews;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::formats::Formats;
+use crate::policies::options::{PolicyOptions, policy_lines};
 use crate::subject::{SubjectOptions, Who};
 use crate::target::{self, Target, TargetOptions};
 
@@ -24,6 +25,7 @@ Examples:
   bailiwick can alice get /metrics                   may alice read this path
   bailiwick can alice GET '/api/v1/pods?watch=1'     may alice send this request
   bailiwick can --reviews reviews.yaml -f manifests/
+  bailiwick can alice create pods -n shop --policies policies/ --object pod.yaml
 
 `pods/log` is the pod named log: subresources are asked for with --subresource, as with
 kubectl auth can-i.";
@@ -48,9 +50,11 @@ pub(crate) struct CanArgs {
     who: SubjectOptions,
     #[command(flatten)]
     target: TargetOptions,
+    #[command(flatten)]
+    policies: PolicyOptions,
     /// Answer the SubjectAccessReviews of this YAML, JSON or JSON-lines file (`-` is standard input); exit code 1
     /// where one that has a status expects another answer
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["subject", "verb", "resource"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["subject", "verb", "resource", "policies", "object"])]
     reviews: Option<PathBuf>,
     /// Form of the output
     #[arg(short, long, value_name = "FORMAT", value_parser = Formats(Format::DECISIONS))]
@@ -69,6 +73,7 @@ pub(crate) fn run(args: &CanArgs, global: &Global, console: &mut Console) -> Res
         [subject, verb, resource],
         &args.who,
         &args.target,
+        &args.policies,
         global,
         console,
     )?;
@@ -77,7 +82,7 @@ pub(crate) fn run(args: &CanArgs, global: &Global, console: &mut Console) -> Res
         Format::Yaml => console.answer(bailiwick_report::yaml("Decision", &answer)?)?,
         _ => console.answer(answer.text(&console.look()))?,
     }
-    Ok(Exit::answer(answer.allowed, answer.partial))
+    Ok(answer.exit())
 }
 
 /// A question with its answer, and what the answer was found in.
@@ -94,14 +99,19 @@ impl Answered {
         [subject, verb, resource]: [&str; 3],
         options: &SubjectOptions,
         target: &TargetOptions,
+        policies: &PolicyOptions,
         global: &Global,
         console: &mut Console,
     ) -> Result<Self> {
+        let policies = policies.read(console)?;
         let opened = Opened::open(global, Need::Rbac, console)?;
         opened.mention_problems(console);
         let who = options.resolve(subject, &opened)?;
         let target = target::read(&opened.api, verb, resource, target, opened.scope(global))?;
-        let answer = Answer::of(&opened, who.subject.clone(), &who.user, &target, console);
+        let mut answer = Answer::of(&opened, who.subject.clone(), &who.user, &target, console);
+        if let Some(policies) = policies {
+            answer.with(&policies.decide(&opened.engine, &answer.user, &answer.request)?);
+        }
         Ok(Self {
             opened,
             who,
@@ -126,6 +136,9 @@ pub(crate) struct Answer {
     pub(crate) grants: Vec<Grant>,
     /// What keeps the answer from being the whole truth, apart from what could not be read.
     problems: Vec<String>,
+    /// What policies say, where they were given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<Decision>,
     hints: Vec<String>,
     /// Whether part of what the answer rests on could not be read.
     pub(crate) partial: bool,
@@ -177,23 +190,54 @@ impl Answer {
                 .map(bailiwick_rbac::GrantRef::to_grant)
                 .collect(),
             problems: known_problems(&verdict.problems()),
+            decision: None,
             hints,
             partial,
         }
     }
 
+    /// Takes the answer of policies together with RBAC, in place of RBAC's own.
+    fn with(&mut self, decision: &Decision) {
+        self.allowed = decision.effect == Effect::Allow;
+        self.effect = decision.effect;
+        self.reason = decision.reason.to_string();
+        if !matches!(decision.reason, Reason::Rbac(_) | Reason::Masters) {
+            // What RBAC grants is not what decides.
+            self.grants.clear();
+        }
+        self.decision = Some(decision.clone());
+    }
+
+    /// Whether policies, revocations or relations decide, and not RBAC.
+    pub(crate) fn is_of_policies(&self) -> bool {
+        self.decision
+            .as_ref()
+            .is_some_and(|decision| decision.reason != Reason::NoGrant)
+    }
+
+    /// The exit code that says it.
+    pub(crate) fn exit(&self) -> Exit {
+        match self.effect {
+            Effect::Conditional if !self.partial => Exit::Depends,
+            _ => Exit::answer(self.allowed, self.partial),
+        }
+    }
+
     /// `yes` or `no` on the first line, as kubectl has it, and below it why.
     pub(crate) fn text(&self, look: &Look) -> String {
-        let (word, tone) = if self.allowed {
-            ("yes", Tone::Good)
-        } else {
-            ("no", Tone::Bad)
+        let (word, tone) = match (self.allowed, self.effect) {
+            (true, _) => ("yes", Tone::Good),
+            (false, Effect::Conditional) => ("it depends", Tone::Warn),
+            (false, _) => ("no", Tone::Bad),
         };
         let mut out = look.paint(tone, word) + "\n";
+        for line in self.decision.iter().flat_map(policy_lines) {
+            out += &format!("  {}\n", bailiwick_report::inert(&line));
+        }
         for grant in &self.grants {
             out += &format!("  {}\n", grant_line(grant));
         }
-        if self.allowed && self.grants.is_empty() {
+        if self.allowed && self.grants.is_empty() && self.decision.is_none() {
             out += "  group system:masters: the API server allows it everything\n";
         }
         for problem in &self.problems {

@@ -10,6 +10,7 @@ use crate::cmd::can::{Answer, Answered, grant_line};
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::formats::Formats;
+use crate::policies::options::PolicyOptions;
 use crate::subject::SubjectOptions;
 use crate::target::TargetOptions;
 
@@ -41,6 +42,8 @@ pub(crate) struct ExplainArgs {
     who: SubjectOptions,
     #[command(flatten)]
     target: TargetOptions,
+    #[command(flatten)]
+    policies: PolicyOptions,
     /// Form of the output
     #[arg(short, long, value_name = "FORMAT", default_value_t, value_parser = Formats(Format::DECISIONS))]
     output: Format,
@@ -119,6 +122,7 @@ fn decision(
         [subject, verb, resource],
         &args.who,
         &args.target,
+        &args.policies,
         global,
         console,
     )?;
@@ -127,7 +131,7 @@ fn decision(
         Format::Yaml => console.answer(bailiwick_report::yaml("Explanation", &answer)?)?,
         _ => {
             console.answer(answer.text(&console.look()))?;
-            if answer.allowed {
+            if answer.allowed || answer.is_of_policies() {
                 console.answer(why(&opened, &answer, &console.look()))?;
             } else {
                 console.answer(why_not(
@@ -139,7 +143,7 @@ fn decision(
             }
         }
     }
-    Ok(Exit::answer(answer.allowed, answer.partial))
+    Ok(answer.exit())
 }
 
 /// Where each grant stands: the subject's line in the binding and the rule's in the role.

@@ -5,7 +5,7 @@ use cedar_policy_core::ast::{self, BinaryOp, Expr, ExprKind, Literal, UnaryOp, V
 use cedar_policy_core::extensions::Extensions;
 use cedar_policy_core::parser::Loc;
 use cedar_policy_core::parser::err::{ParseError, ParseErrors};
-use cedar_policy_core::validator::{ValidationMode, Validator, ValidatorSchema};
+use cedar_policy_core::validator::{ValidationMode, ValidationWarning, Validator, ValidatorSchema};
 use miette::Diagnostic;
 
 /// The schema of requests to the Kubernetes API and of applications.
@@ -62,6 +62,14 @@ impl Checker {
         typed
             .chain(ours.map(|(message, location)| problem(message, location.map(span))))
             .collect()
+    }
+}
+
+impl Checker {
+    /// What Cedar's own check finds odd about policies.
+    pub(crate) fn warnings(&self, policies: &ast::PolicySet) -> Vec<ValidationWarning> {
+        let result = self.validator.validate(policies, ValidationMode::Strict);
+        result.validation_warnings().cloned().collect()
     }
 }
 
@@ -143,6 +151,23 @@ pub(crate) fn touches_object(expression: &Expr) -> bool {
         ExprKind::HasAttr { expr, .. } if is_context(expr) => false,
         _ => children(expression).into_iter().any(touches_object),
     }
+}
+
+/// Whether an expression reads what a log of decisions leaves out: `extra` of a user, properties of an application.
+pub(crate) fn reads_unlogged(expression: &Expr) -> bool {
+    let own = match expression.expr_kind() {
+        ExprKind::GetAttr { attr, .. } | ExprKind::HasAttr { attr, .. } => {
+            matches!(attr.as_str(), "extra" | "properties" | "about")
+        }
+        // Tags of the principal and the resource themselves are an application's properties.
+        ExprKind::BinaryApp {
+            op: BinaryOp::GetTag | BinaryOp::HasTag,
+            arg1,
+            ..
+        } => matches!(arg1.expr_kind(), ExprKind::Var(_)),
+        _ => false,
+    };
+    own || children(expression).into_iter().any(reads_unlogged)
 }
 
 /// Whether an expression is the context as a whole.

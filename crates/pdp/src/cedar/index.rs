@@ -95,6 +95,13 @@ impl Index {
         true
     }
 
+    /// Every policy, by id.
+    pub(crate) fn all(&self) -> Vec<&Policy> {
+        let mut all: Vec<&Policy> = self.policies.iter().flatten().map(|p| &**p).collect();
+        all.sort_unstable_by_key(|policy| policy.key());
+        all
+    }
+
     /// Number of policies.
     pub(crate) fn len(&self) -> usize {
         self.by_id.len()

@@ -194,7 +194,8 @@ pub(crate) fn facts<'a>(
     }
 }
 
-fn action_group(verb: &str) -> Option<&'static str> {
+/// The group of verbs that a verb is in.
+pub(crate) fn action_group(verb: &str) -> Option<&'static str> {
     match verb {
         "get" | "list" | "watch" => Some("read"),
         "create" | "update" | "patch" | "delete" | "deletecollection" => Some("write"),

@@ -8,6 +8,7 @@ mod evaluate;
 mod facts;
 mod index;
 pub(crate) mod kubernetes;
+mod lint;
 mod object;
 mod policy;
 mod rest;
@@ -17,6 +18,7 @@ mod split;
 #[cfg(test)]
 mod tests;
 mod types;
+mod words;
 
 pub(crate) use check::Checker;
 pub use check::{PolicyProblem, SCHEMA};
@@ -24,7 +26,10 @@ pub use document::{PolicyDocument, TemplateLink};
 pub(crate) use evaluate::{Evaluation, Input, evaluate};
 pub(crate) use facts::{Facts, Hashes};
 pub(crate) use index::{Candidate, Candidates, Index};
+pub(crate) use lint::lints;
+pub use lint::{Oddity, PolicyLint};
 pub use object::{Objects, TooManyFields};
 pub(crate) use policy::Policy;
 pub(crate) use rest::Rest;
 pub(crate) use types::Types;
+pub use words::Words;

@@ -4,8 +4,9 @@ use bailiwick_core::{PolicyEvidence, Span, Str};
 use cedar_policy_core::ast;
 use cedar_policy_core::ast::AnyId;
 
-use super::check::{reads_object, span};
+use super::check::{reads_object, reads_unlogged, span};
 use super::facts::Hashes;
+use super::lint::{Oddity, PolicyLint};
 use super::scope::Scope;
 
 /// One policy, parsed.
@@ -66,6 +67,21 @@ impl Policy {
     /// Whether it waits for the object of a write.
     pub(crate) fn reads_object(&self) -> bool {
         self.reads_object
+    }
+
+    /// Whether it reads attributes or properties that come with a request and are not logged.
+    pub(crate) fn reads_unlogged(&self) -> bool {
+        self.ast.non_scope_constraints().is_some_and(reads_unlogged)
+    }
+
+    /// What is odd about it.
+    pub(crate) fn lint(&self, what: Oddity) -> PolicyLint {
+        PolicyLint {
+            namespace: self.namespace.clone(),
+            id: self.id.clone(),
+            what,
+            clause: self.clause,
+        }
     }
 
     /// The policy as evidence.

@@ -31,21 +31,21 @@ pub(crate) enum Met {
 
 /// One test of one variable of the request.
 #[derive(Clone, Debug)]
-struct Test {
-    variable: Var,
-    what: What,
+pub(super) struct Test {
+    pub(super) variable: Var,
+    pub(super) what: What,
     /// Any of these passes.
-    values: SmallVec<[Known; 1]>,
+    pub(super) values: SmallVec<[Known; 1]>,
 }
 
 /// What a test compares with.
 #[derive(Clone, Debug)]
-struct Known {
+pub(super) struct Known {
     hash: u64,
     /// The type of an entity.
-    kind: SmolStr,
+    pub(super) kind: SmolStr,
     /// The id of an entity, or a text.
-    text: SmolStr,
+    pub(super) text: SmolStr,
 }
 
 impl Known {
@@ -59,7 +59,7 @@ impl Known {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
+pub(super) enum What {
     /// Is of a type.
     Is,
     /// Is this entity.
@@ -152,6 +152,11 @@ impl Scope {
         } else {
             Met::SoFar
         })
+    }
+
+    /// The tests, in the order of evaluation.
+    pub(super) fn tests(&self) -> &[Test] {
+        &self.tests
     }
 
     /// The conditions that are left where every test passes, in the order of evaluation.
@@ -424,7 +429,7 @@ fn text_literal(expression: &Expr) -> Option<&str> {
     }
 }
 
-fn attribute(expression: &Expr) -> Option<(Var, &str)> {
+pub(super) fn attribute(expression: &Expr) -> Option<(Var, &str)> {
     match expression.expr_kind() {
         ExprKind::GetAttr { expr, attr } => Some((variable(expr)?, attr)),
         _ => None,
@@ -448,7 +453,7 @@ fn equal_entity(expression: &Expr) -> Option<(Var, &EntityUID)> {
 
 /// The attribute that an expression compares with texts, which are added to `values`: `a == "x"`, `"x" == a`,
 /// `["x", "y"].contains(a)`, `a == "x" || a == "y"`.
-fn texts<'a>(expression: &'a Expr, values: &mut Vec<&'a str>) -> Option<(Var, &'a str)> {
+pub(super) fn texts<'a>(expression: &'a Expr, values: &mut Vec<&'a str>) -> Option<(Var, &'a str)> {
     match expression.expr_kind() {
         ExprKind::BinaryApp {
             op: BinaryOp::Eq,

@@ -2,6 +2,7 @@
 
 mod kubernetes;
 mod lattice;
+mod lints;
 mod properties;
 mod size;
 mod tiers;

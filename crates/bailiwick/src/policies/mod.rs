@@ -1,13 +1,20 @@
 //! Files of policies, relations, delegations and revocations.
 
+pub(crate) mod options;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
+use bailiwick_core::PolicyEvidence;
 use bailiwick_input::documents_wanted;
 use bailiwick_model::Value;
-use bailiwick_pdp::{API_VERSION, Bundle, Document, DocumentProblem};
+use bailiwick_pdp::{
+    API_VERSION, Bundle, Document, DocumentProblem, PolicyDocument, PolicyLint, State,
+};
+use bailiwick_rbac::Engine;
 
 /// A directory is walked no further down.
 const DEPTH: usize = 16;
@@ -100,6 +107,40 @@ impl Policies {
         }
     }
 
+    /// Where a policy of the documents stands.
+    pub(crate) fn place(&self, lint: &PolicyLint) -> String {
+        let document = self.document(&lint.namespace, &lint.id);
+        let found = document.map(|document| {
+            self.placed(&DocumentProblem {
+                document: Document::Policies(document.clone()).title(),
+                message: String::new(),
+                span: Some(lint.clause),
+            })
+        });
+        found.map_or_else(String::new, |wrong| wrong.place)
+    }
+
+    /// The text of a policy's clause, where it still stands there.
+    pub(crate) fn clause(&self, evidence: &PolicyEvidence) -> Option<String> {
+        let document = self.document(&evidence.namespace, &evidence.id)?;
+        let span = evidence.clause;
+        let text = document.cedar.get(span.start as usize..span.end as usize)?;
+        Some(text.to_owned())
+    }
+
+    /// The document that a policy's id names.
+    fn document(&self, namespace: &str, id: &str) -> Option<&PolicyDocument> {
+        let name = id.split_once('/').map_or(id, |(document, _)| document);
+        self.documents.iter().find_map(|document| match document {
+            Document::Policies(document)
+                if *document.name == *name && *document.namespace == *namespace =>
+            {
+                Some(document)
+            }
+            _ => None,
+        })
+    }
+
     fn placed(&self, problem: &DocumentProblem) -> Wrong {
         let place = self
             .places
@@ -178,7 +219,7 @@ impl FileRead {
         let own = path.file_stem().unwrap_or_default().to_string_lossy();
         match String::from_utf8(bytes) {
             Ok(cedar) => {
-                let document = Document::Policies(bailiwick_pdp::PolicyDocument {
+                let document = Document::Policies(PolicyDocument {
                     name: (*own).into(),
                     cedar,
                     ..Default::default()
@@ -246,6 +287,28 @@ pub(crate) fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
         }
     }
     Ok(files)
+}
+
+/// The documents of files that have to be right, all of them, and what they amount to.
+pub(crate) fn load(paths: &[PathBuf]) -> Result<(Vec<Document>, Bundle)> {
+    let policies = Policies::read(paths)?;
+    match policies.bundle() {
+        Ok(bundle) => Ok((policies.documents, bundle)),
+        Err(wrong) => {
+            let lines: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+            bail!("{}", lines.join("\n"))
+        }
+    }
+}
+
+/// A state of roles and of what documents amount to.
+pub(crate) fn state(engine: Arc<Engine>, bundle: Bundle) -> State {
+    let mut state = State::new(engine);
+    state.policies = Arc::new(bundle.policies);
+    state.relations = Arc::new(bundle.relations);
+    state.delegations = Arc::new(bundle.delegations);
+    state.revocations = Arc::new(bundle.revocations);
+    state
 }
 
 fn walk(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {

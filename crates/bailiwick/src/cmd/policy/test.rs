@@ -1,110 +1,19 @@
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use bailiwick_core::{Decision, Effect, Reason, Request, Timestamp, UserInfo};
 use bailiwick_input::{LoadOptions, Source};
 use bailiwick_model::{Snapshot, Value};
-use bailiwick_pdp::{Document, Objects, Question, State};
+use bailiwick_pdp::{Objects, Question, State};
 use bailiwick_rbac::Engine;
 use serde::Deserialize;
 
+use super::FilesArgs;
 use crate::cli::Global;
 use crate::console::Console;
 use crate::exit::Exit;
-use crate::policies::Policies;
-
-const EXAMPLES: &str = "\
-Examples:
-  bailiwick policy check policies/               is every document right
-  bailiwick policy test policies/                do the tests in it come out as they say
-  bailiwick policy test policies/ -f manifests/  together with the RBAC of manifests
-  bailiwick policy schema                        the Cedar schema that policies are checked against";
-
-/// Arguments of `bailiwick policy`.
-#[derive(clap::Args, Debug)]
-#[command(after_help = EXAMPLES)]
-pub(crate) struct PolicyArgs {
-    #[command(subcommand)]
-    command: PolicyCommand,
-}
-
-#[derive(clap::Subcommand, Debug)]
-enum PolicyCommand {
-    /// Check policies, relations, delegations and revocations
-    Check(FilesArgs),
-    /// Run the tests that stand beside policies
-    Test(FilesArgs),
-    /// Print the Cedar schema of requests
-    Schema,
-}
-
-/// Files of `bailiwick policy`.
-#[derive(clap::Args, Debug)]
-struct FilesArgs {
-    /// Files and directories of policies
-    #[arg(required = true, value_name = "PATH")]
-    paths: Vec<PathBuf>,
-}
-
-pub(crate) fn run(args: &PolicyArgs, global: &Global, console: &mut Console) -> Result<Exit> {
-    match &args.command {
-        PolicyCommand::Check(args) => check(args, console),
-        PolicyCommand::Test(args) => test(args, global, console),
-        PolicyCommand::Schema => {
-            console.answer(bailiwick_pdp::SCHEMA)?;
-            Ok(Exit::Yes)
-        }
-    }
-}
-
-fn check(args: &FilesArgs, console: &mut Console) -> Result<Exit> {
-    let policies = Policies::read(&args.paths)?;
-    for strange in &policies.strange {
-        console.warn(strange);
-    }
-    match policies.bundle() {
-        Ok(bundle) => {
-            for id in broad(&policies.documents) {
-                console.warn(format_args!(
-                    "{id} permits everybody everything: name a principal, an action or a resource"
-                ));
-            }
-            let text = format!(
-                "all right: documents {}, policies {}, relations {}, revocations {}\n",
-                policies.documents.len(),
-                bundle.policies.len(),
-                bundle.relations.len(),
-                bundle.revocations.len(),
-            );
-            console.answer(text)?;
-            Ok(Exit::Yes)
-        }
-        Err(wrong) => {
-            let mut text = String::new();
-            for wrong in wrong {
-                writeln!(text, "{}", bailiwick_report::inert(&wrong.to_string()))?;
-            }
-            console.answer(text)?;
-            Ok(Exit::No)
-        }
-    }
-}
-
-/// Documents with a policy that permits whatever it is asked.
-fn broad(documents: &[Document]) -> Vec<String> {
-    let open = |cedar: &str| {
-        let plain: String = cedar.split_whitespace().collect();
-        plain.contains("permit(principal,action,resource);")
-    };
-    let found = documents.iter().filter(|document| match document {
-        Document::Policies(policies) => open(&policies.cedar),
-        _ => false,
-    });
-    found.map(Document::title).collect()
-}
+use crate::policies::{Policies, state};
 
 /// A document of tests.
 #[derive(Deserialize)]
@@ -148,7 +57,7 @@ struct Case {
     by: Option<String>,
 }
 
-fn test(args: &FilesArgs, global: &Global, console: &mut Console) -> Result<Exit> {
+pub(super) fn run(args: &FilesArgs, global: &Global, console: &mut Console) -> Result<Exit> {
     let policies = Policies::read(&args.paths)?;
     for strange in &policies.strange {
         console.warn(strange);
@@ -162,11 +71,8 @@ fn test(args: &FilesArgs, global: &Global, console: &mut Console) -> Result<Exit
             return Ok(Exit::Unusable);
         }
     };
-    let mut state = State::new(Arc::new(Engine::new(manifests(global, console))));
-    state.policies = Arc::new(bundle.policies);
-    state.relations = Arc::new(bundle.relations);
-    state.delegations = Arc::new(bundle.delegations);
-    state.revocations = Arc::new(bundle.revocations);
+    let engine = Engine::new(manifests(global, console));
+    let state = state(Arc::new(engine), bundle);
     let mut decided = BTreeSet::new();
     let (mut cases, mut failed) = (0_usize, 0_usize);
     for (place, value) in &policies.tests {
@@ -206,7 +112,7 @@ fn test(args: &FilesArgs, global: &Global, console: &mut Console) -> Result<Exit
 }
 
 /// The RBAC of `-f`; none where it is not given.
-fn manifests(global: &Global, console: &Console) -> Snapshot {
+pub(super) fn manifests(global: &Global, console: &Console) -> Snapshot {
     if global.filename.is_empty() {
         return Snapshot::default();
     }

@@ -1,0 +1,113 @@
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::{FilesArgs, OutputArgs};
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::policies::Policies;
+
+/// Arguments of `bailiwick policy check`.
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Exit codes: 0 right, 1 something is wrong (with --strict also something odd), 2 not readable"
+)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    files: FilesArgs,
+    /// Take what is odd for wrong
+    #[arg(long)]
+    strict: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// What a check found.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Checked {
+    right: bool,
+    documents: usize,
+    policies: usize,
+    relations: usize,
+    revocations: usize,
+    wrong: Vec<Remark>,
+    odd: Vec<Remark>,
+}
+
+/// Something wrong or odd.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Remark {
+    place: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    message: String,
+}
+
+pub(super) fn run(args: &CheckArgs, console: &mut Console) -> Result<Exit> {
+    let policies = Policies::read(&args.files.paths)?;
+    for strange in &policies.strange {
+        console.warn(strange);
+    }
+    let mut checked = Checked {
+        documents: policies.documents.len(),
+        ..Checked::default()
+    };
+    match policies.bundle() {
+        Ok(bundle) => {
+            checked.policies = bundle.policies.len();
+            checked.relations = bundle.relations.len();
+            checked.revocations = bundle.revocations.len();
+            let lints = bundle.policies.lints();
+            checked.odd = lints
+                .iter()
+                .map(|lint| Remark {
+                    place: policies.place(lint),
+                    policy: Some(lint.id.to_string()),
+                    kind: Some(lint.what.name()),
+                    message: lint.what.to_string(),
+                })
+                .collect();
+        }
+        Err(wrong) => {
+            let wrong = wrong.into_iter().map(|wrong| Remark {
+                place: wrong.place,
+                policy: None,
+                kind: None,
+                message: wrong.message,
+            });
+            checked.wrong = wrong.collect();
+        }
+    }
+    checked.right = checked.wrong.is_empty() && (!args.strict || checked.odd.is_empty());
+    args.output.print("PolicyCheck", &checked, text, console)?;
+    Ok(Exit::answer(checked.right, false))
+}
+
+fn text(checked: &Checked) -> String {
+    let mut out = String::new();
+    let mut line = |text: String| {
+        let _ = writeln!(out, "{}", bailiwick_report::inert(&text));
+    };
+    for wrong in &checked.wrong {
+        line(format!("{}: {}", wrong.place, wrong.message));
+    }
+    for odd in &checked.odd {
+        let policy = odd.policy.as_deref().unwrap_or_default();
+        line(format!(
+            "{}: odd: policy `{policy}` {}",
+            odd.place, odd.message
+        ));
+    }
+    if checked.wrong.is_empty() {
+        line(format!(
+            "all right: documents {}, policies {}, relations {}, revocations {}",
+            checked.documents, checked.policies, checked.relations, checked.revocations,
+        ));
+    }
+    out
+}

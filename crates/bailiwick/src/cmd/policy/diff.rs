@@ -1,0 +1,213 @@
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Result;
+use bailiwick_core::{Decision, Effect, Request, Timestamp, UserInfo};
+use bailiwick_pdp::{Asked, Difference, Document, differences};
+use bailiwick_rbac::Engine;
+use serde::Serialize;
+
+use super::{OutputArgs, test};
+use crate::cli::Global;
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::policies;
+
+const ABOUT: &str = "\
+The search asks both sets questions made of the words that occur in the policies of either, and of unheard-of ones.
+It finds differences; that it finds none proves nothing, save where both sets are the same, letter for letter.
+Differences of RBAC are found exactly by `bailiwick diff`.
+
+Exit codes: 0 the sets are the same, 1 a difference was found, 3 none was found, which proves nothing";
+
+/// Arguments of `bailiwick policy diff`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = ABOUT)]
+pub(super) struct DiffArgs {
+    /// File or directory of the policies as they were
+    old: PathBuf,
+    /// File or directory of the policies as they will be
+    new: PathBuf,
+    /// Questions asked at most
+    #[arg(long, value_name = "NUMBER", default_value_t = 100_000)]
+    questions: usize,
+    /// Differences shown at most
+    #[arg(long, value_name = "NUMBER", default_value_t = 10)]
+    most: usize,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// What a comparison found.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Compared {
+    same: bool,
+    proven: bool,
+    questions: usize,
+    possible: usize,
+    differ: usize,
+    counterexamples: Vec<Shown>,
+    not_searched: Vec<&'static str>,
+}
+
+/// One question that is answered differently.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Shown {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<UserInfo>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<Request>,
+    what: String,
+    old: Decision,
+    new: Decision,
+}
+
+pub(super) fn run(args: &DiffArgs, global: &Global, console: &mut Console) -> Result<Exit> {
+    let (old_documents, old) = policies::load(std::slice::from_ref(&args.old))?;
+    let (new_documents, new) = policies::load(std::slice::from_ref(&args.new))?;
+    let mut compared = Compared {
+        same: same(&old_documents, &new_documents),
+        proven: true,
+        questions: 0,
+        possible: 0,
+        differ: 0,
+        counterexamples: Vec::new(),
+        not_searched: unsearched(&old_documents, &new_documents),
+    };
+    if !compared.same {
+        let mut words = old.policies.words();
+        words.extend(new.policies.words());
+        let engine = Arc::new(Engine::new(test::manifests(global, console)));
+        let old = policies::state(Arc::clone(&engine), old);
+        let new = policies::state(engine, new);
+        let now = Timestamp::default();
+        let found = differences(&old, &new, &words, now, args.questions, args.most);
+        compared.proven = found.differ > 0;
+        compared.questions = found.asked;
+        compared.possible = found.possible;
+        compared.differ = found.differ;
+        compared.counterexamples = found.found.into_iter().map(shown).collect();
+    }
+    args.output
+        .print("PolicyComparison", &compared, text, console)?;
+    Ok(Exit::answer(compared.differ == 0, !compared.proven))
+}
+
+fn same(old: &[Document], new: &[Document]) -> bool {
+    let has = |all: &[Document], one: &Document| all.contains(one);
+    old.len() == new.len() && old.iter().all(|one| has(new, one))
+}
+
+/// Whether a document is of a kind.
+type Is = fn(&Document) -> bool;
+
+/// Kinds of documents that differ and of which the questions say little.
+fn unsearched(old: &[Document], new: &[Document]) -> Vec<&'static str> {
+    let differs = |is: Is| {
+        let of =
+            |all: &[Document]| -> Vec<Document> { all.iter().filter(|d| is(d)).cloned().collect() };
+        !same(&of(old), &of(new))
+    };
+    let kinds: [(&'static str, Is); 3] = [
+        ("relations", |document| {
+            matches!(document, Document::Relations { .. } | Document::Schema(..))
+        }),
+        ("delegations", |document| {
+            matches!(document, Document::Delegation(_))
+        }),
+        ("revocations", |document| {
+            matches!(document, Document::Revocation(_))
+        }),
+    ];
+    kinds
+        .into_iter()
+        .filter(|(_, is)| differs(*is))
+        .map(|(name, _)| name)
+        .collect()
+}
+
+fn shown(difference: Difference) -> Shown {
+    let Difference { question, old, new } = difference;
+    let (user, request, what) = match question {
+        Asked::Kubernetes { user, request } => {
+            let groups = match user.groups.as_slice() {
+                [] => String::new(),
+                groups => format!(" in {}", groups.join(", ")),
+            };
+            let what = format!("{}{groups}: {request}", user.name);
+            (Some(user), Some(request), what)
+        }
+        Asked::Application(asked) => {
+            let (subject, resource) = (&asked.subject, &asked.resource);
+            let what = format!(
+                "{}: {}/{} {} {}/{}",
+                asked.application,
+                subject.kind,
+                subject.id,
+                asked.action,
+                resource.kind,
+                resource.id
+            );
+            (None, None, what)
+        }
+    };
+    Shown {
+        user,
+        request,
+        what,
+        old,
+        new,
+    }
+}
+
+/// An effect in a word or two.
+pub(super) fn word(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Allow => "allowed",
+        Effect::Deny => "denied",
+        Effect::NoOpinion => "no opinion",
+        Effect::Conditional => "depends on the object",
+    }
+}
+
+fn text(compared: &Compared) -> String {
+    let mut out = String::new();
+    let mut line = |text: &str| {
+        let _ = writeln!(out, "{}", bailiwick_report::inert(text));
+    };
+    for found in &compared.counterexamples {
+        line(&found.what);
+        line(&format!(
+            "  old: {}: {}",
+            word(found.old.effect),
+            found.old.reason
+        ));
+        line(&format!(
+            "  new: {}: {}",
+            word(found.new.effect),
+            found.new.reason
+        ));
+    }
+    for kind in &compared.not_searched {
+        line(&format!(
+            "{kind} differ; few questions or none are about them"
+        ));
+    }
+    let Compared {
+        questions,
+        possible,
+        differ,
+        ..
+    } = compared;
+    line(&match (compared.same, differ) {
+        (true, _) => "the same documents".to_owned(),
+        (false, 0) => format!(
+            "no difference in {questions} of {possible} questions; not proven that there is none"
+        ),
+        (false, differ) => format!("{differ} of {questions} questions are answered differently"),
+    });
+    out
+}
