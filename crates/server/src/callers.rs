@@ -22,6 +22,13 @@ pub enum CallerId {
     Certificate(String),
     /// A client certificate with exactly this SPIFFE id.
     Spiffe(String),
+    /// A token of this issuer for this subject.
+    Token {
+        /// `iss`.
+        issuer: String,
+        /// `sub`.
+        subject: String,
+    },
     /// Nothing: whoever can connect to a listener without TLS, which is on a loopback address.
     Loopback,
 }
@@ -107,6 +114,15 @@ impl Callers {
         let mut applications = named.map(|caller| caller.scope.application.as_str());
         let first = applications.next()?;
         applications.all(|other| other == first).then_some(first)
+    }
+
+    /// Whom a token speaks of, if it is listed.
+    pub(crate) fn of_token(&self, claims: crate::tokens::Claims) -> Option<Arc<Caller>> {
+        let id = CallerId::Token {
+            issuer: claims.iss,
+            subject: claims.sub,
+        };
+        self.by_id.get(&id).cloned()
     }
 
     /// Who this is, if it is listed.

@@ -31,6 +31,7 @@ mod review;
 mod server;
 mod telemetry;
 mod tls;
+mod tokens;
 
 pub use authzen::{AuthzenDoor, Directory, Known};
 pub use callers::{Caller, CallerError, CallerId, Callers, Scope};
@@ -45,3 +46,4 @@ pub use review::{Mode, ReviewDoor, authorization_configuration};
 pub use server::{Parts, Server};
 pub use telemetry::{Collector, CollectorError, Telemetry};
 pub use tls::{Tls, TlsFiles};
+pub use tokens::{TokenIssuer, Tokens};

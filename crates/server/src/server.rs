@@ -4,7 +4,7 @@ use std::time::Instant;
 use bailiwick_audit::{Log, Records};
 use bytes::Bytes;
 use http::request::Parts as Head;
-use http::{HeaderValue, Method, Request, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use tokio::sync::watch;
@@ -27,6 +27,7 @@ use crate::ready::Ready;
 use crate::reply::{Reply, text};
 use crate::review::{self, ReviewDoor};
 use crate::telemetry::{Telemetry, Telling};
+use crate::tokens::Tokens;
 
 /// What a server is made of.
 pub struct Parts {
@@ -40,6 +41,8 @@ pub struct Parts {
     pub ready: Ready,
     /// Who may ask.
     pub callers: Callers,
+    /// What verifies the tokens of callers, where some come with one.
+    pub tokens: Option<Arc<Tokens>>,
     /// The SubjectAccessReview webhook, where it is open.
     pub review: Option<ReviewDoor>,
     /// AuthZEN, where it is open.
@@ -59,6 +62,7 @@ pub struct Server {
     pub(crate) desk: Desk,
     ready: Ready,
     callers: Callers,
+    tokens: Option<Arc<Tokens>>,
     refusals: Refusals,
     pub(crate) review: Option<ReviewDoor>,
     pub(crate) authzen: Option<AuthzenDoor>,
@@ -84,6 +88,7 @@ impl Server {
             desk: Desk::new(parts.current, parts.log, parts.metrics, teller, run),
             ready: parts.ready,
             callers: parts.callers,
+            tokens: parts.tokens,
             refusals: Refusals::default(),
             review: parts.review,
             authzen: parts.authzen,
@@ -116,8 +121,12 @@ impl Server {
     }
 
     /// Who asks, if it may use this door.
-    fn caller(&self, peer: &Peer, door: Door) -> Result<Arc<Caller>, Box<Reply>> {
-        let found = self.callers.find(peer);
+    fn caller(
+        &self,
+        peer: &Peer,
+        headers: &HeaderMap,
+        door: Door,
+    ) -> Result<Arc<Caller>, Box<Reply>> {
         let refuse = |status, message: &str| {
             self.desk.metrics.unlisted.inc();
             if !self.refusals.allows(peer.address.ip(), Instant::now()) {
@@ -126,25 +135,49 @@ impl Server {
             tracing::info!(address = %peer.address, certificate = ?peer.certificate, message, "refused");
             let mut reply = text(status, message);
             if status == StatusCode::UNAUTHORIZED {
-                let how = HeaderValue::from_static("Mutual realm=\"bailiwick\"");
+                let how = HeaderValue::from_static(match &self.tokens {
+                    None => "Mutual realm=\"bailiwick\"",
+                    Some(_) => "Bearer realm=\"bailiwick\"",
+                });
                 reply.headers_mut().insert(header::WWW_AUTHENTICATE, how);
             }
             Box::new(reply)
         };
-        match found {
-            None if peer.certificate.is_none() => Err(refuse(
-                StatusCode::UNAUTHORIZED,
-                "who asks? Connect with a client certificate that the list of callers names",
-            )),
-            None => Err(refuse(
-                StatusCode::FORBIDDEN,
-                "the list of callers does not name this certificate",
-            )),
-            Some(caller) if !door.is_open_to(&caller.scope) => Err(refuse(
+        match self.who(peer, headers) {
+            Err((status, message)) => Err(refuse(status, &message)),
+            Ok(caller) if !door.is_open_to(&caller.scope) => Err(refuse(
                 StatusCode::FORBIDDEN,
                 "this door is not open to this caller",
             )),
-            Some(caller) => Ok(caller),
+            Ok(caller) => Ok(caller),
+        }
+    }
+
+    /// Who asks: by its connection, or by the token that it comes with.
+    fn who(&self, peer: &Peer, headers: &HeaderMap) -> Result<Arc<Caller>, (StatusCode, String)> {
+        if let Some(caller) = self.callers.find(peer) {
+            return Ok(caller);
+        }
+        let refusal = |status, message: &str| Err((status, message.to_owned()));
+        match (&self.tokens, bearer(headers)) {
+            (Some(tokens), Some(token)) => match tokens.verify(token) {
+                Ok(claims) => self.callers.of_token(claims).ok_or_else(|| {
+                    let message = "the list of callers does not name the subject of this token";
+                    (StatusCode::FORBIDDEN, message.to_owned())
+                }),
+                Err(why) => Err((
+                    StatusCode::UNAUTHORIZED,
+                    format!("the token is not accepted: {why}"),
+                )),
+            },
+            _ if peer.certificate.is_none() => refusal(
+                StatusCode::UNAUTHORIZED,
+                "who asks? Connect with a client certificate that the list of callers names",
+            ),
+            _ => refusal(
+                StatusCode::FORBIDDEN,
+                "the list of callers does not name this certificate",
+            ),
         }
     }
 
@@ -156,7 +189,7 @@ impl Server {
             return text(StatusCode::NOT_FOUND, "there is no door here");
         };
         let door = *door;
-        let caller = match self.caller(peer, door) {
+        let caller = match self.caller(peer, request.headers(), door) {
             Ok(caller) => caller,
             Err(refusal) => return *refusal,
         };
@@ -245,6 +278,18 @@ impl Answer for Server {
         }
         reply
     }
+}
+
+/// The one token of a request (RFC 6750 section 2.1).
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(one), None) = (all.next(), all.next()) else {
+        return None;
+    };
+    let (scheme, token) = one.to_str().ok()?.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.trim_start_matches(' '))
 }
 
 /// The body of a request.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use bailiwick_audit::Durability;
-use bailiwick_server::{Caller, CallerId, Callers, Limits, Mode, Scope};
+use bailiwick_server::{Caller, CallerId, Callers, Limits, Mode, Scope, TokenIssuer};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
@@ -24,6 +24,8 @@ pub(crate) struct Config {
     pub(crate) operations: Option<SocketAddr>,
     pub(crate) log: Log,
     callers: Vec<CallerConfig>,
+    #[serde(default)]
+    tokens: Vec<TokensConfig>,
     pub(crate) access_review: Option<AccessReview>,
     pub(crate) authzen: Option<Authzen>,
     pub(crate) ext_authz: Option<ExtAuthz>,
@@ -114,10 +116,28 @@ struct CallerConfig {
     name: String,
     certificate: Option<String>,
     spiffe: Option<String>,
+    token: Option<TokenSubject>,
     #[serde(default)]
     loopback: bool,
     doors: Vec<DoorName>,
     application: Option<String>,
+}
+
+/// Whose tokens are believed.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct TokensConfig {
+    issuer: String,
+    audience: String,
+    keys: PathBuf,
+}
+
+/// Of whom a token has to speak.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct TokenSubject {
+    issuer: String,
+    subject: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -233,6 +253,7 @@ impl Config {
             .chain(self.floor.iter_mut())
             .chain(self.policies.iter_mut())
             .chain(self.snapshot.iter_mut())
+            .chain(self.tokens.iter_mut().map(|tokens| &mut tokens.keys))
             .chain([&mut self.log.directory]);
         for path in paths {
             *path = base.join(&*path);
@@ -263,10 +284,31 @@ impl Config {
         Ok(())
     }
 
+    /// Whose tokens are believed.
+    pub(crate) fn tokens(&self) -> Vec<TokenIssuer> {
+        let issuer = |tokens: &TokensConfig| TokenIssuer {
+            issuer: tokens.issuer.clone(),
+            audience: tokens.audience.clone(),
+            keys: tokens.keys.clone(),
+        };
+        self.tokens.iter().map(issuer).collect()
+    }
+
     /// The allow-list.
     pub(crate) fn callers(&self) -> Result<Callers> {
         if self.callers.is_empty() {
             bail!("`callers` is empty, so nobody could ask; list who may");
+        }
+        for caller in &self.callers {
+            let Some(token) = &caller.token else { continue };
+            let configured = |tokens: &TokensConfig| tokens.issuer == token.issuer;
+            if !self.tokens.iter().any(configured) {
+                bail!(
+                    "the caller `{}` comes with tokens of `{}`, which is no issuer of `tokens`",
+                    caller.name,
+                    token.issuer
+                );
+            }
         }
         let callers: Result<Vec<Caller>> = self.callers.iter().map(CallerConfig::caller).collect();
         Ok(Callers::new(callers?)?)
@@ -276,13 +318,17 @@ impl Config {
 impl CallerConfig {
     fn caller(&self) -> Result<Caller> {
         let name = &self.name;
-        let id = match (&self.certificate, &self.spiffe, self.loopback) {
-            (Some(subject), None, false) => CallerId::Certificate(subject.clone()),
-            (None, Some(id), false) => CallerId::Spiffe(id.clone()),
-            (None, None, true) => CallerId::Loopback,
+        let id = match (&self.certificate, &self.spiffe, &self.token, self.loopback) {
+            (Some(subject), None, None, false) => CallerId::Certificate(subject.clone()),
+            (None, Some(id), None, false) => CallerId::Spiffe(id.clone()),
+            (None, None, Some(token), false) => CallerId::Token {
+                issuer: token.issuer.clone(),
+                subject: token.subject.clone(),
+            },
+            (None, None, None, true) => CallerId::Loopback,
             _ => bail!(
                 "the caller `{name}` proves itself with one thing: write `certificate` (a subject), `spiffe` (an id), \
-                 or `loopback: true` for a listener without TLS"
+                 `token` (issuer and subject), or `loopback: true` for a listener without TLS"
             ),
         };
         let opens = |door| self.doors.contains(&door);

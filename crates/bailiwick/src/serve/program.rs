@@ -11,7 +11,7 @@ use bailiwick_kube::LoadKinds;
 use bailiwick_pdp::Compiler;
 use bailiwick_server::{
     AuthzenDoor, Current, Directory, Listener, Metrics, Operations, Parts, Ready, ReviewDoor,
-    Server, Tls, TlsFiles,
+    Server, Tls, TlsFiles, Tokens,
 };
 use bailiwick_store::{Options, Store};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -36,6 +36,7 @@ pub(crate) struct Program {
     config: Config,
     sources: Sources,
     tls: Option<Arc<Tls>>,
+    tokens: Option<Arc<Tokens>>,
     directory: Directory,
 }
 
@@ -131,6 +132,10 @@ impl Program {
                 client_ca: Some(files.client_ca.clone()),
             })?)),
         };
+        let tokens = match config.tokens() {
+            issuers if issuers.is_empty() => None,
+            issuers => Some(Arc::new(Tokens::load(issuers)?)),
+        };
         let directory = Directory::default();
         if let Some(path) = entities_file(&config) {
             directory.replace(entities::read(&path)?);
@@ -140,6 +145,7 @@ impl Program {
             config,
             sources,
             tls,
+            tokens,
             directory,
         })
     }
@@ -195,6 +201,7 @@ impl Program {
             metrics: Arc::clone(&metrics),
             ready: ready.clone(),
             callers: self.config.callers()?,
+            tokens: self.tokens.clone(),
             review: review(&self.config),
             authzen: authzen(&self.config, &self.directory),
             ext_authz: self
@@ -228,6 +235,9 @@ impl Program {
         }
         if let Some(tls) = &self.tls {
             tasks.spawn(Arc::clone(tls).watch(ending.clone()));
+        }
+        if let Some(tokens) = &self.tokens {
+            tasks.spawn(Arc::clone(tokens).watch(ending.clone()));
         }
         tasks.spawn(tell_head(store, ending.clone()));
         let (wake, wakes) = std::sync::mpsc::channel();

@@ -465,3 +465,85 @@ fn a_restarted_api_server_is_followed_without_a_wrong_answer() {
     stop.send(()).unwrap();
     println!("{} reviews meanwhile", asking.join().unwrap());
 }
+
+#[test]
+fn a_service_account_comes_in_with_a_token_of_the_api_server() {
+    let cluster = Cluster::shared().unwrap();
+    let admin = cluster.admin();
+    for name in ["web", "other"] {
+        let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": "default"}});
+        admin.apply(&account.to_string()).unwrap();
+    }
+    let token = |name: &str, audience: &str| {
+        let output = admin.kubectl(&["create", "token", name, "--audience", audience]);
+        output.unwrap().success().unwrap().trim().to_owned()
+    };
+    let told = |path: &str| admin.get(path).unwrap().body;
+    let issuer: Value = serde_json::from_str(&told("/.well-known/openid-configuration")).unwrap();
+    let issuer = issuer["issuer"].as_str().unwrap();
+    let home = Home::new(&["api"]);
+    home.write("keys.json", &told("/openid/v1/jwks"));
+    home.write(
+        "manifests.yaml",
+        "{apiVersion: v1, kind: Namespace, metadata: {name: shop}}",
+    );
+    home.write(
+        "serve.yaml",
+        &format!(
+            "listen: {{address: '127.0.0.1:0', tls: {{certificate: server.crt, key: server.key, clientCa: ca.crt}}}}\n\
+             log: {{directory: log}}\nauthzen: {{base: 'https://pdp.example.org'}}\n\
+             tokens: [{{issuer: '{issuer}', audience: bailiwick, keys: keys.json}}]\n\
+             callers:\n- name: web\n  token: {{issuer: '{issuer}', subject: 'system:serviceaccount:default:web'}}\n\
+             \x20 doors: [evaluation]\n  application: shop\n"
+        ),
+    );
+    let program = home.serve();
+    let client = Client::new(&home, &program, None);
+    let question = json!({
+        "subject": {"type": "user", "id": "anna"}, "action": {"name": "read"},
+        "resource": {"type": "record", "id": "1"},
+    });
+    let check = |authorization: &str, status: u16, says: &str| {
+        let headers = [
+            ("content-type", "application/json"),
+            ("authorization", authorization),
+        ];
+        let answer = client.send(
+            "POST",
+            "/access/v1/evaluation",
+            &headers,
+            &question.to_string(),
+        );
+        assert_eq!(answer.status, status, "{}", answer.body);
+        assert!(answer.body.to_string().contains(says), "{}", answer.body);
+    };
+    check(
+        &format!("Bearer {}", token("web", "bailiwick")),
+        200,
+        "decision",
+    );
+    check(
+        &format!("Bearer {}", token("web", "other")),
+        401,
+        "for this audience",
+    );
+    check(
+        &format!("Bearer {}", token("other", "bailiwick")),
+        403,
+        "does not name the subject",
+    );
+    check(
+        &format!("Bearer {}x", token("web", "bailiwick")),
+        401,
+        "the token is not accepted",
+    );
+    check(
+        &format!("Bearer {}", "x".repeat(17 << 10)),
+        401,
+        "longer than 16 KiB",
+    );
+    check("Basic eDp5", 401, "who asks?");
+    let records = home.run(&["audit", "list", home.log().to_str().unwrap()]);
+    let records = String::from_utf8(records.stdout).unwrap();
+    assert!(!records.contains("eyJ"), "a token in the log");
+}

@@ -18,6 +18,7 @@ const PURE: &[&str] = &[
     "rcgen",
     "rustls-pki-types",
     "rustls-webpki",
+    "schemars",
     "serde",
     "serde_json",
     "sha2",
