@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
-use bailiwick_core::{Kind, ObjectRef, UserInfo};
+use bailiwick_core::{Kind, ObjectRef, Str, UserInfo};
 use bailiwick_diag::{Finding, Place, Severity};
 use bailiwick_graph::{Graph, Live};
 use bailiwick_input::{Held, LoadOptions, Locator, Source};
 use bailiwick_kube::{Cluster, ConnectOptions, LoadKinds, Loaded, Watch, WatchOptions};
-use bailiwick_model::{ApiTable, Origin, Snapshot};
+use bailiwick_model::{ApiTable, Gap, Origin, Snapshot};
 use bailiwick_rbac::Engine;
 
 use crate::cli::{Defaults, Global};
@@ -223,10 +223,40 @@ impl Opened {
         gaps > 0
     }
 
+    /// The same for an answer from the graph, which may be cut short as well.
+    pub(crate) fn partial_paths(&self, graph: &Graph, console: &Console) -> bool {
+        let cut_short = cut_short(graph);
+        if let Some(gap) = &cut_short {
+            console.warn(&gap.message);
+        }
+        self.partial(&Kind::ALL, "", console) || cut_short.is_some()
+    }
+
     /// Says in a few lines what is odd about the input, for commands whose subject is something else.
     pub(crate) fn mention_problems(&self, console: &Console) {
         mention(&self.findings, console);
     }
+}
+
+/// What a graph leaves out, as something that is not known of the cluster.
+pub(crate) fn cut_short(graph: &Graph) -> Option<Gap> {
+    let all: Vec<String> = graph.unfinished().map(ToString::to_string).collect();
+    let others = match all.len() {
+        0 => return None,
+        1 => String::new(),
+        many => format!(" and {} others", many - 1),
+    };
+    let message = format!(
+        "{}{others} can bind so many roles that not every combination was looked at: there may be more paths. Limit the \
+         names in what they may bind",
+        all.first()?
+    );
+    Some(Gap {
+        kinds: vec![Kind::Role, Kind::ClusterRole],
+        namespace: Str::default(),
+        except: Str::default(),
+        message,
+    })
 }
 
 /// A live cluster with its graph, and what changes it.

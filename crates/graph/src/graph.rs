@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 
 use bailiwick_core::ObjectRef;
@@ -34,6 +35,8 @@ pub struct Graph {
     binds: HashMap<NodeId, u32>,
     /// The nodes that have come or ceased to have such steps.
     binders: Vec<NodeId>,
+    /// Those of whom not every combination of roles was looked at, with how many parts say so.
+    unfinished: BTreeMap<Node, u32>,
 }
 
 /// What was put into a graph, and has to be taken out again by whoever put it in.
@@ -41,6 +44,7 @@ pub struct Graph {
 pub(crate) struct Made {
     edges: Vec<EdgeId>,
     held_back: Vec<usize>,
+    unfinished: Vec<Node>,
 }
 
 /// A step.
@@ -150,6 +154,17 @@ impl Graph {
         self.made.held_back.push(position);
     }
 
+    /// Notes that there may be more steps from somebody than are there.
+    pub(crate) fn leave_unfinished(&mut self, node: Node) {
+        *self.unfinished.entry(node.clone()).or_default() += 1;
+        self.made.unfinished.push(node);
+    }
+
+    /// Those from whom there may be more steps: they can bind roles in more ways together than are looked at.
+    pub fn unfinished(&self) -> impl Iterator<Item = &Node> {
+        self.unfinished.keys()
+    }
+
     /// What was put in since this was last asked.
     pub(crate) fn take_made(&mut self) -> Made {
         std::mem::take(&mut self.made)
@@ -188,6 +203,14 @@ impl Graph {
             if let Some(slot) = self.held_back.get_mut(position) {
                 *slot = None;
                 self.free_held_back.push(position);
+            }
+        }
+        for node in &made.unfinished {
+            if let Some(parts) = self.unfinished.get_mut(node) {
+                *parts -= 1;
+                if *parts == 0 {
+                    self.unfinished.remove(node);
+                }
             }
         }
     }

@@ -1,5 +1,4 @@
 use anyhow::Result;
-use bailiwick_core::Kind;
 use bailiwick_graph::{Graph, Node, NodeId, Path, Reach};
 use bailiwick_report::{COMMENT, Cell, Column, Format, Table, inert};
 use serde::Serialize;
@@ -55,7 +54,7 @@ pub(crate) fn run(args: &BlastArgs, global: &Global, console: &mut Console) -> R
     let opened = Opened::open(global, Need::Everything, console)?;
     opened.mention_problems(console);
     let graph = opened.graph();
-    let partial = opened.partial(&Kind::ALL, "", console);
+    let partial = opened.partial_paths(&graph, console);
     let source = find(&graph, &args.from)?;
     let reach = graph.reach(&[source]);
     let reached = reached(&graph, source, &reach);

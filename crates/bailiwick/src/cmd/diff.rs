@@ -3,17 +3,18 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 use bailiwick_core::{Kind, Subject};
-use bailiwick_graph::Node;
-use bailiwick_model::PolicyRule;
-use bailiwick_report::{COMMENT, Cell, Column, Format, Table, Tone};
+use bailiwick_graph::{Node, NodeId};
+use bailiwick_model::{Gap, PolicyRule};
+use bailiwick_report::{COMMENT, Cell, Column, Format, Picture, Table, Tone};
 use serde::Serialize;
 
 use crate::cli::Global;
-use crate::cluster::{Need, Opened};
+use crate::cluster::{Need, Opened, cut_short};
 use crate::cmd::access::{names, targets};
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::formats::Formats;
+use crate::picture::{self, Canvas};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,8 +38,8 @@ pub(crate) struct DiffArgs {
     /// What ends with 1: any change, somebody who gains a right or a path, or a new path to full control
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     fail_on: FailOn,
-    /// Form of the output
-    #[arg(short, long, value_name = "FORMAT", default_value_t, value_parser = Formats(Format::TABLES))]
+    /// Form of the output; `sarif`, `junit`, `mermaid`, `dot` and `html` have the new paths to full control alone
+    #[arg(short, long, value_name = "FORMAT", default_value_t, value_parser = Formats(Format::PATHS))]
     output: Format,
 }
 
@@ -100,7 +101,15 @@ pub(crate) fn run(args: &DiffArgs, global: &Global, console: &mut Console) -> Re
             partial = true;
         }
     }
-    let (paths_gained, paths_lost) = paths(&old, &new);
+    let [before, after] = paths(&old, &new);
+    for (name, side) in [(&args.old, &before), (&args.new, &after)] {
+        if let Some(gap) = &side.cut_short {
+            console.warn(format_args!("{name}: {}", gap.message));
+            partial = true;
+        }
+    }
+    let paths_gained = not_in(&after.sovereigns, &before.sovereigns);
+    let paths_lost = not_in(&before.sovereigns, &after.sovereigns);
     let changes = bailiwick_rbac::diff(&old.engine, &new.engine)
         .into_iter()
         .map(|change| Change {
@@ -115,7 +124,12 @@ pub(crate) fn run(args: &DiffArgs, global: &Global, console: &mut Console) -> Re
         paths_lost,
         partial,
     };
-    show(&answer, format, console)?;
+    match format {
+        Format::Sarif | Format::Junit | Format::Mermaid | Format::Dot | Format::Html => {
+            console.answer(draw(&new, &answer, format)?)?;
+        }
+        format => show(&answer, format, console)?,
+    }
     Ok(Exit::answer(!args.fail_on.is_met(&answer), partial))
 }
 
@@ -187,40 +201,78 @@ fn paths_table(answer: &Answer) -> Table {
     table
 }
 
-/// Who gets to full control in the one graph and not in the other.
-fn paths(old: &Opened, new: &Opened) -> (Vec<Node>, Vec<Node>) {
-    // Each takes about as long as the other, and neither needs it.
-    let (before, after) = std::thread::scope(|scope| {
-        let before = scope.spawn(|| sovereigns(old));
-        let after = sovereigns(new);
-        let before = before.join();
-        (
-            before.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-            after,
-        )
-    });
-    let not_in = |a: &[Node], b: &[Node]| -> Vec<Node> {
-        a.iter()
-            .filter(|node| b.binary_search(node).is_err())
-            .cloned()
-            .collect()
-    };
-    (not_in(&after, &before), not_in(&before, &after))
+/// What the graph of one side says.
+struct Side {
+    /// Who gets to full control, in order.
+    sovereigns: Vec<Node>,
+    /// What it leaves out.
+    cut_short: Option<Gap>,
 }
 
-fn sovereigns(opened: &Opened) -> Vec<Node> {
+fn paths(old: &Opened, new: &Opened) -> [Side; 2] {
+    // Each takes about as long as the other, and neither needs it.
+    std::thread::scope(|scope| {
+        let before = scope.spawn(|| side(old));
+        let after = side(new);
+        let before = before.join();
+        [
+            before.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            after,
+        ]
+    })
+}
+
+fn side(opened: &Opened) -> Side {
     let graph = opened.graph();
-    let Some(cluster) = graph.find(&Node::Cluster) else {
-        return Vec::new();
-    };
-    let reaching = graph.reaching(cluster);
+    let reaching = graph
+        .find(&Node::Cluster)
+        .map(|cluster| graph.reaching(cluster));
     let starts = graph.starts(opened.snapshot()).into_iter();
-    let reached = starts.filter(|&node| reaching.effort(node).is_some());
-    let mut nodes: Vec<Node> = reached
+    let reaches = |node: &NodeId| {
+        reaching
+            .as_ref()
+            .is_some_and(|reaching| reaching.effort(*node).is_some())
+    };
+    let reached = starts.filter(reaches);
+    let mut sovereigns: Vec<Node> = reached
         .filter_map(|node| graph.node(node).cloned())
         .collect();
-    nodes.sort();
-    nodes
+    sovereigns.sort();
+    Side {
+        sovereigns,
+        cut_short: cut_short(&graph),
+    }
+}
+
+/// Those of the first list that are not in the second; both are in order.
+fn not_in(some: &[Node], others: &[Node]) -> Vec<Node> {
+    let new = some
+        .iter()
+        .filter(|node| others.binary_search(node).is_err());
+    new.cloned().collect()
+}
+
+/// The new paths, as a picture of the new state.
+fn draw(new: &Opened, answer: &Answer, format: Format) -> Result<String> {
+    let graph = new.graph();
+    let Some(cluster) = graph.find(&Node::Cluster) else {
+        let picture = Picture {
+            subject: Node::Cluster.to_string(),
+            partial: answer.partial,
+            ..Picture::default()
+        };
+        return picture::render(new, &picture, format);
+    };
+    let reaching = graph.reaching(cluster);
+    let gained = answer.paths_gained.iter();
+    let gained = gained.filter_map(|node| graph.path(graph.find(node)?, &reaching));
+    let paths: Vec<_> = gained.collect();
+    let canvas = Canvas::new(new, &graph, cluster, false).paths(&paths);
+    let canvas = match format {
+        Format::Sarif | Format::Junit => canvas.causes(&paths, cluster),
+        _ => canvas,
+    };
+    picture::render(new, &canvas.finish(answer.partial), format)
 }
 
 fn open(side: &str, global: &Global, console: &mut Console) -> Result<Opened> {

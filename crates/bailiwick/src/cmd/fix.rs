@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use anyhow::{Result, bail};
-use bailiwick_core::{Kind, ObjectRef};
+use bailiwick_core::ObjectRef;
 use bailiwick_graph::{Atom, AtomId, Graph, NoFix, Node, NodeId, Path};
 use bailiwick_posture::{CHANGE, Mending};
 use bailiwick_report::{COMMENT, Format, Look, Tone, escape_markdown, inert};
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &FixArgs, global: &Global, console: &mut Console) -> Res
     let opened = Opened::open(global, Need::Everything, console)?;
     opened.mention_problems(console);
     let graph = opened.graph();
-    let partial = opened.partial(&Kind::ALL, "", console);
+    let partial = opened.partial_paths(&graph, console);
     let Some(target) = graph.find(&args.target) else {
         console.note(format_args!("nothing here leads to {}", args.target));
         return Ok(Exit::answer(true, partial));

@@ -1,8 +1,9 @@
-use std::collections::BTreeSet;
+use std::borrow::Borrow;
+use std::collections::{BTreeSet, HashMap};
 
 use anyhow::{Context as _, Result, bail};
-use bailiwick_core::Kind;
-use bailiwick_graph::{Admission, Atom, Graph, Guard, Node, NodeId, Path, Step};
+use bailiwick_diag::{Finding, Place, Severity};
+use bailiwick_graph::{Admission, Atom, EdgeId, Graph, Guard, Node, NodeId, Path, Step};
 use bailiwick_report::{Cell, Column, Format, Look, Picture, Table, Tone, inert};
 use serde::Serialize;
 
@@ -77,10 +78,27 @@ pub(crate) struct StepAnswer<'g> {
     edge: &'static str,
     title: &'static str,
     /// Of each group one entry has to be there, with all of its parts.
-    evidence: Vec<Vec<Vec<&'g Atom>>>,
+    evidence: Vec<Vec<Vec<Evidence<'g>>>>,
     /// What may stop it all the same.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     guards: Vec<String>,
+}
+
+/// Something that a step rests on.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Evidence<'g> {
+    #[serde(flatten)]
+    atom: &'g Atom,
+    /// `FILE:LINE:COLUMN`, where it came from a file and somebody will read it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<String>,
+}
+
+impl Borrow<Atom> for Evidence<'_> {
+    fn borrow(&self) -> &Atom {
+        self.atom
+    }
 }
 
 pub(crate) fn run(args: &PathsArgs, global: &Global, console: &mut Console) -> Result<Exit> {
@@ -90,7 +108,7 @@ pub(crate) fn run(args: &PathsArgs, global: &Global, console: &mut Console) -> R
     let opened = Opened::open(global, Need::Everything, console)?;
     opened.mention_problems(console);
     let graph = opened.graph();
-    let partial = opened.partial(&Kind::ALL, "", console);
+    let partial = opened.partial_paths(&graph, console);
     let target = graph.find(&args.to);
     if target.is_none() && args.to != Node::Cluster && graph.node_count() > 0 {
         bail!("{} is not in this cluster, or nothing leads there", args.to);
@@ -156,9 +174,13 @@ fn show(
     console: &mut Console,
 ) -> Result<()> {
     let admission = Admission::new(opened.snapshot());
+    let lines = match args.output {
+        Format::Json | Format::Yaml => lines(opened, graph, paths),
+        _ => HashMap::new(),
+    };
     let answers: Vec<PathAnswer<'_>> = paths
         .iter()
-        .filter_map(|path| path_answer(graph, &admission, path))
+        .filter_map(|path| path_answer(graph, &admission, &lines, path))
         .collect();
     let answer = Answer {
         target: &args.to,
@@ -202,16 +224,37 @@ fn nearest_from_everywhere(opened: &Opened, graph: &Graph, target: NodeId) -> Ve
     paths
 }
 
+/// Where everything stands that the steps of these paths rest on, as far as it came from files.
+fn lines<'g>(opened: &Opened, graph: &'g Graph, paths: &[Path]) -> HashMap<&'g Atom, String> {
+    let edges: BTreeSet<EdgeId> = paths.iter().flat_map(|path| &path.edges).copied().collect();
+    let steps = edges.into_iter().filter_map(|edge| graph.step(edge));
+    let atoms: BTreeSet<&Atom> = steps
+        .flat_map(|step| step.evidence.into_iter().flatten().flatten())
+        .collect();
+    let mut found = Finding::new("lines", Severity::Info, "");
+    let place = |atom: &&Atom| Place::field(atom.object().clone(), atom.pointer());
+    found.places = atoms.iter().map(place).collect();
+    let mut found = [found];
+    opened.locate(&mut found);
+    let [found] = found;
+    let lines = atoms.into_iter().zip(found.places);
+    lines
+        .filter(|(_, place)| place.span.is_some())
+        .map(|(atom, place)| (atom, place.to_string()))
+        .collect()
+}
+
 fn path_answer<'g>(
     graph: &'g Graph,
     admission: &Admission<'_>,
+    lines: &HashMap<&Atom, String>,
     path: &Path,
 ) -> Option<PathAnswer<'g>> {
     let steps = path
         .edges
         .iter()
         .filter_map(|&edge| graph.step(edge))
-        .map(|step| step_answer(step, admission));
+        .map(|step| step_answer(step, admission, lines));
     Some(PathAnswer {
         from: graph.node(path.from)?,
         effort: path.effort,
@@ -219,7 +262,16 @@ fn path_answer<'g>(
     })
 }
 
-fn step_answer<'g>(step: Step<'g>, admission: &Admission<'_>) -> StepAnswer<'g> {
+fn step_answer<'g>(
+    step: Step<'g>,
+    admission: &Admission<'_>,
+    lines: &HashMap<&Atom, String>,
+) -> StepAnswer<'g> {
+    let evidence = |atom: &'g Atom| Evidence {
+        atom,
+        at: lines.get(atom).cloned(),
+    };
+    let cause = |cause: Vec<&'g Atom>| cause.into_iter().map(evidence).collect();
     let guards = admission
         .guards(&step)
         .iter()
@@ -231,7 +283,11 @@ fn step_answer<'g>(step: Step<'g>, admission: &Admission<'_>) -> StepAnswer<'g> 
         to: step.to,
         edge: step.kind.id,
         title: step.kind.title,
-        evidence: step.evidence,
+        evidence: step
+            .evidence
+            .into_iter()
+            .map(|clause| clause.into_iter().map(cause).collect())
+            .collect(),
     }
 }
 
@@ -253,7 +309,7 @@ fn table(answer: &Answer<'_>) -> Table {
             .steps
             .iter()
             .flat_map(|step| step.evidence.iter().flatten().flatten())
-            .map(|atom| atom.object().to_string())
+            .map(|evidence| evidence.atom.object().to_string())
             .collect();
         let objects: Vec<String> = objects.into_iter().collect();
         table.row([
@@ -294,7 +350,7 @@ fn path_text(number: usize, path: &PathAnswer<'_>, look: &Look) -> String {
 }
 
 /// What a step rests on, a line for each thing; of alternatives the first is shown and the others are counted.
-pub(crate) fn facts(evidence: &[Vec<Vec<&Atom>>]) -> Vec<String> {
+pub(crate) fn facts<A: Borrow<Atom>>(evidence: &[Vec<Vec<A>>]) -> Vec<String> {
     let mut lines = Vec::new();
     for clause in evidence {
         let Some(first) = clause.first() else {
@@ -310,8 +366,8 @@ pub(crate) fn facts(evidence: &[Vec<Vec<&Atom>>]) -> Vec<String> {
     lines
 }
 
-fn cause_line(cause: &[&Atom]) -> String {
-    let parts: Vec<String> = cause.iter().map(|atom| atom_line(atom)).collect();
+fn cause_line<A: Borrow<Atom>>(cause: &[A]) -> String {
+    let parts: Vec<String> = cause.iter().map(|atom| atom_line(atom.borrow())).collect();
     parts.join(", ")
 }
 

@@ -1,12 +1,11 @@
 use std::borrow::Cow;
 
 use anyhow::Result;
-use bailiwick_core::Kind;
 use bailiwick_diag::{Finding, Severity};
 use bailiwick_report::{COMMENT, Detail, Format, Report, Rule};
 
 use crate::cli::Global;
-use crate::cluster::{Need, Opened};
+use crate::cluster::{Need, Opened, cut_short};
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::formats::Formats;
@@ -66,13 +65,15 @@ pub(crate) fn run(args: &ScanArgs, global: &Global, console: &mut Console) -> Re
         .cloned()
         .partition(|finding| finding.severity >= args.min_severity);
     let quieter = quieter.len();
+    let mut gaps = opened.snapshot().gaps.clone();
+    gaps.extend(cut_short(&graph));
     let rules = rules();
     let report = Report {
         findings: &findings,
         excepted,
         known,
         rules: &rules,
-        gaps: &opened.snapshot().gaps,
+        gaps: &gaps,
         version: env!("CARGO_PKG_VERSION"),
     };
     print(&report, format, console)?;
@@ -88,11 +89,7 @@ pub(crate) fn run(args: &ScanArgs, global: &Global, console: &mut Console) -> Re
             known.len()
         ));
     }
-    let partial = opened
-        .snapshot()
-        .gaps_touching(&Kind::ALL, "")
-        .next()
-        .is_some();
+    let partial = !gaps.is_empty();
     let fails = args.gate.fails(open, findings.len());
     Ok(Exit::answer(!fails, partial))
 }

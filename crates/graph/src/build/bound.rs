@@ -20,7 +20,7 @@ type Bindable = (ObjectRef, Str);
 type Ways = Vec<((&'static EdgeKind, u8), ConditionId)>;
 
 /// Combinations of one subject's roles that are looked at. Who may bind by name so many that it does not do has named
-/// hundreds of roles that all give parts of the same steps.
+/// hundreds of roles that all give parts of the same steps. The graph says of whom that holds.
 const MOST_COMBINATIONS: usize = 10_000;
 
 /// Legs of the rules of edges, as bits: those that are held on any object, and those that are held on all.
@@ -73,8 +73,11 @@ impl<'a> Builder<'_, 'a, '_> {
             holdings: &holdings,
             roles: 0,
         };
-        let mut left = MOST_COMBINATIONS;
+        let mut left = Some(MOST_COMBINATIONS);
         self.combine(&with, &bindable, most, &mut left);
+        if left.is_none() {
+            self.graph.leave_unfinished(subject.clone());
+        }
     }
 
     /// Whether somebody can bind any role, by himself or by his groups.
@@ -124,15 +127,19 @@ impl<'a> Builder<'_, 'a, '_> {
         with: &With<'_, 'a>,
         bindable: &BTreeMap<Bindable, Ways>,
         most: u8,
-        left: &mut usize,
+        left: &mut Option<usize>,
     ) {
         let own = self.masks(with.holdings);
         for (key, ways) in bindable {
             let (role, namespace) = key;
-            if *left == 0 || with.roles == most {
+            if with.roles == most {
                 return;
             }
-            *left -= 1;
+            // Nothing is left once one more is asked for than there may be.
+            *left = left.and_then(|left| left.checked_sub(1));
+            if left.is_none() {
+                return;
+            }
             let mut added = Vec::new();
             self.hold(role, namespace, None, None, &mut added);
             let gain = self.gain(&own, &self.masks(&added));

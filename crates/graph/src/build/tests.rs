@@ -1,6 +1,12 @@
 //! Rights that come together from several bindings, groups and roles.
 
-use crate::edges::testing::{check, check_with, graph};
+use std::collections::BTreeMap;
+
+use bailiwick_core::{Kind, ObjectRef};
+use bailiwick_model::Delta;
+
+use crate::edges::testing::{check, check_with, cluster, graph};
+use crate::{Graph, Live};
 
 const ROLES: &str = "ClusterRole mint
                        create on secrets of ''
@@ -148,4 +154,38 @@ fn equal_clusters_give_equal_graphs() {
     for _ in 0..5 {
         assert_eq!(nodes(), first);
     }
+}
+
+#[test]
+fn a_graph_says_of_whom_it_has_not_looked_at_every_combination() {
+    let check = |roles: usize, expected: &[&str]| {
+        let names: Vec<String> = (0..roles).map(|role| format!("mint-{role}")).collect();
+        let each = names
+            .iter()
+            .map(|name| format!("ClusterRole {name}\n create on secrets of ''\n"));
+        let text = format!(
+            "{}ClusterRole b
+               bind on clusterroles of rbac.authorization.k8s.io named {}
+               create on rolebindings of rbac.authorization.k8s.io
+             RoleBinding shop/b gives ClusterRole/b to user:eve",
+            each.collect::<String>(),
+            names.join(","),
+        );
+        let mut live = Live::new(cluster(&text, 37), BTreeMap::new());
+        let unfinished = |graph: &Graph| {
+            let all = graph.unfinished().map(ToString::to_string);
+            all.collect::<Vec<_>>()
+        };
+        let made = graph(&text, 37);
+        assert_eq!(unfinished(&made), expected, "{roles} roles");
+        assert_eq!(unfinished(live.graph()), expected, "{roles} roles");
+        live.apply(Delta::Remove(ObjectRef::new(
+            Kind::RoleBinding,
+            "shop",
+            "b",
+        )));
+        assert_eq!(unfinished(live.graph()), [""; 0]);
+    };
+    check(20, &[]);
+    check(160, &["user eve"]);
 }
