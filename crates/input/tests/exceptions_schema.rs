@@ -95,7 +95,7 @@ fn whole() -> Map<String, Value> {
     item.as_object().unwrap().clone()
 }
 
-fn document(items: Vec<Value>) -> Value {
+fn document(items: &[Value]) -> Value {
     json!({"apiVersion": "bailiwick.dev/v1", "kind": "Exceptions", "items": items})
 }
 
@@ -114,12 +114,12 @@ fn check(document: &Value, expected: bool) {
 
 #[track_caller]
 fn check_item(item: Map<String, Value>, expected: bool) {
-    check(&document(vec![Value::Object(item)]), expected);
+    check(&document(&[Value::Object(item)]), expected);
 }
 
 #[test]
 fn both_take_and_refuse_the_same() {
-    check(&document(Vec::new()), true);
+    check(&document(&[]), true);
     check_item(whole(), true);
     // Without each of the fields, with each empty, a number and a list, and with one that is not known.
     for field in whole().keys() {
@@ -174,14 +174,14 @@ fn both_ask_for_the_same_document_around_them() {
         ("kind", json!("Baseline")),
         ("items", json!({})),
     ] {
-        let mut document = document(Vec::new());
+        let mut document = document(&[]);
         document[field] = wrong;
         check(&document, false);
         document.as_object_mut().unwrap().remove(field);
         check(&document, false);
     }
     let one = json!({"fingerprint": "00ff", "owner": "o", "reason": "r", "expires": "2027-01-31"});
-    let many = |count| document(vec![one.clone(); count]);
+    let many = |count| document(&vec![one.clone(); count]);
     check(&many(1_000), true);
     check(&many(1_001), false);
 }
@@ -193,7 +193,7 @@ fn the_reader_knows_more() {
         ("/items/0/expires", "2027-02-30"),
         ("/items/0/object/kind", "Roll"),
     ] {
-        let mut document = document(vec![Value::Object(whole())]);
+        let mut document = document(&[Value::Object(whole())]);
         *document.pointer_mut(pointer).unwrap() = json!(value);
         assert!(takes(&schema(), &document), "{document}");
         let text = serde_json::to_vec(&document).unwrap();
