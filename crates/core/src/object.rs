@@ -40,6 +40,8 @@ pub enum Kind {
     ValidatingAdmissionPolicyBinding,
     MutatingAdmissionPolicy,
     MutatingAdmissionPolicyBinding,
+    PersistentVolumeClaim,
+    EndpointSlice,
 }
 
 /// A kind that Bailiwick does not read.
@@ -49,7 +51,7 @@ pub struct UnknownKind(pub String);
 
 impl Kind {
     /// Every kind, in the order of the declaration.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 31] = [
         Self::Role,
         Self::ClusterRole,
         Self::RoleBinding,
@@ -79,6 +81,8 @@ impl Kind {
         Self::ValidatingAdmissionPolicyBinding,
         Self::MutatingAdmissionPolicy,
         Self::MutatingAdmissionPolicyBinding,
+        Self::PersistentVolumeClaim,
+        Self::EndpointSlice,
     ];
 
     /// The four kinds that RBAC is made of.
@@ -121,6 +125,8 @@ impl Kind {
             Self::ValidatingAdmissionPolicyBinding => "ValidatingAdmissionPolicyBinding",
             Self::MutatingAdmissionPolicy => "MutatingAdmissionPolicy",
             Self::MutatingAdmissionPolicyBinding => "MutatingAdmissionPolicyBinding",
+            Self::PersistentVolumeClaim => "PersistentVolumeClaim",
+            Self::EndpointSlice => "EndpointSlice",
         }
     }
 
@@ -137,11 +143,13 @@ impl Kind {
             | Self::Pod
             | Self::ReplicationController
             | Self::PersistentVolume
+            | Self::PersistentVolumeClaim
             | Self::Service => "",
             Self::Deployment | Self::ReplicaSet | Self::StatefulSet | Self::DaemonSet => "apps",
             Self::Job | Self::CronJob => "batch",
             Self::CustomResourceDefinition => "apiextensions.k8s.io",
             Self::Ingress | Self::NetworkPolicy => "networking.k8s.io",
+            Self::EndpointSlice => "discovery.k8s.io",
             Self::CSIDriver => "storage.k8s.io",
             Self::RuntimeClass => "node.k8s.io",
             Self::ValidatingWebhookConfiguration
@@ -185,6 +193,8 @@ impl Kind {
             Self::ValidatingAdmissionPolicyBinding => "validatingadmissionpolicybindings",
             Self::MutatingAdmissionPolicy => "mutatingadmissionpolicies",
             Self::MutatingAdmissionPolicyBinding => "mutatingadmissionpolicybindings",
+            Self::PersistentVolumeClaim => "persistentvolumeclaims",
+            Self::EndpointSlice => "endpointslices",
         }
     }
 

@@ -31,12 +31,12 @@ pub use defaults::defaults;
 pub use interner::Interner;
 pub use meta::ObjectMeta;
 pub use network::{
-    Cidr, ContainerPort, Ingress, IngressRule, NetworkPolicy, Peer, PolicyPort, PortRef, Protocol,
-    Service, ServicePort,
+    Cidr, ContainerPort, EndpointSlice, Ingress, IngressRule, NetworkPolicy, Peer, PolicyPort,
+    PortRef, Protocol, Service, ServicePort,
 };
 pub use object::{CustomResource, Delta, Namespace, Node, Object, Secret, ServiceAccount, Taint};
 pub use origin::{FileId, FileOrigin, Gap, Origin, SourceFile};
-pub use platform::{CsiDriver, PersistentVolume, RuntimeClass};
+pub use platform::{CsiDriver, PersistentVolume, RuntimeClass, VolumeClaim};
 pub use problems::{PROBLEMS, Problem, problems_page};
 pub use rbac::{Binding, BindingSubject, LabelSelector, PolicyRule, Requirement, Role, RoleRef};
 pub use snapshot::{ClusterInfo, Snapshot};

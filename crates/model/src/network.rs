@@ -47,6 +47,30 @@ pub struct ServicePort {
     pub protocol: Protocol,
 }
 
+/// An EndpointSlice: where connections to a Service end. Those that Kubernetes derives from the Service's selector say
+/// nothing that the selector does not, and are empty here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EndpointSlice {
+    /// Name, namespace, labels.
+    pub metadata: ObjectMeta,
+    /// Names of the pods of its namespace that it leads to, sorted, each once. Addresses without a pod are not kept.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub pods: Box<[Str]>,
+    /// The ports of those pods. Their names are those of the Service's ports.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub ports: Box<[ContainerPort]>,
+}
+
+impl EndpointSlice {
+    /// The label that names the Service.
+    pub const SERVICE: &str = "kubernetes.io/service-name";
+    /// The label that names who writes it.
+    pub const WRITER: &str = "endpointslice.kubernetes.io/managed-by";
+    /// The writer that derives slices from selectors.
+    pub const BY_SELECTOR: &str = "endpointslice-controller.k8s.io";
+}
+
 /// What a connection is made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]

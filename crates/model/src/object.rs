@@ -3,9 +3,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::admission::{AdmissionBinding, AdmissionPolicy, WebhookConfiguration};
 use crate::meta::ObjectMeta;
-use crate::network::{Ingress, NetworkPolicy, Service};
+use crate::network::{EndpointSlice, Ingress, NetworkPolicy, Service};
 use crate::origin::Origin;
-use crate::platform::{CsiDriver, PersistentVolume, RuntimeClass};
+use crate::platform::{CsiDriver, PersistentVolume, RuntimeClass, VolumeClaim};
 use crate::rbac::{Binding, Role};
 use crate::workload::Workload;
 
@@ -47,6 +47,10 @@ pub enum Object {
     AdmissionPolicy(AdmissionPolicy),
     /// A ValidatingAdmissionPolicyBinding or MutatingAdmissionPolicyBinding.
     AdmissionBinding(AdmissionBinding),
+    /// A PersistentVolumeClaim.
+    VolumeClaim(VolumeClaim),
+    /// An EndpointSlice.
+    EndpointSlice(EndpointSlice),
 }
 
 /// One change of the cluster.
@@ -182,6 +186,8 @@ impl Object {
             Self::NetworkPolicy(object) => &object.metadata,
             Self::AdmissionPolicy(object) => &object.metadata,
             Self::AdmissionBinding(object) => &object.metadata,
+            Self::VolumeClaim(object) => &object.metadata,
+            Self::EndpointSlice(object) => &object.metadata,
         }
     }
 
@@ -204,6 +210,8 @@ impl Object {
             Self::NetworkPolicy(object) => &mut object.metadata,
             Self::AdmissionPolicy(object) => &mut object.metadata,
             Self::AdmissionBinding(object) => &mut object.metadata,
+            Self::VolumeClaim(object) => &mut object.metadata,
+            Self::EndpointSlice(object) => &mut object.metadata,
         }
     }
 
@@ -227,6 +235,8 @@ impl Object {
             Self::NetworkPolicy(_) => Kind::NetworkPolicy,
             Self::AdmissionPolicy(object) => object.kind(),
             Self::AdmissionBinding(object) => object.kind(),
+            Self::VolumeClaim(_) => Kind::PersistentVolumeClaim,
+            Self::EndpointSlice(_) => Kind::EndpointSlice,
         }
     }
 

@@ -28,6 +28,17 @@ pub struct PersistentVolume {
     pub claim_name: Str,
 }
 
+/// A PersistentVolumeClaim.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VolumeClaim {
+    /// Name, namespace, labels.
+    pub metadata: ObjectMeta,
+    /// The PersistentVolume that it asks for or is bound to; empty while nobody has chosen one.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub volume: Str,
+}
+
 /// A CSIDriver.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

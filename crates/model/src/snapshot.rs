@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::admission::{AdmissionBinding, AdmissionPolicy, WebhookConfiguration};
 use crate::meta::ObjectMeta;
-use crate::network::{Ingress, NetworkPolicy, Service};
+use crate::network::{EndpointSlice, Ingress, NetworkPolicy, Service};
 use crate::object::{CustomResource, Delta, Namespace, Node, Object, Secret, ServiceAccount};
 use crate::origin::{Gap, Origin, SourceFile};
-use crate::platform::{CsiDriver, PersistentVolume, RuntimeClass};
+use crate::platform::{CsiDriver, PersistentVolume, RuntimeClass, VolumeClaim};
 use crate::rbac::{Binding, Role};
 use crate::store::Store;
 use crate::workload::Workload;
@@ -62,6 +62,10 @@ pub struct Snapshot {
     pub mutating_policies: Store<AdmissionPolicy>,
     /// Their bindings.
     pub mutating_policy_bindings: Store<AdmissionBinding>,
+    /// PersistentVolumeClaims.
+    pub volume_claims: Store<VolumeClaim>,
+    /// EndpointSlices.
+    pub endpoint_slices: Store<EndpointSlice>,
 }
 
 /// What is known of the cluster itself.
@@ -79,7 +83,7 @@ pub struct ClusterInfo {
 }
 
 /// The kinds, one for each store.
-const STORES: [Kind; 27] = [
+const STORES: [Kind; 29] = [
     Kind::Role,
     Kind::RoleBinding,
     Kind::Namespace,
@@ -107,6 +111,8 @@ const STORES: [Kind; 27] = [
     Kind::ValidatingAdmissionPolicyBinding,
     Kind::MutatingAdmissionPolicy,
     Kind::MutatingAdmissionPolicyBinding,
+    Kind::PersistentVolumeClaim,
+    Kind::EndpointSlice,
 ];
 
 /// Works with the store of a kind (borrowed as `(&)` or `(&mut)`) and what makes an [`Object`] of what is in it. Gives
@@ -137,6 +143,8 @@ macro_rules! in_store {
             Kind::ValidatingAdmissionPolicyBinding => in_store!(@ $store $wrap $work, $($by)+ $snapshot.validating_policy_bindings, AdmissionBinding),
             Kind::MutatingAdmissionPolicy => in_store!(@ $store $wrap $work, $($by)+ $snapshot.mutating_policies, AdmissionPolicy),
             Kind::MutatingAdmissionPolicyBinding => in_store!(@ $store $wrap $work, $($by)+ $snapshot.mutating_policy_bindings, AdmissionBinding),
+            Kind::PersistentVolumeClaim => in_store!(@ $store $wrap $work, $($by)+ $snapshot.volume_claims, VolumeClaim),
+            Kind::EndpointSlice => in_store!(@ $store $wrap $work, $($by)+ $snapshot.endpoint_slices, EndpointSlice),
             _ => match $workloads {
                 Some(store) => in_store!(@ $store $wrap $work, store, Workload),
                 None => None,
@@ -192,6 +200,8 @@ impl Snapshot {
                 put!(self.mutating_policy_bindings, object)
             }
             Object::AdmissionBinding(object) => put!(self.validating_policy_bindings, object),
+            Object::VolumeClaim(object) => put!(self.volume_claims, object),
+            Object::EndpointSlice(object) => put!(self.endpoint_slices, object),
         }
     }
 

@@ -3,7 +3,7 @@ use bailiwick_model::{PortRef, Service, ServicePort};
 
 use crate::build::{Item, Link, World};
 use crate::edge::{Rule, Versions, edge};
-use crate::network::{Client, KEPT_OFF, backends, behind, entry, is_port, kept_off, opening, setting};
+use crate::network::{Behind, Client, KEPT_OFF, backends, behind, entry, is_port, kept_off, opening};
 use crate::node::Node;
 
 edge! {
@@ -18,7 +18,8 @@ edge! {
     /// controller is a pod somewhere, one with a `namespaceSelector` that fits a namespace with such a pod. Pods with the network of
     /// their node are out of reach of policies. Policies that no network plugin heeds look the same here.
     ///
-    /// Endpoints that somebody writes by hand, and routes of a Gateway, are not looked at.
+    /// A Service without a selector leads where somebody else says: to the pods that EndpointSlices with its name name. Slices with
+    /// mere addresses, and routes of a Gateway, are not looked at.
     "application", "break into the program that answers", effort 5, Versions::ALL, &[Rule::Each(link)],
     "Service shop/web" => "Pod shop/web", "cidr: 0.0.0.0/0" => "cidr: 10.0.0.0/8",
     "---
@@ -61,11 +62,11 @@ fn enter(
         None => Client::Outside,
     };
     let is_meant = |own: &ServicePort| port.is_none_or(|port| is_port(own, port));
-    for (pod, ports) in behind(world, service, is_meant) {
+    for Behind { pod, ports, by } in behind(world, service, is_meant) {
         let to = Node::Workload(pod.object_ref());
         match kept_off(world, pod, &ports, client) {
             Some(policy) => link.held_back(from, to, policy, KEPT_OFF),
-            None => link.by(from, to, [setting(Kind::Service, &service.metadata, "/spec/selector")]),
+            None => link.by(from, to, [by]),
         }
     }
 }

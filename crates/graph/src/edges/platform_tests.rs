@@ -69,6 +69,28 @@ fn a_claim_shows_the_path_of_its_volume() {
     );
 }
 
+#[test]
+fn a_claim_that_names_its_volume_is_bound_to_it() {
+    let with_claim = |volume: &str, spec: &str| {
+        let cluster = claimed(volume, "");
+        format!(
+            "{cluster}
+         {{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {{namespace: shop, name: data}}, spec: {{{spec}}}}}"
+        )
+    };
+    let own = "volumeName: disk";
+    let free = "hostPath: {path: /}";
+    check_why("host-path-write", &with_claim(free, own), "");
+    check_why("host-path-write", &with_claim(free, ""), "-");
+    check_why(
+        "host-path-write",
+        &with_claim(free, "volumeName: other"),
+        "-",
+    );
+    let taken = "hostPath: {path: /}, claimRef: {namespace: pay, name: data}";
+    check_why("host-path-write", &with_claim(taken, own), "-");
+}
+
 /// A pod of a RuntimeClass with this handler.
 fn of_class(handler: &str, pod: &str, container: &str) -> String {
     format!(

@@ -5,8 +5,8 @@ mod tests;
 
 use bailiwick_core::{Kind, ObjectRef, Str};
 use bailiwick_model::{
-    Ingress, IngressRule, LabelSelector, NetworkPolicy, ObjectMeta, Peer, PolicyPort, PortRef,
-    Protocol, Service, ServicePort, Workload,
+    ContainerPort, EndpointSlice, Ingress, IngressRule, LabelSelector, NetworkPolicy, ObjectMeta,
+    Peer, PolicyPort, PortRef, Protocol, Service, ServicePort, Workload,
 };
 
 use crate::build::World;
@@ -26,7 +26,7 @@ pub(crate) enum Client {
 pub(crate) const KEPT_OFF: &str = "a NetworkPolicy lets nobody from outside in";
 
 /// A port of a pod.
-type Port = (u16, Protocol);
+pub(crate) type Port = (u16, Protocol);
 
 /// What a Service opens to outside, and by which setting.
 pub(crate) enum Opening {
@@ -58,29 +58,79 @@ const INTERNAL: [(&str, &str); 6] = [
     ),
 ];
 
-/// The pods behind a Service, each with those of these ports that lead to it.
+/// A pod behind a Service, with those of its ports that lead to it and the setting by which they do.
+pub(crate) struct Behind<'a> {
+    pub(crate) pod: &'a Workload,
+    pub(crate) ports: Vec<Port>,
+    pub(crate) by: Atom,
+}
+
+/// The pods behind these ports of a Service: those that its selector fits, or where it has none those that an
+/// EndpointSlice names.
 pub(crate) fn behind<'a>(
     world: &World<'a>,
     service: &Service,
     ports: impl Fn(&ServicePort) -> bool,
-) -> Vec<(&'a Workload, Vec<Port>)> {
-    // Somebody else writes the endpoints of one that selects nothing.
-    if service.selector.is_empty() {
-        return Vec::new();
-    }
+) -> Vec<Behind<'a>> {
+    let chosen: Vec<&ServicePort> = service.ports.iter().filter(|port| ports(port)).collect();
+    let mut found = match service.selector.is_empty() {
+        true => by_slices(world, service, &chosen),
+        false => by_selector(world, service, &chosen),
+    };
+    found.retain(|behind| !behind.ports.is_empty());
+    found
+}
+
+fn by_selector<'a>(
+    world: &World<'a>,
+    service: &Service,
+    chosen: &[&ServicePort],
+) -> Vec<Behind<'a>> {
     let selects = |pod: &&Workload| {
         let mut wanted = service.selector.iter();
         wanted.all(|label| pod.pod_labels().contains(label))
     };
-    let pods = world
-        .workloads_in(&service.metadata.namespace)
-        .filter(selects);
-    let with_ports = pods.map(|pod| {
-        let chosen = service.ports.iter().filter(|port| ports(port));
-        (pod, chosen.filter_map(|port| target(port, pod)).collect())
-    });
-    let reached = |(_, open): &(_, Vec<Port>)| !open.is_empty();
-    with_ports.filter(reached).collect()
+    let pods = world.workloads_in(&service.metadata.namespace);
+    let behind = |pod: &'a Workload| Behind {
+        pod,
+        ports: chosen.iter().filter_map(|port| target(port, pod)).collect(),
+        by: setting(Kind::Service, &service.metadata, "/spec/selector"),
+    };
+    pods.filter(selects).map(behind).collect()
+}
+
+fn by_slices<'a>(world: &World<'a>, service: &Service, chosen: &[&ServicePort]) -> Vec<Behind<'a>> {
+    let ObjectMeta {
+        namespace, name, ..
+    } = &service.metadata;
+    // Such a Service leads to another name, never to pods.
+    if &*service.service_type == "ExternalName" {
+        return Vec::new();
+    }
+    let slices = world.snapshot.endpoint_slices.in_namespace(namespace);
+    let own = slices.filter(|slice| slice.metadata.label(EndpointSlice::SERVICE) == Some(name));
+    let mut found = Vec::new();
+    for slice in own {
+        let is_chosen = |port: &&ContainerPort| {
+            let mut chosen = chosen.iter();
+            chosen.any(|own| own.name == port.name && own.protocol == port.protocol)
+        };
+        let ports = slice.ports.iter().filter(is_chosen);
+        let ports: Vec<Port> = ports.map(|port| (port.port, port.protocol)).collect();
+        for pod in &slice.pods {
+            found.extend(
+                world
+                    .snapshot
+                    .workload(Kind::Pod, namespace, pod)
+                    .map(|pod| Behind {
+                        pod,
+                        ports: ports.clone(),
+                        by: setting(Kind::EndpointSlice, &slice.metadata, "/endpoints"),
+                    }),
+            );
+        }
+    }
+    found
 }
 
 /// The port of a pod that a port of a Service leads to; `None` where the pod has none of that name.

@@ -224,3 +224,40 @@ fn templates_stand_for_their_pods() {
         &["Deployment shop/web"],
     );
 }
+
+#[test]
+fn slices_lead_where_a_service_selects_nothing() {
+    let check_slice = |service: &str, slice: &str, expected: bool| {
+        let text = format!(
+            "---
+             {POD}
+             {{apiVersion: v1, kind: Service, metadata: {{namespace: shop, name: web}},
+              spec: {{type: LoadBalancer, {service} ports: [{{port: 80}}]}}}}
+             {{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, {slice}}}"
+        );
+        let pods: &[&str] = if expected { &["Pod shop/web"] } else { &[] };
+        check("application", "Service shop/web", &text, pods);
+    };
+    let slice = "metadata: {namespace: shop, name: own, labels: {kubernetes.io/service-name: web}},
+              endpoints: [{addresses: [10.1.2.3], targetRef: {kind: Pod, name: web}}], ports: [{port: 8080}]";
+    check_slice("", slice, true);
+    check_slice(
+        "",
+        &slice.replace("service-name: web", "service-name: api"),
+        false,
+    );
+    check_slice("", &slice.replace("kind: Pod", "kind: Node"), false);
+    check_slice("", &slice.replace("name: web}}]", "name: gone}}]"), false);
+    check_slice(
+        "",
+        &slice.replace("{port: 8080}", "{port: 8080, name: api}"),
+        false,
+    );
+    check_slice(
+        "",
+        &slice.replace("{port: 8080}", "{port: 8080, protocol: UDP}"),
+        false,
+    );
+    // The selector says it, and nobody writes slices beside it that count here.
+    check_slice("selector: {app: other},", slice, false);
+}

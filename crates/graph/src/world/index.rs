@@ -65,6 +65,8 @@ pub(crate) struct Index {
     pub(super) flex_drivers: BTreeMap<Str, usize>,
     /// Volumes that are paths of nodes, by the claim that they are bound to.
     pub(super) claimed: HashMap<(Str, Str), BTreeSet<Str>>,
+    /// Volumes that claims ask for by name.
+    pub(super) asked: HashMap<(Str, Str), Str>,
     /// Namespaces with an object of a kind and name, as far as somebody has asked.
     pub(super) named: RefCell<Named>,
     /// Answers to questions about the whole cluster, by their names.
@@ -108,6 +110,7 @@ impl Index {
             runners_hidden: are_runners_hidden(snapshot),
             flex_drivers: BTreeMap::new(),
             claimed: HashMap::new(),
+            asked: HashMap::new(),
             named: RefCell::default(),
             facts: RefCell::default(),
         };
@@ -137,6 +140,9 @@ impl Index {
         }
         for volume in snapshot.volumes.iter() {
             self.claim(volume, woken);
+        }
+        for claim in snapshot.volume_claims.iter() {
+            self.ask_for(claim, woken);
         }
         for binding in snapshot.bindings.iter() {
             self.enter(&binding.metadata.namespace, woken);
@@ -208,6 +214,7 @@ impl Index {
             }
             Object::Workload(workload) => self.place(workload, woken),
             Object::PersistentVolume(volume) => self.claim(volume, woken),
+            Object::VolumeClaim(claim) => self.ask_for(claim, woken),
             Object::Node(node) => woken.units.push(Unit::Machine(node.metadata.name.clone())),
             object => woken.units.extend(unit_of(object)),
         }
@@ -221,6 +228,7 @@ impl Index {
             }
             Object::Workload(workload) => self.displace(workload, woken),
             Object::PersistentVolume(volume) => self.release(volume, woken),
+            Object::VolumeClaim(claim) => self.ask_no_more(claim, woken),
             Object::Node(node) => woken.units.push(Unit::Machine(node.metadata.name.clone())),
             object => woken.units.extend(unit_of(object)),
         }

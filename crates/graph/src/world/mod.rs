@@ -309,8 +309,15 @@ impl<'a> World<'a> {
         self.note(Key::Claim(namespace, claim));
         let key = (namespace.clone(), claim.clone());
         // Of several that say so the first by name: the API server binds one alone.
-        let name = self.index.claimed.get(&key)?.first()?;
-        self.whole.volumes.get("", name)
+        let claimed = self.index.claimed.get(&key);
+        if let Some(name) = claimed.and_then(|names| names.first()) {
+            return self.whole.volumes.get("", name);
+        }
+        // A claim may name a volume that does not name it yet.
+        let name = self.index.asked.get(&key)?;
+        let volume = self.snapshot.volumes.get("", name)?;
+        let is_free = volume.claim_name.is_empty() && !volume.path.is_empty();
+        is_free.then_some(volume)
     }
 
     /// What runs in a namespace.

@@ -2,9 +2,9 @@
 
 use bailiwick_core::{Kind, Str};
 use bailiwick_model::{
-    AdmissionBinding, AdmissionPolicy, Binding, ClusterInfo, CsiDriver, CustomResource, Ingress,
-    Namespace, NetworkPolicy, Node, PersistentVolume, Role, RuntimeClass, Secret, Service,
-    ServiceAccount, Snapshot, Store, WebhookConfiguration, Workload,
+    AdmissionBinding, AdmissionPolicy, Binding, ClusterInfo, CsiDriver, CustomResource,
+    EndpointSlice, Ingress, Namespace, NetworkPolicy, Node, PersistentVolume, Role, RuntimeClass,
+    Secret, Service, ServiceAccount, Snapshot, Store, WebhookConfiguration, Workload,
 };
 
 use super::reads::{Key, Reads};
@@ -32,6 +32,7 @@ pub(crate) struct View<'a> {
     pub(crate) validating_policy_bindings: Watched<'a, AdmissionBinding>,
     pub(crate) mutating_policies: Watched<'a, AdmissionPolicy>,
     pub(crate) mutating_policy_bindings: Watched<'a, AdmissionBinding>,
+    pub(crate) endpoint_slices: Watched<'a, EndpointSlice>,
 }
 
 /// A store whose reads are noted.
@@ -96,6 +97,7 @@ impl<'a> View<'a> {
                 Kind::MutatingAdmissionPolicyBinding,
                 reads,
             ),
+            endpoint_slices: watched(&whole.endpoint_slices, Kind::EndpointSlice, reads),
         }
     }
 

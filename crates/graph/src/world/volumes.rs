@@ -1,6 +1,6 @@
 //! Which volumes lie behind claims, and which drivers pods ask for them.
 
-use bailiwick_model::{PersistentVolume, Workload};
+use bailiwick_model::{PersistentVolume, VolumeClaim, Workload};
 
 use super::Woken;
 use super::index::Index;
@@ -26,6 +26,22 @@ impl Index {
             }
             self.wake(Key::Claim(&claim.0, &claim.1), woken);
         }
+    }
+
+    /// A claim that names its volume is bound to that one or to none.
+    pub(super) fn ask_for(&mut self, claim: &VolumeClaim, woken: &mut Woken) {
+        let (namespace, name) = (&claim.metadata.namespace, &claim.metadata.name);
+        if !claim.volume.is_empty() {
+            let key = (namespace.clone(), name.clone());
+            self.asked.insert(key, claim.volume.clone());
+        }
+        self.wake(Key::Claim(namespace, name), woken);
+    }
+
+    pub(super) fn ask_no_more(&mut self, claim: &VolumeClaim, woken: &mut Woken) {
+        let (namespace, name) = (&claim.metadata.namespace, &claim.metadata.name);
+        self.asked.remove(&(namespace.clone(), name.clone()));
+        self.wake(Key::Claim(namespace, name), woken);
     }
 
     pub(super) fn use_drivers(&mut self, workload: &Workload, woken: &mut Woken) {

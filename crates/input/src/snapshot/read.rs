@@ -18,7 +18,7 @@ const MAX_LINE: u64 = 64 << 20;
 const WINDOW: u32 = 27;
 
 /// Types of objects in version 1.
-const TYPES: [&str; 17] = [
+const TYPES: [&str; 19] = [
     "role",
     "binding",
     "namespace",
@@ -36,6 +36,8 @@ const TYPES: [&str; 17] = [
     "networkPolicy",
     "admissionPolicy",
     "admissionBinding",
+    "volumeClaim",
+    "endpointSlice",
 ];
 
 /// Reads what [`write`](super::write) wrote. Objects of types that are not known become a gap.

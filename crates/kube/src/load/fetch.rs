@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc::Sender;
 
-use super::kinds::{list_path, may_be_unserved, page_size};
+use super::kinds::{list_path, may_be_unserved, page_size, selection};
 use super::page::{Form, Page};
 use crate::error::RequestError;
 use crate::followed::Followed;
@@ -95,7 +95,8 @@ impl<K: Followed> Reader<K> {
     ) -> Result<(), RequestError> {
         let form = Form::of(self.kind);
         let path = list_path(self.kind, namespace);
-        let mut uri = format!("{path}?limit={limit}");
+        let selection = selection(self.kind.known());
+        let mut uri = format!("{path}?limit={limit}{selection}");
         loop {
             let body = transport.get(&uri, form.accept()).await?;
             let page = Page::parse(&body, form).map_err(|reason| transport.malformed(reason))?;
@@ -105,7 +106,10 @@ impl<K: Followed> Reader<K> {
                 return Ok(());
             }
             match next {
-                Some(token) => uri = format!("{path}?limit={limit}&continue={}", query(&token)),
+                Some(token) => {
+                    let token = query(&token);
+                    uri = format!("{path}?limit={limit}{selection}&continue={token}");
+                }
                 None => return Ok(()),
             }
         }

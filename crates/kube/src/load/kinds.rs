@@ -69,6 +69,17 @@ pub(crate) fn may_be_unserved(kind: impl Followed) -> bool {
     )
 }
 
+/// What a list and a watch ask for besides: slices that follow from the selectors of Services are most of them, and say
+/// nothing more.
+pub(crate) fn selection(kind: Option<Kind>) -> &'static str {
+    match kind {
+        Some(Kind::EndpointSlice) => {
+            "&labelSelector=endpointslice.kubernetes.io%2Fmanaged-by%21%3Dendpointslice-controller.k8s.io"
+        }
+        _ => "",
+    }
+}
+
 /// `apiVersion` of a kind's objects; lists leave it out of their items.
 pub(crate) fn api_version(kind: impl Followed) -> String {
     match kind.group() {

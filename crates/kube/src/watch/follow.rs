@@ -14,7 +14,7 @@ use super::shared::{Change, Shared};
 use crate::error::RequestError;
 use crate::followed::{Followed, ObjectName};
 use crate::load::fetch::{Coverage, Event as Read, Reader, query};
-use crate::load::kinds::{list_path, may_be_unserved};
+use crate::load::kinds::{list_path, may_be_unserved, selection};
 use crate::load::page::{Form, Page};
 use crate::transport::Transport;
 
@@ -225,10 +225,11 @@ impl<K: Followed> Follower<K> {
         } = &self.position;
         let confirm = self.options.confirm;
         let path = format!(
-            "{}?watch=true&allowWatchBookmarks=true&resourceVersion={}&timeoutSeconds={}",
+            "{}?watch=true&allowWatchBookmarks=true&resourceVersion={}&timeoutSeconds={}{}",
             list_path(self.kind, namespace),
             query(version),
             confirm.as_secs().max(1),
+            selection(self.kind.known()),
         );
         let accept = Form::of(self.kind).accept();
         let mut lines = match self.transport.lines(&path, accept).await {

@@ -137,6 +137,8 @@ fn read_object(kind: Kind, value: &Value, namespace: &str, names: &mut Interner)
         Kind::Service => Object::Service(network::service(cx, root, metadata)),
         Kind::Ingress => Object::Ingress(network::ingress(cx, root, metadata)),
         Kind::NetworkPolicy => Object::NetworkPolicy(policies::policy(cx, root, metadata)),
+        Kind::PersistentVolumeClaim => Object::VolumeClaim(platform::claim(cx, root, metadata)),
+        Kind::EndpointSlice => Object::EndpointSlice(network::slice(cx, root, metadata)),
         // Every other kind has pods.
         _ => Object::Workload(pods::workload(cx, root, metadata)),
     };

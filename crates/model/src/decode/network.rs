@@ -8,7 +8,9 @@ use super::core::spec_and_status;
 use super::names;
 use super::reader::{Context, Node, Shape};
 use crate::meta::ObjectMeta;
-use crate::network::{Cidr, ContainerPort, Ingress, PortRef, Protocol, Service, ServicePort};
+use crate::network::{
+    Cidr, ContainerPort, EndpointSlice, Ingress, PortRef, Protocol, Service, ServicePort,
+};
 use crate::value::Value;
 
 const SERVICE: Shape = Shape {
@@ -52,6 +54,52 @@ const SERVICE_PORT: Shape = Shape {
         ("protocol", "the port talks TCP"),
         ("targetPort", "the pods' port is the Service's own"),
     ],
+};
+
+const SLICE: Shape = Shape {
+    what: "an EndpointSlice",
+    complete: true,
+    fields: &[
+        ("addressType", ""),
+        ("apiVersion", ""),
+        ("endpoints", "it leads nowhere"),
+        ("kind", ""),
+        ("metadata", ""),
+        ("ports", "it leads nowhere"),
+    ],
+};
+
+const ENDPOINT: Shape = Shape {
+    what: "an endpoint",
+    complete: true,
+    fields: &[
+        ("addresses", ""),
+        ("conditions", ""),
+        ("deprecatedTopology", ""),
+        ("hints", ""),
+        ("hostname", ""),
+        ("nodeName", ""),
+        ("targetRef", ""),
+        ("zone", ""),
+    ],
+};
+
+const ENDPOINT_PORT: Shape = Shape {
+    what: "a port of an EndpointSlice",
+    complete: true,
+    fields: &[
+        ("appProtocol", ""),
+        ("name", ""),
+        ("port", ""),
+        ("protocol", "the port talks TCP"),
+    ],
+};
+
+/// Any mapping; its other fields are not read.
+const MAPPING: Shape = Shape {
+    what: "a mapping",
+    complete: false,
+    fields: &[],
 };
 
 const INGRESS: Shape = Shape {
@@ -167,6 +215,47 @@ fn label(cx: &mut Context<'_>, at: &Node<'_>, key: &str, value: &str) -> bool {
         cx.refuse(at, problem, "");
     }
     true
+}
+
+pub(super) fn slice(cx: &mut Context<'_>, root: &Node<'_>, metadata: ObjectMeta) -> EndpointSlice {
+    cx.mapping(root, &SLICE);
+    let mut pods = BTreeSet::new();
+    cx.each(root, "endpoints", |cx, item| {
+        if !cx.mapping(item, &ENDPOINT) {
+            return;
+        }
+        let Some(target) = cx.inner(item, "targetRef", &MAPPING) else {
+            return;
+        };
+        let namespace = cx.text(&target, "namespace");
+        let here = namespace.is_empty() || namespace == metadata.namespace;
+        let name = cx.text(&target, "name");
+        if here && &*cx.text(&target, "kind") == "Pod" {
+            pods.insert(name);
+        }
+    });
+    let ports = cx.list(root, "ports", |cx, item| {
+        cx.mapping(item, &ENDPOINT_PORT);
+        ContainerPort {
+            name: cx.text(item, "name"),
+            // The API server takes any number here; one that is no port leads nowhere.
+            port: cx
+                .integer(item, "port")
+                .and_then(|port| u16::try_from(port).ok())
+                .unwrap_or_default(),
+            host_port: 0,
+            protocol: protocol(cx, item),
+        }
+    });
+    let mut slice = EndpointSlice {
+        metadata,
+        ..EndpointSlice::default()
+    };
+    if slice.metadata.label(EndpointSlice::WRITER) != Some(EndpointSlice::BY_SELECTOR) {
+        slice.pods = pods.into_iter().collect();
+        slice.ports = ports;
+    }
+    slice
 }
 
 fn service_port(cx: &mut Context<'_>, node: &Node<'_>) -> ServicePort {

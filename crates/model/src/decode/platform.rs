@@ -7,7 +7,7 @@ use super::core::spec_and_status;
 use super::names;
 use super::reader::{Context, Node, Shape};
 use crate::meta::ObjectMeta;
-use crate::platform::{CsiDriver, PersistentVolume, RuntimeClass};
+use crate::platform::{CsiDriver, PersistentVolume, RuntimeClass, VolumeClaim};
 
 /// Any mapping; its other fields are not read.
 const MAPPING: Shape = Shape {
@@ -35,6 +35,22 @@ const LOCAL: Shape = Shape {
     what: "a local volume",
     complete: true,
     fields: &[("path", ""), ("fsType", "")],
+};
+
+const CLAIM: Shape = Shape {
+    what: "the spec of a PersistentVolumeClaim",
+    complete: true,
+    fields: &[
+        ("accessModes", ""),
+        ("dataSource", ""),
+        ("dataSourceRef", ""),
+        ("resources", ""),
+        ("selector", ""),
+        ("storageClassName", ""),
+        ("volumeAttributesClassName", ""),
+        ("volumeMode", ""),
+        ("volumeName", "any volume that fits may be bound to it"),
+    ],
 };
 
 const DRIVER: Shape = Shape {
@@ -94,6 +110,16 @@ pub(super) fn volume(
         volume.claim_name = cx.text(&claim, "name");
     }
     volume
+}
+
+pub(super) fn claim(cx: &mut Context<'_>, root: &Node<'_>, metadata: ObjectMeta) -> VolumeClaim {
+    spec_and_status(cx, root);
+    let spec = cx.inner(root, "spec", &CLAIM);
+    let volume = spec.map(|spec| cx.text(&spec, "volumeName"));
+    VolumeClaim {
+        metadata,
+        volume: volume.unwrap_or_default(),
+    }
 }
 
 /// The name of a driver of volumes.
