@@ -1,5 +1,6 @@
 use aws_lc_rs::signature as lc;
 use rcgen::{CertificateParams, DistinguishedName};
+use rustls_pki_types::alg_id::{ECDSA_SHA256, ECDSA_SHA384, RSA_PKCS1_SHA256};
 use thiserror::Error;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer;
@@ -37,28 +38,51 @@ pub fn requested_key(der: &[u8]) -> Result<PublicKey, RequestError> {
     }
     let parsed = X509CertificationRequest::from_der(der);
     let (rest, request) = parsed.map_err(|_| RequestError::Malformed)?;
-    // A signature is whole bytes.
-    if !rest.is_empty() || request.signature_value.unused_bits != 0 {
+    if !rest.is_empty() {
         return Err(RequestError::Malformed);
     }
     let info = &request.certification_request_info;
     let key = PublicKey::of(&info.subject_pki)?;
     // Each kind of key has the one hash that everybody takes for it.
-    let (oid, algorithm): (_, &dyn lc::VerificationAlgorithm) = match key.key_type() {
-        KeyType::EcP256 => ("1.2.840.10045.4.3.2", &lc::ECDSA_P256_SHA256_ASN1),
-        KeyType::EcP384 => ("1.2.840.10045.4.3.3", &lc::ECDSA_P384_SHA384_ASN1),
-        KeyType::Rsa2048 | KeyType::Rsa4096 => {
-            ("1.2.840.113549.1.1.11", &lc::RSA_PKCS1_2048_8192_SHA256)
-        }
+    let (id, algorithm): (_, &dyn lc::VerificationAlgorithm) = match key.key_type() {
+        KeyType::EcP256 => (ECDSA_SHA256, &lc::ECDSA_P256_SHA256_ASN1),
+        KeyType::EcP384 => (ECDSA_SHA384, &lc::ECDSA_P384_SHA384_ASN1),
+        KeyType::Rsa2048 | KeyType::Rsa4096 => (RSA_PKCS1_SHA256, &lc::RSA_PKCS1_2048_8192_SHA256),
     };
-    if request.signature_algorithm.algorithm.to_id_string() != oid {
+    let signature = &request.signature_value.data;
+    // What surrounds the signed part is not signed: it has to be what it would be if we wrote it.
+    if encode(info.raw, &id, signature) != der {
         return Err(RequestError::Signature);
     }
-    let signature = &request.signature_value.data;
     lc::UnparsedPublicKey::new(algorithm, key.bits())
         .verify(info.raw, signature)
         .map_err(|_| RequestError::Signature)?;
     Ok(key)
+}
+
+/// The DER of a request with this signed part and this signature.
+fn encode(info: &[u8], algorithm: &[u8], signature: &[u8]) -> Vec<u8> {
+    const SEQUENCE: u8 = 0x30;
+    const BIT_STRING: u8 = 0x03;
+    const NO_UNUSED_BITS: &[u8] = &[0];
+    let algorithm = element(SEQUENCE, &[algorithm]);
+    let signature = element(BIT_STRING, &[NO_UNUSED_BITS, signature]);
+    element(SEQUENCE, &[info, &algorithm, &signature])
+}
+
+/// A tag, the length of what follows, and that.
+fn element(tag: u8, contents: &[&[u8]]) -> Vec<u8> {
+    let length: usize = contents.iter().map(|part| part.len()).sum();
+    let bytes = length.to_be_bytes();
+    let bytes: Vec<u8> = bytes.into_iter().skip_while(|&byte| byte == 0).collect();
+    let mut out = vec![tag];
+    if length >= 0x80 {
+        // No length has more bytes than a usize.
+        out.push(0x80 | u8::try_from(bytes.len()).unwrap_or_default());
+    }
+    out.extend_from_slice(if length == 0 { &[0] } else { &bytes });
+    contents.iter().for_each(|part| out.extend_from_slice(part));
+    out
 }
 
 /// A certificate signing request for a key, which says nothing but the key, in DER.
