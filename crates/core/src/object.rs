@@ -42,6 +42,7 @@ pub enum Kind {
     MutatingAdmissionPolicyBinding,
     PersistentVolumeClaim,
     EndpointSlice,
+    SecurityContextConstraints,
 }
 
 /// A kind that Bailiwick does not read.
@@ -51,7 +52,7 @@ pub struct UnknownKind(pub String);
 
 impl Kind {
     /// Every kind, in the order of the declaration.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Role,
         Self::ClusterRole,
         Self::RoleBinding,
@@ -83,6 +84,7 @@ impl Kind {
         Self::MutatingAdmissionPolicyBinding,
         Self::PersistentVolumeClaim,
         Self::EndpointSlice,
+        Self::SecurityContextConstraints,
     ];
 
     /// The four kinds that RBAC is made of.
@@ -127,6 +129,7 @@ impl Kind {
             Self::MutatingAdmissionPolicyBinding => "MutatingAdmissionPolicyBinding",
             Self::PersistentVolumeClaim => "PersistentVolumeClaim",
             Self::EndpointSlice => "EndpointSlice",
+            Self::SecurityContextConstraints => "SecurityContextConstraints",
         }
     }
 
@@ -150,6 +153,7 @@ impl Kind {
             Self::CustomResourceDefinition => "apiextensions.k8s.io",
             Self::Ingress | Self::NetworkPolicy => "networking.k8s.io",
             Self::EndpointSlice => "discovery.k8s.io",
+            Self::SecurityContextConstraints => "security.openshift.io",
             Self::CSIDriver => "storage.k8s.io",
             Self::RuntimeClass => "node.k8s.io",
             Self::ValidatingWebhookConfiguration
@@ -195,7 +199,13 @@ impl Kind {
             Self::MutatingAdmissionPolicyBinding => "mutatingadmissionpolicybindings",
             Self::PersistentVolumeClaim => "persistentvolumeclaims",
             Self::EndpointSlice => "endpointslices",
+            Self::SecurityContextConstraints => "securitycontextconstraints",
         }
+    }
+
+    /// Whether it is a custom resource: Kubernetes does not bring it, and a cluster has it where somebody defines it.
+    pub fn is_custom(self) -> bool {
+        self == Self::SecurityContextConstraints
     }
 
     /// Whether objects of this kind live in a namespace.
@@ -216,6 +226,7 @@ impl Kind {
                 | Self::ValidatingAdmissionPolicyBinding
                 | Self::MutatingAdmissionPolicy
                 | Self::MutatingAdmissionPolicyBinding
+                | Self::SecurityContextConstraints
         )
     }
 }

@@ -7,7 +7,7 @@ use bailiwick_rbac::{Right, Scope};
 use crate::condition::Atom;
 use crate::edge::Rule;
 use crate::graph::Step;
-use crate::node::Node;
+use crate::node::{Area, Node};
 
 /// One question to the API server's authorizer, as a SubjectAccessReview asks it. A step is possible if all of its
 /// reviews are allowed and the settings in its evidence are as they are.
@@ -55,9 +55,14 @@ impl Step<'_> {
         held.iter().enumerate().map(review).collect()
     }
 
-    /// Who is bound, where the step starts at a node that holds the token of somebody.
+    /// Who is bound, where the step starts at a node that holds the token of somebody, or at pods that may run as him.
     fn bound(&self, snapshot: &Snapshot) -> Option<UserInfo> {
-        if !matches!(self.from, Node::Machine { .. }) {
+        let holds = |node: &Node| match node {
+            Node::Machine { .. } => true,
+            Node::Area { area, .. } => *area == Area::NewPods,
+            _ => false,
+        };
+        if !holds(self.from) {
             return None;
         }
         let mut atoms = self.evidence.iter().flatten().flatten();

@@ -76,10 +76,12 @@ fn report(what: &str, cluster: &Cluster) {
 
 /// Everything that Bailiwick reads, as the API server has stored it.
 fn snapshot(cluster: &Cluster) -> Snapshot {
-    let kinds = Kind::ALL.map(|kind| match kind.group() {
+    let kinds = Kind::ALL.into_iter().filter(|kind| !kind.is_custom());
+    let kinds = kinds.map(|kind| match kind.group() {
         "" => kind.resource().to_owned(),
         group => format!("{}.{group}", kind.resource()),
     });
+    let kinds: Vec<String> = kinds.collect();
     let all = cluster
         .admin()
         .kubectl(&["get", "-A", "-o", "json", &kinds.join(",")]);

@@ -16,9 +16,9 @@ use bailiwick_model::{
     Container, ContainerPort, CsiDriver, CustomResource, Delta, FileId, FileOrigin, Gap,
     HostPathMount, Ingress, IngressRule, LabelSelector, MatchResources, Namespace, NetworkPolicy,
     Node, Object, ObjectMeta, Origin, ParamRef, Peer, PersistentVolume, PodSpec, PolicyPort,
-    PolicyRule, PortRef, Protocol, Requirement, ResourceRule, Role, RoleRef, RuntimeClass, Secret,
-    Security, Service, ServiceAccount, ServicePort, Snapshot, SourceFile, Taint, TokenMount,
-    Toleration, Webhook, WebhookConfiguration, Workload,
+    PolicyRule, PortRef, Protocol, Requirement, ResourceRule, Role, RoleRef, RunAs, RuntimeClass,
+    Secret, Security, SecurityContextConstraints, Service, ServiceAccount, ServicePort, Snapshot,
+    SourceFile, Taint, TokenMount, Toleration, Webhook, WebhookConfiguration, Workload,
 };
 use proptest::prelude::*;
 
@@ -397,6 +397,20 @@ fn object() -> BoxedStrategy<Object> {
                     metadata,
                     automount_service_account_token: automount,
                     secrets,
+                })
+            }
+        ),
+        (meta(false), any::<bool>(), any::<bool>(), texts()).prop_map(
+            |(metadata, privileged, host_pid, names)| {
+                Object::Constraints(SecurityContextConstraints {
+                    metadata,
+                    privileged,
+                    host_pid,
+                    host_paths: !privileged,
+                    run_as: if host_pid { RunAs::Any } else { RunAs::Root },
+                    allowed_capabilities: names.clone(),
+                    users: names,
+                    ..SecurityContextConstraints::default()
                 })
             }
         ),

@@ -18,7 +18,7 @@ use bailiwick_core::Kind;
 use bailiwick_kube::{Cluster, LoadKinds, LoadOptions, Loaded};
 use bailiwick_testkit::servers::{self, Identity};
 
-use support::load::{connect, load};
+use support::load::{connect, define_constraints, load};
 use support::{Fake, version};
 
 /// Records what crosses the wire.
@@ -44,6 +44,7 @@ fn filled() -> servers::Cluster {
              subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: user-{number}}}]\n"
         );
     }
+    define_constraints(server.admin());
     server.admin().apply(&manifests).unwrap();
     // The controllers answer with objects of their own: wait until they have.
     let admin = server.admin();

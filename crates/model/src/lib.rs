@@ -5,6 +5,7 @@
 
 mod admission;
 pub mod api;
+mod constraints;
 mod decode;
 mod defaults;
 mod interner;
@@ -26,6 +27,7 @@ pub use admission::{
     WebhookConfiguration,
 };
 pub use api::{ApiResource, ApiTable};
+pub use constraints::{RunAs, SecurityContextConstraints};
 pub use decode::{Decoded, DecodedKind, Issue, decode, decode_in};
 pub use defaults::defaults;
 pub use interner::Interner;

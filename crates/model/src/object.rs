@@ -2,6 +2,7 @@ use bailiwick_core::{Kind, ObjectRef, Str};
 use serde::{Deserialize, Serialize};
 
 use crate::admission::{AdmissionBinding, AdmissionPolicy, WebhookConfiguration};
+use crate::constraints::SecurityContextConstraints;
 use crate::meta::ObjectMeta;
 use crate::network::{EndpointSlice, Ingress, NetworkPolicy, Service};
 use crate::origin::Origin;
@@ -51,6 +52,8 @@ pub enum Object {
     VolumeClaim(VolumeClaim),
     /// An EndpointSlice.
     EndpointSlice(EndpointSlice),
+    /// A SecurityContextConstraints of OpenShift.
+    Constraints(SecurityContextConstraints),
 }
 
 /// One change of the cluster.
@@ -188,6 +191,7 @@ impl Object {
             Self::AdmissionBinding(object) => &object.metadata,
             Self::VolumeClaim(object) => &object.metadata,
             Self::EndpointSlice(object) => &object.metadata,
+            Self::Constraints(object) => &object.metadata,
         }
     }
 
@@ -212,6 +216,7 @@ impl Object {
             Self::AdmissionBinding(object) => &mut object.metadata,
             Self::VolumeClaim(object) => &mut object.metadata,
             Self::EndpointSlice(object) => &mut object.metadata,
+            Self::Constraints(object) => &mut object.metadata,
         }
     }
 
@@ -237,6 +242,7 @@ impl Object {
             Self::AdmissionBinding(object) => object.kind(),
             Self::VolumeClaim(_) => Kind::PersistentVolumeClaim,
             Self::EndpointSlice(_) => Kind::EndpointSlice,
+            Self::Constraints(_) => Kind::SecurityContextConstraints,
         }
     }
 

@@ -4,6 +4,7 @@ use bailiwick_core::{Kind, ObjectRef, Str};
 use serde::{Deserialize, Serialize};
 
 use crate::admission::{AdmissionBinding, AdmissionPolicy, WebhookConfiguration};
+use crate::constraints::SecurityContextConstraints;
 use crate::meta::ObjectMeta;
 use crate::network::{EndpointSlice, Ingress, NetworkPolicy, Service};
 use crate::object::{CustomResource, Delta, Namespace, Node, Object, Secret, ServiceAccount};
@@ -66,6 +67,8 @@ pub struct Snapshot {
     pub volume_claims: Store<VolumeClaim>,
     /// EndpointSlices.
     pub endpoint_slices: Store<EndpointSlice>,
+    /// SecurityContextConstraints of OpenShift.
+    pub constraints: Store<SecurityContextConstraints>,
 }
 
 /// What is known of the cluster itself.
@@ -83,7 +86,7 @@ pub struct ClusterInfo {
 }
 
 /// The kinds, one for each store.
-const STORES: [Kind; 29] = [
+const STORES: [Kind; 30] = [
     Kind::Role,
     Kind::RoleBinding,
     Kind::Namespace,
@@ -113,6 +116,7 @@ const STORES: [Kind; 29] = [
     Kind::MutatingAdmissionPolicyBinding,
     Kind::PersistentVolumeClaim,
     Kind::EndpointSlice,
+    Kind::SecurityContextConstraints,
 ];
 
 /// Works with the store of a kind (borrowed as `(&)` or `(&mut)`) and what makes an [`Object`] of what is in it. Gives
@@ -145,6 +149,7 @@ macro_rules! in_store {
             Kind::MutatingAdmissionPolicyBinding => in_store!(@ $store $wrap $work, $($by)+ $snapshot.mutating_policy_bindings, AdmissionBinding),
             Kind::PersistentVolumeClaim => in_store!(@ $store $wrap $work, $($by)+ $snapshot.volume_claims, VolumeClaim),
             Kind::EndpointSlice => in_store!(@ $store $wrap $work, $($by)+ $snapshot.endpoint_slices, EndpointSlice),
+            Kind::SecurityContextConstraints => in_store!(@ $store $wrap $work, $($by)+ $snapshot.constraints, Constraints),
             _ => match $workloads {
                 Some(store) => in_store!(@ $store $wrap $work, store, Workload),
                 None => None,
@@ -202,6 +207,7 @@ impl Snapshot {
             Object::AdmissionBinding(object) => put!(self.validating_policy_bindings, object),
             Object::VolumeClaim(object) => put!(self.volume_claims, object),
             Object::EndpointSlice(object) => put!(self.endpoint_slices, object),
+            Object::Constraints(object) => put!(self.constraints, object),
         }
     }
 

@@ -342,6 +342,15 @@ fn what_is_kept() {
         r#"{"kind":"Pod","metadata":{"name":"p","namespace":"default"},"pod":{"hostNetwork":true,"hostIPC":true,"shareProcessNamespace":true,"runtimeClassName":"sandbox","tolerations":[{"key":"a"},{"key":"b","value":"c","effect":"NoSchedule"}],"nodeSelector":[["a","2"],["b","1"]],"flexDrivers":["shop/disk"],"containers":[{"list":"containers","position":0,"name":"c","claims":[{"position":0,"claim":"disk","below":"a","readOnly":true}]}]}}"#,
     );
     check(
+        r#"{"apiVersion":"security.openshift.io/v1","kind":"SecurityContextConstraints","metadata":{"name":"s"},"priority":null,
+            "allowPrivilegedContainer":true,"allowHostDirVolumePlugin":true,"allowHostPID":true,"allowHostIPC":false,
+            "allowHostNetwork":true,"allowHostPorts":false,"allowPrivilegeEscalation":false,"userNamespaceLevel":"RequirePodLevel",
+            "allowedCapabilities":["*"],"defaultAddCapabilities":null,"requiredDropCapabilities":["KILL"],"volumes":["*"],
+            "runAsUser":{"type":"MustRunAsRange","uidRangeMin":0},"seLinuxContext":{"type":"MustRunAs"},
+            "fsGroup":{"type":"RunAsAny"},"users":["amy"],"groups":["system:masters"]}"#,
+        r#"{"metadata":{"name":"s"},"privileged":true,"hostPaths":true,"hostPID":true,"hostNetwork":true,"noEscalation":true,"ownUsers":true,"allowedCapabilities":["*"],"runAs":"root","users":["amy"],"groups":["system:masters"]}"#,
+    );
+    check(
         r#"{"apiVersion":"v1","kind":"Node","metadata":{"name":"n"},
             "spec":{"providerID":"aws:///a/i-1","taints":[{"key":"a","effect":"NoExecute"}]},
             "status":{"nodeInfo":{"kernelVersion":"6.1.90","containerRuntimeVersion":"containerd://1.7.1","architecture":"amd64"}}}"#,

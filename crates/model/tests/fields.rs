@@ -51,7 +51,7 @@ fn filled(schemas: &Value, schema: &Value, depth: usize) -> Value {
 #[test]
 fn every_field_of_the_api_passes() {
     let cluster = Cluster::shared().unwrap();
-    for kind in Kind::ALL {
+    for kind in Kind::ALL.into_iter().filter(|kind| !kind.is_custom()) {
         let path = match kind.group() {
             "" => "api/v1".to_owned(),
             group => format!("apis/{group}/v1"),

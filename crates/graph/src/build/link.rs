@@ -1,4 +1,4 @@
-use crate::condition::{Atom, Clause, Condition};
+use crate::condition::{Atom, Cause, Clause, Condition};
 use crate::edge::EdgeKind;
 use crate::graph::{Graph, HeldBack};
 use crate::node::Node;
@@ -61,6 +61,16 @@ impl<'g> Link<'g> {
         });
         let clauses = vec![causes.collect()];
         self.edge(from, to, Condition { clauses });
+    }
+
+    /// These causes, each with these settings besides.
+    pub(crate) fn joined(&mut self, causes: &[Cause], settings: &[Atom]) -> Clause {
+        let settings = settings.iter().map(|atom| self.graph.atom(atom.clone()));
+        let settings: Cause = settings.collect();
+        let joined = causes
+            .iter()
+            .map(|cause| cause.iter().chain(&settings).copied().collect());
+        joined.collect()
     }
 
     /// An edge that would be there if not for a setting.

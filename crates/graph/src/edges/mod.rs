@@ -19,6 +19,8 @@ macro_rules! edges {
 }
 
 #[cfg(test)]
+mod constraint_tests;
+#[cfg(test)]
 mod example_tests;
 #[cfg(test)]
 mod guard_tests;

@@ -3,7 +3,7 @@
 use super::testing::{check, graph, has};
 use crate::{EDGES, EdgeKind, Graph};
 
-fn kind(id: &str) -> &'static EdgeKind {
+pub(super) fn kind(id: &str) -> &'static EdgeKind {
     EDGES.iter().find(|kind| kind.id == id).unwrap()
 }
 
@@ -19,7 +19,7 @@ fn why(graph: &Graph, id: &str) -> String {
 }
 
 #[track_caller]
-fn check_why(id: &str, text: &str, expected: &str) {
+pub(super) fn check_why(id: &str, text: &str, expected: &str) {
     assert_eq!(why(&graph(text, 37), id), expected, "{id}: {text}");
 }
 
@@ -388,16 +388,4 @@ fn devices_are_shared_where_the_namespace_says_so() {
         &["every device of the cluster"],
     );
     check("device-admin", "user eve", &text(""), &[]);
-}
-
-#[test]
-fn on_openshift_pods_are_what_constraints_let_them_be() {
-    let scc = kind("scc-use").example.cluster;
-    check_why(
-        "new-pod-node",
-        scc,
-        ": security context constraints refuse privileged pods without the right to use one",
-    );
-    let elsewhere = scc.replace("RoleBinding shop/s", "RoleBinding pay/s");
-    check("scc-use", "user eve", &elsewhere, &[]);
 }

@@ -228,15 +228,8 @@ impl<'w> Seen<'w> {
 
     /// A capability that the container asks for, by the field that does; privileged containers have all without it.
     pub(crate) fn capability(&self, name: &str) -> Option<String> {
-        // Container runtimes look at neither case nor prefix.
-        let is = |own: &str, name: &str| {
-            let bare = own.get(4..).filter(|_| own.get(..4).is_some_and(is_prefix));
-            bare.unwrap_or(own).eq_ignore_ascii_case(name)
-        };
         let asked = &self.security().capabilities;
-        let position = asked
-            .iter()
-            .position(|own| is(own, name) || is(own, "ALL"))?;
+        let position = asked.iter().position(|own| is_capability(own, name))?;
         Some(format!("/securityContext/capabilities/add/{position}"))
     }
 
@@ -325,6 +318,13 @@ impl<'w> Seen<'w> {
     pub(crate) fn pod_field(&self, pointer: &str) -> Atom {
         field(self.world.keeper(self.workload), pointer)
     }
+}
+
+/// Whether a capability as it is written holds this one. Container runtimes look at neither case nor prefix.
+pub(crate) fn is_capability(own: &str, name: &str) -> bool {
+    let bare = own.get(4..).filter(|_| own.get(..4).is_some_and(is_prefix));
+    let bare = bare.unwrap_or(own);
+    bare.eq_ignore_ascii_case(name) || bare.eq_ignore_ascii_case("ALL")
 }
 
 fn is_prefix(text: &str) -> bool {

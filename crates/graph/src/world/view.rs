@@ -4,7 +4,8 @@ use bailiwick_core::{Kind, Str};
 use bailiwick_model::{
     AdmissionBinding, AdmissionPolicy, Binding, ClusterInfo, CsiDriver, CustomResource,
     EndpointSlice, Ingress, Namespace, NetworkPolicy, Node, PersistentVolume, Role, RuntimeClass,
-    Secret, Service, ServiceAccount, Snapshot, Store, WebhookConfiguration, Workload,
+    Secret, SecurityContextConstraints, Service, ServiceAccount, Snapshot, Store,
+    WebhookConfiguration, Workload,
 };
 
 use super::reads::{Key, Reads};
@@ -33,6 +34,7 @@ pub(crate) struct View<'a> {
     pub(crate) mutating_policies: Watched<'a, AdmissionPolicy>,
     pub(crate) mutating_policy_bindings: Watched<'a, AdmissionBinding>,
     pub(crate) endpoint_slices: Watched<'a, EndpointSlice>,
+    pub(crate) constraints: Watched<'a, SecurityContextConstraints>,
 }
 
 /// A store whose reads are noted.
@@ -98,6 +100,7 @@ impl<'a> View<'a> {
                 reads,
             ),
             endpoint_slices: watched(&whole.endpoint_slices, Kind::EndpointSlice, reads),
+            constraints: watched(&whole.constraints, Kind::SecurityContextConstraints, reads),
         }
     }
 

@@ -18,7 +18,7 @@ const MAX_LINE: u64 = 64 << 20;
 const WINDOW: u32 = 27;
 
 /// Types of objects in version 1.
-const TYPES: [&str; 19] = [
+const TYPES: [&str; 20] = [
     "role",
     "binding",
     "namespace",
@@ -38,6 +38,7 @@ const TYPES: [&str; 19] = [
     "admissionBinding",
     "volumeClaim",
     "endpointSlice",
+    "constraints",
 ];
 
 /// Reads what [`write`](super::write) wrote. Objects of types that are not known become a gap.

@@ -53,12 +53,12 @@ pub(crate) fn list_path(kind: impl Followed, namespace: &str) -> String {
 }
 
 /// Whether a server that does not serve a kind has simply none of it: those came after the oldest Kubernetes that is
-/// read. So do custom resources, until somebody defines them.
+/// read, or no Kubernetes brings them. So do custom resources, until somebody defines them.
 pub(crate) fn may_be_unserved(kind: impl Followed) -> bool {
     let Some(kind) = kind.known() else {
         return true;
     };
-    matches!(
+    let is_later = matches!(
         kind,
         // Since 1.30.
         Kind::ValidatingAdmissionPolicy
@@ -66,7 +66,8 @@ pub(crate) fn may_be_unserved(kind: impl Followed) -> bool {
             // Since 1.36.
             | Kind::MutatingAdmissionPolicy
             | Kind::MutatingAdmissionPolicyBinding
-    )
+    );
+    is_later || kind.is_custom()
 }
 
 /// What a list and a watch ask for besides: slices that follow from the selectors of Services are most of them, and say

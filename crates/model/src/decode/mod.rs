@@ -10,6 +10,7 @@
 
 mod admission;
 mod bindings;
+mod constraints;
 mod containers;
 mod core;
 mod custom;
@@ -139,6 +140,9 @@ fn read_object(kind: Kind, value: &Value, namespace: &str, names: &mut Interner)
         Kind::NetworkPolicy => Object::NetworkPolicy(policies::policy(cx, root, metadata)),
         Kind::PersistentVolumeClaim => Object::VolumeClaim(platform::claim(cx, root, metadata)),
         Kind::EndpointSlice => Object::EndpointSlice(network::slice(cx, root, metadata)),
+        Kind::SecurityContextConstraints => {
+            Object::Constraints(constraints::constraints(cx, root, metadata))
+        }
         // Every other kind has pods.
         _ => Object::Workload(pods::workload(cx, root, metadata)),
     };
