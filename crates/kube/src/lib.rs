@@ -32,7 +32,7 @@ pub use feed::Feeds;
 pub use followed::{CustomDelta, CustomKind, Followed, ObjectName};
 pub use load::{LoadKinds, LoadOptions, Loaded, Progress};
 pub use options::{ConnectOptions, Token};
-pub use role::{smallest_cluster_role, smallest_watching_cluster_role};
+pub use role::{decision_point_role, smallest_cluster_role, smallest_watching_cluster_role};
 pub use watch::{Batch, Change, Confirmed, Notice, Start, Stopper, Watch, WatchOptions};
 pub use workloads::{
     CertificatesApi, Condition, Issued, Listener, PodRequest, Published, RequestedKey, Told,

@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 
 use bailiwick_core::Kind;
 
+use crate::followed::CustomKind;
 use crate::load::LoadKinds;
+use crate::workloads::binding;
 
 /// The paths that say which version and which resources a server has.
 const DISCOVERY: [&str; 3] = ["/api", "/apis", "/version"];
@@ -18,11 +20,54 @@ pub fn smallest_watching_cluster_role(kinds: &LoadKinds) -> String {
     cluster_role(kinds, "list, watch")
 }
 
-fn cluster_role(kinds: &LoadKinds, verbs: &str) -> String {
-    let mut groups: BTreeMap<&str, Vec<Kind>> = BTreeMap::new();
-    for kind in kinds.iter().filter(|kind| *kind != Kind::Secret) {
-        groups.entry(kind.group()).or_default().push(kind);
+/// A manifest with everything that a decision point may do, for the service account `NAMESPACE/NAME`: follow these kinds
+/// and these custom resources, and, where callers come with tokens of the cluster, ask whose those are.
+pub fn decision_point_role(
+    kinds: &LoadKinds,
+    documents: &[CustomKind],
+    token_reviews: bool,
+    (namespace, name): (&str, &str),
+) -> String {
+    let role = "bailiwick-serve";
+    let mut text = format!(
+        "# What `bailiwick serve` needs with this configuration, and nothing else.\n\
+         apiVersion: rbac.authorization.k8s.io/v1\n\
+         kind: ClusterRole\n\
+         metadata:\n  name: {role}\nrules:\n"
+    );
+    text.push_str(&rules(kinds.iter(), "list, watch"));
+    let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for kind in documents {
+        groups.entry(kind.group).or_default().push(kind.plural);
     }
+    for (group, plurals) in groups {
+        text.push_str(&rule(group, &plurals.join(", "), "list, watch"));
+    }
+    if token_reviews {
+        text.push_str("# Whose tokens are that callers come with.\n");
+        text.push_str(&rule("authentication.k8s.io", "tokenreviews", "create"));
+    }
+    text.push_str(
+        "# Version of the server. `system:discovery` gives it to everybody by default.\n",
+    );
+    text.push_str("- nonResourceURLs: [\"/version\"]\n  verbs: [get]\n");
+    text + &binding(role, namespace, name)
+}
+
+/// A rule for each API group.
+fn rules(kinds: impl Iterator<Item = Kind>, verbs: &str) -> String {
+    let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for kind in kinds {
+        groups
+            .entry(kind.group())
+            .or_default()
+            .push(kind.resource());
+    }
+    let rule = |(group, resources): (&str, Vec<&str>)| rule(group, &resources.join(", "), verbs);
+    groups.into_iter().map(rule).collect()
+}
+
+fn cluster_role(kinds: &LoadKinds, verbs: &str) -> String {
     let mut text = String::from(
         "# What `bailiwick` needs to read a cluster, and nothing else. Bind it with\n\
          #   kubectl create clusterrolebinding bailiwick-reader --clusterrole=bailiwick-reader --serviceaccount=NAMESPACE:NAME\n\
@@ -30,10 +75,8 @@ fn cluster_role(kinds: &LoadKinds, verbs: &str) -> String {
          kind: ClusterRole\n\
          metadata:\n  name: bailiwick-reader\nrules:\n",
     );
-    for (group, kinds) in groups {
-        let resources: Vec<_> = kinds.iter().map(|kind| kind.resource()).collect();
-        text.push_str(&rule(group, &resources.join(", "), verbs));
-    }
+    let open = kinds.iter().filter(|kind| *kind != Kind::Secret);
+    text.push_str(&rules(open, verbs));
     if kinds.iter().any(|kind| kind == Kind::Secret) {
         text.push_str(
             "# Bailiwick asks for names and types of Secrets only, but RBAC cannot say that: this rule shows their values\n\

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use bailiwick_server::Mode;
 
 use crate::cli::Global;
@@ -16,6 +16,8 @@ Examples:
   bailiwick serve --config serve.yaml --check            say what is wrong with the configuration, and end
   bailiwick serve --config serve.yaml --print-authorization-config /etc/kubernetes/bailiwick.kubeconfig
                                                          what an API server takes to ask here
+  bailiwick serve --config serve.yaml --print-role bailiwick/serve | kubectl apply -f -
+                                                         the rights that it needs of the cluster
 
 SIGTERM ends it after the requests that are under way; SIGHUP reads everything again at once.
 docs/serve.md has every field of the configuration.";
@@ -34,6 +36,9 @@ pub(crate) struct ServeArgs {
     /// server finds the address of this program and the certificate to come with
     #[arg(long, value_name = "KUBECONFIG")]
     print_authorization_config: Option<String>,
+    /// Print what the program may do in the cluster with this configuration, for this service account, and end
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    print_role: Option<String>,
     #[command(flatten)]
     log: LogOptions,
 }
@@ -50,6 +55,12 @@ pub(crate) fn run(args: &ServeArgs, global: &Global, console: &mut Console) -> R
             .map_or(Mode::Explain, |door| door.mode);
         let text = bailiwick_server::authorization_configuration(mode, kubeconfig, None);
         console.answer(text)?;
+        return Ok(Exit::Yes);
+    }
+    if let Some(account) = &args.print_role {
+        let account = account.split_once('/');
+        let account = account.context("write --print-role NAMESPACE/NAME")?;
+        console.answer(crate::serve::role(&config, account))?;
         return Ok(Exit::Yes);
     }
     let program = Program::new(config, global, console)?;

@@ -46,7 +46,7 @@ impl Following {
         };
         let watch = cluster.watch(Start::default(), &[], &options);
         if self.documents {
-            let kinds = DocumentKind::ALL.map(custom_kind);
+            let kinds = document_kinds();
             let documents = cluster.watch_custom(&kinds, &options);
             let (news, compiler) = (news.clone(), self.compiler.clone());
             thread::spawn(move || follow_documents(&documents, &compiler, &news));
@@ -110,7 +110,7 @@ fn follow(cluster: &Cluster, watch: &Watch, options: &WatchOptions, news: &Sende
 }
 
 fn follow_documents(watch: &Watch<CustomKind>, compiler: &Compiler, news: &Sender<News>) {
-    let kinds = DocumentKind::ALL.map(custom_kind);
+    let kinds = document_kinds();
     while let Some(batch) = watch.next(TELL) {
         tell(&batch);
         let at = confirmed(&kinds, &batch);
@@ -160,7 +160,11 @@ fn confirmed<K: Followed>(kinds: &[K], batch: &Batch<K>) -> Option<Instant> {
     all?.into_iter().min()
 }
 
-/// The kind as the API serves it.
+/// The kinds of documents as the API serves them.
+pub(super) fn document_kinds() -> [CustomKind; DocumentKind::ALL.len()] {
+    DocumentKind::ALL.map(custom_kind)
+}
+
 fn custom_kind(kind: DocumentKind) -> CustomKind {
     let (group, version) = API_VERSION.split_once('/').unwrap_or_default();
     CustomKind {

@@ -12,4 +12,4 @@ mod program;
 mod telemetry;
 
 pub(crate) use config::Config;
-pub(crate) use program::Program;
+pub(crate) use program::{Program, role};

@@ -18,7 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::cluster::Following;
+use super::cluster::{Following, document_kinds};
 use super::config::{ClusterConfig, Config};
 use super::entities;
 use super::feed::Feed;
@@ -96,6 +96,15 @@ impl Sources {
         let wake = wake.clone();
         std::thread::spawn(move || self.files.follow(every, &wakes, &wake, &news));
     }
+}
+
+/// What the program may do in a live cluster with this configuration, for the service account `NAMESPACE/NAME`.
+pub(crate) fn role(config: &Config, account: (&str, &str)) -> String {
+    let documents = match config.cluster.documents {
+        true => document_kinds().to_vec(),
+        false => Vec::new(),
+    };
+    bailiwick_kube::decision_point_role(&kinds(&config.cluster), &documents, false, account)
 }
 
 /// What to follow of a cluster.

@@ -19,6 +19,7 @@ use crate::feed::{Ear, Feeds, News};
 
 pub use bundle::Published;
 pub use request::{Condition, Issued, PodRequest, RequestedKey};
+pub(crate) use role::binding;
 pub use role::{issuer_role, signer_role};
 
 /// What is told of a cluster as it changes.

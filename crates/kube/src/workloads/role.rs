@@ -45,7 +45,8 @@ pub fn issuer_role(namespace: &str, name: &str) -> String {
     )
 }
 
-fn binding(role: &str, namespace: &str, name: &str) -> String {
+/// A ClusterRoleBinding of a ClusterRole, both of this name, to the service account `NAMESPACE/NAME`.
+pub(crate) fn binding(role: &str, namespace: &str, name: &str) -> String {
     format!(
         "---\n\
          apiVersion: rbac.authorization.k8s.io/v1\n\
