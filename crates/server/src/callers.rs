@@ -168,6 +168,7 @@ mod tests {
                 certificate: Some(Proven {
                     subject: subject.map(str::to_owned),
                     spiffe: spiffe.map(str::to_owned),
+                    not_after: i64::MAX,
                 }),
             };
             let found = list.find(&peer);

@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls::pki_types::CertificateDer;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
@@ -22,9 +23,18 @@ pub(crate) struct Proven {
     pub(crate) subject: Option<String>,
     /// The SPIFFE id, where the certificate is an SVID: exactly one URI, which is one.
     pub(crate) spiffe: Option<String>,
+    /// The last second of the certificate, since 1970.
+    pub(crate) not_after: i64,
 }
 
 impl Proven {
+    /// Whether the certificate still proves anything. TLS asks once, when a connection or the session that it resumes
+    /// begins; requests come on it for as long as it is open.
+    pub(crate) fn is_valid_at(&self, now: SystemTime) -> bool {
+        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_secs()).is_ok_and(|now| now <= self.not_after)
+    }
+
     /// Reads a certificate that TLS has verified.
     pub(crate) fn of(certificate: &CertificateDer<'_>) -> Self {
         let Ok((_, parsed)) = X509Certificate::from_der(certificate) else {
@@ -51,6 +61,31 @@ impl Proven {
         Self {
             subject: rfc4514(parsed.subject()).filter(|subject| !subject.is_empty()),
             spiffe,
+            not_after: parsed.validity().not_after.timestamp(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_counts_to_its_last_second() {
+        let proven = Proven {
+            not_after: 100,
+            ..Proven::default()
+        };
+        let check = |millis: u64, expected: bool| {
+            let now = UNIX_EPOCH + Duration::from_millis(millis);
+            assert_eq!(proven.is_valid_at(now), expected, "{millis}");
+        };
+        check(0, true);
+        check(100_999, true);
+        check(101_000, false);
+        // What cannot be read proves nothing.
+        assert!(!Proven::default().is_valid_at(SystemTime::now()));
     }
 }

@@ -1,5 +1,5 @@
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use bailiwick_audit::{Log, Records};
 use bytes::Bytes;
@@ -155,7 +155,9 @@ impl Server {
 
     /// Who asks: by its connection, or by the token that it comes with.
     fn who(&self, peer: &Peer, headers: &HeaderMap) -> Result<Arc<Caller>, (StatusCode, String)> {
-        if let Some(caller) = self.callers.find(peer) {
+        let certificate = peer.certificate.as_ref();
+        let expired = certificate.is_some_and(|proven| !proven.is_valid_at(SystemTime::now()));
+        if let Some(caller) = self.callers.find(peer).filter(|_| !expired) {
             return Ok(caller);
         }
         let refusal = |status, message: &str| Err((status, message.to_owned()));
@@ -170,6 +172,10 @@ impl Server {
                     format!("the token is not accepted: {why}"),
                 )),
             },
+            _ if expired => refusal(
+                StatusCode::UNAUTHORIZED,
+                "the client certificate of this connection has expired; connect again with a new one",
+            ),
             _ if peer.certificate.is_none() => refusal(
                 StatusCode::UNAUTHORIZED,
                 "who asks? Connect with a client certificate that the list of callers names",

@@ -1,6 +1,7 @@
 //! Who may come in, and what is said at the doors.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use rcgen::ExtendedKeyUsagePurpose;
 use serde_json::{Value, json};
@@ -633,4 +634,28 @@ fn searches_over_the_cluster() {
         &how(&json!({"type": "group", "id": "nobody"}), &pods),
         &json!([]),
     );
+}
+
+#[test]
+fn a_certificate_that_ends_ends_what_its_connection_may() {
+    let (home, program) = home(&json!({}), "permit (principal, action, resource);");
+    let end = SystemTime::now() + Duration::from_secs(4);
+    home.issue_until("shop", ExtendedKeyUsagePurpose::ClientAuth, Some(end));
+    let client = Client::new(&home, &program, Some("shop"));
+    let question = json!({
+        "subject": {"type": "user", "id": "anna"}, "action": {"name": "read"},
+        "resource": {"type": "record", "id": "1"},
+    });
+    let answer = client.post(EVALUATION, &question);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    std::thread::sleep(Duration::from_secs(6));
+    // The connection is the same: a new one would not come to be.
+    let answer = client.post(EVALUATION, &question);
+    assert_eq!(answer.status, 401, "{}", answer.body);
+    let says = "has expired; connect again with a new one";
+    assert!(answer.body.to_string().contains(says), "{}", answer.body);
+    assert!(answer.headers.contains_key("www-authenticate"));
+    home.issue("shop", ExtendedKeyUsagePurpose::ClientAuth);
+    let client = Client::new(&home, &program, Some("shop"));
+    assert_eq!(client.post(EVALUATION, &question).status, 200);
 }

@@ -297,6 +297,56 @@ fn a_broken_document_does_not_lift_what_it_has_said() {
 }
 
 #[test]
+fn a_broken_policy_of_a_namespace_closes_it_in_a_new_replica() {
+    let mut stage = Stage::new("guard");
+    let admin = stage.cluster.admin();
+    for name in ["shop", "bank"] {
+        let namespace =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        admin.apply(&namespace.to_string()).unwrap();
+    }
+    let everywhere = "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: anna-views},\
+        roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: reader}, \
+        subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: anna}]}\n---\n\
+        {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: reader}, \
+        rules: [{apiGroups: [''], resources: [pods], verbs: [list]}]}";
+    admin.apply(everywhere).unwrap();
+    let pods = |namespace: &str| format!("/api/v1/namespaces/{namespace}/pods");
+    let lists = |stage: &Stage, namespace: &str| stage.lists("anna", &pods(namespace));
+    until(|| lists(&stage, "shop"), "RBAC does not allow");
+    // What is broken when it is made has never been in force.
+    let broken = document(
+        "Policy",
+        "shop/rules",
+        &json!({"cedar": "forbid (principal =="}),
+    );
+    stage.create("policies", &broken);
+    stage.program.wait_for("rules is refused");
+    assert!(lists(&stage, "shop"), "closed by what was never in force");
+    // A replica that knows of no version cannot tell that.
+    stage.program.signal("KILL");
+    for kept in ["kept.bwk", "kept.bwk.documents"] {
+        // The second is there only once documents were in force.
+        let _ = std::fs::remove_file(stage.home.path(kept));
+    }
+    stage.program = stage.home.serve_cluster(stage.cluster.admin().kubeconfig());
+    stage.program.wait_for("new state revision=");
+    until(|| lists(&stage, "bank"), "the other namespace is closed");
+    assert!(!lists(&stage, "shop"), "open over a broken policy");
+    let mended =
+        json!({"spec": {"cedar": "forbid (principal == k8s::User::\"ben\", action, resource);"}});
+    let headers = [("content-type", "application/merge-patch+json")];
+    let path = format!("{CORE}/namespaces/shop/policies/rules");
+    let admin = stage.cluster.admin();
+    let reply = admin.request("PATCH", &path, &headers, Some(&mended.to_string()));
+    assert_eq!(reply.unwrap().status, 200);
+    until(
+        || lists(&stage, "shop"),
+        "closed over a policy that was put right",
+    );
+}
+
+#[test]
 fn a_namespace_grants_what_was_delegated_to_it() {
     let stage = Stage::new("authority");
     let admin = stage.cluster.admin();

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -49,7 +49,19 @@ impl Home {
     }
 
     pub(crate) fn issue(&self, name: &str, usage: ExtendedKeyUsagePurpose) {
+        self.issue_until(name, usage, None);
+    }
+
+    pub(crate) fn issue_until(
+        &self,
+        name: &str,
+        usage: ExtendedKeyUsagePurpose,
+        end: Option<SystemTime>,
+    ) {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
+        if let Some(end) = end {
+            params.not_after = end.into();
+        }
         if name.starts_with("spiffe://") {
             let uri = SanType::URI(name.try_into().unwrap());
             params.subject_alt_names.push(uri);
