@@ -29,6 +29,13 @@ pub enum CallerId {
         /// `sub`.
         subject: String,
     },
+    /// A token of this service account, by the word of the API server.
+    ServiceAccount {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
     /// Nothing: whoever can connect to a listener without TLS, which is on a loopback address.
     Loopback,
 }
@@ -122,6 +129,12 @@ impl Callers {
             issuer: claims.iss,
             subject: claims.sub,
         };
+        self.by_id.get(&id).cloned()
+    }
+
+    /// The caller that is this service account, if it is listed.
+    pub(crate) fn of_account(&self, (namespace, name): (String, String)) -> Option<Arc<Caller>> {
+        let id = CallerId::ServiceAccount { namespace, name };
         self.by_id.get(&id).cloned()
     }
 

@@ -19,6 +19,16 @@ pub(crate) struct Refusals {
 impl Refusals {
     /// Counts a refusal. Gives whether the address may have another one.
     pub(crate) fn allows(&self, address: IpAddr, now: Instant) -> bool {
+        self.left(address, now, 1.0) >= 1.0
+    }
+
+    /// Whether the address was refused too often of late. Counts nothing.
+    pub(crate) fn exhausted(&self, address: IpAddr, now: Instant) -> bool {
+        self.left(address, now, 0.0) < 1.0
+    }
+
+    /// What the address had left before it takes so much, if it has.
+    fn left(&self, address: IpAddr, now: Instant, takes: f64) -> f64 {
         let mut known = self
             .by_address
             .lock()
@@ -30,11 +40,11 @@ impl Refusals {
         let grown = now.saturating_duration_since(*since).as_secs_f64() * PER_SECOND;
         *left = (*left + grown).min(BURST);
         *since = now;
-        if *left < 1.0 {
-            return false;
+        let before = *left;
+        if before >= takes {
+            *left -= takes;
         }
-        *left -= 1.0;
-        true
+        before
     }
 }
 
@@ -54,6 +64,17 @@ mod tests {
         let taken = (0..100).filter(|_| refusals.allows(address, later)).count();
         assert_eq!(taken, 10);
         assert!(refusals.allows(IpAddr::from([192, 0, 2, 2]), later));
+    }
+
+    #[test]
+    fn asking_whether_costs_nothing() {
+        let (refusals, now) = (Refusals::default(), Instant::now());
+        let address = IpAddr::from([192, 0, 2, 1]);
+        for _ in 0..20 {
+            assert!(!refusals.exhausted(address, now));
+            assert!(refusals.allows(address, now));
+        }
+        assert!(refusals.exhausted(address, now));
     }
 
     #[test]

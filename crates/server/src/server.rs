@@ -26,6 +26,7 @@ use crate::rate::Refusals;
 use crate::ready::Ready;
 use crate::reply::{Reply, text};
 use crate::review::{self, ReviewDoor};
+use crate::reviews::Reviews;
 use crate::telemetry::{Telemetry, Telling};
 use crate::tokens::Tokens;
 
@@ -43,6 +44,8 @@ pub struct Parts {
     pub callers: Callers,
     /// What verifies the tokens of callers, where some come with one.
     pub tokens: Option<Arc<Tokens>>,
+    /// What asks the API server whose a token is, where callers come with tokens of service accounts.
+    pub reviews: Option<Reviews>,
     /// The SubjectAccessReview webhook, where it is open.
     pub review: Option<ReviewDoor>,
     /// AuthZEN, where it is open.
@@ -63,6 +66,7 @@ pub struct Server {
     ready: Ready,
     callers: Callers,
     tokens: Option<Arc<Tokens>>,
+    reviews: Option<Reviews>,
     refusals: Refusals,
     pub(crate) review: Option<ReviewDoor>,
     pub(crate) authzen: Option<AuthzenDoor>,
@@ -89,6 +93,7 @@ impl Server {
             ready: parts.ready,
             callers: parts.callers,
             tokens: parts.tokens,
+            reviews: parts.reviews,
             refusals: Refusals::default(),
             review: parts.review,
             authzen: parts.authzen,
@@ -121,7 +126,7 @@ impl Server {
     }
 
     /// Who asks, if it may use this door.
-    fn caller(
+    async fn caller(
         &self,
         peer: &Peer,
         headers: &HeaderMap,
@@ -135,15 +140,15 @@ impl Server {
             tracing::info!(address = %peer.address, certificate = ?peer.certificate, message, "refused");
             let mut reply = text(status, message);
             if status == StatusCode::UNAUTHORIZED {
-                let how = HeaderValue::from_static(match &self.tokens {
-                    None => "Mutual realm=\"bailiwick\"",
-                    Some(_) => "Bearer realm=\"bailiwick\"",
+                let how = HeaderValue::from_static(match (&self.tokens, &self.reviews) {
+                    (None, None) => "Mutual realm=\"bailiwick\"",
+                    _ => "Bearer realm=\"bailiwick\"",
                 });
                 reply.headers_mut().insert(header::WWW_AUTHENTICATE, how);
             }
             Box::new(reply)
         };
-        match self.who(peer, headers) {
+        match self.who(peer, headers).await {
             Err((status, message)) => Err(refuse(status, &message)),
             Ok(caller) if !door.is_open_to(&caller.scope) => Err(refuse(
                 StatusCode::FORBIDDEN,
@@ -154,24 +159,16 @@ impl Server {
     }
 
     /// Who asks: by its connection, or by the token that it comes with.
-    fn who(&self, peer: &Peer, headers: &HeaderMap) -> Result<Arc<Caller>, (StatusCode, String)> {
+    async fn who(&self, peer: &Peer, headers: &HeaderMap) -> Result<Arc<Caller>, Refusal> {
         let certificate = peer.certificate.as_ref();
         let expired = certificate.is_some_and(|proven| !proven.is_valid_at(SystemTime::now()));
         if let Some(caller) = self.callers.find(peer).filter(|_| !expired) {
             return Ok(caller);
         }
         let refusal = |status, message: &str| Err((status, message.to_owned()));
-        match (&self.tokens, bearer(headers)) {
-            (Some(tokens), Some(token)) => match tokens.verify(token) {
-                Ok(claims) => self.callers.of_token(claims).ok_or_else(|| {
-                    let message = "the list of callers does not name the subject of this token";
-                    (StatusCode::FORBIDDEN, message.to_owned())
-                }),
-                Err(why) => Err((
-                    StatusCode::UNAUTHORIZED,
-                    format!("the token is not accepted: {why}"),
-                )),
-            },
+        let believed = self.tokens.is_some() || self.reviews.is_some();
+        match bearer(headers) {
+            Some(token) if believed => self.who_by_token(peer, token).await,
             _ if expired => refusal(
                 StatusCode::UNAUTHORIZED,
                 "the client certificate of this connection has expired; connect again with a new one",
@@ -187,6 +184,41 @@ impl Server {
         }
     }
 
+    /// Who comes with a token: by the keys of its issuer, else by the word of the API server.
+    async fn who_by_token(&self, peer: &Peer, token: &str) -> Result<Arc<Caller>, Refusal> {
+        let unlisted = || {
+            let message = "the list of callers does not name the subject of this token";
+            (StatusCode::FORBIDDEN, message.to_owned())
+        };
+        let why = match self.tokens.as_ref().map(|tokens| tokens.verify(token)) {
+            Some(Ok(claims)) => match self.callers.of_token(claims) {
+                Some(caller) => return Ok(caller),
+                None => unlisted(),
+            },
+            Some(Err(why)) => unaccepted(why),
+            None => {
+                unaccepted("the API server knows no service account that has it for this audience")
+            }
+        };
+        let Some(reviews) = &self.reviews else {
+            return Err(why);
+        };
+        let now = Instant::now();
+        // Whoever is refused all the time does not get to ask the API server.
+        if self.refusals.exhausted(peer.address.ip(), now) && !reviews.knows(token, now) {
+            return Err(why);
+        }
+        match reviews.review(token).await {
+            Ok(Some(account)) => self.callers.of_account(account).ok_or_else(unlisted),
+            Ok(None) => Err(why),
+            Err(error) => {
+                tracing::warn!(error, "the API server cannot be asked whose a token is");
+                let message = "nobody can say now whose the token is; ask again";
+                Err((StatusCode::SERVICE_UNAVAILABLE, message.to_owned()))
+            }
+        }
+    }
+
     async fn route(&self, peer: &Peer, request: Request<Incoming>) -> Reply {
         let arrived = Instant::now();
         // The API server adds ?timeout=; the path alone says where to.
@@ -195,7 +227,7 @@ impl Server {
             return text(StatusCode::NOT_FOUND, "there is no door here");
         };
         let door = *door;
-        let caller = match self.caller(peer, request.headers(), door) {
+        let caller = match self.caller(peer, request.headers(), door).await {
             Ok(caller) => caller,
             Err(refusal) => return *refusal,
         };
@@ -284,6 +316,14 @@ impl Answer for Server {
         }
         reply
     }
+}
+
+/// A status and what to say with it.
+type Refusal = (StatusCode, String);
+
+fn unaccepted(why: &str) -> Refusal {
+    let message = format!("the token is not accepted: {why}");
+    (StatusCode::UNAUTHORIZED, message)
 }
 
 /// The one token of a request (RFC 6750 section 2.1).

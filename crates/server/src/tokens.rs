@@ -60,7 +60,7 @@ pub(crate) struct Claims {
 }
 
 /// Bytes of a token; nobody needs longer ones.
-const LONGEST: usize = 16 << 10;
+pub(crate) const LONGEST: usize = 16 << 10;
 /// Bytes of a file of keys.
 const MOST_BYTES: u64 = 1 << 20;
 /// Keys of an issuer.

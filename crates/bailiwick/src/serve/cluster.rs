@@ -1,5 +1,6 @@
 //! Follows a cluster: its RBAC, and the documents that lie in it.
 
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,10 +13,13 @@ use bailiwick_model::{ClusterInfo, Snapshot};
 use bailiwick_pdp::{API_VERSION, Compiler, Document, DocumentId, DocumentKind};
 
 use super::feed::{FromCluster, News, Part};
+use super::reviewer::Connected;
 
 /// What is followed.
 pub(super) struct Following {
     pub(super) connect: ConnectOptions,
+    /// Where the connection is left for whoever else asks the cluster.
+    pub(super) connected: Connected,
     pub(super) kinds: LoadKinds,
     /// Whether documents that lie in the cluster count.
     pub(super) documents: bool,
@@ -37,6 +41,7 @@ impl Following {
         let Some(cluster) = self.connect(news) else {
             return;
         };
+        let cluster = self.connected.get_or_init(|| Arc::new(cluster));
         // Twice within the time after which what is known is stale.
         let confirm = (self.staleness / 2).max(Duration::from_secs(1));
         let options = WatchOptions {
@@ -51,7 +56,7 @@ impl Following {
             let (news, compiler) = (news.clone(), self.compiler.clone());
             thread::spawn(move || follow_documents(&documents, &compiler, &news));
         }
-        follow(&cluster, &watch, &options, news);
+        follow(cluster, &watch, &options, news);
     }
 
     fn connect(&self, news: &Sender<News>) -> Option<Cluster> {

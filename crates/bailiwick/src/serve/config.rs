@@ -26,6 +26,7 @@ pub(crate) struct Config {
     callers: Vec<CallerConfig>,
     #[serde(default)]
     tokens: Vec<TokensConfig>,
+    pub(crate) token_review: Option<TokenReview>,
     pub(crate) access_review: Option<AccessReview>,
     pub(crate) authzen: Option<Authzen>,
     pub(crate) ext_authz: Option<ExtAuthz>,
@@ -117,6 +118,7 @@ struct CallerConfig {
     certificate: Option<String>,
     spiffe: Option<String>,
     token: Option<TokenSubject>,
+    service_account: Option<String>,
     #[serde(default)]
     loopback: bool,
     doors: Vec<DoorName>,
@@ -128,8 +130,28 @@ struct CallerConfig {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct TokensConfig {
     issuer: String,
+    #[serde(deserialize_with = "filled")]
     audience: String,
     keys: PathBuf,
+}
+
+/// For whom tokens of service accounts have to be about which the API server is asked.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct TokenReview {
+    #[serde(deserialize_with = "filled")]
+    pub(crate) audience: String,
+}
+
+/// Without an audience the API server would take tokens that are for itself.
+fn filled<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match text.is_empty() {
+        true => Err(D::Error::custom(
+            "write the audience that tokens have to be for",
+        )),
+        false => Ok(text),
+    }
 }
 
 /// Of whom a token has to speak.
@@ -300,6 +322,13 @@ impl Config {
             bail!("`callers` is empty, so nobody could ask; list who may");
         }
         for caller in &self.callers {
+            if caller.service_account.is_some() && self.token_review.is_none() {
+                bail!(
+                    "the caller `{}` is a service account; write `tokenReview: {{audience: NAME}}`, so that the API \
+                     server is asked about its tokens",
+                    caller.name
+                );
+            }
             let Some(token) = &caller.token else { continue };
             let configured = |tokens: &TokensConfig| tokens.issuer == token.issuer;
             if !self.tokens.iter().any(configured) {
@@ -318,18 +347,35 @@ impl Config {
 impl CallerConfig {
     fn caller(&self) -> Result<Caller> {
         let name = &self.name;
-        let id = match (&self.certificate, &self.spiffe, &self.token, self.loopback) {
-            (Some(subject), None, None, false) => CallerId::Certificate(subject.clone()),
-            (None, Some(id), None, false) => CallerId::Spiffe(id.clone()),
-            (None, None, Some(token), false) => CallerId::Token {
-                issuer: token.issuer.clone(),
-                subject: token.subject.clone(),
-            },
-            (None, None, None, true) => CallerId::Loopback,
-            _ => bail!(
+        let certificate = self.certificate.clone().map(CallerId::Certificate);
+        let token = self.token.as_ref().map(|token| CallerId::Token {
+            issuer: token.issuer.clone(),
+            subject: token.subject.clone(),
+        });
+        let account = self.service_account.as_deref().map(|text| {
+            let parts = text.split_once('/').filter(|(namespace, name)| {
+                !namespace.is_empty() && !name.is_empty() && !name.contains('/')
+            });
+            let (namespace, name) = parts.with_context(|| {
+                format!("the caller `{name}`: `{text}` is no service account; write NAMESPACE/NAME")
+            })?;
+            let (namespace, name) = (namespace.to_owned(), name.to_owned());
+            Ok::<_, anyhow::Error>(CallerId::ServiceAccount { namespace, name })
+        });
+        let ids = [
+            certificate,
+            self.spiffe.clone().map(CallerId::Spiffe),
+            token,
+            account.transpose()?,
+            self.loopback.then_some(CallerId::Loopback),
+        ];
+        let mut ids = ids.into_iter().flatten();
+        let (Some(id), None) = (ids.next(), ids.next()) else {
+            bail!(
                 "the caller `{name}` proves itself with one thing: write `certificate` (a subject), `spiffe` (an id), \
-                 `token` (issuer and subject), or `loopback: true` for a listener without TLS"
-            ),
+                 `token` (issuer and subject), `serviceAccount` (NAMESPACE/NAME), or `loopback: true` for a listener \
+                 without TLS"
+            );
         };
         let opens = |door| self.doors.contains(&door);
         let scope = Scope {
@@ -459,6 +505,80 @@ reread: 500ms
             ..Limits::default()
         };
         assert_eq!(limits, expected);
+    }
+
+    const TOKENS: &str = "\
+listen: {address: '127.0.0.1:0', tls: {certificate: a, key: b, clientCa: c}}
+log: {directory: log}
+accessReview: {mode: guard}
+tokens:
+- {issuer: 'https://issuer', audience: bailiwick, keys: keys.json}
+tokenReview: {audience: pdp}
+callers:
+- {name: web, token: {issuer: 'https://issuer', subject: web}, doors: [accessReview]}
+- {name: api, serviceAccount: shop/api, doors: [accessReview]}
+";
+
+    #[test]
+    fn tokens_are_read_and_what_is_wrong_with_them_is_told() {
+        let config = read(TOKENS).unwrap();
+        let expected = TokenIssuer {
+            issuer: "https://issuer".into(),
+            audience: "bailiwick".into(),
+            keys: "/etc/bailiwick/keys.json".into(),
+        };
+        assert_eq!(config.tokens(), [expected]);
+        assert_eq!(config.token_review.unwrap().audience, "pdp");
+        let check = |from: &str, to: &str, expected: &str| {
+            assert!(TOKENS.contains(from), "{from}");
+            let error = read(&TOKENS.replace(from, to)).unwrap_err();
+            let text = format!("{error:#}");
+            assert!(text.contains(expected), "{text}");
+        };
+        check(
+            "audience: bailiwick, ",
+            "",
+            "serve.yaml:5:3: `tokens.0`: missing field `audience`",
+        );
+        check(
+            "audience: bailiwick",
+            "audience: ''",
+            "`tokens.0.audience`: write the audience that tokens have to be for",
+        );
+        check(
+            "audience: pdp",
+            "audience: ''",
+            "`tokenReview.audience`: write the audience that tokens have to be for",
+        );
+        check("keys:", "key:", "unknown field `key`, expected one of");
+        check(
+            "token: {issuer: 'https://issuer'",
+            "token: {issuer: 'https://other'",
+            "the caller `web` comes with tokens of `https://other`, which is no issuer of `tokens`",
+        );
+        check(
+            "subject: web}",
+            "subject: web}, certificate: CN=web",
+            "the caller `web` proves itself with one thing",
+        );
+        check(
+            "tokenReview: {audience: pdp}\n",
+            "",
+            "the caller `api` is a service account; write `tokenReview: {audience: NAME}`",
+        );
+        for wrong in ["api", "shop/", "/api", "shop/api/x"] {
+            check(
+                "serviceAccount: shop/api",
+                &format!("serviceAccount: {wrong}"),
+                &format!("the caller `api`: `{wrong}` is no service account; write NAMESPACE/NAME"),
+            );
+        }
+        check(
+            "- {name: api, serviceAccount: shop/api",
+            "- {name: other, token: {issuer: 'https://issuer', subject: web}, doors: [accessReview]}\n\
+             - {name: api, serviceAccount: shop/api",
+            "the callers `web` and `other` prove themselves with the same",
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod gateway;
 mod kept;
 mod policy_files;
 mod program;
+mod reviewer;
 mod telemetry;
 
 pub(crate) use config::Config;

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use bailiwick_audit::{DecisionId, Log, Record, Records};
 use bailiwick_core::Kind;
 use bailiwick_kube::LoadKinds;
 use bailiwick_pdp::Compiler;
 use bailiwick_server::{
     AuthzenDoor, Current, Directory, Listener, Metrics, Operations, Parts, Ready, ReviewDoor,
-    Server, Tls, TlsFiles, Tokens,
+    Reviews, Server, Tls, TlsFiles, Tokens,
 };
 use bailiwick_store::{Options, Store};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -26,6 +26,7 @@ use super::files::{Files, Manifests, Wake};
 use super::gateway::ExtAuthz;
 use super::kept::Kept;
 use super::policy_files::PolicyFiles;
+use super::reviewer::{ClusterReviewer, Connected};
 use super::telemetry::TelemetryConfig;
 use crate::cli::Global;
 use crate::cluster::connect_options;
@@ -68,6 +69,7 @@ impl Sources {
         };
         let following = || Following {
             connect: connect_options(global, console),
+            connected: Connected::default(),
             kinds: kinds(&config.cluster),
             documents: config.cluster.documents,
             staleness: config.staleness,
@@ -104,7 +106,12 @@ pub(crate) fn role(config: &Config, account: (&str, &str)) -> String {
         true => document_kinds().to_vec(),
         false => Vec::new(),
     };
-    bailiwick_kube::decision_point_role(&kinds(&config.cluster), &documents, false, account)
+    bailiwick_kube::decision_point_role(
+        &kinds(&config.cluster),
+        &documents,
+        config.token_review.is_some(),
+        account,
+    )
 }
 
 /// What to follow of a cluster.
@@ -141,6 +148,9 @@ impl Program {
                 client_ca: Some(files.client_ca.clone()),
             })?)),
         };
+        if config.token_review.is_some() && !global.filename.is_empty() {
+            bail!("`tokenReview` asks a live cluster, and there is none with --filename");
+        }
         let tokens = match config.tokens() {
             issuers if issuers.is_empty() => None,
             issuers => Some(Arc::new(Tokens::load(issuers)?)),
@@ -184,6 +194,18 @@ impl Program {
         ended
     }
 
+    /// What asks the cluster whose the tokens of service accounts are.
+    fn reviews(&self) -> Option<Reviews> {
+        let (wanted, live) = (
+            self.config.token_review.as_ref()?,
+            self.sources.cluster.as_ref()?,
+        );
+        Some(Reviews::new(Box::new(ClusterReviewer {
+            cluster: Arc::clone(&live.connected),
+            audience: wanted.audience.clone(),
+        })))
+    }
+
     async fn serve(self, store: Arc<Store>) -> Result<()> {
         let (end, ending) = watch::channel(false);
         let (ready, metrics) = (Ready::new(), Arc::new(Metrics::new()));
@@ -211,6 +233,7 @@ impl Program {
             ready: ready.clone(),
             callers: self.config.callers()?,
             tokens: self.tokens.clone(),
+            reviews: self.reviews(),
             review: review(&self.config),
             authzen: authzen(&self.config, &self.directory),
             ext_authz: self

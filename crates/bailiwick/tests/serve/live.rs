@@ -516,6 +516,16 @@ fn a_restarted_api_server_is_followed_without_a_wrong_answer() {
     println!("{} reviews meanwhile", asking.join().unwrap());
 }
 
+/// The log holds what `web` has asked, and nothing that looks like a token.
+fn no_token_is_logged(home: &Home) {
+    let log = home.log();
+    let tail = home.run(&["audit", "tail", log.to_str().unwrap(), "--json"]);
+    assert!(tail.status.success(), "{tail:?}");
+    let records = String::from_utf8(tail.stdout).unwrap();
+    assert!(records.contains("\"web\""), "{records}");
+    assert!(!records.contains("eyJ"), "a token in the log: {records}");
+}
+
 #[test]
 fn a_service_account_comes_in_with_a_token_of_the_api_server() {
     let cluster = Cluster::shared().unwrap();
@@ -593,9 +603,7 @@ fn a_service_account_comes_in_with_a_token_of_the_api_server() {
         "longer than 16 KiB",
     );
     check("Basic eDp5", 401, "who asks?");
-    let records = home.run(&["audit", "list", home.log().to_str().unwrap()]);
-    let records = String::from_utf8(records.stdout).unwrap();
-    assert!(!records.contains("eyJ"), "a token in the log");
+    no_token_is_logged(&home);
 }
 
 #[test]
@@ -688,4 +696,141 @@ fn the_printed_role_is_enough_and_without_it_nothing_is_ready() {
         taken += 1;
     }
     assert!(taken >= 4, "{role}");
+}
+
+#[test]
+fn a_service_account_comes_in_by_the_word_of_the_api_server() {
+    let cluster = Cluster::builder()
+        .without_controller_manager()
+        .start()
+        .unwrap();
+    let admin = cluster.admin();
+    for (namespace, name) in [
+        ("shop", "web"),
+        ("shop", "gone"),
+        ("shop", "other"),
+        ("bailiwick", "serve"),
+    ] {
+        let objects = format!(
+            "{{apiVersion: v1, kind: Namespace, metadata: {{name: {namespace}}}}}\n---\n\
+             {{apiVersion: v1, kind: ServiceAccount, metadata: {{name: {name}, namespace: {namespace}}}}}\n"
+        );
+        admin.apply(&objects).unwrap();
+    }
+    let token = |name: &str, audience: &str| {
+        let output = admin.kubectl(&[
+            "create",
+            "token",
+            name,
+            "-n",
+            "shop",
+            "--audience",
+            audience,
+        ]);
+        output.unwrap().success().unwrap().trim().to_owned()
+    };
+    let home = Home::new(&["api"]);
+    home.write(
+        "serve.yaml",
+        "listen: {address: '127.0.0.1:0', tls: {certificate: server.crt, key: server.key, clientCa: ca.crt}}\n\
+         log: {directory: log}\nauthzen: {base: 'https://pdp.example.org'}\n\
+         cluster: {documents: false}\ntokenReview: {audience: bailiwick}\nstaleness: 60s\n\
+         callers:\n- {name: web, serviceAccount: shop/web, doors: [evaluation], application: shop}\n\
+         - {name: gone, serviceAccount: shop/gone, doors: [evaluation], application: shop}\n",
+    );
+    let config = home.path("serve.yaml");
+    let role = home.run(&[
+        "serve",
+        "--config",
+        config.to_str().unwrap(),
+        "--print-role",
+        "bailiwick/serve",
+    ]);
+    assert!(role.status.success(), "{role:?}");
+    admin
+        .apply(&String::from_utf8(role.stdout).unwrap())
+        .unwrap();
+    let identity = cluster.service_account("bailiwick", "serve").unwrap();
+    let mut program = home.serve_cluster(identity.kubeconfig());
+    program.wait_for("new state revision=");
+    let client = Client::new(&home, &program, None);
+    let question = json!({
+        "subject": {"type": "user", "id": "anna"}, "action": {"name": "read"},
+        "resource": {"type": "record", "id": "1"},
+    })
+    .to_string();
+    let ask = |token: &str| {
+        let authorization = format!("Bearer {token}");
+        let headers = [
+            ("content-type", "application/json"),
+            ("authorization", authorization.as_str()),
+        ];
+        let answer = client.send("POST", "/access/v1/evaluation", &headers, &question);
+        (answer.status, answer.body.to_string())
+    };
+    let check = |token: &str, status: u16, says: &str| {
+        let answer = ask(token);
+        assert!(answer.0 == status && answer.1.contains(says), "{answer:?}");
+    };
+    let refused = "knows no service account";
+    let (web, gone) = (token("web", "bailiwick"), token("gone", "bailiwick"));
+    check(&web, 200, "decision");
+    check(&gone, 200, "decision");
+    check(&token("web", "other"), 401, refused);
+    // The right audience beside another one.
+    let both = admin.kubectl(&[
+        "create",
+        "token",
+        "web",
+        "-n",
+        "shop",
+        "--audience",
+        "other",
+        "--audience",
+        "bailiwick",
+    ]);
+    check(both.unwrap().success().unwrap().trim(), 200, "decision");
+    check(
+        &token("other", "bailiwick"),
+        403,
+        "does not name the subject",
+    );
+    check(&format!("{web}x"), 401, refused);
+    check("x", 401, refused);
+    // A token for the API server itself is none for anybody else.
+    let own = admin.kubectl(&["create", "token", "web", "-n", "shop"]);
+    check(own.unwrap().success().unwrap().trim(), 401, refused);
+    // An account that is deleted: the API server and the program each remember for 10 s.
+    let deleted = admin.kubectl(&["delete", "serviceaccount", "gone", "-n", "shop"]);
+    deleted.unwrap().success().unwrap();
+    let start = Instant::now();
+    while ask(&gone).0 == 200 {
+        assert!(
+            start.elapsed() < Duration::from_secs(25),
+            "the token of nobody"
+        );
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    println!(
+        "refused {:?} after the account was deleted",
+        start.elapsed()
+    );
+    check(&gone, 401, refused);
+    check(&web, 200, "decision");
+    // Nobody to ask: what was said of late counts for its time, and nothing is allowed anew.
+    let fresh = token("web", "bailiwick");
+    let stopped = cluster.pids()[1].to_string();
+    let signal = |name: &str| {
+        let sent = std::process::Command::new("kill")
+            .args(["-s", name, &stopped])
+            .status();
+        assert!(sent.unwrap().success());
+    };
+    signal("STOP");
+    check(&fresh, 503, "nobody can say now");
+    std::thread::sleep(Duration::from_secs(11));
+    check(&web, 503, "nobody can say now");
+    signal("CONT");
+    until(|| ask(&fresh).0 == 200, "not asked again");
+    no_token_is_logged(&home);
 }

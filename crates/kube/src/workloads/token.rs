@@ -30,38 +30,69 @@ struct User {
     extra: BTreeMap<String, Vec<String>>,
 }
 
+impl Cluster {
+    /// The service account, by namespace and name, whose token for this audience this is; `None` where the API server
+    /// takes it for no such token.
+    ///
+    /// # Errors
+    /// When the server cannot be asked, in words without the token.
+    pub async fn service_account_of(
+        &self,
+        token: &str,
+        audience: &str,
+    ) -> Result<Option<(String, String)>, String> {
+        let status = self.ask(token, audience).await?;
+        let account = status.is_for(audience).then(|| status.user.account());
+        Ok(account.flatten())
+    }
+
+    async fn ask(&self, token: &str, audience: &str) -> Result<Status, String> {
+        let body = json!({
+            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview",
+            "spec": {"token": token, "audiences": [audience]},
+        });
+        let path = "/apis/authentication.k8s.io/v1/tokenreviews";
+        let transport = self.transport.clone();
+        let body = body.to_string().into_bytes();
+        // On the threads of the cluster, where its connections are.
+        let asked = self.threads.spawn(async move {
+            let answer = transport.post(path, body).await?;
+            transport.parse::<Answer>(&answer)
+        });
+        let answer = asked.await.map_err(|error| error.to_string())?;
+        Ok(answer.map_err(|error| error.to_string())?.status)
+    }
+}
+
+impl Status {
+    /// A server that does not know audiences says none.
+    fn is_for(&self, audience: &str) -> bool {
+        self.authenticated && self.audiences.iter().any(|known| known == audience)
+    }
+}
+
+impl User {
+    /// Namespace and name, where it is a service account.
+    fn account(&self) -> Option<(String, String)> {
+        let account = self.username.strip_prefix("system:serviceaccount:")?;
+        let (namespace, name) = account.split_once(':')?;
+        Some((namespace.to_owned(), name.to_owned()))
+    }
+}
+
 impl Reviewer for Cluster {
     fn review<'r>(&'r self, token: &'r str, audience: &'r str) -> Review<'r> {
         Box::pin(async move {
-            let body = json!({
-                "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview",
-                "spec": {"token": token, "audiences": [audience]},
-            });
-            let path = "/apis/authentication.k8s.io/v1/tokenreviews";
-            let transport = self.transport.clone();
-            let body = body.to_string().into_bytes();
-            // On the threads of the cluster, where its connections are.
-            let asked = self.threads.spawn(async move {
-                let answer = transport.post(path, body).await?;
-                transport.parse::<Answer>(&answer)
-            });
-            let answer = asked.await;
-            let answer = answer.map_err(|error| ReviewError::Unavailable(error.to_string()))?;
-            let answer = answer.map_err(|error| ReviewError::Unavailable(error.to_string()))?;
-            read(answer.status, audience)
+            let status = self.ask(token, audience).await;
+            read(status.map_err(ReviewError::Unavailable)?, audience)
         })
     }
 }
 
 fn read(status: Status, audience: &str) -> Result<Reviewed, ReviewError> {
-    let Status {
-        authenticated,
-        user,
-        audiences,
-        error,
-    } = status;
-    // A server that does not know audiences says none.
-    if !authenticated || !audiences.iter().any(|known| known == audience) {
+    let known = status.is_for(audience);
+    let Status { user, error, .. } = status;
+    if !known {
         let reason = match error.as_str() {
             "" => "it is of somebody else, or for somebody else".to_owned(),
             error => error.chars().take(500).collect(),
@@ -70,9 +101,7 @@ fn read(status: Status, audience: &str) -> Result<Reviewed, ReviewError> {
         return Err(ReviewError::Refused { audience, reason });
     }
     let unbound = || ReviewError::Unbound(audience.to_owned());
-    let account = user.username.strip_prefix("system:serviceaccount:");
-    let account = account.and_then(|rest| rest.split_once(':'));
-    let (namespace, account) = account.ok_or_else(unbound)?;
+    let (namespace, account) = user.account().ok_or_else(unbound)?;
     let extra = |key: &str| {
         let key = format!("authentication.kubernetes.io/{key}");
         match user.extra.get(&key).map(Vec::as_slice) {
@@ -81,8 +110,8 @@ fn read(status: Status, audience: &str) -> Result<Reviewed, ReviewError> {
         }
     };
     let reviewed = Reviewed {
-        namespace: namespace.to_owned(),
-        service_account: account.to_owned(),
+        namespace,
+        service_account: account,
         service_account_uid: user.uid.clone(),
         pod: extra("pod-name"),
         pod_uid: extra("pod-uid"),
