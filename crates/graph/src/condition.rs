@@ -56,6 +56,17 @@ impl Condition {
         self.clauses.iter().flatten().flatten()
     }
 
+    /// What is left once the atoms for which `removed` says so are gone; nothing where the edge is gone with them.
+    pub(crate) fn without(&self, removed: &impl Fn(AtomId) -> bool) -> Option<Self> {
+        let left = |clause: &Clause| {
+            let mut left = clause.clone();
+            left.retain(|cause| !cause.iter().any(|&atom| removed(atom)));
+            (!left.is_empty()).then_some(left)
+        };
+        let clauses: Option<Vec<Clause>> = self.clauses.iter().map(left).collect();
+        clauses.map(|clauses| Self { clauses })
+    }
+
     /// Whether the edge is still there once the atoms for which `removed` says so are gone.
     pub(crate) fn holds(&self, removed: &impl Fn(AtomId) -> bool) -> bool {
         self.clauses.iter().all(|clause| {

@@ -54,7 +54,8 @@ pub enum Node {
         /// The node's name; empty is some node.
         machine: Str,
     },
-    /// Code in one container, where the pod's others are out of its reach.
+    /// Code in one container. It is in the graph where something tells it from the pod, and where somebody asks for it
+    /// ([`crate::Graph::add_container`]).
     Container {
         /// The pod, or what makes it.
         pod: ObjectRef,
@@ -221,6 +222,13 @@ impl Node {
                 let kind = object.kind.as_str().to_lowercase();
                 format!("{kind}:{}/{}", object.namespace, object.name)
             }
+            Self::Container { pod, name } => {
+                let kind = match pod.kind {
+                    Kind::Pod => String::new(),
+                    kind => format!("{}:", kind.as_str().to_lowercase()),
+                };
+                format!("container:{kind}{}/{}/{name}", pod.namespace, pod.name)
+            }
             Self::Machine { name } if !name.is_empty() => format!("node:{name}"),
             Self::Secret { namespace, name } => format!("secret:{namespace}/{name}"),
             Self::Area {
@@ -310,7 +318,8 @@ impl fmt::Display for NodeParseError {
         write!(
             f,
             "`{}` names nothing in the graph; write user:NAME, group:NAME, sa:NAMESPACE/NAME, pod:NAMESPACE/NAME (or \
-             deployment:, service:, ingress:, ...), node:NAME, secret:NAMESPACE/NAME, namespace:NAME, cluster or outside",
+             deployment:, service:, ingress:, ...), \
+             container:NAMESPACE/POD/NAME, node:NAME, secret:NAMESPACE/NAME, namespace:NAME, cluster or outside",
             self.0
         )
     }
@@ -330,13 +339,7 @@ impl FromStr for Node {
                 user => Ok(Self::of(&Subject::from_user_name(user))),
             };
         };
-        let two = || {
-            let (namespace, name) = rest.split_once('/').ok_or_else(wrong)?;
-            let whole = !namespace.is_empty() && !name.is_empty();
-            whole
-                .then(|| (Str::from(namespace), Str::from(name)))
-                .ok_or_else(wrong)
-        };
+        let two = || two(rest).ok_or_else(wrong);
         let one = || {
             if rest.is_empty() {
                 Err(wrong())
@@ -348,11 +351,9 @@ impl FromStr for Node {
             "node" => Ok(Self::Machine { name: one()? }),
             "namespace" => Ok(Self::area(Area::Namespace, &one()?)),
             "secret" => two().map(|(namespace, name)| Self::Secret { namespace, name }),
+            "container" => container(rest).ok_or_else(wrong),
             _ => {
-                let workload = Kind::ALL
-                    .into_iter()
-                    .find(|kind| kind.is_namespaced() && kind.as_str().eq_ignore_ascii_case(word));
-                match workload {
+                match namespaced(word) {
                     Some(kind) => two().map(|(namespace, name)| {
                         let object = ObjectRef {
                             kind,
@@ -373,6 +374,37 @@ impl FromStr for Node {
             }
         }
     }
+}
+
+/// A namespace and a name.
+fn two(text: &str) -> Option<(Str, Str)> {
+    let (namespace, name) = text.split_once('/')?;
+    let whole = !namespace.is_empty() && !name.is_empty();
+    whole.then(|| (namespace.into(), name.into()))
+}
+
+fn namespaced(word: &str) -> Option<Kind> {
+    let mut kinds = Kind::ALL.into_iter();
+    kinds.find(|kind| kind.is_namespaced() && kind.as_str().eq_ignore_ascii_case(word))
+}
+
+/// `NAMESPACE/POD/NAME`, or `deployment:NAMESPACE/NAME/NAME` of what makes pods.
+fn container(text: &str) -> Option<Node> {
+    let (kind, text) = match text.split_once(':') {
+        Some((word, text)) => (namespaced(word)?, text),
+        None => (Kind::Pod, text),
+    };
+    let (pod, name) = text.rsplit_once('/')?;
+    let (namespace, pod) = two(pod)?;
+    let whole = !name.is_empty() && !pod.contains('/');
+    whole.then(|| Node::Container {
+        pod: ObjectRef {
+            kind,
+            namespace,
+            name: pod,
+        },
+        name: name.into(),
+    })
 }
 
 impl Area {

@@ -83,6 +83,9 @@ pub struct PodSpec {
     /// other's processes.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub containers: Box<[Container]>,
+    /// Names of the other containers, in order of their lists.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub quiet_containers: Box<[Str]>,
 }
 
 /// A container, with what it says about security.
@@ -261,6 +264,12 @@ impl Workload {
 }
 
 impl PodSpec {
+    /// The names of its containers of every sort.
+    pub fn container_names(&self) -> impl Iterator<Item = &Str> {
+        let kept = self.containers.iter().map(|container| &container.name);
+        kept.chain(&self.quiet_containers)
+    }
+
     /// The service account that the pod runs as.
     pub fn service_account(&self) -> &str {
         match &*self.service_account_name {

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::cli::Global;
 use crate::cluster::{Need, Opened};
-use crate::cmd::paths::find;
+use crate::cmd::paths::{find, graph_with};
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::formats::Formats;
@@ -53,7 +53,7 @@ struct Reached<'g> {
 pub(crate) fn run(args: &BlastArgs, global: &Global, console: &mut Console) -> Result<Exit> {
     let opened = Opened::open(global, Need::Everything, console)?;
     opened.mention_problems(console);
-    let graph = opened.graph();
+    let graph = graph_with(&opened, [&args.from])?;
     let partial = opened.partial_paths(&graph, console);
     let source = find(&graph, &args.from)?;
     let reach = graph.reach(&[source]);

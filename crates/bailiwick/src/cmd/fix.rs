@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::cli::Global;
 use crate::cluster::{Need, Opened};
-use crate::cmd::paths::{facts, find};
+use crate::cmd::paths::{facts, find, graph_with};
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::formats::Formats;
@@ -72,7 +72,7 @@ pub(crate) fn run(args: &FixArgs, global: &Global, console: &mut Console) -> Res
     let format = args.output;
     let opened = Opened::open(global, Need::Everything, console)?;
     opened.mention_problems(console);
-    let graph = opened.graph();
+    let graph = graph_with(&opened, args.from.iter().chain([&args.target]))?;
     let partial = opened.partial_paths(&graph, console);
     let Some(target) = graph.find(&args.target) else {
         console.note(format_args!("nothing here leads to {}", args.target));

@@ -20,11 +20,12 @@ Examples:
   bailiwick paths --from sa:ci/runner                the ways from one service account, step by step
   bailiwick paths --from alice --to secret:shop/db   to one Secret
   bailiwick paths --to node:worker-1                 who gets root on a node
+  bailiwick paths --from container:shop/web/app      what somebody has who breaks into one container of a pod
   bailiwick paths --from outside                     what a flaw in an exposed application opens
   bailiwick paths --watch                            the ways as they appear and vanish, until Ctrl-C
 
-A node is user:NAME, group:NAME, sa:NAMESPACE/NAME, pod:NAMESPACE/NAME (deployment:, service:, ...), node:NAME,
-secret:NAMESPACE/NAME, namespace:NAME (full control of it), cluster (full control of everything), outside (somebody
+A node is user:NAME, group:NAME, sa:NAMESPACE/NAME, pod:NAMESPACE/NAME (deployment:, service:, ...),
+container:NAMESPACE/POD/NAME, node:NAME, secret:NAMESPACE/NAME, namespace:NAME (full control of it), cluster (full control of everything), outside (somebody
 without any credentials) or a bare user name. Effort counts steps: what is free counts nothing, what takes luck or noise counts more.";
 
 /// Arguments of `bailiwick paths`.
@@ -107,7 +108,7 @@ pub(crate) fn run(args: &PathsArgs, global: &Global, console: &mut Console) -> R
     }
     let opened = Opened::open(global, Need::Everything, console)?;
     opened.mention_problems(console);
-    let graph = opened.graph();
+    let graph = graph_with(&opened, args.from.iter().chain([&args.to]))?;
     let partial = opened.partial_paths(&graph, console);
     let target = graph.find(&args.to);
     if target.is_none() && args.to != Node::Cluster && graph.node_count() > 0 {
@@ -202,6 +203,20 @@ fn show(
         }
         format => console.answer(table(&answer).text(&console.look(), format == Format::Wide)),
     }
+}
+
+/// The graph with the containers that the command line names: it knows pods as a whole.
+pub(crate) fn graph_with<'n>(
+    opened: &Opened,
+    named: impl IntoIterator<Item = &'n Node>,
+) -> Result<Graph> {
+    let mut graph = opened.graph();
+    for node in named {
+        if let Node::Container { pod, name } = node {
+            graph.add_container(opened.snapshot(), pod, name)?;
+        }
+    }
+    Ok(graph)
 }
 
 /// What a name on the command line stands for.

@@ -105,6 +105,12 @@ pub(super) fn run(args: &PathsArgs, global: &Global, console: &mut Console) -> R
             args.output.as_str()
         );
     }
+    if let Some(Node::Container { pod, .. }) = args.from.iter().chain([&args.to]).find(is_container)
+    {
+        let pod = Node::Workload(pod.clone());
+        let key = pod.key().unwrap_or_default();
+        bail!("--watch follows pods as a whole, not one container; write {key}");
+    }
     let Watched { live, watch, .. } = &mut Watched::open(global, console)?;
     watch.stop_on_interrupt()?;
     let mut watcher = Watcher {
@@ -118,6 +124,10 @@ pub(super) fn run(args: &PathsArgs, global: &Global, console: &mut Console) -> R
         watcher.take(batch, live)?;
     }
     Ok(Exit::Yes)
+}
+
+fn is_container(node: &&Node) -> bool {
+    matches!(node, Node::Container { .. })
 }
 
 struct Watcher<'a> {

@@ -9,6 +9,9 @@ use crate::condition::Condition;
 use crate::edge::Leg;
 use crate::node::{Area, Node};
 
+/// From a whole to its parts.
+pub(crate) static CONTAINS: &crate::EdgeKind = &contains::EDGE;
+
 macro_rules! edges {
     ($($name:ident),* $(,)?) => {
         $(mod $name;)*

@@ -10,6 +10,8 @@ fn reads_what_it_writes() {
         "sa:ci/runner",
         "pod:shop/web",
         "deployment:shop/web",
+        "container:shop/web/app",
+        "container:deployment:shop/web/app",
         "node:n1",
         "secret:shop/key",
         "namespace:shop",
@@ -33,7 +35,19 @@ fn reads_what_it_writes() {
             name: "system:admin".into()
         })
     );
-    for wrong in ["", "node:", "pod:web", "secret:/x", "sa:x", "namespace:"] {
+    for wrong in [
+        "",
+        "node:",
+        "pod:web",
+        "secret:/x",
+        "sa:x",
+        "namespace:",
+        "container:shop/web",
+        "container:shop/web/",
+        "container:shop//app",
+        "container:shop/a/b/c",
+        "container:thing:shop/web/app",
+    ] {
         assert!(wrong.parse::<Node>().is_err(), "{wrong}");
     }
 }

@@ -180,13 +180,13 @@ pub(super) fn pod_security(cx: &mut Context<'_>, pod: &Node<'_>) -> Security {
     }
 }
 
-/// A container; `None` where it says nothing that is kept.
+/// A container; its name where it says nothing else that is kept.
 pub(super) fn container(
     cx: &mut Context<'_>,
     node: &Node<'_>,
     (list, position): (ContainerList, u32),
     around: &Surroundings,
-) -> Option<Container> {
+) -> Result<Container, Str> {
     let name = cx.text(node, "name");
     let mut security = match cx.inner(node, "securityContext", &SECURITY) {
         Some(node) => own_security(cx, &node, around),
@@ -210,7 +210,10 @@ pub(super) fn container(
     let mounts_something = !host_paths.is_empty() || !claims.is_empty();
     let says_something =
         security != Security::default() || mounts_something || around.shared_processes;
-    says_something.then(|| Container {
+    if !says_something {
+        return Err(name);
+    }
+    Ok(Container {
         list,
         position,
         name,

@@ -188,7 +188,7 @@ fn pod_spec(cx: &mut Context<'_>, node: &Node<'_>, mut around: Surroundings) -> 
             node_secrets.insert(cx.text(item, "name"));
         }
     });
-    let (mut kept, mut ports) = (Vec::new(), Vec::new());
+    let (mut kept, mut quiet, mut ports) = (Vec::new(), Vec::new(), Vec::new());
     for (key, list) in [
         ("containers", ContainerList::Containers),
         ("initContainers", ContainerList::InitContainers),
@@ -201,7 +201,10 @@ fn pod_spec(cx: &mut Context<'_>, node: &Node<'_>, mut around: Surroundings) -> 
                 cx.each(item, "ports", |cx, item| {
                     ports.push(network::container_port(cx, item, host.host_network));
                 });
-                kept.extend(containers::container(cx, item, (list, count), &around));
+                match containers::container(cx, item, (list, count), &around) {
+                    Ok(container) => kept.push(container),
+                    Err(name) => quiet.push(name),
+                }
             }
             count += 1;
         });
@@ -219,6 +222,7 @@ fn pod_spec(cx: &mut Context<'_>, node: &Node<'_>, mut around: Surroundings) -> 
         flex_drivers: named(around.flex_drivers),
         security: containers::pod_security(cx, node),
         containers: kept.into(),
+        quiet_containers: quiet.into(),
         ports: ports.into(),
         ..host
     }
