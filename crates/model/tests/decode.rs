@@ -304,18 +304,18 @@ fn what_is_kept() {
     check(
         r#"{"apiVersion":"batch/v1","kind":"CronJob","metadata":{"name":"c"},"spec":{"jobTemplate":{"spec":{"template":{"spec":{
             "serviceAccount":"old","automountServiceAccountToken":true,"imagePullSecrets":[{"name":"pull"}],
-            "containers":[{"env":[{"name":"A","value":"b"},{"valueFrom":{"secretKeyRef":{"name":"env","key":"k"}}}]}],
+            "containers":[{"name":"app","env":[{"name":"A","value":"b"},{"valueFrom":{"secretKeyRef":{"name":"env","key":"k"}}}]}],
             "initContainers":[{"envFrom":[{"secretRef":{"name":"from"}},{"configMapRef":{"name":"no"}}]}],
             "volumes":[{"secret":{"secretName":"vol"}},{"csi":{"driver":"vault.example","nodePublishSecretRef":{"name":"csi"}}},
               {"cephfs":{"secretRef":{"name":"env"}}},{"azureFile":{"secretName":"azure"}},{"configMap":{"name":"no"}},
               {"projected":{"sources":[{"secret":{"name":"proj"}},
                 {"serviceAccountToken":{"path":"t","audience":"vault","expirationSeconds":900}}]}}]}}}}}}"#,
-        r#"{"kind":"CronJob","metadata":{"name":"c","namespace":"default"},"pod":{"serviceAccountName":"old","automountServiceAccountToken":true,"tokens":[{"audience":"vault","expirationSeconds":900}],"secrets":["env","from","proj","vol"],"nodeSecrets":["azure","csi","env","pull"],"csiDrivers":["vault.example"]}}"#,
+        r#"{"kind":"CronJob","metadata":{"name":"c","namespace":"default"},"pod":{"serviceAccountName":"old","automountServiceAccountToken":true,"tokens":[{"audience":"vault","expirationSeconds":900}],"secrets":["env","from","proj","vol"],"nodeSecrets":["azure","csi","env","pull"],"csiDrivers":["vault.example"],"quietContainers":["app"]}}"#,
     );
     check(
         r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"nodeName":"n","serviceAccount":"old",
             "serviceAccountName":"new","containers":[{"name":"c"}]}}"#,
-        r#"{"kind":"Pod","metadata":{"name":"p","namespace":"default"},"nodeName":"n","pod":{"serviceAccountName":"new"}}"#,
+        r#"{"kind":"Pod","metadata":{"name":"p","namespace":"default"},"nodeName":"n","pod":{"serviceAccountName":"new","quietContainers":["c"]}}"#,
     );
     check(
         r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p",
@@ -329,7 +329,7 @@ fn what_is_kept() {
                  {"name":"logs","mountPath":"/c","readOnly":true,"recursiveReadOnly":"Enabled"}]}],
             "initContainers":[{"name":"proxy","restartPolicy":"Always","securityContext":{"runAsUser":0}}],
             "ephemeralContainers":[{"name":"debug"}]}}"#,
-        r#"{"kind":"Pod","metadata":{"name":"p","namespace":"default"},"pod":{"hostUsers":false,"security":{"runAsUser":1000,"hostProcess":false},"containers":[{"list":"containers","position":1,"name":"agent","security":{"privileged":true,"capabilities":["SYS_PTRACE"],"runAsNonRoot":false,"appArmor":"confined"},"hostPaths":[{"position":1,"path":"/var/log/pods","readOnly":true},{"position":2,"path":"/var/log/","readOnly":true,"recursive":true}]},{"list":"initContainers","position":0,"name":"proxy","sidecar":true,"security":{"runAsUser":0}},{"list":"ephemeralContainers","position":0,"name":"debug","security":{"appArmor":"unconfined"}}]}}"#,
+        r#"{"kind":"Pod","metadata":{"name":"p","namespace":"default"},"pod":{"hostUsers":false,"security":{"runAsUser":1000,"hostProcess":false},"containers":[{"list":"containers","position":1,"name":"agent","security":{"privileged":true,"capabilities":["SYS_PTRACE"],"runAsNonRoot":false,"appArmor":"confined"},"hostPaths":[{"position":1,"path":"/var/log/pods","readOnly":true},{"position":2,"path":"/var/log/","readOnly":true,"recursive":true}]},{"list":"initContainers","position":0,"name":"proxy","sidecar":true,"security":{"runAsUser":0}},{"list":"ephemeralContainers","position":0,"name":"debug","security":{"appArmor":"unconfined"}}],"quietContainers":["plain"]}}"#,
     );
     check(
         r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"hostNetwork":true,"hostIPC":true,

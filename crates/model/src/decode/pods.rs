@@ -203,6 +203,7 @@ fn pod_spec(cx: &mut Context<'_>, node: &Node<'_>, mut around: Surroundings) -> 
                 });
                 match containers::container(cx, item, (list, count), &around) {
                     Ok(container) => kept.push(container),
+                    Err(name) if name.is_empty() => {}
                     Err(name) => quiet.push(name),
                 }
             }
