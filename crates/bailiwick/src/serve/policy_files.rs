@@ -47,8 +47,9 @@ pub(super) struct Scan {
     gone: Vec<PathBuf>,
 }
 
-/// Whoever writes a file is given this long before a change that nobody told of is looked at.
-const WRITING: Duration = Duration::from_millis(20);
+/// Whoever writes a file is given this long before a change that nobody told of is looked at. A file that is being
+/// written is empty first, and that would take away what it forbids.
+const WRITING: Duration = Duration::from_secs(1);
 
 impl PolicyFiles {
     pub(super) fn new(paths: Vec<PathBuf>) -> Self {
@@ -66,14 +67,20 @@ impl PolicyFiles {
         compiler: &Compiler,
     ) -> Result<Option<Scan>> {
         let mut stamps = BTreeMap::new();
+        let mut unfinished = BTreeSet::new();
         for file in policies::files(&self.paths)? {
             let known = self.taken.get(&file).map(|taken| taken.stamp);
-            let stamp = stamp(&file)?;
-            let unfinished = !told.contains(&file) && known.is_some() && is_new(&stamp);
-            stamps.insert(file, known.filter(|_| unfinished).unwrap_or(stamp));
+            let mut stamp = stamp(&file)?;
+            // What was told may be the end of the writing before this one.
+            let may_be_whole = told.contains(&file) && stamp.length > 0;
+            if let Some(known) = known.filter(|_| !may_be_whole && is_new(&stamp)) {
+                stamp = known;
+                unfinished.insert(file.clone());
+            }
+            stamps.insert(file, stamp);
         }
         let fingerprint = fingerprint(&stamps);
-        let told = |file: &Path| told.contains(file);
+        let told = |file: &Path| told.contains(file) && !unfinished.contains(file);
         if self.seen == Some(fingerprint) && !stamps.keys().any(|file| told(file)) {
             return Ok(None);
         }
@@ -332,12 +339,28 @@ mod tests {
         // From one file to another.
         home.write("all.yaml", "");
         home.write("other.yaml", &b);
+        std::thread::sleep(2 * WRITING);
         home.takes(&["all.yaml", "other.yaml"], &["Revocation b"], &[]);
         std::fs::remove_file(home.directory.path().join("deny.cedar")).unwrap();
         home.takes(&[], &[], &["ClusterPolicy deny"]);
         let json = serde_json::json!([]).to_string();
         home.write("x.json", &json.replace("[]", "{\"apiVersion\":\"bailiwick.dev/v1alpha1\",\"kind\":\"Revocation\",\"metadata\":{\"name\":\"j\"},\"spec\":{\"group\":\"g\"}}"));
         home.takes(&["x.json"], &["Revocation j"], &[]);
+    }
+
+    /// A broken file lifted a revocation: it was read while it was being written, when it was empty.
+    #[test]
+    fn a_file_that_is_being_written_takes_nothing_away() {
+        let mut home = Home::new();
+        home.write("a.yaml", &revocation("a", "anna"));
+        home.takes(&[], &["Revocation a"], &[]);
+        home.write("a.yaml", "");
+        for told in [&[][..], &["a.yaml"]] {
+            assert!(home.scan(told).unwrap().is_none(), "{told:?}");
+        }
+        // Nobody writes for so long.
+        std::thread::sleep(2 * WRITING);
+        home.takes(&[], &[], &["Revocation a"]);
     }
 
     #[test]
@@ -367,6 +390,7 @@ mod tests {
             "{wrong}"
         );
         home.write("b.yaml", "");
+        std::thread::sleep(2 * WRITING);
         home.takes(&["b.yaml"], &["Revocation c"], &["Revocation a"]);
     }
 
