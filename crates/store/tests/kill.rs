@@ -70,8 +70,11 @@ fn kill_one(directory: &Path, run: u64) -> Vec<DecisionId> {
         if let Some(number) = line.strip_prefix("acknowledged ") {
             acknowledged.push(number.to_owned());
         }
-        let at = *kill_at.get_or_insert(Instant::now() + Duration::from_millis(150 + run * 40));
-        if Instant::now() > at {
+        // A slow start is no reason to kill it before it has written anything.
+        if kill_at.is_none() && !acknowledged.is_empty() {
+            kill_at = Some(Instant::now() + Duration::from_millis(150 + run * 40));
+        }
+        if kill_at.is_some_and(|at| Instant::now() > at) {
             child.kill().unwrap();
         }
     }
