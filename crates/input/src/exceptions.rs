@@ -1,15 +1,21 @@
 //! The file of exceptions, and the annotations that say the same.
 
+use std::ops::Range;
+
 use bailiwick_core::{Kind, ObjectRef, Timestamp};
 use bailiwick_diag::{Answer, Covers, Exception, Place, Span};
 use bailiwick_model::{Map, Value};
+use serde::de::IgnoredAny;
 
-use crate::documents::documents;
+use crate::documents::{Document, documents};
 use crate::read::{Lines, to_utf8};
-use crate::walk::{find_in_json, find_in_yaml};
+use crate::walk::{Found, elements_in_json, elements_in_yaml, find_in_json, find_in_yaml};
 
-/// Exceptions that one file may hold. Each is looked up in the text for its line.
-const MOST: usize = 1_000;
+/// Exceptions that one file may hold.
+const MOST: usize = 10_000;
+
+/// The list of them.
+const ITEMS: &str = "/items";
 
 /// The annotation by which an object has a finding of its own excepted, with the id of the check behind it.
 pub const EXCEPT: &str = "bailiwick.dev/except.";
@@ -40,21 +46,23 @@ pub fn exceptions(name: &str, bytes: Vec<u8>) -> Result<Vec<Exception>, Exceptio
         let message = format!("{} documents: put all exceptions into one", documents.len());
         return fail(name.to_owned(), message);
     };
-    let range = document.start.offset..document.end.offset;
-    let at = |pointer: &str| place(name, &text, &range, pointer);
+    let places = Places::new(name, &text, document);
     let refuse = |(pointer, message): (String, String)| ExceptionsError {
-        place: at(&pointer).to_string(),
+        place: places.of(&pointer).to_string(),
         message,
     };
     let items = items(&document.value).map_err(|message| refuse((String::new(), message)))?;
+    let of_items = places.of_items();
+    // The items of an alias stand where it does.
+    let list = of_items.is_empty().then(|| places.of(ITEMS));
     let read = |(position, item): (usize, &Value)| {
-        let pointer = format!("/items/{position}");
         let (covers, answer) = exception(item)
-            .map_err(|(field, message)| refuse((pointer.clone() + &field, message)))?;
+            .map_err(|(field, message)| refuse((format!("{ITEMS}/{position}{field}"), message)))?;
+        let place = of_items.get(position).or(list.as_ref()).cloned();
         Ok(Exception {
             covers,
             answer,
-            place: at(&pointer),
+            place: place.unwrap_or_else(|| places.of(ITEMS)),
         })
     };
     items.iter().enumerate().map(read).collect()
@@ -211,27 +219,70 @@ fn wrong(field: &str, message: impl Into<String>) -> Wrong {
     (field.to_owned(), message.into())
 }
 
-/// Where a field of the document stands.
-fn place(name: &str, text: &[u8], range: &std::ops::Range<u64>, pointer: &str) -> Place {
-    let whole = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
-    let (start, end) = (whole(range.start), whole(range.end));
-    let own = text.get(start..end).unwrap_or_default();
-    let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(own).is_ok();
-    let found = if is_json {
-        find_in_json(own, 0..own.len(), pointer)
-    } else {
-        let yaml = std::str::from_utf8(own).ok();
-        yaml.and_then(|yaml| find_in_yaml(yaml, 0, pointer))
-    };
-    let at = found.map_or(0..0, |found| found.underline(own));
-    let lines = Lines::of(text);
-    let position = |offset: usize| lines.position(text, start + offset);
-    Place::span(Span {
-        file: name.into(),
-        start: position(at.start),
-        end: position(at.end),
-        excerpt: None,
-    })
+/// Where fields of the one document stand.
+struct Places<'a> {
+    name: &'a str,
+    /// Of the whole file.
+    text: &'a [u8],
+    lines: Lines,
+    /// The document in the text.
+    own: Range<usize>,
+    is_json: bool,
+}
+
+impl<'a> Places<'a> {
+    fn new(name: &'a str, text: &'a [u8], document: &Document) -> Self {
+        let whole = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+        let mut places = Self {
+            name,
+            text,
+            lines: Lines::of(text),
+            own: whole(document.start.offset)..whole(document.end.offset),
+            is_json: false,
+        };
+        places.is_json = serde_json::from_slice::<IgnoredAny>(places.own()).is_ok();
+        places
+    }
+
+    fn own(&self) -> &'a [u8] {
+        self.text.get(self.own.clone()).unwrap_or_default()
+    }
+
+    fn yaml(&self) -> Option<&'a str> {
+        std::str::from_utf8(self.own()).ok()
+    }
+
+    fn of(&self, pointer: &str) -> Place {
+        let own = self.own();
+        let found = if self.is_json {
+            find_in_json(own, 0..own.len(), pointer)
+        } else {
+            self.yaml().and_then(|yaml| find_in_yaml(yaml, 0, pointer))
+        };
+        self.place(found.as_ref())
+    }
+
+    /// Of each item, in one walk.
+    fn of_items(&self) -> Vec<Place> {
+        let found = if self.is_json {
+            elements_in_json(self.own(), ITEMS)
+        } else {
+            let found = self.yaml().map(|yaml| elements_in_yaml(yaml, ITEMS));
+            found.unwrap_or_default()
+        };
+        found.iter().map(|found| self.place(Some(found))).collect()
+    }
+
+    fn place(&self, found: Option<&Found>) -> Place {
+        let at = found.map_or(0..0, |found| found.underline(self.own()));
+        let position = |offset: usize| self.lines.position(self.text, self.own.start + offset);
+        Place::span(Span {
+            file: self.name.into(),
+            start: position(at.start),
+            end: position(at.end),
+            excerpt: None,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -264,6 +315,41 @@ mod tests {
         assert_eq!(found[0].place.to_string(), "e.yaml:4:3");
         assert_eq!(found[1].covers, Covers::Fingerprint("00ff".into()));
         assert_eq!(found[1].place.to_string(), "e.yaml:9:3");
+    }
+
+    /// As YAML, as JSON, and by an alias, which is where all of its items stand.
+    #[test]
+    fn each_item_of_many_has_its_place() {
+        const MANY: usize = 2_000;
+        let yaml = "- {fingerprint: f, owner: o, reason: r, expires: 2027-01-31}\n";
+        let json = r#"{"fingerprint":"f","owner":"o","reason":"r","expires":"2027-01-31"}"#;
+        let json = vec![json; MANY].join(",\n");
+        let head = r#"{"apiVersion":"bailiwick.dev/v1","kind":"Exceptions","items":["#;
+        let check = |text: String, expected: &dyn Fn(usize) -> String| {
+            let found = exceptions("e", text.into_bytes()).unwrap();
+            assert_eq!(found.len(), MANY);
+            for (at, exception) in found.iter().enumerate() {
+                assert_eq!(exception.place.to_string(), expected(at));
+            }
+        };
+        check(format!("{HEAD}{}", yaml.repeat(MANY)), &|at| {
+            format!("e:{}:3", at + 4)
+        });
+        check(format!("{head}\n{json}]}}"), &|at| {
+            format!("e:{}:1", at + 2)
+        });
+        let document = |items: &str, rest: &str| {
+            format!("apiVersion: bailiwick.dev/v1\nkind: Exceptions\nitems: {items}\n{rest}")
+        };
+        let aliased = vec!["*a"; MANY - 1].join(", ");
+        let first = "&a {fingerprint: f, owner: o, reason: r, expires: 2027-01-31}";
+        let text = document(&format!("[{first},\n{aliased}]"), "");
+        check(text, &|at| match at {
+            0 => "e:3:12".to_owned(),
+            at => format!("e:4:{}", 1 + (at - 1) * 4),
+        });
+        let many = exceptions("e", format!("{HEAD}{}", yaml.repeat(MOST + 1)).into_bytes());
+        assert!(many.is_err_and(|error| error.message.contains("10001 exceptions")));
     }
 
     #[test]

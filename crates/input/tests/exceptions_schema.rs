@@ -182,8 +182,8 @@ fn both_ask_for_the_same_document_around_them() {
     }
     let one = json!({"fingerprint": "00ff", "owner": "o", "reason": "r", "expires": "2027-01-31"});
     let many = |count| document(&vec![one.clone(); count]);
-    check(&many(1_000), true);
-    check(&many(1_001), false);
+    check(&many(10_000), true);
+    check(&many(10_001), false);
 }
 
 /// A schema has no words for these; the reader refuses them.

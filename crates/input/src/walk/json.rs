@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::{Found, steps};
+use super::{EACH, Found, steps};
 use crate::read::Duplicate;
 
 /// Keys that a mapping of the JSON value at `range` has more than once. The text is known to be JSON.
@@ -18,10 +18,19 @@ pub(crate) fn find_in_json(text: &[u8], range: Range<usize>, pointer: &str) -> O
     Scanner::new(text, &range).find(&steps(pointer), None)
 }
 
+/// The elements of the list to which `pointer` leads in a JSON text, in one walk. None where it is no list there.
+pub(crate) fn elements_in_json(text: &[u8], pointer: &str) -> Vec<Found> {
+    let mut scanner = Scanner::new(text, &(0..text.len()));
+    let walked = scanner.find(&steps(&format!("{pointer}/{EACH}")), None);
+    walked.map(|_| scanner.elements).unwrap_or_default()
+}
+
 /// Walks JSON by its brackets, keys and commas.
 struct Scanner<'t> {
     text: &'t [u8],
     at: usize,
+    /// What stands where a path ends with [`EACH`].
+    elements: Vec<Found>,
 }
 
 impl<'t> Scanner<'t> {
@@ -29,6 +38,7 @@ impl<'t> Scanner<'t> {
         Self {
             text: text.get(..range.end).unwrap_or(text),
             at: range.start,
+            elements: Vec::new(),
         }
     }
 
@@ -194,6 +204,9 @@ impl<'t> Scanner<'t> {
                 while more {
                     if Some(position) == wanted {
                         inner = Some(self.find(rest, None)?);
+                    } else if steps == [EACH] {
+                        let element = self.find(&[], None)?;
+                        self.elements.push(element);
                     } else {
                         self.skip()?;
                     }

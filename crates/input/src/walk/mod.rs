@@ -5,8 +5,11 @@ mod yaml;
 
 use std::ops::Range;
 
-pub(crate) use json::{find_in_json, json_duplicates};
-pub(crate) use yaml::find_in_yaml;
+pub(crate) use json::{elements_in_json, find_in_json, json_duplicates};
+pub(crate) use yaml::{elements_in_yaml, find_in_yaml};
+
+/// The step of a path that stands for all elements of a list. No element has such a number.
+const EACH: &str = "*";
 
 /// What a pointer leads to, or the nearest thing above it that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]

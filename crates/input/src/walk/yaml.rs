@@ -3,7 +3,7 @@ use std::ops::Range;
 use bailiwick_model::MAX_DEPTH;
 use granit_parser::{Event, Parser, ScanError, StrInput};
 
-use super::{Found, steps};
+use super::{EACH, Found, steps};
 use crate::read::{is_merge, key_text};
 
 /// Where `pointer` leads in the YAML text of one object, which starts at column `column` (from 0) of its line; `None`
@@ -11,17 +11,7 @@ use crate::read::{is_merge, key_text};
 pub(crate) fn find_in_yaml(text: &str, column: usize, pointer: &str) -> Option<Found> {
     // The first line has lost its indentation.
     let padded = format!("{}{text}", " ".repeat(column));
-    let mut options = granit_parser::options! {
-        emit_unresolved_aliases: true,
-        flow_nesting_limit: MAX_DEPTH,
-        block_nesting_limit: MAX_DEPTH,
-    };
-    options.set_emit_comments(false);
-    let mut walker = Walker {
-        events: Parser::new_from_str_with_options(&padded, options),
-        last: 0,
-    };
-    let found = walker.document(&steps(pointer)).ok()??;
+    let found = Walker::new(&padded).document(&steps(pointer)).ok()??;
     let shift =
         |range: Range<usize>| range.start.saturating_sub(column)..range.end.saturating_sub(column);
     Some(Found {
@@ -31,15 +21,38 @@ pub(crate) fn find_in_yaml(text: &str, column: usize, pointer: &str) -> Option<F
     })
 }
 
+/// The elements of the list to which `pointer` leads, in one walk. None where it is no list there, or an alias of one.
+pub(crate) fn elements_in_yaml(text: &str, pointer: &str) -> Vec<Found> {
+    let mut walker = Walker::new(text);
+    let walked = walker.document(&steps(&format!("{pointer}/{EACH}")));
+    walked.map(|_| walker.elements).unwrap_or_default()
+}
+
 type Node<'t> = (Event<'t>, Range<usize>);
 
 struct Walker<'t> {
     events: Parser<'t, StrInput<'t>>,
     /// Where the last scalar or bracket ended.
     last: usize,
+    /// What stands where a path ends with [`EACH`].
+    elements: Vec<Found>,
 }
 
 impl<'t> Walker<'t> {
+    fn new(text: &'t str) -> Self {
+        let mut options = granit_parser::options! {
+            emit_unresolved_aliases: true,
+            flow_nesting_limit: MAX_DEPTH,
+            block_nesting_limit: MAX_DEPTH,
+        };
+        options.set_emit_comments(false);
+        Self {
+            events: Parser::new_from_str_with_options(text, options),
+            last: 0,
+            elements: Vec::new(),
+        }
+    }
+
     fn next(&mut self) -> Result<Node<'t>, ScanError> {
         let Some(event) = self.events.next_event() else {
             return Ok((Event::StreamEnd, self.last..self.last));
@@ -108,6 +121,8 @@ impl<'t> Walker<'t> {
             )?;
             if Some(position) == wanted {
                 found = Some(inner);
+            } else if steps == [EACH] {
+                self.elements.push(inner);
             }
             position += 1;
         }
@@ -194,5 +209,25 @@ mod tests {
         check(text, 0, "/c/k", "<<");
         check(text, 0, "/c/own", "1");
         check(text, 0, "/d/name", "*elsewhere");
+    }
+
+    #[test]
+    fn elements_of_a_list() {
+        let check = |pointer: &str, expected: &[&str]| {
+            let text = "x: &x [[1]]\nitems:\n- a\n- [b, c]\n- d: e\n  items: [f]\ny: *x\n";
+            let found = elements_in_yaml(text, pointer);
+            let found: Vec<&str> = found
+                .iter()
+                .map(|found| &text[found.underline(text.as_bytes())])
+                .collect();
+            assert_eq!(found, expected, "{pointer}");
+        };
+        check("/items", &["a", "[b, c]", "d: e"]);
+        check("/items/1", &["b", "c"]);
+        check("/items/2/items", &["f"]);
+        for none in ["", "/items/0", "/items/2", "/y", "/z"] {
+            check(none, &[]);
+        }
+        assert_eq!(elements_in_yaml("items: [a, }", "/items"), []);
     }
 }
