@@ -12,6 +12,7 @@ mod embedded;
 mod evidence;
 mod issuer_client;
 pub mod keys;
+mod listen;
 mod peer;
 pub mod pem;
 mod pseudo;

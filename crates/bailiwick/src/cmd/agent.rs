@@ -3,19 +3,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use bailiwick_audit::Log;
-use bailiwick_identity::rules::RuleSet;
 use bailiwick_identity::{Bundle, BundleMap, TrustDomain};
-use bailiwick_spiffe::{Authority, Client, Endpoint, Evidence, Serve, private_folder};
-use bailiwick_store::Store;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use bailiwick_spiffe::{Client, Endpoint, Serve, private_folder, serve};
+use tokio::sync::watch;
 
-use crate::cmd::identity::authority::{AuthorityOptions, default_socket};
-use crate::cmd::identity::rules::RuleOptions;
+use crate::cmd::identity::authority::default_socket;
+use crate::cmd::identity::daemon::DaemonOptions;
 use crate::console::Console;
 use crate::exit::Exit;
-use crate::record;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -47,14 +42,8 @@ pub(crate) struct AgentArgs {
     /// Bundle of another trust domain, for rules that federate with it. May be repeated
     #[arg(long, value_name = "DOMAIN=FILE", value_parser = federated)]
     federate: Vec<(TrustDomain, PathBuf)>,
-    /// Directory of the log that holds everything that is given and refused; `log` in the folder of the authority where
-    /// it is not given
-    #[arg(long, value_name = "DIR")]
-    log: Option<PathBuf>,
     #[command(flatten)]
-    rules: RuleOptions,
-    #[command(flatten)]
-    authority: AuthorityOptions,
+    daemon: DaemonOptions,
 }
 
 #[derive(clap::Subcommand, Debug)]
@@ -117,50 +106,17 @@ fn federated(text: &str) -> Result<(TrustDomain, PathBuf), String> {
     Ok((domain, file.into()))
 }
 
-/// How often it is looked whether somebody was banned.
-const LOOK: Duration = Duration::from_secs(1);
-
-impl AgentArgs {
-    fn load_rules(&self, console: &mut Console) -> Result<RuleSet> {
-        let bans = self.authority.place.bans()?.load()?;
-        let rules = self
-            .rules
-            .load(self.authority.place.trust_domain(), console)?;
-        Ok(rules.banning(bans))
-    }
-}
-
 pub(crate) fn run(args: &AgentArgs, console: &mut Console) -> Result<Exit> {
     if let Some(AgentCommand::Healthcheck(args)) = &args.command {
         return healthcheck(args, console);
     }
-    let rules = args.load_rules(console)?;
     let mut federated = BundleMap::default();
     for (domain, file) in &args.federate {
         let json = console.read(file)?;
         let bundle = Bundle::from_json(domain.clone(), &json);
         federated.insert(bundle.with_context(|| format!("`{}`", file.display()))?);
     }
-    let log = match &args.log {
-        Some(log) => log.clone(),
-        None => args.authority.place.log()?,
-    };
-    private_folder(&args.authority.place.folder()?)?;
-    let store = Arc::new(Store::open(&log, Default::default())?);
-    let (say, said) = mpsc::unbounded_channel();
-    let speaker = say.clone();
-    let evidence = Evidence::new(
-        Arc::clone(&store) as Arc<dyn Log>,
-        Arc::new(move |event, outcome| {
-            let line = record::sentence(event);
-            let line = match outcome {
-                Ok(()) => line,
-                Err(error) => format!("{line}: {error}"),
-            };
-            drop(speaker.send(bailiwick_report::inert(&line).into_owned()));
-        }),
-    );
-    let authority = Arc::new(args.authority.open(Some(evidence.clone()))?);
+    let mut daemon = args.daemon.open(console)?;
     let socket = match &args.socket {
         Some(socket) => socket.clone(),
         None => {
@@ -169,111 +125,29 @@ pub(crate) fn run(args: &AgentArgs, console: &mut Console) -> Result<Exit> {
             socket
         }
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    let parts = Parts {
-        authority,
-        rules,
-        federated,
-        socket,
-        evidence,
-        say,
-        said,
-    };
-    let outcome = runtime.block_on(serve(args, parts, console));
-    store.close();
-    console.note(format_args!("the log ends with {}", store.health().head));
-    outcome?;
-    Ok(Exit::Yes)
-}
-
-/// What the agent is made of.
-struct Parts {
-    authority: Arc<Authority>,
-    rules: RuleSet,
-    federated: BundleMap,
-    socket: PathBuf,
-    evidence: Evidence,
-    say: mpsc::UnboundedSender<String>,
-    said: mpsc::UnboundedReceiver<String>,
-}
-
-async fn serve(args: &AgentArgs, parts: Parts, console: &mut Console) -> Result<()> {
-    let Parts {
-        authority,
-        rules,
-        federated,
-        socket,
-        evidence,
-        say,
-        mut said,
-    } = parts;
-    let domain = authority.trust_domain().clone();
-    let (rules, rules_seen) = watch::channel(Arc::new(rules));
     let (_federated, federated_seen) = watch::channel(Arc::new(federated));
     let served = Serve {
         socket: socket.clone(),
         mode: args.socket_mode,
-        authority,
-        rules: rules_seen,
+        authority: Arc::clone(&daemon.authority),
+        rules: daemon.rules(),
         federated: federated_seen,
-        evidence: evidence.clone(),
-        trouble: Arc::new(move |error| {
-            let line = format!("the keys of the authority could not be looked after: {error}");
-            drop(say.send(line));
-        }),
+        evidence: daemon.evidence.clone(),
     };
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut reload = signal(SignalKind::hangup())?;
-    let stop = async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+    let (answer, domain) = (daemon.answer.clone(), daemon.authority.trust_domain().id());
+    let ready = move || {
+        tracing::info!(%domain, "the authority is ready");
+        let line = format!("SPIFFE_ENDPOINT_SOCKET=unix://{}\n", socket.display());
+        // Nobody listens any more where this fails.
+        let _ = answer.send(line);
     };
-    let (ready, is_ready) = tokio::sync::oneshot::channel();
-    let serving = bailiwick_spiffe::serve(
-        served,
-        || {
-            let _ = ready.send(());
-        },
-        stop,
-    );
-    tokio::pin!(serving);
-    let mut is_ready = Some(is_ready);
-    let bans = args.authority.place.bans()?;
-    let mut changed = bans.changed();
-    let mut look = tokio::time::interval(LOOK);
-    loop {
-        tokio::select! {
-            outcome = &mut serving => return Ok(outcome?),
-            Ok(()) = async { match &mut is_ready {
-                Some(ready) => ready.await,
-                None => std::future::pending().await,
-            } } => {
-                is_ready = None;
-                console.note(format_args!("the authority of {} is ready", domain.id()));
-                console.answer(format_args!("SPIFFE_ENDPOINT_SOCKET=unix://{}\n", socket.display()))?;
-            }
-            Some(line) = said.recv() => console.note(line),
-            again = async { tokio::select! {
-                Some(()) = reload.recv() => true,
-                _ = look.tick() => bans.changed() != changed,
-            } } => if again {
-                changed = bans.changed();
-                match args.load_rules(console) {
-                    Ok(read) => {
-                        let old = Arc::clone(&rules.borrow());
-                        record::bans(&evidence, old.bans(), read.bans()).await;
-                        console.note(format_args!("{} rules", read.rules().len()));
-                        rules.send_replace(Arc::new(read));
-                    }
-                    Err(error) => console.warn(format_args!("the rules stay as they are: {error:#}")),
-                }
-            },
-        }
-    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let work = |stop| async { Ok(serve(served, ready, stop).await?) };
+    let outcome = runtime.block_on(daemon.attend(console, work));
+    daemon.close();
+    outcome?;
+    Ok(Exit::Yes)
 }

@@ -14,9 +14,9 @@ use tokio::sync::{Semaphore, watch};
 use tonic::{Request, Response, Status};
 
 use super::Pods;
-use super::listen::From;
 use crate::authority::Authority;
 use crate::evidence::{Evidence, certificate_record, token_record};
+use crate::listen::From;
 use crate::wire::issuer::issuer_server::Issuer;
 use crate::wire::issuer::{IssueRequest, IssueResponse};
 use crate::workload::{Limit, check_audience, unavailable};

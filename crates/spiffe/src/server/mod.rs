@@ -1,7 +1,6 @@
 //! The server of identities: for pods that ask without an agent.
 
 mod issue;
-mod listen;
 
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
@@ -13,15 +12,14 @@ use bailiwick_identity::x509::DnsName;
 use bailiwick_identity::{IdError, KeyType, SpiffeId, TrustDomain};
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc, watch};
-use tokio_stream::wrappers::ReceiverStream;
+use tokio::sync::{Semaphore, watch};
 use tonic::transport::Server;
 
 use self::issue::Issue;
 use crate::authority::{Authority, AuthorityError};
 use crate::evidence::{Evidence, Unrecorded, certificate_record};
 use crate::keys::WorkloadKey;
-use crate::serve::{GRACE, MAX_REQUEST, MAX_STREAMS};
+use crate::listen::{MAX_REQUEST, MAX_STREAMS, Tls, serve_until};
 use crate::tls::{ShownCertificate, server_config};
 use crate::wire::issuer::issuer_server::IssuerServer;
 use crate::workload::Limit;
@@ -106,8 +104,6 @@ pub async fn serve_identities(
     let shown = Arc::new(ShownCertificate::new(&issued, &key)?);
     let config = Arc::new(server_config(Arc::clone(&shown))?);
     let renewing = tokio::spawn(own.renew(shown));
-    let (connections, incoming) = mpsc::channel(16);
-    let accepting = tokio::spawn(listen::accept(server.listener, config, connections));
     let issue = Issue {
         authority: server.authority,
         rules: server.rules,
@@ -117,24 +113,12 @@ pub async fn serve_identities(
         limit: Limit::new(BURST, RATE),
         reviews: Semaphore::new(MAX_REVIEWS),
     };
-    let (stopping, mut stopped) = watch::channel(false);
-    let served = Server::builder()
+    let router = Server::builder()
         .max_concurrent_streams(Some(MAX_STREAMS))
         .timeout(MAX_TIME)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
-        .add_service(IssuerServer::new(issue).max_decoding_message_size(MAX_REQUEST))
-        .serve_with_incoming_shutdown(ReceiverStream::new(incoming), async move {
-            stop.await;
-            let _ = stopping.send(true);
-        });
-    let outcome = tokio::select! {
-        outcome = served => outcome,
-        () = async {
-            let _ = stopped.wait_for(|stopped| *stopped).await;
-            tokio::time::sleep(GRACE).await;
-        } => Ok(()),
-    };
-    accepting.abort();
+        .add_service(IssuerServer::new(issue).max_decoding_message_size(MAX_REQUEST));
+    let outcome = serve_until(Tls::new(server.listener, config), router, stop).await;
     renewing.abort();
     Ok(outcome?)
 }

@@ -340,7 +340,7 @@ async fn nonsense_and_floods_reach_no_api_server() {
         let mut request = tonic::Request::new(message);
         request
             .extensions_mut()
-            .insert(listen::From([127, 0, 0, 1].into()));
+            .insert(crate::listen::From([127, 0, 0, 1].into()));
         if !token.is_empty() {
             request
                 .metadata_mut()

@@ -12,8 +12,8 @@ use super::Shared;
 use crate::authority::IssuedX509;
 use crate::evidence::{certificate_record, token_record};
 use crate::keys::WorkloadKey;
+use crate::listen::Local;
 use crate::peer::{Peer, PeerError};
-use crate::serve::Connection;
 
 /// Several pushes do not happen at the same moment: each waits up to this long after a change.
 const SPLAY: Duration = Duration::from_millis(50);
@@ -57,8 +57,8 @@ impl Session {
         shared: &Shared,
     ) -> impl Future<Output = Result<Self, Status>> + Send + use<T> {
         // Not the request itself: one with a stream cannot be looked at from several threads.
-        let connection = request.extensions().get::<Connection>();
-        let peer = connection.map(|connection| Arc::clone(&connection.peer));
+        let local = request.extensions().get::<Local>();
+        let peer = local.map(|local| Arc::clone(&local.peer));
         Self::from_peer(door, peer, shared.clone())
     }
 

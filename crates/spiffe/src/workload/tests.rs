@@ -100,7 +100,6 @@ async fn house_at(rules: Vec<Rule>, clock: Arc<dyn Clock>) -> House {
         rules: rules_seen,
         federated: federated_seen,
         evidence,
-        trouble: Arc::new(|error| panic!("{error}")),
     };
     tokio::spawn(async move {
         let ready = || ready.send(()).unwrap();

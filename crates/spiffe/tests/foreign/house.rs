@@ -78,7 +78,6 @@ impl House {
             rules: rules_seen,
             federated: federated_seen,
             evidence: Evidence::new(Arc::new(Nowhere), Arc::new(|_, _| ())),
-            trouble: Arc::new(|error| panic!("{error}")),
         };
         let runtime = Runtime::new().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();

@@ -1,7 +1,8 @@
-//! What programs have in common that sign for a cluster: authority, rules, log, and whoever tells them to end.
+//! What programs have in common that sign: authority, rules, log, and whoever tells them to end.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use bailiwick_server::{Current, Metrics, Operations, Ready};
 use bailiwick_spiffe::{Authority, Evidence, private_folder};
 use bailiwick_store::Store;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::authority::AuthorityOptions;
 use super::rules::RuleOptions;
@@ -27,7 +28,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Arguments of such a program.
 #[derive(clap::Args, Debug)]
-pub(super) struct DaemonOptions {
+pub(crate) struct DaemonOptions {
     /// Directory of the log; `log` in the folder of the authority where it is not given
     #[arg(long, value_name = "DIR")]
     log: Option<PathBuf>,
@@ -42,22 +43,28 @@ pub(super) struct DaemonOptions {
     logging: LogOptions,
 }
 
+/// Ends when the program is to end.
+pub(crate) type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Such a program, before it serves anybody.
-pub(super) struct Daemon<'d> {
+pub(crate) struct Daemon<'d> {
     options: &'d DaemonOptions,
     store: Arc<Store>,
     rules: watch::Sender<Arc<RuleSet>>,
+    answers: mpsc::UnboundedReceiver<String>,
+    /// What goes to standard output.
+    pub(crate) answer: mpsc::UnboundedSender<String>,
     /// Where everything is written first.
-    pub(super) evidence: Evidence,
+    pub(crate) evidence: Evidence,
     /// Who signs.
-    pub(super) authority: Arc<Authority>,
+    pub(crate) authority: Arc<Authority>,
     /// Whether it serves.
-    pub(super) ready: Ready,
+    pub(crate) ready: Ready,
 }
 
 impl DaemonOptions {
     /// Opens log and authority; lines go to standard error from now on.
-    pub(super) fn open(&self, console: &mut Console) -> Result<Daemon<'_>> {
+    pub(crate) fn open(&self, console: &mut Console) -> Result<Daemon<'_>> {
         let rules = self.load_rules(console)?;
         self.logging.start();
         let log = match &self.log {
@@ -68,9 +75,12 @@ impl DaemonOptions {
         let store = Arc::new(Store::open(&log, Default::default())?);
         let evidence = Evidence::new(Arc::clone(&store) as Arc<dyn Log>, Arc::new(record::trace));
         let authority = Arc::new(self.authority.open(Some(evidence.clone()))?);
+        let (answer, answers) = mpsc::unbounded_channel();
         Ok(Daemon {
             options: self,
             store,
+            answers,
+            answer,
             rules: watch::Sender::new(Arc::new(rules)),
             evidence,
             authority,
@@ -89,17 +99,22 @@ impl DaemonOptions {
 
 impl Daemon<'_> {
     /// The rules, as they change.
-    pub(super) fn rules(&self) -> watch::Receiver<Arc<RuleSet>> {
+    pub(crate) fn rules(&self) -> watch::Receiver<Arc<RuleSet>> {
         self.rules.subscribe()
     }
 
-    /// Looks after keys, rules and bans until somebody ends the program, or `work` ends.
-    pub(super) async fn attend(
-        &self,
+    /// Looks after keys, rules and bans while `work` works. Somebody who ends the program ends the future that `work`
+    /// gets; it has to end soon after that.
+    pub(crate) async fn attend<W: Future<Output = Result<()>>>(
+        &mut self,
         console: &mut Console,
-        work: impl Future<Output = Result<()>>,
+        work: impl FnOnce(Stop) -> W,
     ) -> Result<()> {
-        let (_end, ending) = watch::channel(false);
+        let (end, ending) = watch::channel(false);
+        let mut stop = ending.clone();
+        let work = work(Box::pin(async move {
+            let _ = stop.wait_for(|ends| *ends).await;
+        }));
         if let Some(address) = self.options.operations {
             let listener = Operations::bind(address).await?;
             tracing::info!(address = %listener.address(), "health, readiness and metrics");
@@ -121,8 +136,17 @@ impl Daemon<'_> {
         loop {
             let again = tokio::select! {
                 outcome = &mut work => return outcome,
-                _ = interrupt.recv() => return Ok(()),
-                _ = terminate.recv() => return Ok(()),
+                Some(line) = self.answers.recv() => {
+                    console.answer(line)?;
+                    false
+                }
+                () = async { tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                } } => {
+                    end.send_replace(true);
+                    false
+                }
                 _ = reload.recv() => true,
                 _ = tick.tick() => {
                     self.tick().await;
@@ -159,7 +183,7 @@ impl Daemon<'_> {
     }
 
     /// Ends the log.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.store.close();
         tracing::info!(head = %self.store.health().head, "log closed");
     }

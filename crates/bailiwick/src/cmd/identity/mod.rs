@@ -1,6 +1,6 @@
 pub(crate) mod authority;
 mod ban;
-mod daemon;
+pub(crate) mod daemon;
 mod fetch;
 pub(crate) mod rules;
 mod server;

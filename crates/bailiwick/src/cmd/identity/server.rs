@@ -59,7 +59,7 @@ pub(super) fn run(args: &ServerArgs, global: &Global, console: &mut Console) -> 
         bail!("the server works for a live cluster: leave out --filename");
     }
     let cluster = Arc::new(Cluster::connect(&connect_options(global, console))?);
-    let daemon = args.daemon.open(console)?;
+    let mut daemon = args.daemon.open(console)?;
     let pods = Pods::default();
     let reading = daemon
         .ready
@@ -81,7 +81,7 @@ pub(super) fn run(args: &ServerArgs, global: &Global, console: &mut Console) -> 
             reviewer: cluster,
             evidence: daemon.evidence.clone(),
         };
-        let work = async { Ok(serve_identities(server, std::future::pending()).await?) };
+        let work = |stop| async { Ok(serve_identities(server, stop).await?) };
         daemon.attend(console, work).await
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use bailiwick_kube::{Cluster, Listener, Told, signer_role};
 use bailiwick_spiffe::SystemClock;
 
-use super::daemon::DaemonOptions;
+use super::daemon::{DaemonOptions, Stop};
 use crate::cli::Global;
 use crate::cluster::connect_options;
 use crate::console::Console;
@@ -66,7 +66,7 @@ pub(super) fn run(args: &SignerArgs, global: &Global, console: &mut Console) -> 
     }
     let cluster = Arc::new(Cluster::connect(&connect_options(global, console))?);
     let api = cluster.certificates_api()?;
-    let daemon = args.daemon.open(console)?;
+    let mut daemon = args.daemon.open(console)?;
     let (sender, inputs) = mpsc::channel();
     let ears = sender.clone();
     let listener: Listener = Arc::new(move |told: Told| drop(ears.send(Input::Told(told))));
@@ -91,7 +91,11 @@ pub(super) fn run(args: &SignerArgs, global: &Global, console: &mut Console) -> 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let outcome = runtime.block_on(daemon.attend(console, std::future::pending()));
+    let work = |stop: Stop| async {
+        stop.await;
+        Ok(())
+    };
+    let outcome = runtime.block_on(daemon.attend(console, work));
     let _ = sender.send(Input::Stop);
     let _ = working.join();
     daemon.close();

@@ -353,7 +353,6 @@ async fn the_socket_is_private_and_only_one_serves_it() {
         rules: rules.clone(),
         federated: federated.clone(),
         evidence: evidence(&house.log).0,
-        trouble: Arc::new(|_| ()),
     };
     let stop = || async {};
     let taken = serve(again(house.socket.clone()), || (), stop()).await;
