@@ -1,22 +1,22 @@
 //! Follows files: documents, the floor, manifests and entities.
 
-use std::collections::BTreeSet;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, sync_channel};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use bailiwick_input::{Defaults, LoadOptions, Source};
 use bailiwick_model::Snapshot;
 use bailiwick_pdp::{Compiler, Live};
-use bailiwick_server::Directory;
+use bailiwick_server::{Directory, Known};
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{EventKind, RecursiveMode, Watcher};
 
 use super::entities;
 use super::feed::{News, Part};
 use super::policy_files::{PolicyFiles, Scan};
+use super::stamps::{Stamp, Stamps};
 use crate::console::Console;
 
 /// Everything that is read from files.
@@ -28,7 +28,7 @@ pub(super) struct Files {
     pub(super) floor: Manifests,
     /// RBAC of manifests; `None` where it comes from a cluster.
     pub(super) rbac: Option<Manifests>,
-    pub(super) entities: Option<PathBuf>,
+    pub(super) entities: Option<Entities>,
     pub(super) directory: Directory,
     pub(super) compiler: Compiler,
 }
@@ -37,7 +37,13 @@ pub(super) struct Files {
 pub(super) struct Manifests {
     pub(super) paths: Vec<PathBuf>,
     pub(super) defaults: Defaults,
-    seen: Option<u64>,
+    stamps: Stamps,
+}
+
+/// The file of what applications have.
+pub(super) struct Entities {
+    path: PathBuf,
+    stamps: Stamps,
 }
 
 /// Why to look.
@@ -115,11 +121,13 @@ impl Files {
             )
             .ok()?;
         let rbac = self.rbac.iter().flat_map(|manifests| &manifests.paths);
+        let entities = self.entities.iter().map(|entities| &entities.path);
         for path in self
             .policy_paths
             .iter()
             .chain(&self.floor.paths)
             .chain(rbac)
+            .chain(entities)
         {
             let (watched, how) = if path.is_dir() {
                 (path.as_path(), RecursiveMode::Recursive)
@@ -140,18 +148,21 @@ impl Files {
 
     /// Fails when nobody listens.
     fn look(&mut self, told: &BTreeSet<PathBuf>, always: bool, news: &Sender<News>) -> Result<()> {
-        if always && let Some(path) = &self.entities {
-            match entities::read(path) {
-                Ok(known) => self.directory.replace(known),
-                Err(error) => tell("the entities stay as they are", &error),
-            }
+        match self
+            .entities
+            .as_mut()
+            .and_then(|file| file.look(told, always))
+        {
+            Some(Ok(known)) => self.directory.replace(known),
+            Some(Err(error)) => tell("the entities stay as they are", &error),
+            None => {}
         }
         if let Some(manifests) = &mut self.rbac
-            && let Some(snapshot) = manifests.look(always)
+            && let Some(snapshot) = manifests.look(told, always)
         {
             news.send(News::Cluster(Part::Whole(Box::new(snapshot)), None))?;
         }
-        if let Some(snapshot) = self.floor.look(always) {
+        if let Some(snapshot) = self.floor.look(told, always) {
             news.send(News::Floor(Box::new(snapshot)))?;
         }
         let scan = match self.first.take() {
@@ -198,27 +209,42 @@ fn changed(event: notify::Event) -> Option<Vec<PathBuf>> {
     }
 }
 
+impl Entities {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            stamps: Stamps::default(),
+        }
+    }
+
+    fn look(
+        &mut self,
+        told: &BTreeSet<PathBuf>,
+        always: bool,
+    ) -> Option<Result<Vec<(String, Known)>>> {
+        let (path, now) = (&self.path, || below(std::slice::from_ref(&self.path)));
+        let read = || entities::read(path);
+        self.stamps.read_together(now, told, always, read)
+    }
+}
+
 impl Manifests {
     pub(super) fn new(paths: Vec<PathBuf>, defaults: Defaults) -> Self {
         Self {
             paths,
             defaults,
-            seen: None,
+            stamps: Stamps::default(),
         }
     }
 
     /// What they say, where it is another than when this was last asked, or `always`. What cannot be read is told.
-    fn look(&mut self, always: bool) -> Option<Snapshot> {
-        let mut hasher = DefaultHasher::new();
-        for path in &self.paths {
-            mark(path, DEPTH, &mut hasher);
-        }
-        let fingerprint = hasher.finish();
-        if !always && self.seen == Some(fingerprint) {
-            return None;
-        }
-        self.seen = Some(fingerprint);
-        self.read()
+    /// They are read together, so all of them have to be whole.
+    fn look(&mut self, told: &BTreeSet<PathBuf>, always: bool) -> Option<Snapshot> {
+        let mut stamps = std::mem::take(&mut self.stamps);
+        let now = || below(&self.paths);
+        let read = stamps.read_together(now, told, always, || self.read());
+        self.stamps = stamps;
+        read?
             .inspect_err(|error| tell("nothing new is taken", error))
             .ok()
     }
@@ -250,23 +276,75 @@ impl Manifests {
     }
 }
 
-/// Adds what tells one state of a file or a directory from another.
-fn mark(path: &Path, depth: usize, hasher: &mut impl std::hash::Hasher) {
-    let Ok(metadata) = std::fs::metadata(path) else {
-        return;
-    };
-    path.hash(hasher);
-    if metadata.is_dir() && depth > 0 {
-        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-        paths.sort_unstable();
-        for path in paths {
-            mark(&path, depth - 1, hasher);
-        }
-        return;
+/// The files of paths as they are.
+fn below(paths: &[PathBuf]) -> BTreeMap<PathBuf, Stamp> {
+    let mut files = BTreeMap::new();
+    for path in paths {
+        walk(path, DEPTH, &mut files);
     }
-    metadata.len().hash(hasher);
-    let modified = metadata.modified().ok();
-    let since = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    since.map(|since| since.as_nanos()).hash(hasher);
+    files
+}
+
+/// Adds a file, or those of a directory. What cannot be read is told when it is read.
+fn walk(path: &Path, depth: usize, files: &mut BTreeMap<PathBuf, Stamp>) {
+    if path.is_dir() && depth > 0 {
+        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+        for entry in entries {
+            walk(&entry.path(), depth - 1, files);
+        }
+    } else if let Ok(stamp) = Stamp::of(path) {
+        files.insert(path.to_owned(), stamp);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::stamps::WRITING;
+    use super::*;
+
+    fn binding(user: &str) -> String {
+        format!(
+            "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {{name: {user}}}\n\
+             roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}}\n\
+             subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {user}}}]\n"
+        )
+    }
+
+    /// Manifests were read while one of them was being written, when it was empty or gone: break-glass was taken away.
+    #[test]
+    fn manifests_that_are_being_written_take_nothing_away() {
+        let home = tempfile::tempdir().unwrap();
+        let file = |name: &str| home.path().join(name);
+        let write = |name: &str, text: &str| std::fs::write(file(name), text).unwrap();
+        write("a.yaml", &binding("anna"));
+        write("b.yaml", &binding("ben"));
+        let mut manifests = Manifests::new(vec![home.path().to_owned()], Defaults::None);
+        let mut bindings = |told: &[&str], always| {
+            let told = told.iter().map(|name| file(name)).collect();
+            let found = manifests.look(&told, always);
+            found.map(|snapshot| snapshot.bindings.len())
+        };
+        assert_eq!(bindings(&[], true), Some(2));
+        assert_eq!(bindings(&[], false), None);
+        write("a.yaml", "");
+        for (told, always) in [(&[][..], false), (&["a.yaml"], false), (&[], true)] {
+            assert_eq!(bindings(told, always), None, "{told:?} {always}");
+        }
+        // Whole again, as the system tells.
+        write(
+            "a.yaml",
+            &format!("{}---\n{}", binding("anna"), binding("cleo")),
+        );
+        assert_eq!(bindings(&["a.yaml"], false), Some(3));
+        std::fs::remove_file(file("b.yaml")).unwrap();
+        assert_eq!(bindings(&[], false), None, "it may come back");
+        write("b.yaml", &format!("{}---\n", binding("ben")));
+        assert_eq!(bindings(&["b.yaml"], false), Some(3));
+        std::fs::remove_file(file("b.yaml")).unwrap();
+        write("a.yaml", "");
+        assert_eq!(bindings(&[], false), None);
+        // Nobody writes for so long.
+        std::thread::sleep(2 * WRITING);
+        assert_eq!(bindings(&[], false), Some(0));
+    }
 }

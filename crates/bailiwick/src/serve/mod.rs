@@ -10,6 +10,7 @@ mod kept;
 mod policy_files;
 mod program;
 mod reviewer;
+mod stamps;
 mod telemetry;
 
 pub(crate) use config::Config;

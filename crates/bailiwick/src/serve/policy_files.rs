@@ -1,41 +1,28 @@
 //! Files of documents, read piece by piece as they change.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
 use bailiwick_pdp::{Compiler, Document, DocumentId, DocumentProblem, Edit};
 use sha2::{Digest as _, Sha256};
 
+use super::stamps::{Stamp, Stamps};
 use crate::policies::{self, FileRead, Wrong};
 
 /// The files, as far as what they say is in force.
 pub(super) struct PolicyFiles {
     paths: Vec<PathBuf>,
-    taken: BTreeMap<PathBuf, Taken>,
+    stamps: Stamps,
+    taken: BTreeMap<PathBuf, Pieces>,
     /// Files as they were when they were looked at last, in force or refused: what is wrong is told once.
     seen: Option<u64>,
 }
 
-/// What is in force of a file.
-struct Taken {
-    stamp: Stamp,
-    pieces: Vec<(Hash, Vec<DocumentId>)>,
-}
+/// What a file holds, piece by piece.
+type Pieces = Vec<(Hash, Vec<DocumentId>)>;
 
 type Hash = [u8; 16];
-
-/// What tells one state of a file from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Stamp {
-    length: u64,
-    inode: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
 
 /// What has changed, to be put in force.
 pub(super) struct Scan {
@@ -43,18 +30,16 @@ pub(super) struct Scan {
     /// Documents that say nothing here.
     pub(super) strange: Vec<Wrong>,
     documents: BTreeMap<String, (String, Document)>,
-    taken: BTreeMap<PathBuf, Taken>,
+    stamps: BTreeMap<PathBuf, Stamp>,
+    taken: BTreeMap<PathBuf, Pieces>,
     gone: Vec<PathBuf>,
 }
-
-/// Whoever writes a file is given this long before a change that nobody told of is looked at. A file that is being
-/// written is empty first, and that would take away what it forbids.
-const WRITING: Duration = Duration::from_secs(1);
 
 impl PolicyFiles {
     pub(super) fn new(paths: Vec<PathBuf>) -> Self {
         Self {
             paths,
+            stamps: Stamps::default(),
             taken: BTreeMap::new(),
             seen: None,
         }
@@ -66,35 +51,30 @@ impl PolicyFiles {
         told: &BTreeSet<PathBuf>,
         compiler: &Compiler,
     ) -> Result<Option<Scan>> {
-        let mut stamps = BTreeMap::new();
-        let mut unfinished = BTreeSet::new();
+        let mut now = BTreeMap::new();
         for file in policies::files(&self.paths)? {
-            let known = self.taken.get(&file).map(|taken| taken.stamp);
-            let mut stamp = stamp(&file)?;
-            // What was told may be the end of the writing before this one.
-            let may_be_whole = told.contains(&file) && stamp.length > 0;
-            if let Some(known) = known.filter(|_| !may_be_whole && is_new(&stamp)) {
-                stamp = known;
-                unfinished.insert(file.clone());
-            }
-            stamps.insert(file, stamp);
+            let stamp = Stamp::of(&file)?;
+            now.insert(file, stamp);
         }
-        let fingerprint = fingerprint(&stamps);
-        let told = |file: &Path| told.contains(file) && !unfinished.contains(file);
-        if self.seen == Some(fingerprint) && !stamps.keys().any(|file| told(file)) {
+        let mut look = self.stamps.look(now, told);
+        let fingerprint = look.fingerprint();
+        if self.seen == Some(fingerprint) && look.told.is_empty() {
             return Ok(None);
         }
         self.seen = Some(fingerprint);
         let mut reading = Reading::default();
-        for (file, stamp) in &stamps {
-            let taken = self.taken.get(file);
-            if told(file) || taken.is_none_or(|taken| taken.stamp != *stamp) {
-                reading.file(file, *stamp, taken)?;
+        for (file, stamp) in &mut look.stamps {
+            let known = self.stamps.of(file);
+            let changed = look.told.contains(file) || known != Some(*stamp);
+            if changed && !reading.file(file, *stamp, self.taken.get(file))? {
+                // Somebody writes it again: the next look sees that.
+                *stamp = known.unwrap_or(*stamp);
             }
         }
-        let there = |file: &&PathBuf| stamps.contains_key(*file);
+        let there = |file: &&PathBuf| look.stamps.contains_key(*file);
         let gone = self.taken.keys().filter(|file| !there(file)).cloned();
         reading.scan.gone = gone.collect();
+        reading.scan.stamps = look.stamps;
         self.finish(reading, compiler).map(Some)
     }
 
@@ -116,8 +96,8 @@ impl PolicyFiles {
         let replaced = |file: &PathBuf| scan.taken.contains_key(file) || scan.gone.contains(file);
         let kept = self.taken.iter().filter(|(file, _)| !replaced(file));
         let mut holders: HashMap<&DocumentId, &Path> = HashMap::new();
-        for (file, taken) in kept.chain(&scan.taken) {
-            for id in taken.pieces.iter().flat_map(|(_, ids)| ids) {
+        for (file, pieces) in kept.chain(&scan.taken) {
+            for id in pieces.iter().flat_map(|(_, ids)| ids) {
                 if let Some(other) = holders.insert(id, file) {
                     wrong.push(Wrong {
                         place: file.display().to_string(),
@@ -130,7 +110,7 @@ impl PolicyFiles {
             }
         }
         let before = self.taken.iter().filter(|(file, _)| replaced(file));
-        let before = before.flat_map(|(_, taken)| taken.pieces.iter().flat_map(|(_, ids)| ids));
+        let before = before.flat_map(|(_, pieces)| pieces.iter().flat_map(|(_, ids)| ids));
         scan.edit.remove = before
             .filter(|id| !holders.contains_key(id))
             .cloned()
@@ -148,6 +128,7 @@ impl PolicyFiles {
             self.taken.remove(&file);
         }
         self.taken.extend(scan.taken);
+        self.stamps.take(scan.stamps);
     }
 }
 
@@ -180,6 +161,7 @@ impl Default for Reading {
                 edit: Edit::default(),
                 strange: Vec::new(),
                 documents: BTreeMap::new(),
+                stamps: BTreeMap::new(),
                 taken: BTreeMap::new(),
                 gone: Vec::new(),
             },
@@ -189,17 +171,20 @@ impl Default for Reading {
 }
 
 impl Reading {
-    /// Reads what is new in a file.
-    fn file(&mut self, file: &Path, stamp: Stamp, before: Option<&Taken>) -> Result<()> {
+    /// Reads what is new in a file; `false` where somebody wrote it meanwhile.
+    fn file(&mut self, file: &Path, stamp: Stamp, before: Option<&Pieces>) -> Result<bool> {
         let bytes =
             std::fs::read(file).with_context(|| format!("`{}` cannot be read", file.display()))?;
+        if before.is_some() && Stamp::of(file)? != stamp {
+            return Ok(false);
+        }
         let whole = hash(&bytes);
         let known: HashMap<Hash, &Vec<DocumentId>> = before
-            .iter()
-            .flat_map(|taken| &taken.pieces)
+            .into_iter()
+            .flatten()
             .map(|(hash, ids)| (*hash, ids))
             .collect();
-        let mut pieces: Vec<(Hash, Vec<DocumentId>)> = Vec::new();
+        let mut pieces = Pieces::new();
         let read = FileRead::of(file, bytes, &mut |text| {
             let hash = hash(text);
             let ids = known.get(&hash).map(|ids| (*ids).clone());
@@ -220,10 +205,8 @@ impl Reading {
         }
         self.wrong.extend(read.wrong);
         self.scan.strange.extend(read.strange);
-        self.scan
-            .taken
-            .insert(file.to_owned(), Taken { stamp, pieces });
-        Ok(())
+        self.scan.taken.insert(file.to_owned(), pieces);
+        Ok(true)
     }
 }
 
@@ -236,40 +219,11 @@ fn hash(bytes: &[u8]) -> Hash {
     hash
 }
 
-fn stamp(file: &Path) -> Result<Stamp> {
-    let metadata =
-        std::fs::metadata(file).with_context(|| format!("`{}` cannot be read", file.display()))?;
-    Ok(Stamp {
-        length: metadata.len(),
-        inode: metadata.ino(),
-        modified: (metadata.mtime(), metadata.mtime_nsec()),
-        changed: (metadata.ctime(), metadata.ctime_nsec()),
-    })
-}
-
-/// Whether somebody may still be writing.
-fn is_new(stamp: &Stamp) -> bool {
-    let (seconds, nanos) = stamp.modified;
-    let modified = u64::try_from(seconds).ok().zip(u32::try_from(nanos).ok());
-    let modified =
-        modified.map(|(seconds, nanos)| SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos));
-    modified.is_some_and(|modified| {
-        SystemTime::now()
-            .duration_since(modified)
-            .is_ok_and(|age| age < WRITING)
-    })
-}
-
-fn fingerprint(stamps: &BTreeMap<PathBuf, Stamp>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    stamps.hash(&mut hasher);
-    hasher.finish()
-}
-
 #[cfg(test)]
 mod tests {
     use bailiwick_pdp::Prepared;
 
+    use super::super::stamps::WRITING;
     use super::*;
 
     const DENY: &str = "forbid (principal, action, resource);";
@@ -342,6 +296,8 @@ mod tests {
         std::thread::sleep(2 * WRITING);
         home.takes(&["all.yaml", "other.yaml"], &["Revocation b"], &[]);
         std::fs::remove_file(home.directory.path().join("deny.cedar")).unwrap();
+        assert!(home.scan(&[]).unwrap().is_none(), "it may come back");
+        std::thread::sleep(2 * WRITING);
         home.takes(&[], &[], &["ClusterPolicy deny"]);
         let json = serde_json::json!([]).to_string();
         home.write("x.json", &json.replace("[]", "{\"apiVersion\":\"bailiwick.dev/v1alpha1\",\"kind\":\"Revocation\",\"metadata\":{\"name\":\"j\"},\"spec\":{\"group\":\"g\"}}"));
@@ -361,6 +317,20 @@ mod tests {
         // Nobody writes for so long.
         std::thread::sleep(2 * WRITING);
         home.takes(&[], &[], &["Revocation a"]);
+    }
+
+    /// Some programs take a file away and write a new one in its place: what it forbade was allowed in between.
+    #[test]
+    fn a_file_that_is_gone_for_a_moment_takes_nothing_away() {
+        let mut home = Home::new();
+        home.write("a.yaml", &revocation("a", "anna"));
+        home.takes(&[], &["Revocation a"], &[]);
+        std::fs::remove_file(home.directory.path().join("a.yaml")).unwrap();
+        assert!(home.scan(&["a.yaml"]).unwrap().is_none());
+        home.write("a.yaml", "");
+        assert!(home.scan(&[]).unwrap().is_none());
+        home.write("a.yaml", &revocation("a", "ben"));
+        home.takes(&["a.yaml"], &["Revocation a"], &[]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use super::cluster::{Following, document_kinds};
 use super::config::{ClusterConfig, Config};
 use super::entities;
 use super::feed::Feed;
-use super::files::{Files, Manifests, Wake};
+use super::files::{Entities, Files, Manifests, Wake};
 use super::gateway::ExtAuthz;
 use super::kept::Kept;
 use super::policy_files::PolicyFiles;
@@ -63,7 +63,7 @@ impl Sources {
             policy_paths: config.policies.clone(),
             floor: Manifests::new(config.floor.clone(), bailiwick_input::Defaults::None),
             rbac: (!live).then(rbac),
-            entities: entities_file(config),
+            entities: entities_file(config).map(Entities::new),
             directory,
             compiler: compiler.clone(),
         };

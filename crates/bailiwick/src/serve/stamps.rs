@@ -1,0 +1,158 @@
+//! Which files have changed, and which of them somebody may still be writing.
+
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash as _, Hasher as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context as _, Result};
+
+/// Whoever writes a file is given this long before a change that nobody told of is looked at. A file that is being
+/// written is empty first, or gone, and that would take away what it says.
+pub(super) const WRITING: Duration = Duration::from_secs(1);
+
+/// What tells one state of a file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Stamp {
+    length: u64,
+    inode: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// Files as they were when they were read last.
+#[derive(Default)]
+pub(super) struct Stamps {
+    taken: BTreeMap<PathBuf, Stamp>,
+    /// Since when files are not there that were.
+    missing: BTreeMap<PathBuf, Instant>,
+}
+
+/// Files as they are now. One that may be half written is as it was.
+pub(super) struct Look {
+    pub(super) stamps: BTreeMap<PathBuf, Stamp>,
+    /// Those that may be half written, or about to come back.
+    pub(super) unfinished: BTreeSet<PathBuf>,
+    /// Those of which it is known that they are whole.
+    pub(super) told: BTreeSet<PathBuf>,
+}
+
+impl Stamps {
+    /// Files as they are now, beside what they were; `told` are those, as absolute paths, of which somebody said that
+    /// they have changed and are whole.
+    pub(super) fn look(&mut self, now: BTreeMap<PathBuf, Stamp>, told: &BTreeSet<PathBuf>) -> Look {
+        let mut look = Look {
+            stamps: now,
+            unfinished: BTreeSet::new(),
+            told: BTreeSet::new(),
+        };
+        for (file, stamp) in &mut look.stamps {
+            let told = !told.is_empty() && told.contains(&absolute(file));
+            // What was told may be the end of the writing before this one.
+            let whole = told && stamp.length > 0;
+            match self.taken.get(file) {
+                Some(known) if !whole && stamp != known && stamp.is_new() => {
+                    *stamp = *known;
+                    look.unfinished.insert(file.clone());
+                }
+                _ if told => drop(look.told.insert(file.clone())),
+                _ => {}
+            }
+        }
+        let (taken, stamps) = (&self.taken, &mut look.stamps);
+        self.missing
+            .retain(|file, _| taken.contains_key(file) && !stamps.contains_key(file));
+        for (file, stamp) in taken {
+            if stamps.contains_key(file) {
+                continue;
+            }
+            let since = self
+                .missing
+                .entry(file.clone())
+                .or_insert_with(Instant::now);
+            if since.elapsed() < WRITING {
+                stamps.insert(file.clone(), *stamp);
+                look.unfinished.insert(file.clone());
+            }
+        }
+        look
+    }
+
+    /// How a file was when it was read last.
+    pub(super) fn of(&self, file: &Path) -> Option<Stamp> {
+        self.taken.get(file).copied()
+    }
+
+    /// Reads files that mean something only together, where any of them has changed, or `always`, and none may be half
+    /// written.
+    pub(super) fn read_together<R>(
+        &mut self,
+        now: impl Fn() -> BTreeMap<PathBuf, Stamp>,
+        told: &BTreeSet<PathBuf>,
+        always: bool,
+        read: impl FnOnce() -> R,
+    ) -> Option<R> {
+        let look = self.look(now(), told);
+        let same = look.told.is_empty() && self.taken == look.stamps;
+        if !look.unfinished.is_empty() || (same && !always) {
+            return None;
+        }
+        let read = read();
+        if now() != look.stamps {
+            // Somebody writes again: the next look sees that.
+            return None;
+        }
+        self.take(look.stamps);
+        Some(read)
+    }
+
+    /// The files have been read.
+    pub(super) fn take(&mut self, stamps: BTreeMap<PathBuf, Stamp>) {
+        self.taken = stamps;
+    }
+}
+
+impl Look {
+    /// Another number for another look, as far as stamps tell.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.stamps.hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+impl Stamp {
+    /// # Errors
+    ///
+    /// When there is no such file that can be read.
+    pub(super) fn of(file: &Path) -> Result<Self> {
+        let metadata = std::fs::metadata(file)
+            .with_context(|| format!("`{}` cannot be read", file.display()))?;
+        Ok(Self {
+            length: metadata.len(),
+            inode: metadata.ino(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+
+    /// Whether somebody may still be writing.
+    fn is_new(&self) -> bool {
+        let (seconds, nanos) = self.modified;
+        let modified = u64::try_from(seconds).ok().zip(u32::try_from(nanos).ok());
+        let modified =
+            modified.map(|(seconds, nanos)| SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos));
+        modified.is_some_and(|modified| {
+            SystemTime::now()
+                .duration_since(modified)
+                .is_ok_and(|age| age < WRITING)
+        })
+    }
+}
+
+/// As the system names it when it tells of changes.
+fn absolute(file: &Path) -> PathBuf {
+    std::path::absolute(file).unwrap_or_else(|_| file.to_owned())
+}
