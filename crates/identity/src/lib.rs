@@ -10,6 +10,7 @@
 mod bundle;
 mod encoding;
 pub mod facts;
+pub mod federation;
 mod id;
 pub mod jwt;
 mod key;

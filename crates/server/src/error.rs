@@ -38,6 +38,9 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// TLS itself cannot be had.
+    #[error("no TLS: {0}")]
+    NoTls(String),
     /// The system has no randomness.
     #[error("the system gives no random bytes to name decisions with: {0}")]
     Random(String),

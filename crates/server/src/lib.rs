@@ -7,7 +7,8 @@
 //!
 //! Decisions are explained from [`Records`](bailiwick_audit::Records), and `/openapi.json` describes all of this.
 //!
-//! Health, readiness and metrics have a listener of their own ([`Operations`]).
+//! Health, readiness and metrics have a listener of their own ([`Operations`]), and so has what everybody may read
+//! ([`Publication`]): keys of a trust domain.
 
 mod authzen;
 mod callers;
@@ -24,6 +25,7 @@ mod openapi;
 mod operations;
 mod peer;
 mod places;
+mod publication;
 mod rate;
 mod ready;
 mod reply;
@@ -42,6 +44,7 @@ pub use ext_authz::{ExtAuthzDoor, Identities, Route, RouteError};
 pub use listen::{Limits, Listener};
 pub use metrics::Metrics;
 pub use operations::Operations;
+pub use publication::{Document, Documents, Publication};
 pub use ready::{NotYet, Ready};
 pub use review::{Mode, ReviewDoor, authorization_configuration};
 pub use reviews::{Reviewed, Reviews, TokenReviewer};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use tokio::sync::watch;
 
@@ -13,6 +13,8 @@ use crate::error::Error;
 
 /// How long between two looks at the files.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// What is spoken inside.
+const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 /// Files that a listener's TLS is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,9 +28,15 @@ pub struct TlsFiles {
 }
 
 /// TLS that takes new certificates while it runs.
-pub struct Tls {
-    files: TlsFiles,
-    loaded: RwLock<Loaded>,
+pub struct Tls(Source);
+
+enum Source {
+    Files {
+        files: TlsFiles,
+        loaded: RwLock<Loaded>,
+    },
+    /// Somebody else says for each connection what is shown.
+    Resolver(Arc<ServerConfig>),
 }
 
 struct Loaded {
@@ -46,44 +54,61 @@ struct Bytes {
 
 impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tls")
-            .field("files", &self.files)
-            .finish_non_exhaustive()
+        match &self.0 {
+            Source::Files { files, .. } => write!(f, "Tls({files:?})"),
+            Source::Resolver(_) => f.write_str("Tls(resolver)"),
+        }
     }
 }
 
 impl Tls {
     /// Reads the files.
     pub fn load(files: TlsFiles) -> Result<Self, Error> {
-        let loaded = Loaded::read(&files)?;
-        Ok(Self {
-            files,
-            loaded: RwLock::new(loaded),
-        })
+        let loaded = RwLock::new(Loaded::read(&files)?);
+        Ok(Self(Source::Files { files, loaded }))
+    }
+
+    /// TLS that shows what `resolver` says, such as an SVID that is renewed. Sessions are not resumed: each connection
+    /// sees the certificate of its own time. No client certificate is asked for.
+    pub fn resolved(resolver: Arc<dyn ResolvesServerCert>) -> Result<Self, Error> {
+        let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Error::NoTls(error.to_string()))?;
+        let mut config = builder.with_no_client_auth().with_cert_resolver(resolver);
+        config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(Self(Source::Resolver(Arc::new(config))))
     }
 
     /// Reads the files again, and takes what they hold if it changed. Gives whether it did. After an error the
     /// server goes on with what it has.
     pub fn reload(&self) -> Result<bool, Error> {
-        let bytes = Bytes::read(&self.files)?;
+        let Source::Files { files, loaded } = &self.0 else {
+            return Ok(false);
+        };
+        let bytes = Bytes::read(files)?;
         let unchanged = |loaded: &Loaded| loaded.bytes == bytes;
-        if unchanged(&self.loaded.read().unwrap_or_else(PoisonError::into_inner)) {
+        if unchanged(&loaded.read().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(false);
         }
-        let loaded = Loaded::of(&self.files, bytes)?;
-        *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = loaded;
+        let new = Loaded::of(files, bytes)?;
+        *loaded.write().unwrap_or_else(PoisonError::into_inner) = new;
         Ok(true)
     }
 
     /// Looks at the files every few seconds, until `end` becomes true.
     pub async fn watch(self: Arc<Self>, mut end: watch::Receiver<bool>) {
+        let Source::Files { files, .. } = &self.0 else {
+            return;
+        };
+        let certificate = files.certificate.display();
         loop {
             tokio::select! {
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
                 _ = end.wait_for(|end| *end) => return,
             }
             let tls = Arc::clone(&self);
-            let certificate = self.files.certificate.display();
             match tokio::task::spawn_blocking(move || tls.reload()).await {
                 Ok(Ok(true)) => tracing::info!(%certificate, "new certificate in use"),
                 Ok(Ok(false)) => {}
@@ -97,8 +122,13 @@ impl Tls {
 
     /// The configuration for the next connection.
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
-        let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&loaded.config)
+        match &self.0 {
+            Source::Files { loaded, .. } => {
+                let loaded = loaded.read().unwrap_or_else(PoisonError::into_inner);
+                Arc::clone(&loaded.config)
+            }
+            Source::Resolver(config) => Arc::clone(config),
+        }
     }
 }
 
@@ -181,7 +211,7 @@ impl Loaded {
         let mut config = builder
             .with_single_cert(chain, key)
             .map_err(|error| unusable(&files.certificate, error.to_string()))?;
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
         Ok(Self {
             config: Arc::new(config),
             bytes,

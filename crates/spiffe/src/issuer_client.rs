@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::client::{ClientError, Fetched};
 use crate::keys::WorkloadKey;
-use crate::server::server_id;
+use crate::own::server_id;
 use crate::tls::client_config;
 use crate::wire::issuer::issuer_client::IssuerClient as Wire;
 use crate::wire::issuer::{IssueRequest, IssueResponse};

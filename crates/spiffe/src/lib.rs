@@ -10,9 +10,11 @@ mod client;
 mod clock;
 mod embedded;
 mod evidence;
+mod federation;
 mod issuer_client;
 pub mod keys;
 mod listen;
+mod own;
 mod peer;
 pub mod pem;
 mod pseudo;
@@ -30,8 +32,12 @@ pub use client::{Client, ClientError, Endpoint, EndpointError, Fetched, Watch};
 pub use clock::{Clock, SystemClock};
 pub use embedded::{Embedded, private_folder};
 pub use evidence::{Evidence, Unrecorded, Witness};
+pub use federation::{
+    Federation, FetchError, Heard, KeepError, Kept, KeptBundles, RefreshError, fetch_bundle,
+};
 pub use issuer_client::IssuerClient;
+pub use own::{OwnSvid, OwnSvidError, server_id};
 pub use peer::{PeerError, facts_of};
 pub use seal::{Seal, SealError};
 pub use serve::{Serve, ServeError, serve};
-pub use server::{IdentityServer, Pods, ServerError, serve_identities, server_id};
+pub use server::{IdentityServer, Pods, ServerError, serve_identities};

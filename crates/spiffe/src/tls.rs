@@ -5,14 +5,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bailiwick_identity::{BundleMap, SpiffeId, x509};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime as TlsTime};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::TLS13;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, ServerConfig,
-    SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore,
+    ServerConfig, SignatureScheme, SupportedProtocolVersion,
 };
 
 use crate::authority::IssuedX509;
@@ -68,8 +68,20 @@ pub(crate) fn server_config(shown: Arc<ShownCertificate>) -> Result<ServerConfig
     Ok(config)
 }
 
-/// Believes a server that has this id by these keys, whatever its address is called.
+/// Believes a server that has this id by these keys, whatever its address is called. TLS 1.3 and HTTP/2
+/// alone, as [`server_config`] speaks them.
 pub(crate) fn client_config(bundles: BundleMap, server: SpiffeId) -> Result<ClientConfig, Error> {
+    let mut config = spiffe_client(bundles, server, &[&TLS13])?;
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(config)
+}
+
+/// The same for servers of others, which may speak TLS 1.2.
+pub(crate) fn spiffe_client(
+    bundles: BundleMap,
+    server: SpiffeId,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Result<ClientConfig, Error> {
     let provider = provider();
     let verifier = Arc::new(IsServer {
         bundles,
@@ -77,13 +89,18 @@ pub(crate) fn client_config(bundles: BundleMap, server: SpiffeId) -> Result<Clie
         provider: Arc::clone(&provider),
     });
     let builder = ClientConfig::builder_with_provider(provider);
-    let builder = builder.with_protocol_versions(&[&TLS13])?;
+    let builder = builder.with_protocol_versions(versions)?;
     let builder = builder
         .dangerous()
         .with_custom_certificate_verifier(verifier);
-    let mut config = builder.with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    Ok(config)
+    Ok(builder.with_no_client_auth())
+}
+
+/// Believes a server by its DNS name and these authorities.
+pub(crate) fn web_client(roots: RootCertStore) -> Result<ClientConfig, Error> {
+    let builder = ClientConfig::builder_with_provider(provider());
+    let builder = builder.with_safe_default_protocol_versions()?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 struct IsServer {
@@ -136,11 +153,12 @@ impl ServerCertVerifier for IsServer {
 
     fn verify_tls12_signature(
         &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("TLS 1.2 is not spoken here".into()))
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, leaf, signature, algorithms)
     }
 
     fn verify_tls13_signature(

@@ -40,6 +40,8 @@ pub enum Set {
     Oracle,
     /// The judge and client of SPIFFE, over go-spiffe.
     Spiffe,
+    /// SPIRE's server and agent. Not part of what every test run needs: they take six minutes to build.
+    Spire,
 }
 
 /// How one binary is built.
@@ -53,6 +55,8 @@ pub struct Recipe {
     pub binary: &'static str,
     /// Flags for the linker.
     pub ldflags: String,
+    /// Whether it is linked with C: SPIRE's server is, for SQLite.
+    pub cgo: bool,
 }
 
 /// Why a binary cannot be had.
@@ -107,6 +111,14 @@ impl Set {
             package,
             binary,
             ldflags: ldflags.to_owned(),
+            cgo: false,
+        };
+        let spire = |package, binary| Recipe {
+            module: "spire",
+            package,
+            binary,
+            ldflags: "-s -w -X github.com/spiffe/spire/pkg/common/version.gittag=1.15.3".to_owned(),
+            cgo: true,
         };
         match self {
             Self::Servers => {}
@@ -117,7 +129,14 @@ impl Set {
                     package: ".",
                     binary: "spiffe",
                     ldflags: "-s -w".to_owned(),
+                    cgo: false,
                 }]);
+            }
+            Self::Spire => {
+                return Ok(vec![
+                    spire("github.com/spiffe/spire/cmd/spire-server", "spire-server"),
+                    spire("github.com/spiffe/spire/cmd/spire-agent", "spire-agent"),
+                ]);
             }
         }
         let flags = version_flags(&read_text(&source_dir().join("kubernetes/go.mod"))?);
@@ -127,6 +146,7 @@ impl Set {
                 package: "go.etcd.io/etcd/server/v3",
                 binary: "etcd",
                 ldflags: "-s -w".to_owned(),
+                cgo: false,
             },
             kubernetes("k8s.io/kubernetes/cmd/kubectl", "kubectl", &flags),
             kubernetes(
@@ -151,6 +171,7 @@ impl Set {
             Self::Servers => format!("servers-{}", self.key()?),
             Self::Oracle => format!("oracle-{}", self.key()?),
             Self::Spiffe => format!("spiffe-{}", self.key()?),
+            Self::Spire => format!("spire-{}", self.key()?),
         }))
     }
 
@@ -168,13 +189,14 @@ impl Set {
             Self::Servers => &["kubernetes", "etcd"],
             Self::Oracle => &["kubernetes"],
             Self::Spiffe => &["spiffe"],
+            Self::Spire => &["spire"],
         };
         let mut files = Vec::new();
         for module in modules {
             files.extend(["go.mod", "go.sum"].map(|name| root.join(module).join(name)));
         }
         match self {
-            Self::Servers => {}
+            Self::Servers | Self::Spire => {}
             Self::Oracle => files.extend(go_sources(&root.join("kubernetes/oracle"))?),
             Self::Spiffe => files.extend(go_sources(&root.join("spiffe"))?),
         }
@@ -242,6 +264,14 @@ pub fn spiffe() -> Result<PathBuf, BinariesError> {
         return Ok(ready);
     }
     existing(&Set::Spiffe.cached()?, "spiffe")
+}
+
+/// The path of SPIRE's `spire-server` or `spire-agent`, where it was built; tests go on without.
+///
+/// # Errors
+/// When Go or a source file is missing, or there is no place for a cache.
+pub fn spire(binary: &'static str) -> Result<Option<PathBuf>, BinariesError> {
+    Ok(existing(&Set::Spire.cached()?, binary).ok())
 }
 
 /// The directory that the environment names for ready binaries.
@@ -389,7 +419,7 @@ mod tests {
 
     #[test]
     fn the_sets_have_keys_of_their_own() {
-        let sets = [Set::Servers, Set::Oracle, Set::Spiffe];
+        let sets = [Set::Servers, Set::Oracle, Set::Spiffe, Set::Spire];
         let keys = std::collections::BTreeSet::from(sets.map(|set| set.key().unwrap()));
         assert_eq!(keys.len(), sets.len());
         assert!(keys.iter().all(|key| key.len() == 16));

@@ -160,7 +160,7 @@ fn narrow(spec: &Fields<'_>, rule: &Rule, namespace: &str) -> Result<(), Problem
 }
 
 /// Name and namespace; other metadata belongs to the API server.
-pub(super) fn metadata(root: &Fields<'_>) -> Result<RuleName, Problem> {
+pub(crate) fn metadata(root: &Fields<'_>) -> Result<RuleName, Problem> {
     let value = root.value("metadata").unwrap_or(&Value::Null);
     let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
     let (name, namespace) = (text("name"), text("namespace"));

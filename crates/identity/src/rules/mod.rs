@@ -20,9 +20,11 @@ use crate::x509::DnsName;
 use crate::{KeyType, SpiffeId, TrustDomain};
 
 pub use bans::{Banned, BannedError, Bans};
+pub(crate) use decode::metadata;
 pub use decode::{API_VERSION, DecodeError, KIND, decode};
 pub use explain::{Denial, Explanation, Outcome, Verdict};
 pub use import::{IMPORTED_KIND, is_importable};
+pub(crate) use reader::Fields;
 pub use reader::Problem;
 pub use select::{Selector, UnixSelector};
 pub use template::{Template, TemplateError};

@@ -24,13 +24,13 @@ impl std::error::Error for Problem {}
 
 /// The fields of one mapping of a document. A field that nobody asks for is a problem: a misspelt selector must not
 /// select everything.
-pub(super) struct Fields<'v> {
+pub(crate) struct Fields<'v> {
     map: Option<&'v Map>,
     path: String,
 }
 
 impl<'v> Fields<'v> {
-    pub(super) fn of(value: &'v Value, path: &str, known: &[&str]) -> Result<Self, Problem> {
+    pub(crate) fn of(value: &'v Value, path: &str, known: &[&str]) -> Result<Self, Problem> {
         let problem = |message: String| Problem {
             path: path.to_owned(),
             message,
@@ -54,25 +54,25 @@ impl<'v> Fields<'v> {
     }
 
     /// The field, where it is there and not null.
-    pub(super) fn value(&self, key: &str) -> Option<&'v Value> {
+    pub(crate) fn value(&self, key: &str) -> Option<&'v Value> {
         self.map?.get(key).filter(|value| **value != Value::Null)
     }
 
-    pub(super) fn path(&self, key: &str) -> String {
+    pub(crate) fn path(&self, key: &str) -> String {
         if self.path.is_empty() {
             return key.to_owned();
         }
         format!("{}.{key}", self.path)
     }
 
-    pub(super) fn problem(&self, key: &str, message: impl fmt::Display) -> Problem {
+    pub(crate) fn problem(&self, key: &str, message: impl fmt::Display) -> Problem {
         Problem {
             path: self.path(key),
             message: message.to_string(),
         }
     }
 
-    pub(super) fn mapping(&self, key: &str, known: &[&str]) -> Result<Self, Problem> {
+    pub(crate) fn mapping(&self, key: &str, known: &[&str]) -> Result<Self, Problem> {
         Self::of(
             self.value(key).unwrap_or(&Value::Null),
             &self.path(key),
@@ -80,7 +80,7 @@ impl<'v> Fields<'v> {
         )
     }
 
-    pub(super) fn text(&self, key: &str) -> Result<Option<&'v str>, Problem> {
+    pub(crate) fn text(&self, key: &str) -> Result<Option<&'v str>, Problem> {
         self.value(key)
             .map(|value| self.text_of(key, value))
             .transpose()
@@ -91,14 +91,14 @@ impl<'v> Fields<'v> {
         value.as_str().ok_or_else(wrong)
     }
 
-    pub(super) fn required(&self, key: &str) -> Result<&'v str, Problem> {
+    pub(crate) fn required(&self, key: &str) -> Result<&'v str, Problem> {
         match self.text(key)? {
             Some(text) if !text.is_empty() => Ok(text),
             _ => Err(self.problem(key, "is missing")),
         }
     }
 
-    pub(super) fn flag(&self, key: &str) -> Result<bool, Problem> {
+    pub(crate) fn flag(&self, key: &str) -> Result<bool, Problem> {
         match self.value(key) {
             None => Ok(false),
             Some(Value::Bool(flag)) => Ok(*flag),
@@ -108,7 +108,7 @@ impl<'v> Fields<'v> {
         }
     }
 
-    pub(super) fn list(&self, key: &str) -> Result<&'v [Value], Problem> {
+    pub(crate) fn list(&self, key: &str) -> Result<&'v [Value], Problem> {
         let Some(value) = self.value(key) else {
             return Ok(&[]);
         };
@@ -116,13 +116,13 @@ impl<'v> Fields<'v> {
         value.as_array().ok_or_else(wrong)
     }
 
-    pub(super) fn texts(&self, key: &str) -> Result<Vec<&'v str>, Problem> {
+    pub(crate) fn texts(&self, key: &str) -> Result<Vec<&'v str>, Problem> {
         let items = self.list(key)?.iter();
         items.map(|item| self.text_of(key, item)).collect()
     }
 
     /// Texts of a mapping, in its order.
-    pub(super) fn text_map(&self, key: &str) -> Result<Vec<(&'v str, &'v str)>, Problem> {
+    pub(crate) fn text_map(&self, key: &str) -> Result<Vec<(&'v str, &'v str)>, Problem> {
         match self.value(key) {
             None => Ok(Vec::new()),
             Some(Value::Object(map)) => {
@@ -136,7 +136,7 @@ impl<'v> Fields<'v> {
     }
 
     /// Numbers of users and groups.
-    pub(super) fn numbers(&self, key: &str) -> Result<Vec<u32>, Problem> {
+    pub(crate) fn numbers(&self, key: &str) -> Result<Vec<u32>, Problem> {
         let number = |value: &Value| match value {
             Value::UInt(number) => u32::try_from(*number).ok(),
             _ => None,
@@ -147,7 +147,7 @@ impl<'v> Fields<'v> {
     }
 
     /// A time span in seconds, such as `1h` or `1h30m`.
-    pub(super) fn seconds(&self, key: &str) -> Result<Option<u64>, Problem> {
+    pub(crate) fn seconds(&self, key: &str) -> Result<Option<u64>, Problem> {
         let Some(text) = self.text(key)? else {
             return Ok(None);
         };

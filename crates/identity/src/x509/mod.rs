@@ -6,7 +6,7 @@ mod request;
 mod validate;
 
 pub use issue::{DnsName, DnsNameError, IssueError, Issuer, Leaf, Serial, Validity, root};
-pub(crate) use profile::read as readable;
 pub use profile::{Profile, ProfileError, leaf_profile};
+pub(crate) use profile::{authority_id, read as readable};
 pub use request::{MAX_REQUEST_BYTES, RequestError, request_for, requested_key};
 pub use validate::{Anchors, MAX_CHAIN, Svid, ValidateError, validate};

@@ -135,6 +135,13 @@ pub(super) fn authority_profile(der: &[u8]) -> Result<Profile<Option<SpiffeId>>,
     profile(&certificate, id, dns_names)
 }
 
+/// The SPIFFE ID that the certificate of an authority names, where it names one.
+pub(crate) fn authority_id(der: &[u8]) -> Option<SpiffeId> {
+    let certificate = read(der).ok()?;
+    let (uris, _) = names(&certificate).ok()?;
+    uris.iter().find_map(|uri| SpiffeId::parse(uri).ok())
+}
+
 fn profile<Id>(
     certificate: &X509Certificate<'_>,
     id: Id,

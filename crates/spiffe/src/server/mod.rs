@@ -3,24 +3,22 @@
 mod issue;
 
 use std::sync::{Arc, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bailiwick_audit::{Door, Proof, WorkloadRef};
 use bailiwick_identity::pods::{Reviewer, View};
-use bailiwick_identity::rules::{Plan, RuleName, RuleSet};
+use bailiwick_identity::rules::RuleSet;
 use bailiwick_identity::x509::DnsName;
-use bailiwick_identity::{IdError, KeyType, SpiffeId, TrustDomain};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tonic::transport::Server;
 
 use self::issue::Issue;
-use crate::authority::{Authority, AuthorityError};
-use crate::evidence::{Evidence, Unrecorded, certificate_record};
-use crate::keys::WorkloadKey;
+use crate::authority::Authority;
+use crate::evidence::Evidence;
 use crate::listen::{MAX_REQUEST, MAX_STREAMS, Tls, serve_until};
-use crate::tls::{ShownCertificate, server_config};
+use crate::own::{OwnSvid, OwnSvidError};
+use crate::tls::server_config;
 use crate::wire::issuer::issuer_server::IssuerServer;
 use crate::workload::Limit;
 
@@ -32,11 +30,6 @@ const RATE: u32 = 50;
 const MAX_REVIEWS: usize = 64;
 /// No request takes longer.
 const MAX_TIME: Duration = Duration::from_secs(15);
-/// Life of the certificate of the server, in seconds.
-const OWN_LIFE: u64 = 3600;
-/// How often it is looked whether that is half over.
-const LOOK: Duration = Duration::from_secs(60);
-
 /// Pods and what they stand on, which somebody keeps up to date.
 pub type Pods = Arc<RwLock<View>>;
 
@@ -64,27 +57,13 @@ pub struct IdentityServer {
 pub enum ServerError {
     /// It has no certificate of its own.
     #[error(transparent)]
-    Authority(#[from] AuthorityError),
-    /// The log does not hold its certificate.
-    #[error(transparent)]
-    Unrecorded(#[from] Unrecorded),
-    /// Its id cannot be.
-    #[error(transparent)]
-    Id(#[from] IdError),
+    Own(#[from] OwnSvidError),
     /// TLS cannot be had.
     #[error("no TLS: {0}")]
     Tls(#[from] rustls::Error),
     /// The server failed.
     #[error("the server of identities failed")]
     Transport(#[from] tonic::transport::Error),
-}
-
-/// The SPIFFE ID of the server of a trust domain.
-///
-/// # Errors
-/// When the name of the domain is too long for one.
-pub fn server_id(domain: &TrustDomain) -> Result<SpiffeId, IdError> {
-    domain.workload("/bailiwick/server")
 }
 
 /// Serves until `stop` is done.
@@ -95,15 +74,10 @@ pub async fn serve_identities(
     server: IdentityServer,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServerError> {
-    let own = Own {
-        plan: own_plan(&server)?,
-        authority: Arc::clone(&server.authority),
-        evidence: server.evidence.clone(),
-    };
-    let (issued, key) = own.certificate().await?;
-    let shown = Arc::new(ShownCertificate::new(&issued, &key)?);
-    let config = Arc::new(server_config(Arc::clone(&shown))?);
-    let renewing = tokio::spawn(own.renew(shown));
+    let authority = Arc::clone(&server.authority);
+    let own = OwnSvid::new(authority, server.evidence.clone(), server.dns_names).await?;
+    let config = Arc::new(server_config(own.shown())?);
+    let renewing = tokio::spawn(own.renew());
     let issue = Issue {
         authority: server.authority,
         rules: server.rules,
@@ -121,59 +95,6 @@ pub async fn serve_identities(
     let outcome = serve_until(Tls::new(server.listener, config), router, stop).await;
     renewing.abort();
     Ok(outcome?)
-}
-
-fn own_plan(server: &IdentityServer) -> Result<Plan, IdError> {
-    Ok(Plan {
-        rule: RuleName {
-            namespace: None,
-            name: "bailiwick-server".into(),
-        },
-        id: server_id(server.authority.trust_domain())?,
-        dns_names: server.dns_names.clone(),
-        lifetime: OWN_LIFE,
-        jwt_lifetime: 0,
-        hint: None,
-        claims: std::collections::BTreeMap::new(),
-        key_type: KeyType::EcP256,
-        federates_with: Vec::new(),
-    })
-}
-
-/// The server's own certificate.
-struct Own {
-    plan: Plan,
-    authority: Arc<Authority>,
-    evidence: Evidence,
-}
-
-impl Own {
-    async fn certificate(&self) -> Result<(crate::IssuedX509, WorkloadKey), ServerError> {
-        let key = WorkloadKey::generate(self.plan.key_type).map_err(AuthorityError::from)?;
-        let issued = self.authority.issue_x509(&self.plan, &key.public)?;
-        let (workload, proof) = (WorkloadRef::default(), Proof::default());
-        let record = certificate_record(Door::Issue, &self.plan, &issued, workload, proof);
-        self.evidence.issued(record).await?;
-        Ok((issued, key))
-    }
-
-    /// Makes it anew when half of its life is over, and when the authority signs otherwise than before.
-    async fn renew(self, shown: Arc<ShownCertificate>) {
-        let mut changes = self.authority.subscribe();
-        let mut due = Instant::now() + Duration::from_secs(OWN_LIFE / 2);
-        loop {
-            tokio::select! {
-                changed = changes.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(LOOK) => if Instant::now() < due { continue },
-            }
-            // What cannot be done now is done a minute later: there is half an hour left.
-            if let Ok((issued, key)) = self.certificate().await
-                && shown.replace(&issued, &key).is_ok()
-            {
-                due = Instant::now() + Duration::from_secs(OWN_LIFE / 2);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bailiwick_audit::{Event, IssueRecord};
+use bailiwick_audit::{Door, Event, IssueRecord};
 use bailiwick_identity::pods::{Object, ObjectKind, Review, ReviewError, Reviewed, SeenPod};
 use bailiwick_identity::rules::{Bans, decode};
-use bailiwick_identity::{Bundle, BundleMap, jwt, x509};
+use bailiwick_identity::{Bundle, BundleMap, KeyType, SpiffeId, TrustDomain, jwt, x509};
 use bailiwick_model::ObjectMeta;
 use serde_json::json;
 use tokio::sync::oneshot;

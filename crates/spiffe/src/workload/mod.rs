@@ -17,7 +17,7 @@ use crate::evidence::Evidence;
 pub(crate) use api::{WorkloadApi, check_audience};
 pub(crate) use limit::Limit;
 pub(crate) use sds::SecretDiscovery;
-pub(crate) use session::unavailable;
+pub(crate) use session::{fraction, unavailable};
 
 /// What all doors share.
 #[derive(Clone)]

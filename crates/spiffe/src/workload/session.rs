@@ -296,7 +296,7 @@ pub(crate) fn unavailable(error: &dyn std::error::Error) -> Status {
 }
 
 /// A random number from 0 to 1.
-fn fraction() -> f64 {
+pub(crate) fn fraction() -> f64 {
     let [byte, ..] = crate::seal::random().unwrap_or_default();
     f64::from(byte) / 255.0
 }

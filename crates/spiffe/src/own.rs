@@ -1,0 +1,136 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bailiwick_audit::{Door, Proof, WorkloadRef};
+use bailiwick_identity::rules::{Plan, RuleName};
+use bailiwick_identity::x509::DnsName;
+use bailiwick_identity::{IdError, KeyType, SpiffeId, TrustDomain};
+use rustls::server::ResolvesServerCert;
+use thiserror::Error;
+
+use crate::IssuedX509;
+use crate::authority::{Authority, AuthorityError};
+use crate::evidence::{Evidence, Unrecorded, certificate_record};
+use crate::keys::WorkloadKey;
+use crate::tls::ShownCertificate;
+
+/// Life of the certificate of a server, in seconds.
+const OWN_LIFE: u64 = 3600;
+/// How often it is looked whether that is half over.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// The SPIFFE ID of the server of a trust domain.
+///
+/// # Errors
+/// When the name of the domain is too long for one.
+pub fn server_id(domain: &TrustDomain) -> Result<SpiffeId, IdError> {
+    domain.workload("/bailiwick/server")
+}
+
+/// Why a server has no certificate of its own.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OwnSvidError {
+    /// The authority makes none.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// The log does not hold it.
+    #[error(transparent)]
+    Unrecorded(#[from] Unrecorded),
+    /// Its id cannot be.
+    #[error(transparent)]
+    Id(#[from] IdError),
+    /// TLS does not take it.
+    #[error("no TLS: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// The X509-SVID that a server of the authority shows, [`server_id`], which is made anew in time.
+pub struct OwnSvid {
+    plan: Plan,
+    authority: Arc<Authority>,
+    evidence: Evidence,
+    shown: Arc<ShownCertificate>,
+}
+
+impl std::fmt::Debug for OwnSvid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "OwnSvid({})", self.plan.id)
+    }
+}
+
+impl OwnSvid {
+    /// Makes the first one. `dns_names` are for clients that go by those.
+    ///
+    /// # Errors
+    /// When there is none, or the log does not hold it.
+    pub async fn new(
+        authority: Arc<Authority>,
+        evidence: Evidence,
+        dns_names: Vec<DnsName>,
+    ) -> Result<Self, OwnSvidError> {
+        let plan = Plan {
+            rule: RuleName {
+                namespace: None,
+                name: "bailiwick-server".into(),
+            },
+            id: server_id(authority.trust_domain())?,
+            dns_names,
+            lifetime: OWN_LIFE,
+            jwt_lifetime: 0,
+            hint: None,
+            claims: BTreeMap::new(),
+            key_type: KeyType::EcP256,
+            federates_with: Vec::new(),
+        };
+        let (issued, key) = make(&plan, &authority, &evidence).await?;
+        let shown = Arc::new(ShownCertificate::new(&issued, &key)?);
+        Ok(Self {
+            plan,
+            authority,
+            evidence,
+            shown,
+        })
+    }
+
+    pub(crate) fn shown(&self) -> Arc<ShownCertificate> {
+        Arc::clone(&self.shown)
+    }
+
+    /// What a listener shows: at every moment the newest one.
+    pub fn resolver(&self) -> Arc<dyn ResolvesServerCert> {
+        self.shown()
+    }
+
+    /// Makes it anew when half of its life is over, and when the authority signs otherwise than before. Does not end.
+    pub async fn renew(self) {
+        let mut changes = self.authority.subscribe();
+        let mut due = Instant::now() + Duration::from_secs(OWN_LIFE / 2);
+        loop {
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(LOOK) => if Instant::now() < due { continue },
+            }
+            // What cannot be done now is done a minute later: there is half an hour left.
+            if let Ok((issued, key)) = make(&self.plan, &self.authority, &self.evidence).await
+                && self.shown.replace(&issued, &key).is_ok()
+            {
+                due = Instant::now() + Duration::from_secs(OWN_LIFE / 2);
+            }
+        }
+    }
+}
+
+async fn make(
+    plan: &Plan,
+    authority: &Authority,
+    evidence: &Evidence,
+) -> Result<(IssuedX509, WorkloadKey), OwnSvidError> {
+    let key = WorkloadKey::generate(plan.key_type).map_err(AuthorityError::from)?;
+    let issued = authority.issue_x509(plan, &key.public)?;
+    let (workload, proof) = (WorkloadRef::default(), Proof::default());
+    let record = certificate_record(Door::Issue, plan, &issued, workload, proof);
+    evidence.issued(record).await?;
+    Ok((issued, key))
+}
