@@ -96,7 +96,7 @@ fn parse(text: &str) -> Result<EndpointUrl, &'static str> {
             let (host, port) = rest
                 .split_once(']')
                 .ok_or("its address of IPv6 has no end")?;
-            let is_address = host.parse::<std::net::Ipv6Addr>().is_ok();
+            let is_address = host.parse::<core::net::Ipv6Addr>().is_ok();
             (
                 is_address
                     .then_some(host)
