@@ -203,6 +203,14 @@ impl Kind {
         }
     }
 
+    /// A version beside `v1` that says the same. Servers that do not serve `v1` yet may serve it.
+    pub fn older_version(self) -> Option<&'static str> {
+        match self {
+            Self::MutatingAdmissionPolicy | Self::MutatingAdmissionPolicyBinding => Some("v1beta1"),
+            _ => None,
+        }
+    }
+
     /// Whether it is a custom resource: Kubernetes does not bring it, and a cluster has it where somebody defines it.
     pub fn is_custom(self) -> bool {
         self == Self::SecurityContextConstraints

@@ -128,8 +128,12 @@ fn refuse_old_providers(access: &Access) -> Result<(), ConnectError> {
 
 async fn minor(transport: &Transport) -> Result<Option<u16>, RequestError> {
     #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
     struct Version {
         minor: String,
+        /// What it acts as, since 1.34: in the course of an upgrade the version before.
+        #[serde(default)]
+        emulation_minor: String,
     }
     let answer = match transport.get("/version", "application/json").await {
         Ok(answer) => answer,
@@ -138,9 +142,12 @@ async fn minor(transport: &Transport) -> Result<Option<u16>, RequestError> {
         Err(error) => return Err(error),
     };
     let version: Version = transport.parse(&answer)?;
+    let minor = match &*version.emulation_minor {
+        "" => version.minor,
+        emulated => emulated.to_owned(),
+    };
     // Some distributions append a sign: `37+`.
-    Ok(version
-        .minor
+    Ok(minor
         .trim_end_matches(|c: char| !c.is_ascii_digit())
         .parse()
         .ok())

@@ -22,6 +22,11 @@ pub trait Followed:
     /// Version of the API group.
     fn version(self) -> &'static str;
 
+    /// A version that says the same, for servers that do not serve the other.
+    fn older_version(self) -> Option<&'static str> {
+        None
+    }
+
     /// Plural resource name.
     fn plural(self) -> &'static str;
 
@@ -61,6 +66,10 @@ impl Followed for Kind {
     /// The version under which every kind that Bailiwick reads is served.
     fn version(self) -> &'static str {
         "v1"
+    }
+
+    fn older_version(self) -> Option<&'static str> {
+        self.older_version()
     }
 
     fn plural(self) -> &'static str {

@@ -371,3 +371,53 @@ fn what_is_forbidden_is_a_gap() {
         1
     );
 }
+
+/// Kubernetes 1.34 and 1.35 have mutating policies in a version of their own, where somebody turns it on.
+#[test]
+fn policies_of_an_older_version_are_read() {
+    let server = servers::Cluster::builder()
+        .emulated_version("1.35")
+        .feature_gates("MutatingAdmissionPolicy=true")
+        .runtime_config("admissionregistration.k8s.io/v1beta1=true")
+        // The server of a later version asks itself for the later version of the policies.
+        .disable_admission_plugins("MutatingAdmissionPolicy")
+        .start()
+        .unwrap();
+    let filled = include_str!("filled.yaml").split("\n---\n");
+    let policies: Vec<String> = filled
+        .filter(|text| text.contains("kind: MutatingAdmissionPolicy"))
+        .map(|text| text.replace("k8s.io/v1\n", "k8s.io/v1beta1\n"))
+        .collect();
+    assert_eq!(policies.len(), 2);
+    server.admin().apply(&policies.join("\n---\n")).unwrap();
+    let kinds = [
+        Kind::MutatingAdmissionPolicy,
+        Kind::MutatingAdmissionPolicyBinding,
+    ];
+    let options = LoadOptions::new(LoadKinds::of(&kinds));
+    let Loaded {
+        snapshot, findings, ..
+    } = load(&connect(server.admin()), &options);
+    assert_eq!((findings.len(), snapshot.gaps.len()), (0, 0));
+    assert_eq!(snapshot.cluster.minor, Some(35));
+    let read: Vec<_> = snapshot
+        .objects()
+        .map(|(object, _)| object.kind())
+        .collect();
+    assert_eq!(read, kinds);
+}
+
+/// Who may not list what nobody serves has no gap; where it is served he has one.
+#[test]
+fn what_is_not_served_is_no_gap_for_anybody() {
+    let server = servers::Cluster::builder()
+        .user("anna", &["dev"])
+        .start()
+        .unwrap();
+    let anna = connect(server.user("anna").unwrap());
+    let options = LoadOptions::new(LoadKinds::of(&[Kind::SecurityContextConstraints]));
+    let gaps = || load(&anna, &options).snapshot.gaps.len();
+    assert_eq!(gaps(), 0);
+    define_constraints(server.admin());
+    assert_eq!(gaps(), 1);
+}

@@ -184,6 +184,15 @@ impl<'a> Held<'a> {
         }
     }
 
+    /// Settings that give the first leg by one of the rights for which `wanted` says so: of the subject, then of the role.
+    pub(crate) fn first_by(
+        &self,
+        mut wanted: impl FnMut(&Holding<'_>) -> bool,
+    ) -> Option<&[AtomId]> {
+        let mut first = self.legs.first()?.0.iter();
+        Some(&first.find(|holding| wanted(holding))?.cause)
+    }
+
     /// Whether every leg is held on these objects; legs beyond the list on any.
     pub(crate) fn is_on(&self, on: &[On<'_>]) -> bool {
         self.legs

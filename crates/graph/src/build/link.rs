@@ -1,4 +1,4 @@
-use crate::condition::{Atom, Cause, Clause, Condition};
+use crate::condition::{Atom, AtomId, Cause, Clause, Condition};
 use crate::edge::EdgeKind;
 use crate::graph::{Graph, HeldBack};
 use crate::node::Node;
@@ -71,6 +71,11 @@ impl<'g> Link<'g> {
             .iter()
             .map(|cause| cause.iter().chain(&settings).copied().collect());
         joined.collect()
+    }
+
+    /// What a position in the table of settings stands for.
+    pub(crate) fn setting(&self, id: AtomId) -> Option<Atom> {
+        self.graph.atom_of(id).cloned()
     }
 
     /// An edge that would be there if not for a setting.

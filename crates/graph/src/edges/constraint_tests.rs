@@ -1,7 +1,11 @@
 //! What security context constraints of OpenShift let pods do, and whom.
 
+use std::collections::BTreeMap;
+
+use crate::Graph;
+
 use super::platform_tests::{check_why, kind};
-use super::testing::{check, check_with};
+use super::testing::{check, check_with, cluster};
 
 #[test]
 fn on_openshift_pods_are_what_constraints_let_them_be() {
@@ -168,4 +172,28 @@ fn constraints_that_are_not_in_the_input_hold_the_step_back() {
         &text,
         ": what security context constraints allow is not in the input",
     );
+}
+
+/// Manifests often bring a rule for a constraint that every cluster of OpenShift has, and not the constraint.
+#[test]
+fn manifests_with_a_rule_for_constraints_that_they_do_not_bring_have_the_step_held_back() {
+    let (rbac, own) = kind("scc-use").example.cluster.split_once("---").unwrap();
+    let found = |text: &str, stored: bool| {
+        let mut snapshot = cluster(text, 37);
+        snapshot.cluster.stored = stored;
+        let graph = Graph::new(&snapshot, BTreeMap::new());
+        let mut held = graph.held_back().filter(|held| held.kind.id == "scc-use");
+        held.next()
+            .map(|held| format!("{}{}", held.by.object(), held.by.pointer()))
+    };
+    let rule = Some("ClusterRole s/rules/0".to_owned());
+    assert_eq!(found(rbac, false), rule);
+    // What a cluster does not have is not there.
+    assert_eq!(found(rbac, true), None);
+    assert_eq!(found(&format!("{rbac}---{own}"), false), None);
+    let other = own.replace("name: backup", "name: other");
+    assert_eq!(found(&format!("{rbac}---{other}"), false), rule);
+    // Not of everybody who may do everything.
+    let star = rbac.replace("security.openshift.io named backup", "*");
+    assert_eq!(found(&star, false), None);
 }

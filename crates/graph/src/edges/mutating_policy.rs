@@ -10,13 +10,17 @@ edge! {
     ///
     /// A MutatingAdmissionPolicy with its binding does what a mutating webhook does, without any server: an expression in the
     /// policy changes the objects before they are stored. It takes the right to create or change policies and the right to create or
-    /// change their bindings. Generally available, and on, since Kubernetes 1.36.
-    "mutating-policy", "change what others create by a policy", effort 2, Versions::since(36),
+    /// change their bindings. Generally available, and on, since Kubernetes 1.36. Servers of 1.34 and 1.35 have them as `v1beta1`
+    /// where somebody turns that on: there the step takes a policy or a binding in the input, which shows that it is.
+    "mutating-policy", "change what others create by a policy", effort 2, Versions::since(34),
     &[Rule::Rights { legs: LEGS, link }],
     "user eve" => "new pods of the cluster", "mutatingadmissionpolicybindings" => "validatingadmissionpolicybindings",
     "ClusterRole r
        create on mutatingadmissionpolicies,mutatingadmissionpolicybindings of admissionregistration.k8s.io
-     ClusterRoleBinding r gives ClusterRole/r to user:eve"
+     ClusterRoleBinding r gives ClusterRole/r to user:eve
+     ---
+     {apiVersion: admissionregistration.k8s.io/v1, kind: MutatingAdmissionPolicyBinding, metadata: {name: defaults},
+      spec: {policyName: defaults}}"
 }
 
 const GROUP: &str = "admissionregistration.k8s.io";
@@ -27,7 +31,18 @@ static LEGS: &[Leg] = &[
     &[Right::cluster(GROUP, "mutatingadmissionpolicybindings", WRITE)],
 ];
 
-fn link(held: &Held<'_>, _: &World<'_>, link: &mut Link<'_>) {
+fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    if !world.fact("mutating-policies", is_served) {
+        return;
+    }
     let to = Node::area(Area::NewPods, &held.scope);
     link.edge(held.subject, to, held.condition_on(&[On::Any]));
+}
+
+/// Whether the API server has such policies.
+fn is_served(world: &World<'_>) -> bool {
+    let snapshot = &world.snapshot;
+    snapshot.cluster().minor.is_none_or(|minor| minor >= 36)
+        || snapshot.mutating_policies.iter().next().is_some()
+        || snapshot.mutating_policy_bindings.iter().next().is_some()
 }

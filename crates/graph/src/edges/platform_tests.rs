@@ -389,3 +389,30 @@ fn devices_are_shared_where_the_namespace_says_so() {
     );
     check("device-admin", "user eve", &text(""), &[]);
 }
+
+/// The versions in which the policies are not generally available yet take a sign that they are served.
+#[test]
+fn policies_that_mutate_before_they_are_generally_available() {
+    let policy =
+        "{apiVersion: admissionregistration.k8s.io/v1beta1, kind: MutatingAdmissionPolicyBinding,
+          metadata: {name: a}, spec: {policyName: a}}";
+    let (rbac, _) = kind("mutating-policy")
+        .example
+        .cluster
+        .split_once("---")
+        .unwrap();
+    let served = format!("{rbac}\n---\n{policy}");
+    let everywhere = "new pods of the cluster";
+    for (minor, bare, with_policy) in [
+        (33, false, false),
+        (34, false, true),
+        (35, false, true),
+        (36, true, true),
+    ] {
+        for (text, expected) in [(rbac, bare), (&*served, with_policy)] {
+            let graph = graph(text, minor);
+            let found = has(&graph, kind("mutating-policy"), "user eve", everywhere);
+            assert_eq!(found, expected, "1.{minor}: {text}");
+        }
+    }
+}

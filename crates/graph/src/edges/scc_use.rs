@@ -2,9 +2,9 @@ use std::collections::BTreeMap;
 
 use bailiwick_core::{Kind, ObjectRef, Str, Subject, names};
 use bailiwick_model::{RunAs, SecurityContextConstraints};
-use bailiwick_rbac::Right;
+use bailiwick_rbac::{Names, Right};
 
-use crate::build::{Held, Link, On, World};
+use crate::build::{Held, Holding, Link, On, World};
 use crate::condition::{Atom, Clause, Condition};
 use crate::edge::{Leg, Rule, Versions, edge};
 use crate::edges::NEW_POD;
@@ -26,7 +26,7 @@ edge! {
     /// refuses to a pod is not judged.
     ///
     /// Pod Security counts besides. A cluster that defines the resource, but whose objects are not in the input, has the step
-    /// held back: what they allow is not known. PodSecurityPolicy worked alike and ended with Kubernetes 1.25; no
+    /// held back: what they allow is not known. So have manifests with a rule for `use` on objects that they do not bring. PodSecurityPolicy worked alike and ended with Kubernetes 1.25; no
     /// version that is known here has it.
     "scc-use", "start a pod under a permissive constraint", effort 1, Versions::ALL,
     &[
@@ -69,12 +69,8 @@ fn link_accounts(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
 
 /// Links to every node what holds `use`, where the pods are in `namespace`.
 fn link_held(held: &Held<'_>, from: &Node, namespace: &str, world: &World<'_>, link: &mut Link<'_>) {
-    if world.snapshot.constraints.iter().next().is_none() {
-        if let Some(definition) = constraints(world) {
-            let why = "what security context constraints allow is not in the input";
-            link.held_back(from, machines(), definition, why);
-        }
-        return;
+    if let Some(by) = unknown(held, world, link) {
+        link.held_back(from, machines(), by, "what security context constraints allow is not in the input");
     }
     let mut causes = Clause::new();
     for (constraints, ways) in permissive(world) {
@@ -91,6 +87,30 @@ fn link_held(held: &Held<'_>, from: &Node, namespace: &str, world: &World<'_>, l
         *first = causes;
     }
     link_to_nodes(from, namespace, condition, world, link);
+}
+
+/// What says that constraints count here of which the input does not tell what they allow.
+fn unknown(held: &Held<'_>, world: &World<'_>, link: &Link<'_>) -> Option<Atom> {
+    let snapshot = &world.snapshot;
+    let is_none_known = snapshot.constraints.iter().next().is_none();
+    if is_none_known && let Some(definition) = constraints(world) {
+        return Some(definition);
+    }
+    if snapshot.cluster().stored && !snapshot.is_hidden(Kind::SecurityContextConstraints, "") {
+        return None;
+    }
+    // A star for the group is no word of OpenShift.
+    let is_about_unknown = |holding: &Holding<'_>| {
+        let mut groups = holding.given.api_groups.iter();
+        let is_missing = |name: &Str| snapshot.constraints.get("", name).is_none();
+        groups.any(|group| &**group == holding.right.group)
+            && match holding.names {
+                Names::All => is_none_known,
+                Names::Only(names) => names.iter().any(is_missing),
+            }
+    };
+    let by = held.first_by(is_about_unknown)?;
+    link.setting(*by.last()?)
 }
 
 /// Of those who start pods and stand in the constraints themselves.

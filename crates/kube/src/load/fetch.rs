@@ -4,6 +4,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::kinds::{list_path, may_be_unserved, page_size, selection};
 use super::page::{Form, Page};
+use super::served::versions;
 use crate::error::RequestError;
 use crate::followed::Followed;
 use crate::transport::Transport;
@@ -47,12 +48,31 @@ impl<K: Followed> Reader<K> {
     /// Reads until the end. Stops early when nobody listens any more.
     pub(crate) async fn run(self, transport: &Transport, events: &Sender<Event<K>>) {
         let kind = self.kind;
-        let coverage = match self.list(transport, "", events).await {
+        let path = list_path(kind, kind.version(), "");
+        let mut coverage = Coverage::Unserved(RequestError::NotFound { path });
+        for api in versions(kind, transport).await {
+            coverage = self.read(transport, api, events).await;
+            if !matches!(coverage, Coverage::Unserved(_)) {
+                break;
+            }
+        }
+        let _ = events.send(Event::End(kind, coverage)).await;
+    }
+
+    /// Reads what a version of the API group shows.
+    async fn read(
+        &self,
+        transport: &Transport,
+        api: &'static str,
+        events: &Sender<Event<K>>,
+    ) -> Coverage {
+        let kind = self.kind;
+        match self.list(transport, (api, ""), events).await {
             Ok(()) => Coverage::Whole,
             Err(refused @ RequestError::Forbidden { .. })
                 if kind.namespaced() && !self.namespace.is_empty() =>
             {
-                match self.list(transport, &self.namespace, events).await {
+                match self.list(transport, (api, &self.namespace), events).await {
                     Ok(()) => Coverage::Namespace(refused),
                     Err(RequestError::Forbidden { .. }) => Coverage::Failed(refused),
                     Err(error) => Coverage::Failed(error),
@@ -62,20 +82,19 @@ impl<K: Followed> Reader<K> {
                 Coverage::Unserved(missing)
             }
             Err(error) => Coverage::Failed(error),
-        };
-        let _ = events.send(Event::End(kind, coverage)).await;
+        }
     }
 
     async fn list(
         &self,
         transport: &Transport,
-        namespace: &str,
+        place: (&'static str, &str),
         events: &Sender<Event<K>>,
     ) -> Result<(), RequestError> {
         let mut limit = self.page_size.unwrap_or_else(|| page_size(self.kind));
         let mut restarts = 0;
         loop {
-            match self.pages(transport, namespace, limit, events).await {
+            match self.pages(transport, place, limit, events).await {
                 Err(RequestError::Expired) if restarts < RESTARTS => restarts += 1,
                 Err(RequestError::TooLarge { .. }) if limit > 1 => limit = (limit / 8).max(1),
                 end => return end,
@@ -89,17 +108,19 @@ impl<K: Followed> Reader<K> {
     async fn pages(
         &self,
         transport: &Transport,
-        namespace: &str,
+        (api, namespace): (&'static str, &str),
         limit: u32,
         events: &Sender<Event<K>>,
     ) -> Result<(), RequestError> {
         let form = Form::of(self.kind);
-        let path = list_path(self.kind, namespace);
+        let path = list_path(self.kind, api, namespace);
         let selection = selection(self.kind.known());
         let mut uri = format!("{path}?limit={limit}{selection}");
         loop {
             let body = transport.get(&uri, form.accept()).await?;
-            let page = Page::parse(&body, form).map_err(|reason| transport.malformed(reason))?;
+            let mut page =
+                Page::parse(&body, form).map_err(|reason| transport.malformed(reason))?;
+            page.api = api;
             drop(body);
             let next = page.next.clone();
             if events.send(Event::Page(self.kind, page)).await.is_err() {

@@ -40,12 +40,17 @@ impl LoadKinds {
     }
 }
 
+/// Path of a version of a kind's group.
+pub(crate) fn version_path(kind: impl Followed, version: &str) -> String {
+    match kind.group() {
+        "" => format!("/api/{version}"),
+        group => format!("/apis/{group}/{version}"),
+    }
+}
+
 /// Path of the list of a kind, in one namespace or (empty) in the whole cluster.
-pub(crate) fn list_path(kind: impl Followed, namespace: &str) -> String {
-    let root = match kind.group() {
-        "" => format!("/api/{}", kind.version()),
-        group => format!("/apis/{group}/{}", kind.version()),
-    };
+pub(crate) fn list_path(kind: impl Followed, version: &str, namespace: &str) -> String {
+    let root = version_path(kind, version);
     match namespace {
         "" => format!("{root}/{}", kind.plural()),
         namespace => format!("{root}/namespaces/{namespace}/{}", kind.plural()),
@@ -119,7 +124,8 @@ mod tests {
 
     #[test]
     fn paths() {
-        let check = |kind, namespace, expected| assert_eq!(list_path(kind, namespace), expected);
+        let check =
+            |kind, namespace, expected| assert_eq!(list_path(kind, "v1", namespace), expected);
         check(Kind::Pod, "", "/api/v1/pods");
         check(Kind::Pod, "shop", "/api/v1/namespaces/shop/pods");
         check(

@@ -4,6 +4,7 @@ pub(crate) mod fetch;
 pub(crate) mod kinds;
 pub(crate) mod page;
 pub(crate) mod prune;
+mod served;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -178,6 +179,7 @@ impl Loading {
         let of_kind = to_watch.then(|| loaded.start.0.entry(kind).or_default());
         let known = of_kind.map(|position| {
             position.version.clone_from(&page.version);
+            position.api = page.api;
             &mut position.known
         });
         let mut known = known;

@@ -44,6 +44,8 @@ pub(crate) struct Page {
     items: Option<Box<RawValue>>,
     /// Column of a table that holds the type of a Secret.
     pub(crate) type_column: Option<usize>,
+    /// The version of the API group that it was asked for in.
+    pub(crate) api: &'static str,
     /// The state of the cluster that the list shows, in the server's own numbering.
     pub(crate) version: String,
     /// Where the next page starts; `None` after the last.
@@ -106,6 +108,7 @@ impl Page {
         Ok(Self {
             items,
             type_column,
+            api: "",
             version: list.metadata.resource_version,
             next: Some(list.metadata.r#continue).filter(|token| !token.is_empty()),
             remaining: list.metadata.remaining_item_count,

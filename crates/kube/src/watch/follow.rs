@@ -26,6 +26,8 @@ const GRACE: Duration = Duration::from_secs(10);
 pub(crate) struct Position {
     /// The state of the cluster up to which everything is known.
     pub(crate) version: String,
+    /// The version of the API group in which it is served.
+    pub(crate) api: &'static str,
     /// The one namespace that is read; empty for the whole cluster.
     pub(crate) namespace: String,
     /// What was seen.
@@ -207,6 +209,7 @@ impl<K: Followed> Follower<K> {
         changes: &mut Vec<(ObjectName, Change<K>)>,
     ) -> Result<(), RequestError> {
         now.version.clone_from(&page.version);
+        now.api = page.api;
         let read = page.objects(self.kind, &mut |value| {
             let known = identify(&value)
                 .is_some_and(|(name, state)| self.position.known.state(&name) == Some(state));
@@ -221,12 +224,15 @@ impl<K: Followed> Follower<K> {
     /// Follows what changes until the watch ends.
     async fn watch(&mut self) -> End {
         let Position {
-            version, namespace, ..
+            version,
+            api,
+            namespace,
+            ..
         } = &self.position;
         let confirm = self.options.confirm;
         let path = format!(
             "{}?watch=true&allowWatchBookmarks=true&resourceVersion={}&timeoutSeconds={}{}",
-            list_path(self.kind, namespace),
+            list_path(self.kind, api, namespace),
             query(version),
             confirm.as_secs().max(1),
             selection(self.kind.known()),

@@ -31,7 +31,8 @@ pub(super) fn identify(value: &Value) -> (DecodedKind, Option<Issue>) {
     }
     let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
     if let Ok(read) = kind.parse::<Kind>() {
-        if read.group() == group && version == "v1" {
+        let is_read = version == "v1" || read.older_version() == Some(version);
+        if read.group() == group && is_read {
             return (DecodedKind::Read(read), None);
         }
         if let Some(issue) = wrong_version(read, group, version) {
