@@ -99,6 +99,15 @@ impl Live {
         }
     }
 
+    /// Copies roles and bindings now that both share, so that the first change of one of them does not have to.
+    pub fn spread(&mut self) {
+        if Arc::ptr_eq(&self.now.rbac, &self.other.rbac)
+            && let Some(other) = Arc::get_mut(&mut self.other)
+        {
+            other.rbac = Arc::new(Engine::clone(&other.rbac));
+        }
+    }
+
     /// Whether a change would have to copy what it changes, because somebody still asks the old state.
     pub fn would_copy(&mut self) -> bool {
         Arc::get_mut(&mut self.other).is_none()
@@ -354,6 +363,7 @@ mod tests {
         let old = Arc::clone(bench.live.now());
         bench.put(&[revoked("ben")]);
         bench.put(&[revoked("cleo")]);
+        bench.live.spread();
         bench.live.change_cluster(vec![namespace("shop")]);
         assert!(!bench.live.would_copy());
         assert_eq!(old.revocations.len(), 1);

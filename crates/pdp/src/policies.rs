@@ -6,9 +6,9 @@ use bailiwick_model::Snapshot;
 use hashbrown::HashMap;
 
 use crate::cedar::{
-    Candidate, Candidates, Checker, Evaluation, Facts, Hashes, Index, Input, Objects, Policy,
-    PolicyDocument, PolicyLint, PolicyProblem, Types, Words, application, evaluate, kubernetes,
-    lints,
+    Asking, Candidate, Candidates, Checker, Evaluation, Facts, Hashes, Index, Input, Objects,
+    Policy, PolicyDocument, PolicyLint, PolicyProblem, Side, Types, Words, application, evaluate,
+    kubernetes, lints,
 };
 use crate::question::Question;
 
@@ -259,14 +259,19 @@ impl Policies {
         }
         let (cluster, namespace) = match question {
             Question::Kubernetes { user, request } => {
+                let principal = kubernetes::principal(user, &self.hashes);
+                let tiers = self.concerned(question, &principal)?;
                 let target = kubernetes::Target::of(request);
-                let facts = kubernetes::facts(user, request, &target, &self.hashes);
-                self.candidates(question, &facts)
+                let hashes = &self.hashes;
+                tiers.candidates(&kubernetes::facts(
+                    user, request, &target, principal, hashes,
+                ))
             }
             Question::Application(request) => {
                 let ids = application::Ids::of(request);
                 let facts = application::facts(request, &ids, &self.hashes);
-                self.candidates(question, &facts)
+                self.concerned(question, &facts.principal)?
+                    .candidates(&facts)
             }
         };
         if cluster.is_empty() && namespace.is_empty() {
@@ -283,17 +288,37 @@ impl Policies {
         })
     }
 
-    /// Those of the cluster and of the question's namespace. A namespace's policies speak of what lies in it, and of
-    /// nothing else.
-    fn candidates<'a>(
+    /// The tiers with policies that may concern whoever asks; `None` where there are none, which most often is all that
+    /// has to be known. A namespace's policies speak of what lies in it, and of nothing else.
+    fn concerned<'a>(
         &'a self,
         question: Question<'_>,
-        facts: &Facts<'_>,
-    ) -> (Candidates<'a>, Candidates<'a>) {
-        let tier = question
+        principal: &Side<'_>,
+    ) -> Option<Concerned<'a>> {
+        let tier = |tier: &'a Index| {
+            let principals = tier.principals(principal);
+            (!principals.is_empty()).then_some((tier, principals))
+        };
+        let own = question
             .namespaced()
             .and_then(|request| self.namespaces.get(request.namespace.as_str()));
-        let own = tier.map(|tier| tier.candidates(facts)).unwrap_or_default();
-        (self.cluster.candidates(facts), own)
+        let (cluster, namespace) = (tier(&self.cluster), own.and_then(|own| tier(own)));
+        (cluster.is_some() || namespace.is_some()).then_some(Concerned { cluster, namespace })
+    }
+}
+
+/// Tiers, and the keys by which their policies may concern whoever asks.
+struct Concerned<'a> {
+    cluster: Option<(&'a Index, Asking)>,
+    namespace: Option<(&'a Index, Asking)>,
+}
+
+impl<'a> Concerned<'a> {
+    fn candidates(self, facts: &Facts<'_>) -> (Candidates<'a>, Candidates<'a>) {
+        let of = |tier: Option<(&'a Index, Asking)>| match tier {
+            Some((tier, principals)) => tier.candidates(&principals, facts),
+            None => Candidates::default(),
+        };
+        (of(self.cluster), of(self.namespace))
     }
 }

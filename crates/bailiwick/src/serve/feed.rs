@@ -144,7 +144,12 @@ impl Feed {
                     self.take(one);
                     self.publish();
                 }
-                Err(RecvTimeoutError::Timeout) => self.live.settle(),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.live.settle();
+                    if self.known.contains_key(&Source::Cluster) {
+                        self.live.spread();
+                    }
+                }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             let read = self.known.values().all(Option::is_some);

@@ -30,6 +30,9 @@ pub(crate) struct Candidate<'a> {
 
 pub(crate) type Candidates<'a> = SmallVec<[Candidate<'a>; 4]>;
 
+/// Keys that an entity of a request has.
+pub(crate) type Asking = SmallVec<[Key; 8]>;
+
 /// Keys in use, so that a request asks for no other.
 #[derive(Clone, Debug, Default)]
 struct Used {
@@ -107,10 +110,14 @@ impl Index {
         self.by_id.len()
     }
 
-    /// The policies that a request may be a case for, each once.
-    pub(crate) fn candidates(&self, facts: &Facts<'_>) -> Candidates<'_> {
+    /// The keys by which policies may concern whoever asks; where there are none, nothing else has to be known.
+    pub(crate) fn principals(&self, principal: &Side<'_>) -> Asking {
+        self.principals.of(principal)
+    }
+
+    /// The policies that a request may be a case for, each once. `principals`: what [`Index::principals`] gave for it.
+    pub(crate) fn candidates(&self, principals: &Asking, facts: &Facts<'_>) -> Candidates<'_> {
         let mut found: SmallVec<[u32; 8]> = SmallVec::new();
-        let principals = self.principals.of(&facts.principal);
         if !principals.is_empty() {
             let resources = self.resources.of(&facts.resource);
             for principal in principals {
@@ -162,7 +169,7 @@ impl Used {
     }
 
     /// Those that an entity has.
-    fn of(&self, side: &Side<'_>) -> SmallVec<[Key; 8]> {
+    fn of(&self, side: &Side<'_>) -> Asking {
         let texts = side.texts.iter();
         let texts = texts.map(|(name, value)| Key::Text(*name, value.hash));
         let absent = |name: &u64| side.text(*name).is_none();

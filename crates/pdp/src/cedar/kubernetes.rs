@@ -151,20 +151,25 @@ fn resource_texts(request: &ResourceRequest) -> impl Iterator<Item = (&'static s
     .chain(optional.into_iter().filter(|(_, text)| !text.is_empty()))
 }
 
-/// What the index reads of a request.
+/// What the index reads of whoever asks.
+pub(crate) fn principal<'a>(user: &'a UserInfo, hashes: &Hashes) -> Side<'a> {
+    let asks = Principal::of(user);
+    let groups = user.groups.iter();
+    Side {
+        uid: hashes.uid(asks.kind, &user.name),
+        ancestors: groups.map(|name| hashes.uid(Type::Group, name)).collect(),
+        texts: hashes.texts(asks.texts()),
+    }
+}
+
+/// What the index reads of a request. `principal`: what it reads of the user.
 pub(crate) fn facts<'a>(
     user: &'a UserInfo,
     request: &'a Request,
     target: &'a Target<'a>,
+    principal: Side<'a>,
     hashes: &Hashes,
 ) -> Facts<'a> {
-    let asks = Principal::of(user);
-    let groups = user.groups.iter();
-    let principal = Side {
-        uid: hashes.uid(asks.kind, &user.name),
-        ancestors: groups.map(|name| hashes.uid(Type::Group, name)).collect(),
-        texts: hashes.texts(asks.texts()),
-    };
     let mut action = Side::new(hashes.uid(Type::Action, request.verb()));
     let group = action_group(request.verb());
     action.ancestors = group
@@ -181,7 +186,7 @@ pub(crate) fn facts<'a>(
             resource.ancestors.push(namespace);
         }
         // A request to act as oneself: the resource is who asks.
-        Target::Identity(kind, name) if *kind == asks.kind && *name == user.name => {
+        Target::Identity(kind, name) if principal.uid.kind == kind.name() && *name == user.name => {
             resource.ancestors.clone_from(&principal.ancestors);
         }
         _ => {}

@@ -156,9 +156,13 @@ impl Store {
         }
         let mut documents = documents.to_vec();
         documents.sort_unstable();
-        for (edge, document) in self.said() {
-            if documents.binary_search(&document).is_ok() {
-                said.entry(document).or_default().push(edge);
+        let shards = self.forward.iter().zip(&self.documents).enumerate();
+        for (number, (shard, documents_of_shard)) in shards {
+            for (place, document) in documents_of_shard.iter().enumerate() {
+                if documents.binary_search(document).is_ok() {
+                    let edges = said.entry(*document).or_default();
+                    edges.extend(shard.at(number, place));
+                }
             }
         }
         said.values_mut().for_each(|edges| edges.sort_unstable());
@@ -356,6 +360,15 @@ impl Shard {
         let bounds = self.starts.get(place..).and_then(<[u32]>::first_chunk);
         let range = bounds.map_or(0..0, |&[start, end]| start as usize..end as usize);
         self.edges.get(range).unwrap_or_default()
+    }
+
+    /// The edge at a place among all, with its id. `number`: that of the shard.
+    fn at(&self, number: usize, place: usize) -> Option<Placed> {
+        let after = self
+            .starts
+            .partition_point(|start| *start as usize <= place);
+        let symbol = Symbol::new(number, after.checked_sub(1)? as u32);
+        Some((symbol, *self.edges.get(place)?))
     }
 
     /// Every edge with its id. `number`: that of the shard.

@@ -139,7 +139,8 @@ fn check_case(files: &Files, path: &str, case: &Case) -> (usize, usize, usize) {
         );
         let input = Input { request, entities };
         let names = Names::of(&input);
-        let candidates = index.candidates(&facts_of(&input, &names, &hashes));
+        let facts = facts_of(&input, &names, &hashes);
+        let candidates = index.candidates(&index.principals(&facts.principal), &facts);
         let by_cedar = |candidate: &&Candidate<'_>| candidate.met != Met::Wholly;
         evaluated += candidates.iter().filter(by_cedar).count();
         let evaluation = evaluate(candidates.iter().copied(), || &input, true);
@@ -168,6 +169,7 @@ fn check_case(files: &Files, path: &str, case: &Case) -> (usize, usize, usize) {
             .map(|(policy, _)| *policy)
             .collect();
         assert_eq!(ids(failed), asked.errors, "{at}");
+        drop(facts);
         entities = input.entities;
     }
     let count = case.requests.len();
