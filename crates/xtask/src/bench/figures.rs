@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -113,6 +113,17 @@ impl Times {
         result
     }
 
+    /// Notes a time that was measured elsewhere.
+    pub(super) fn push(&mut self, time: Duration) {
+        self.0
+            .push(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    /// Adds others.
+    pub(super) fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
     /// The fastest time of each of `calls` calls that took turns: what they take when nobody else uses the machine.
     pub(super) fn fastest(&self, calls: usize) -> Self {
         let mut fastest: Vec<u64> = self.0.iter().take(calls).copied().collect();
@@ -142,4 +153,13 @@ fn clock() -> u64 {
 
 fn nanos(start: Instant) -> u64 {
     u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Bytes that a field of `/proc/PID/status` says.
+pub(super) fn memory(status: &str, field: &str) -> Result<f64> {
+    let said = status.lines().find_map(|line| line.strip_prefix(field));
+    let kibibytes = said
+        .and_then(|rest| rest.trim().strip_suffix(" kB"))
+        .with_context(|| format!("no {field}"))?;
+    Ok(kibibytes.trim().parse::<f64>()? * 1024.0)
 }

@@ -32,8 +32,7 @@ const KINDS: [&str; 4] = [
     "rolebindings",
 ];
 
-pub(super) fn run() -> Result<Figures> {
-    let bailiwick = built()?;
+pub(super) fn run(bailiwick: &Path) -> Result<Figures> {
     let mut figures = Figures::default();
     let cluster = Cluster::builder().start()?;
     cluster.wait_for_aggregation()?;
@@ -41,20 +40,20 @@ pub(super) fn run() -> Result<Figures> {
     let snapshot = Shape::mixed(BINDINGS).cluster(SEED);
     fill(admin, &snapshot)?;
     let expected = granting(admin)?;
-    complete(admin, &bailiwick, &expected)?;
+    complete(admin, bailiwick, &expected)?;
     figures.add(
         "bindings that allow get secrets",
         expected.len() as f64,
         "",
         None,
     );
-    beside_kubectl(&mut figures, admin, &bailiwick)?;
+    beside_kubectl(&mut figures, admin, bailiwick)?;
     beside_who_can(&mut figures, admin, &expected)?;
     Ok(figures)
 }
 
 /// Writes the made-up cluster to the API server.
-fn fill(admin: &Identity, snapshot: &Snapshot) -> Result<()> {
+pub(super) fn fill(admin: &Identity, snapshot: &Snapshot) -> Result<()> {
     let namespaces: BTreeSet<&str> = snapshot
         .roles
         .iter()
@@ -114,19 +113,6 @@ fn post_all(admin: &Identity, objects: &[(String, Value)]) -> Result<()> {
         }
         Ok(())
     })
-}
-
-/// The product as it is shipped.
-fn built() -> Result<PathBuf> {
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--release", "--package", "bailiwick"])
-        .current_dir(crate::root())
-        .status()
-        .context("cannot run cargo")?;
-    ensure!(status.success(), "bailiwick does not build");
-    let target = std::env::current_exe()?;
-    let target = target.parent().context("this program is in no directory")?;
-    Ok(target.join("bailiwick"))
 }
 
 /// Kind, namespace and name of every binding whose role allows `get secrets` for every name: found with nothing but

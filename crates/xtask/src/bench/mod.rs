@@ -3,11 +3,13 @@
 mod changes;
 mod engine;
 mod figures;
+mod full_set;
 mod graph;
 mod input;
 mod live;
 mod pdp;
 mod scan;
+mod serve;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -19,6 +21,9 @@ use anyhow::{Context, Result, ensure};
 pub(crate) struct Arguments {
     #[command(subcommand)]
     part: Part,
+    /// Measure the programs that lie beside this one, instead of building them
+    #[arg(long, global = true)]
+    as_built: bool,
     /// Where the figures go as JSON
     #[arg(long, global = true, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -52,22 +57,32 @@ enum Part {
     Pdp,
     /// Every posture check on made-up clusters
     Scan,
+    /// `bailiwick serve` with the full set of `pdp`, beside a server that gives everybody the same answer
+    Serve,
+    /// That server, with the certificates of a directory
+    #[command(hide = true)]
+    Constant {
+        /// The directory
+        home: PathBuf,
+    },
 }
 
 /// Measures with optimisation: a debug build runs its release sibling.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    if cfg!(debug_assertions) {
+    if cfg!(debug_assertions) && !arguments.as_built {
         return release();
     }
     let (name, figures) = match &arguments.part {
         Part::GraphOf { file } => return graph::of(file),
         Part::GraphChanges { pods, times } => return changes::of(*pods, *times),
+        Part::Constant { home } => return serve::constant(home),
         Part::Graph => ("graph", graph::run()?),
         Part::Engine => ("engine", engine::run()?),
         Part::Input => ("input", input::run()?),
         Part::Scan => ("scan", scan::run()?),
         Part::Pdp => ("pdp", pdp::run()?),
-        Part::Live => ("live", live::run()?),
+        Part::Live => ("live", live::run(&bailiwick(arguments)?)?),
+        Part::Serve => ("serve", serve::run(&bailiwick(arguments)?)?),
     };
     let path = arguments
         .json
@@ -85,4 +100,19 @@ fn release() -> Result<()> {
         .context("cannot run cargo")?;
     ensure!(status.success(), "the measurement ended with {status}");
     Ok(())
+}
+
+/// The product as it is shipped.
+fn bailiwick(arguments: &Arguments) -> Result<PathBuf> {
+    if !arguments.as_built {
+        let status = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--release", "--package", "bailiwick"])
+            .current_dir(crate::root())
+            .status()
+            .context("cannot run cargo")?;
+        ensure!(status.success(), "bailiwick does not build");
+    }
+    let target = std::env::current_exe()?;
+    let target = target.parent().context("this program is in no directory")?;
+    Ok(target.join("bailiwick"))
 }

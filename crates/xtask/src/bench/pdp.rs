@@ -7,25 +7,22 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use bailiwick_core::{Effect, Request, ResourceRequest, Str, Timestamp, UserInfo};
+use bailiwick_core::{Effect, Request, Str, Timestamp, UserInfo};
 use bailiwick_pdp::{
     ApplicationRequest, Entity, Policies, PolicyDocument, Question, RelationSchema, Relations,
     Revocation, RevocationTarget, State, TemplateLink, Tuple,
 };
 use bailiwick_rbac::Engine;
-use bailiwick_testkit::generate::{Requests, Shape};
+use bailiwick_testkit::generate::Requests;
 use cedar_policy::{
     Authorizer, Context as CedarContext, Decision, Entities, EntityUid, PolicySet,
     RestrictedExpression,
 };
 
 use super::figures::Bar::AtMost;
-use super::figures::{Bar, Figures, Times};
+use super::figures::{Bar, Figures, Times, memory};
+use super::full_set::{Asks, POLICIES, SEED, TYPES, cluster, of_team, policy, tuples};
 
-const SEED: u64 = 0x2026_1121;
-const POLICIES: usize = 10_000;
-const BINDINGS: usize = 100_000;
-const TUPLES: usize = 1_000_000;
 const LINKS: usize = 10_000;
 /// Different questions of one measurement, and how often each is asked.
 const QUESTIONS: usize = 10_000;
@@ -33,64 +30,24 @@ const ROUNDS: usize = 3;
 
 pub(super) fn run() -> Result<Figures> {
     let mut figures = Figures::default();
-    let mut state = State::new(Arc::new(Engine::new(Shape::mixed(BINDINGS).cluster(SEED))));
-    state.policies = Arc::new(policies(&mut figures)?);
+    // First, and held to the end: what others have given back would hide what these take.
+    let links = links(&mut figures)?;
+    let policies = policies(&mut figures)?;
+    let mut state = State::new(Arc::new(Engine::new(cluster())));
+    state.policies = Arc::new(policies);
     state.relations = Arc::new(relations(&mut figures)?);
     no_candidate(&state, &mut figures);
     candidates(&state, &mut figures)?;
     changes(&state, &mut figures)?;
     threads(&state, &mut figures);
-    links(&mut figures)?;
+    black_box(links.len());
     Ok(figures)
-}
-
-/// What policies ask for behind what the index tests.
-#[derive(Clone, Copy)]
-enum Asks {
-    /// Something that Cedar has to evaluate.
-    More,
-    /// Nothing: the index settles them.
-    NothingMore,
-}
-
-/// The policy of a team: three for each, so that a request of a member has up to three candidates.
-fn text(number: usize, asks: Asks) -> String {
-    let (team, shape) = (number / 3, number % 3);
-    let (effect, resources, verbs) = match shape {
-        0 => (
-            "permit",
-            "[\"deployments\", \"statefulsets\"]",
-            "[k8s::Action::\"get\", k8s::Action::\"update\"]",
-        ),
-        1 => (
-            "permit",
-            "[\"replicasets\", \"deployments\"]",
-            "[k8s::Action::\"get\", k8s::Action::\"list\"]",
-        ),
-        _ => (
-            "forbid",
-            "[\"daemonsets\", \"deployments\"]",
-            "[k8s::Action::\"delete\", k8s::Action::\"get\"]",
-        ),
-    };
-    let named = match (asks, shape) {
-        (Asks::NothingMore, 2) => " && resource has name && resource.name == \"frozen\"",
-        (Asks::NothingMore, _) => "",
-        (Asks::More, 2) => " && resource has name && resource.name like \"frozen-*\"",
-        (Asks::More, _) => " && !(resource has name && resource.name like \"*-frozen\")",
-    };
-    format!(
-        "@reason(\"team {team} works in its own namespace\")\n{effect} (\n  principal in k8s::Group::\"team-{team}\",\n  \
-         action in {verbs},\n  resource is k8s::Resource\n)\nwhen {{\n  resource.apiGroup == \"apps\" && \
-         {resources}.contains(resource.resource) &&\n  resource has namespace && resource.namespace == \
-         \"team-{team}\"{named}\n}};\n"
-    )
 }
 
 fn document(number: usize, asks: Asks) -> PolicyDocument {
     PolicyDocument {
         name: format!("policy-{number}").into(),
-        cedar: text(number, asks),
+        cedar: policy(number, asks),
         ..PolicyDocument::default()
     }
 }
@@ -134,31 +91,10 @@ fn put(policies: &mut Policies, document: &PolicyDocument) -> Result<()> {
 }
 
 fn relations(figures: &mut Figures) -> Result<Relations> {
-    let schema = RelationSchema::new([
-        ("folder", vec![("viewer", "[user, group#member]")], vec![]),
-        (
-            "record",
-            vec![
-                ("folder", "[folder]"),
-                ("viewer", "[user] or viewer from folder"),
-            ],
-            vec![("read", "viewer")],
-        ),
-    ])?;
-    let tuples: Vec<Tuple> = (0..TUPLES)
-        .map(|number| {
-            // Another user each time that a record comes again.
-            let user = (number.wrapping_mul(7_919) + number / 200_000 * 17) % 100_000;
-            match number % 10 {
-                0 => format!("record:{number}#folder@folder:{}", number % 1_000),
-                1 if number < 100_000 => format!(
-                    "folder:{}#viewer@group:team-{}#member",
-                    number % 1_000,
-                    number % 3_333
-                ),
-                _ => format!("record:{}#viewer@user:user-{user}", number % 200_000),
-            }
-        })
+    let schema = RelationSchema::new(
+        TYPES.map(|(name, relations, actions)| (name, relations.to_vec(), actions.to_vec())),
+    )?;
+    let tuples: Vec<Tuple> = tuples()
         .map(|text| text.parse().context("a tuple"))
         .collect::<Result<_>>()?;
     let start = Instant::now();
@@ -261,27 +197,6 @@ fn add(figures: &mut Figures, name: &str, times: &mut Times, bars: Option<(f64, 
     );
 }
 
-/// A member of a team asks in its namespace: two policies permit, one forbids and is compared too.
-fn of_team(number: usize) -> (UserInfo, Request) {
-    let team = number.wrapping_mul(7_919) % (POLICIES / 3);
-    let groups = [
-        "system:authenticated".to_owned(),
-        "staff".to_owned(),
-        "vpn".to_owned(),
-        format!("team-{team}"),
-        "on-call".to_owned(),
-    ];
-    let user = UserInfo {
-        name: format!("member-{number}"),
-        groups: groups.to_vec(),
-        ..UserInfo::default()
-    };
-    let request = ResourceRequest::new("get", "apps", "deployments")
-        .in_namespace(&format!("team-{team}"))
-        .named("web");
-    (user, request.into())
-}
-
 fn candidates(state: &State, figures: &mut Figures) -> Result<()> {
     let asked: Vec<_> = (0..QUESTIONS).map(of_team).collect();
     of_members(state, &asked, figures, "3 candidates, evaluated by Cedar")?;
@@ -331,7 +246,7 @@ fn of_members(
 /// The same by Cedar as its documentation has it asked.
 fn alone(asked: &[(UserInfo, Request)], figures: &mut Figures) -> Result<()> {
     let texts: String = (0..POLICIES)
-        .map(|number| text(number, Asks::More))
+        .map(|number| policy(number, Asks::More))
         .collect();
     let set: PolicySet = texts.parse()?;
     let authorizer = Authorizer::new();
@@ -468,7 +383,7 @@ fn threads(state: &State, figures: &mut Figures) {
     figures.add("3 candidates, two threads", two, "/s", None);
 }
 
-fn links(figures: &mut Figures) -> Result<()> {
+fn links(figures: &mut Figures) -> Result<Policies> {
     let link = |number: usize| TemplateLink {
         name: number.to_string(),
         template: "reader".to_owned(),
@@ -492,17 +407,12 @@ fn links(figures: &mut Figures) -> Result<()> {
         "KiB",
         Some(AtMost(4.0)),
     );
-    black_box(policies.len());
-    Ok(())
+    Ok(policies)
 }
 
 /// Bytes of this process in memory.
 fn resident() -> Result<f64> {
     let status =
         std::fs::read_to_string("/proc/self/status").context("cannot read the memory in use")?;
-    let field = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kibibytes = field
-        .and_then(|rest| rest.trim().strip_suffix(" kB"))
-        .context("no VmRSS")?;
-    Ok(kibibytes.trim().parse::<f64>()? * 1024.0)
+    memory(&status, "VmRSS:")
 }
