@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bailiwick_core::Str;
+use bailiwick_model::Interner;
 use hashbrown::{HashMap, HashSet};
 
 use crate::delegations::Delegation;
@@ -80,9 +81,11 @@ impl Compiler {
 
 fn parsed(title: &str, tuples: &[String]) -> Result<Vec<Tuple>, Vec<DocumentProblem>> {
     let (mut good, mut wrong) = (Vec::with_capacity(tuples.len()), Vec::new());
+    // Types and relations are few, and tuples may be very many.
+    let mut names = Interner::default();
     for text in tuples {
         match text.parse() {
-            Ok(tuple) => good.push(tuple),
+            Ok(tuple) => good.push(shared(tuple, &mut names)),
             Err(error) => {
                 let error: crate::TupleError = error;
                 wrong.push(problem(title, error.to_string()));
@@ -94,6 +97,18 @@ fn parsed(title: &str, tuples: &[String]) -> Result<Vec<Tuple>, Vec<DocumentProb
     } else {
         Err(wrong)
     }
+}
+
+fn shared(mut tuple: Tuple, names: &mut Interner) -> Tuple {
+    let subject = &mut tuple.subject;
+    let kinds = [&mut tuple.object.kind, &mut subject.object.kind];
+    let relations = [&mut tuple.relation]
+        .into_iter()
+        .chain(&mut subject.relation);
+    for name in kinds.into_iter().chain(relations) {
+        *name = names.intern(name);
+    }
+    tuple
 }
 
 impl Prepared {

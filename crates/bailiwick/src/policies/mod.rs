@@ -318,12 +318,16 @@ fn walk(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> 
     for entry in listed {
         let entry = entry?;
         if !entry.file_name().as_encoded_bytes().starts_with(b".") {
-            paths.push(entry.path());
+            let kind = entry.file_type()?;
+            // Only what a link leads to has to be asked for.
+            let path = entry.path();
+            let is_dir = kind.is_dir() || kind.is_symlink() && path.is_dir();
+            paths.push((path, is_dir));
         }
     }
     paths.sort_unstable();
-    for path in paths {
-        if path.is_dir() {
+    for (path, is_dir) in paths {
+        if is_dir {
             if depth == 0 {
                 bail!(
                     "`{}` lies too deep: {DEPTH} directories are walked",

@@ -83,7 +83,7 @@ impl PolicyFiles {
             mut scan,
             mut wrong,
         } = reading;
-        for (place, document) in scan.documents.values() {
+        for (place, document) in scan.documents.values_mut() {
             match compiler.prepare(document) {
                 Ok(prepared) => scan.edit.put.push(prepared),
                 Err(problems) => wrong.extend(
@@ -91,6 +91,10 @@ impl PolicyFiles {
                         .iter()
                         .map(|problem| policies::placed(problem, place.clone(), Some(document))),
                 ),
+            }
+            // Their text is not needed again, and may be most of the memory.
+            if let Document::Relations { tuples, .. } = document {
+                *tuples = Vec::new();
             }
         }
         let replaced = |file: &PathBuf| scan.taken.contains_key(file) || scan.gone.contains(file);

@@ -2,6 +2,7 @@
 //! (`staging/src/k8s.io/apiserver/plugin/pkg/authorizer/webhook/webhook.go`).
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use bailiwick_core::{
     Effect, NonResourceRequest, Reason, Request, Requirement, ResourceRequest, SelectorOperator,
@@ -264,10 +265,14 @@ impl Status {
 }
 
 fn reason(why: &str, decided: &Decided) -> String {
-    let why: String = why.chars().take(LONGEST_REASON).collect();
-    // Names come from objects that others write; a reason is one line.
-    let why = why.replace(|letter: char| letter.is_control(), " ");
-    format!("{why} (decision {})", decided.id)
+    let mut text = String::with_capacity(why.len().min(LONGEST_REASON) + 48);
+    for letter in why.chars().take(LONGEST_REASON) {
+        // Names come from objects that others write; a reason is one line.
+        text.push(if letter.is_control() { ' ' } else { letter });
+    }
+    // Writing to memory does not fail.
+    let _ = write!(text, " (decision {})", decided.id);
+    text
 }
 
 #[cfg(test)]

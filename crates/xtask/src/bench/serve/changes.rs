@@ -75,14 +75,15 @@ pub(super) fn of_files(home: &Home, connection: &Connection, figures: &mut Figur
             home.replace("revocations/one.json", &revocation)
         })?);
         thread::sleep(PAUSE);
+        let another = document("Revocation", "one", &json!({"user": "nobody"}));
         lifted.push(timed(connection, &request, true, || {
-            Ok(std::fs::remove_file(home.path("revocations/one.json"))?)
+            home.replace("revocations/one.json", &another)
         })?);
         thread::sleep(PAUSE);
     }
     enforced(figures, "a changed file of three policies", policy);
     enforced(figures, "a file of a revocation", revoked);
-    enforced(figures, "a file of a revocation removed", lifted);
+    enforced(figures, "the same file, of somebody else", lifted);
     Ok(())
 }
 
