@@ -1,6 +1,9 @@
+use bailiwick_core::Str;
+use bailiwick_model::{CustomResource, ParamRef, PolicyRule};
 use bailiwick_rbac::Right;
 
-use crate::build::{Held, Holding, Link, On, World};
+use crate::build::{Held, Holding, Item, Link, On, World};
+use crate::condition::Atom;
 use crate::edge::{Leg, Rule, Versions, edge};
 use crate::node::{Area, Node};
 
@@ -11,10 +14,11 @@ edge! {
     /// that object decides what the policy lets pass, without any right on policies. Deleting it does so where the binding says
     /// `parameterNotFoundAction: Allow`.
     ///
-    /// Parameters may be of any kind. Those in ConfigMaps are judged here; who may write an object of a custom kind is left to the
-    /// reader. Where labels select the parameters, or the binding names no namespace, every ConfigMap of the namespace may be one.
+    /// Parameters may be of any kind. Judged are those in ConfigMaps, and those of a custom kind whose CustomResourceDefinition is in
+    /// the input, for whom a binding names. Where labels select the parameters, or the binding names no namespace, every object
+    /// of the kind in the namespace may be one.
     "guard-params", "change what an admission policy compares with", effort 1, Versions::since(30),
-    &[Rule::Rights { legs: LEGS, link }],
+    &[Rule::Rights { legs: LEGS, link }, Rule::Each(link_custom)],
     "user eve" => "every guard of the cluster", "name: allowed, namespace: shop" => "name: refused, namespace: shop",
     "Role shop/r
        patch on configmaps of '' named allowed
@@ -53,4 +57,61 @@ fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
             return;
         }
     }
+}
+
+/// Parameters of a custom kind, as whoever may write them is bound.
+fn link_custom(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    let Item::Subject(subject) = *item else { return };
+    if !world.fact("custom parameters", |world| !custom_params(world).is_empty()) {
+        return;
+    }
+    let mut causes = Vec::new();
+    for (kind, param) in custom_params(world) {
+        for given in world.bindings_of(subject) {
+            let scope = &given.binding.namespace;
+            let here = param.namespace.is_empty() || *scope == param.namespace;
+            let is_place = scope.is_empty() || (kind.namespaced && here);
+            let role = given.role.as_ref().filter(|_| is_place);
+            let rules = role.and_then(|name| Some((name, &world.role(name)?.rules)));
+            let Some((role, rules)) = rules else { continue };
+            let wanted = (0..).zip(rules.iter()).filter(|(_, rule)| decides(rule, kind, param));
+            causes.extend(wanted.map(|(position, _)| {
+                vec![given.atom(), Atom::Rule { role: role.clone(), position }]
+            }));
+        }
+    }
+    if !causes.is_empty() {
+        causes.dedup();
+        link.by_any(subject, Node::area(Area::Guards, &Default::default()), causes);
+    }
+}
+
+/// Parameters of policies in force, of kinds that somebody has defined.
+fn custom_params<'w>(world: &World<'w>) -> Vec<(&'w CustomResource, &'w ParamRef)> {
+    let mut params = Vec::new();
+    for (policy, binding) in world.policies_in_force() {
+        let Some(((version, name), param)) = policy.param_kind.as_ref().zip(binding.param.as_ref())
+        else {
+            continue;
+        };
+        let Some((group, _)) = version.rsplit_once('/') else { continue };
+        let mut defined = world.snapshot.custom_resources.iter();
+        let defined = defined.find(|kind| *kind.group == *group && kind.kind == *name);
+        params.extend(defined.map(|kind| (kind, param)));
+    }
+    params
+}
+
+/// Whether a rule lets somebody decide what a policy reads here.
+fn decides(rule: &PolicyRule, kind: &CustomResource, param: &ParamRef) -> bool {
+    let has = |list: &[Str], word: &str| list.iter().any(|own| matches!(&**own, "*") || **own == *word);
+    let verb = |word: &str| has(&rule.verbs, word);
+    let names = &rule.resource_names;
+    let is_named = param.name.is_empty() || names.contains(&param.name);
+    let on_it = names.is_empty() || is_named;
+    let deletes = (verb("delete") && on_it) || (verb("deletecollection") && names.is_empty());
+    let changes = (verb("update") || verb("patch")) && on_it;
+    has(&rule.api_groups, &kind.group)
+        && has(&rule.resources, &kind.plural)
+        && (changes || (deletes && !param.required))
 }

@@ -1,6 +1,6 @@
 //! Which guards are there to be taken away, and which stand before a step.
 
-use super::testing::{cluster, graph};
+use super::testing::{check, cluster, graph};
 use crate::{Admission, Graph};
 
 const POLICY: &str = "{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingAdmissionPolicy, metadata: {name: own},
@@ -137,4 +137,117 @@ fn connections_are_looked_at_and_reading_is_not() {
         &by_labels,
         &[&open],
     );
+}
+
+#[test]
+fn parameters_of_a_custom_kind_are_written_by_whom_a_binding_names() {
+    let cluster = |rule: &str, binding: &str, scope: &str, missing: &str| {
+        format!(
+            "ClusterRole r
+               {rule}
+             {binding} gives ClusterRole/r to user:eve
+             ---
+             {{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {{name: limits.example.com}},
+              spec: {{group: example.com, scope: {scope}, names: {{plural: limits, singular: limit, kind: Limit}},
+               versions: [{{name: v1, served: true, storage: true, schema: {{openAPIV3Schema: {{type: object}}}}}}]}}}}
+             {{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingAdmissionPolicy, metadata: {{name: guard}},
+              spec: {{paramKind: {{apiVersion: example.com/v1, kind: Limit}},
+               matchConstraints: {{resourceRules: [{{apiGroups: [''], apiVersions: [v1], operations: [CREATE], resources: [pods]}}]}},
+               validations: [{{expression: 'true'}}]}}}}
+             {{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingAdmissionPolicyBinding, metadata: {{name: guard}},
+              spec: {{policyName: guard, validationActions: [Deny], paramRef: {{name: most, {missing}}}}}}}"
+        )
+    };
+    let (shop, all) = ("RoleBinding shop/r", "ClusterRoleBinding r");
+    let deny = "namespace: shop, parameterNotFoundAction: Deny";
+    let allow = "namespace: shop, parameterNotFoundAction: Allow";
+    let alone = "parameterNotFoundAction: Deny";
+    for (rule, binding, scope, missing, expected) in [
+        (
+            "patch on limits of example.com named most",
+            shop,
+            "Namespaced",
+            deny,
+            true,
+        ),
+        (
+            "patch on limits of example.com named least",
+            shop,
+            "Namespaced",
+            deny,
+            false,
+        ),
+        (
+            "patch on limits of example.org",
+            shop,
+            "Namespaced",
+            deny,
+            false,
+        ),
+        (
+            "get on limits of example.com",
+            shop,
+            "Namespaced",
+            deny,
+            false,
+        ),
+        ("update on * of *", shop, "Namespaced", deny, true),
+        (
+            "update on limits of example.com",
+            "RoleBinding pay/r",
+            "Namespaced",
+            deny,
+            false,
+        ),
+        (
+            "update on limits of example.com",
+            all,
+            "Namespaced",
+            deny,
+            true,
+        ),
+        (
+            "update on limits of example.com",
+            shop,
+            "Cluster",
+            alone,
+            false,
+        ),
+        (
+            "update on limits of example.com",
+            all,
+            "Cluster",
+            alone,
+            true,
+        ),
+        (
+            "delete on limits of example.com",
+            shop,
+            "Namespaced",
+            deny,
+            false,
+        ),
+        (
+            "delete on limits of example.com",
+            shop,
+            "Namespaced",
+            allow,
+            true,
+        ),
+        (
+            "deletecollection on limits of example.com named most",
+            shop,
+            "Namespaced",
+            allow,
+            false,
+        ),
+    ] {
+        let text = cluster(rule, binding, scope, missing);
+        let guards: &[&str] = if expected {
+            &["every guard of the cluster"]
+        } else {
+            &[]
+        };
+        check("guard-params", "user eve", &text, guards);
+    }
 }
