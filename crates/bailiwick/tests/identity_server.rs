@@ -70,8 +70,10 @@ fn check(args: &[&str], code: i32, part: &str) -> String {
     text
 }
 
-fn token(cluster: &Cluster, spec: &Value) -> String {
-    let path = "/api/v1/namespaces/issue/serviceaccounts/cart/token";
+/// A token of the service account `cart`.
+fn token(cluster: &Cluster, namespace: &str, spec: &Value) -> String {
+    let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/cart/token");
+    let path = path.as_str();
     let body =
         json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec});
     let reply = cluster.admin().post(path, &body).unwrap();
@@ -161,7 +163,7 @@ fn a_pod_shows_its_token_and_gets_an_identity() {
         ("unbound", json!({"audiences": ["td.example"]})),
     ];
     for (name, spec) in &tokens {
-        fs::write(path(name), token(cluster_of(&cluster), spec)).unwrap();
+        fs::write(path(name), token(&cluster, "issue", spec)).unwrap();
     }
     let (roots, certs) = (path("roots.pem"), path("certs"));
     let fetch = |name: &str, more: &[&str]| -> Vec<String> {
@@ -319,6 +321,157 @@ fn a_pod_shows_its_token_and_gets_an_identity() {
     }
 }
 
-fn cluster_of(shared: &bailiwick_testkit::servers::Shared) -> &Cluster {
-    shared
+/// A rule in the namespace `ruled`, or in none where `namespace` is empty.
+fn rule(namespace: &str, name: &str, spec: &Value) -> String {
+    let mut metadata = json!({"name": name});
+    let mut kind = "WorkloadIdentity";
+    if !namespace.is_empty() {
+        metadata["namespace"] = json!(namespace);
+        kind = "NamespaceWorkloadIdentity";
+    }
+    json!({"apiVersion": "bailiwick.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}).to_string()
+}
+
+#[test]
+fn rules_lie_in_the_cluster() {
+    let cluster = Cluster::shared().unwrap();
+    let admin = cluster.admin();
+    admin.apply(&MANIFESTS.replace("issue", "ruled")).unwrap();
+    let kubeconfig = admin.kubeconfig().to_str().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let data = path("data");
+    let why = |code: i32, part: &str| {
+        let args = [
+            "identity",
+            "why",
+            "--pod",
+            "ruled/web",
+            "--trust-domain",
+            "td.example",
+            "--data",
+            &data,
+        ];
+        check(
+            &[&args[..], &["--kubeconfig", kubeconfig]].concat(),
+            code,
+            part,
+        )
+    };
+    // Nothing is served yet, so no rule is there.
+    why(1, "no rule gives it an identity");
+    admin.apply(&run(&["crds"]).1).unwrap();
+
+    // A server may read no more than its role says; without the right to read rules it does not begin.
+    let (_, role) = run(&["identity", "server", "--print-role", "ruled/server"]);
+    let account = cluster.service_account("ruled", "server").unwrap();
+    let forbidden = [
+        "identity",
+        "server",
+        "--listen",
+        "127.0.0.1:0",
+        "--trust-domain",
+        "td.example",
+        "--data",
+        &data,
+        "--kubeconfig",
+        account.kubeconfig().to_str().unwrap(),
+    ];
+    check(&forbidden, 2, "the rules in the cluster cannot be read");
+    admin.apply(&role).unwrap();
+    fs::create_dir(path("rules")).unwrap();
+    let (_server, address) = server(account.kubeconfig(), &data, &path("rules"));
+
+    let uid = admin
+        .get("/api/v1/namespaces/ruled/pods/web")
+        .unwrap()
+        .json()
+        .unwrap();
+    let bound =
+        json!({"apiVersion": "v1", "kind": "Pod", "name": "web", "uid": uid["metadata"]["uid"]});
+    let spec = json!({"audiences": ["td.example"], "boundObjectRef": bound});
+    fs::write(path("token"), token(&cluster, "ruled", &spec)).unwrap();
+    let authority = [
+        "identity",
+        "authority",
+        "--data",
+        &data,
+        "--trust-domain",
+        "td.example",
+    ];
+    fs::write(
+        path("roots"),
+        run(&[&authority[..], &["--roots"]].concat()).1,
+    )
+    .unwrap();
+    let (token, roots) = (path("token"), path("roots"));
+    let fetch = [
+        "identity",
+        "fetch",
+        "--server",
+        &address,
+        "--token-file",
+        &token,
+        "--roots",
+        &roots,
+        "--trust-domain",
+        "td.example",
+    ];
+    let fetches = |code: i32, part: &str| {
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        loop {
+            let (found, text) = run(&fetch);
+            if found == Some(code) && text.contains(part) {
+                return;
+            }
+            assert!(
+                std::time::Instant::now() < end,
+                "no `{part}` but {found:?}: {text}"
+            );
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    };
+    fetches(2, "no rule gives it an identity");
+    let all = |id: &str| json!({"selector": {"pods": {}}, "id": id});
+    admin.apply(&rule("", "all", &all("/pods/{pod}"))).unwrap();
+    fetches(0, "spiffe://td.example/pods/web");
+    why(0, "spiffe://td.example/pods/web");
+
+    // What cannot be followed changes nothing, and somebody who asks is told.
+    admin.apply(&rule("", "all", &all("/{nothing}"))).unwrap();
+    admin.apply(&rule("", "second", &all("/second"))).unwrap();
+    fetches(0, "spiffe://td.example/second");
+    fetches(0, "spiffe://td.example/pods/web");
+    why(0, "is no fact");
+
+    // A misspelt part of a selector is kept by the API server and refused by us: without it the rule would select more.
+    let misspelt = json!({"selector": {"pods": {}, "namespases": ["other"]}, "id": "/more"});
+    admin.apply(&rule("", "second", &misspelt)).unwrap();
+    why(1, "no field `namespases`");
+
+    // A rule of a namespace reaches no other, and gives nothing above its own.
+    admin
+        .apply(&rule("ruled", "own", &all("/ns/{namespace}/own")))
+        .unwrap();
+    admin.apply(&rule("ruled", "root", &all("/root"))).unwrap();
+    admin
+        .apply(&rule("default", "other", &all("/ns/default/other")))
+        .unwrap();
+    fetches(0, "spiffe://td.example/ns/ruled/own");
+    let told = why(0, "spiffe://td.example/ns/ruled/own");
+    assert!(told.contains("gives paths below /ns/ruled/"), "{told}");
+    assert!(!told.contains("td.example/root"), "{told}");
+    assert!(!told.contains("td.example/ns/default"), "{told}");
+
+    // Gone is gone.
+    for (plural, name) in [
+        ("workloadidentities", "all"),
+        ("workloadidentities", "second"),
+        ("namespaces/ruled/namespaceworkloadidentities", "own"),
+    ] {
+        let path = format!("/apis/bailiwick.dev/v1alpha1/{plural}/{name}");
+        let reply = admin.request("DELETE", &path, &[], None).unwrap();
+        assert_eq!(reply.status, 200, "{}", reply.body);
+    }
+    fetches(2, "no rule gives it an identity");
 }

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use bailiwick_core::{Kind, ObjectRef, Str};
-use bailiwick_model::{Delta, Interner, Origin, Value, decode};
+use bailiwick_model::{CustomKind, Delta, Interner, Origin, Value, decode};
 
 /// Kinds of objects that can be listed and followed: those that Bailiwick knows, and custom resources.
 pub trait Followed:
@@ -98,27 +98,6 @@ impl Followed for Kind {
             namespace,
             name,
         })
-    }
-}
-
-/// A kind of custom resources.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CustomKind {
-    /// API group.
-    pub group: &'static str,
-    /// Version of it.
-    pub version: &'static str,
-    /// As `kind` says it.
-    pub kind: &'static str,
-    /// Plural resource name.
-    pub plural: &'static str,
-    /// Whether its objects live in a namespace.
-    pub namespaced: bool,
-}
-
-impl fmt::Display for CustomKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.kind)
     }
 }
 

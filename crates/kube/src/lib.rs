@@ -29,7 +29,7 @@ pub use credential::Credential;
 pub use discovery::Discovered;
 pub use error::{ConnectError, PluginError, RequestError};
 pub use feed::Feeds;
-pub use followed::{CustomDelta, CustomKind, Followed, ObjectName};
+pub use followed::{CustomDelta, Followed, ObjectName};
 pub use load::{LoadKinds, LoadOptions, Loaded, Progress};
 pub use options::{ConnectOptions, Token};
 pub use role::{decision_point_role, smallest_cluster_role, smallest_watching_cluster_role};

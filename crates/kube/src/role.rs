@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use bailiwick_core::Kind;
+use bailiwick_model::CustomKind;
 
-use crate::followed::CustomKind;
 use crate::load::LoadKinds;
 use crate::workloads::binding;
 

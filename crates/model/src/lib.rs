@@ -6,6 +6,7 @@
 mod admission;
 pub mod api;
 mod constraints;
+mod custom;
 mod decode;
 mod defaults;
 mod interner;
@@ -28,6 +29,7 @@ pub use admission::{
 };
 pub use api::{ApiResource, ApiTable};
 pub use constraints::{RunAs, SecurityContextConstraints};
+pub use custom::{CustomContent, CustomKind};
 pub use decode::{Decoded, DecodedKind, Issue, decode, decode_in};
 pub use defaults::defaults;
 pub use interner::Interner;

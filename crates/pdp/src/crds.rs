@@ -1,12 +1,11 @@
 //! The documents as custom resources, out of the types that read them.
 
+use bailiwick_model::CustomContent;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::documents::{
-    API_VERSION, DelegationSpec, PolicySpec, RelationsSpec, RevocationSpec, SchemaSpec,
-};
+use crate::documents::{DelegationSpec, PolicySpec, RelationsSpec, RevocationSpec, SchemaSpec};
 use crate::kind::DocumentKind;
 
 /// The CustomResourceDefinition of each kind of document, as the API server takes it.
@@ -15,92 +14,53 @@ pub fn definitions() -> Vec<Value> {
 }
 
 fn definition(kind: DocumentKind) -> Value {
-    let (group, version) = API_VERSION.split_once('/').unwrap_or_default();
-    let (spec, about, columns) = match kind {
+    let (spec, about, columns): (Value, _, &[_]) = match kind {
         DocumentKind::ClusterPolicy => (
             spec_of::<PolicySpec>(),
             "Policies of the cluster, which can deny and grant.",
-            json!([]),
+            &[],
         ),
         DocumentKind::Policy => (
             spec_of::<PolicySpec>(),
             "Policies of a namespace. They narrow what is granted there, and grant what a Delegation lets them.",
-            json!([]),
+            &[],
         ),
         DocumentKind::RelationSchema => (
             spec_of::<SchemaSpec>(),
             "Types of objects, how they can be related, and what that allows.",
-            json!([]),
+            &[],
         ),
         DocumentKind::ClusterRelations => (
             spec_of::<RelationsSpec>(),
             "Relations of the cluster: who has what to do with which object.",
-            json!([]),
+            &[],
         ),
         DocumentKind::Relations => (
             spec_of::<RelationsSpec>(),
             "Relations of a namespace, which grant what a Delegation lets them.",
-            json!([]),
+            &[],
         ),
         DocumentKind::Delegation => (
             spec_of::<DelegationSpec>(),
             "What policies and relations of namespaces may grant there.",
-            json!([column("Namespaces", ".spec.namespaces")]),
+            &[("Namespaces", ".spec.namespaces")],
         ),
         DocumentKind::Revocation => (
             spec_of::<RevocationSpec>(),
             "Whom to refuse, whatever allows it.",
-            json!([
-                column("User", ".spec.user"),
-                column("Group", ".spec.group"),
-                column("Expires", ".spec.expires"),
-                column("Reason", ".spec.reason"),
-            ]),
+            &[
+                ("User", ".spec.user"),
+                ("Group", ".spec.group"),
+                ("Expires", ".spec.expires"),
+                ("Reason", ".spec.reason"),
+            ],
         ),
     };
-    let singular = kind.as_str().to_lowercase();
-    let scope = if kind.is_namespaced() {
-        "Namespaced"
-    } else {
-        "Cluster"
-    };
-    json!({
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": format!("{}.{group}", kind.plural())},
-        "spec": {
-            "group": group,
-            "scope": scope,
-            "names": {
-                "kind": kind.as_str(),
-                "listKind": format!("{kind}List"),
-                "plural": kind.plural(),
-                "singular": singular,
-                "categories": ["bailiwick"],
-            },
-            "versions": [{
-                "name": version,
-                "served": true,
-                "storage": true,
-                "additionalPrinterColumns": columns,
-                "schema": {"openAPIV3Schema": {
-                    "description": about,
-                    "type": "object",
-                    "required": ["spec"],
-                    "properties": {
-                        "apiVersion": {"type": "string"},
-                        "kind": {"type": "string"},
-                        "metadata": {"type": "object"},
-                        "spec": spec,
-                    },
-                }},
-            }],
-        },
+    kind.custom().definition(CustomContent {
+        about,
+        columns,
+        spec,
     })
-}
-
-fn column(name: &str, path: &str) -> Value {
-    json!({"name": name, "type": "string", "jsonPath": path})
 }
 
 fn spec_of<T: JsonSchema>() -> Value {
@@ -145,6 +105,8 @@ fn below(value: Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -2,6 +2,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use bailiwick_core::Str;
+use bailiwick_model::CustomKind;
+
+use crate::documents::API_VERSION;
 
 /// The kinds of documents that decisions are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -63,6 +66,18 @@ impl DocumentKind {
     /// Whether it lies in a namespace: only what speaks for a namespace does.
     pub fn is_namespaced(self) -> bool {
         matches!(self, Self::Policy | Self::Relations)
+    }
+
+    /// As the Kubernetes API serves it.
+    pub fn custom(self) -> CustomKind {
+        let (group, version) = API_VERSION.split_once('/').unwrap_or_default();
+        CustomKind {
+            group,
+            version,
+            kind: self.as_str(),
+            plural: self.plural(),
+            namespaced: self.is_namespaced(),
+        }
     }
 }
 

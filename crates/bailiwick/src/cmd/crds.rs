@@ -5,7 +5,7 @@ use crate::exit::Exit;
 
 const EXAMPLES: &str = "\
 Examples:
-  bailiwick crds | kubectl apply -f -        have the API server know policies, relations and revocations
+  bailiwick crds | kubectl apply -f -        have the API server know policies, relations, revocations and identities
   kubectl get bailiwick -A                   all of them";
 
 /// Arguments of `bailiwick crds`.
@@ -15,7 +15,8 @@ pub(crate) struct CrdsArgs {}
 
 pub(crate) fn run(console: &mut Console) -> Result<Exit> {
     let mut documents = Vec::new();
-    for definition in bailiwick_pdp::definitions() {
+    let identities = bailiwick_identity::rules::definitions();
+    for definition in bailiwick_pdp::definitions().into_iter().chain(identities) {
         documents.push(bailiwick_report::to_yaml(&definition)?);
     }
     console.answer(documents.join("---\n"))?;

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use bailiwick_core::Kind;
 use bailiwick_kube::{
-    Batch, Cluster, ConnectOptions, CustomKind, Followed, LoadKinds, Start, Watch, WatchOptions,
+    Batch, Cluster, ConnectOptions, Followed, LoadKinds, Start, Watch, WatchOptions,
 };
-use bailiwick_model::{ClusterInfo, Snapshot};
-use bailiwick_pdp::{API_VERSION, Compiler, Document, DocumentId, DocumentKind};
+use bailiwick_model::{ClusterInfo, CustomKind, Snapshot};
+use bailiwick_pdp::{Compiler, Document, DocumentId, DocumentKind};
 
 use super::feed::{FromCluster, News, Part};
 use super::reviewer::Connected;
@@ -167,16 +167,5 @@ fn confirmed<K: Followed>(kinds: &[K], batch: &Batch<K>) -> Option<Instant> {
 
 /// The kinds of documents as the API serves them.
 pub(super) fn document_kinds() -> [CustomKind; DocumentKind::ALL.len()] {
-    DocumentKind::ALL.map(custom_kind)
-}
-
-fn custom_kind(kind: DocumentKind) -> CustomKind {
-    let (group, version) = API_VERSION.split_once('/').unwrap_or_default();
-    CustomKind {
-        group,
-        version,
-        kind: kind.as_str(),
-        plural: kind.plural(),
-        namespaced: kind.is_namespaced(),
-    }
+    DocumentKind::ALL.map(DocumentKind::custom)
 }

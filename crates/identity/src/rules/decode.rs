@@ -14,22 +14,26 @@ use crate::{KeyType, TrustDomain};
 
 /// The version of the documents.
 pub const API_VERSION: &str = "bailiwick.dev/v1alpha1";
-/// Their kind.
-pub const KIND: &str = "WorkloadIdentity";
+/// The kind of rules of the cluster.
+pub(super) const KIND: &str = "WorkloadIdentity";
+/// The kind of rules of a namespace.
+pub(super) const NAMESPACE_KIND: &str = "NamespaceWorkloadIdentity";
 
 /// Shortest and longest life of a certificate, in seconds.
 const LIFETIMES: (u64, u64) = (60, 24 * 3600);
 /// Shortest and longest life of a token, in seconds.
 const JWT_LIFETIMES: (u64, u64) = (30, 24 * 3600);
 /// No list in a rule is longer.
-const MAX_LIST: usize = 1000;
+pub(super) const MAX_LIST: usize = 1000;
 
 /// Why a document gives no rule.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DecodeError {
     /// Another kind of document.
-    #[error("{0} is no rule: write `apiVersion: {API_VERSION}` and `kind: {KIND}`")]
+    #[error(
+        "{0} is no rule: write `apiVersion: {API_VERSION}` and `kind: {KIND}` or `kind: {NAMESPACE_KIND}`"
+    )]
     Kind(String),
     /// The rule has something wrong.
     #[error("the rule `{name}` has {problem}")]
@@ -42,7 +46,7 @@ pub enum DecodeError {
     },
 }
 
-/// Reads a rule: a `WorkloadIdentity`, or a `ClusterSPIFFEID` of the SPIRE Controller Manager.
+/// Reads a rule: a `WorkloadIdentity`, a `NamespaceWorkloadIdentity`, or a `ClusterSPIFFEID` of the SPIRE Controller Manager.
 ///
 /// # Errors
 /// When the document is neither, or has anything that cannot be followed to the letter. A field that is not known is
@@ -61,7 +65,7 @@ pub fn decode(document: &Value) -> Result<Rule, DecodeError> {
         name.chars().take(80).collect()
     };
     let rule = match (text("apiVersion"), text("kind")) {
-        (API_VERSION, KIND) => workload_identity(document),
+        (API_VERSION, kind @ (KIND | NAMESPACE_KIND)) => workload_identity(document, kind),
         (version, import::IMPORTED_KIND) if version.starts_with("spire.spiffe.io/") => {
             import::cluster_spiffe_id(document)
         }
@@ -76,13 +80,21 @@ pub fn decode(document: &Value) -> Result<Rule, DecodeError> {
     })
 }
 
-fn workload_identity(document: &Value) -> Result<Rule, Problem> {
+fn workload_identity(document: &Value, kind: &str) -> Result<Rule, Problem> {
     let root = Fields::of(
         document,
         "",
         &["apiVersion", "kind", "metadata", "spec", "status"],
     )?;
     let name = metadata(&root)?;
+    if name.namespace.is_some() != (kind == NAMESPACE_KIND) {
+        let message = if name.namespace.is_some() {
+            "a WorkloadIdentity lies in no namespace: for a rule of one write `kind: NamespaceWorkloadIdentity`"
+        } else {
+            "is missing: a NamespaceWorkloadIdentity lies in the namespace that it is for"
+        };
+        return Err(root.problem("metadata.namespace", message));
+    }
     let spec = root.mapping(
         "spec",
         &[

@@ -4,6 +4,7 @@
 //! other about one workload: no identity either, and both are named. Nothing is stored for a workload.
 
 mod bans;
+mod custom;
 mod decode;
 mod explain;
 mod import;
@@ -20,8 +21,9 @@ use crate::x509::DnsName;
 use crate::{KeyType, SpiffeId, TrustDomain};
 
 pub use bans::{Banned, BannedError, Bans};
+pub use custom::{RULE_KINDS, definitions};
 pub(crate) use decode::metadata;
-pub use decode::{API_VERSION, DecodeError, KIND, decode};
+pub use decode::{API_VERSION, DecodeError, decode};
 pub use explain::{Denial, Explanation, Outcome, Verdict};
 pub use import::{IMPORTED_KIND, is_importable};
 pub(crate) use reader::Fields;

@@ -20,11 +20,13 @@ fn value(json: &serde_json::Value) -> Value {
 /// A rule with this spec, in a namespace where one is given.
 fn rule(namespace: &str, name: &str, spec: serde_json::Value) -> Result<Rule, DecodeError> {
     let mut metadata = json!({"name": name});
+    let mut kind = "WorkloadIdentity";
     if !namespace.is_empty() {
         metadata["namespace"] = json!(namespace);
+        kind = "NamespaceWorkloadIdentity";
     }
     let document = json!({
-        "apiVersion": "bailiwick.dev/v1alpha1", "kind": "WorkloadIdentity",
+        "apiVersion": "bailiwick.dev/v1alpha1", "kind": kind,
         "metadata": metadata, "spec": spec,
     });
     decode(&value(&document))

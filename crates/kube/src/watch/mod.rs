@@ -11,14 +11,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bailiwick_core::Kind;
-use bailiwick_model::{Gap, Interner};
+use bailiwick_model::{CustomKind, Gap, Interner};
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
 use self::follow::{Follower, Position};
 use self::shared::Shared;
 use crate::cluster::Cluster;
-use crate::followed::{CustomKind, Followed};
+use crate::followed::Followed;
 use crate::load::LoadKinds;
 use crate::threads::Threads;
 

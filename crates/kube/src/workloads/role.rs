@@ -1,9 +1,21 @@
 //! The rights that identities need of a cluster, and no others.
 
+use bailiwick_identity::rules::RULE_KINDS;
+
 /// Rules to follow pods and what they stand on, as YAML.
 fn pod_reader_rules() -> &'static str {
     "# Pods and what they stand on, to prove what others say of them.\n\
      - apiGroups: [\"\"]\n  resources: [pods, serviceaccounts, nodes, namespaces]\n  verbs: [get, list, watch]\n"
+}
+
+/// Rules to follow those that say who gets which identity.
+fn rule_reader_rules() -> String {
+    let plurals = RULE_KINDS.map(|kind| kind.plural).join(", ");
+    format!(
+        "# Who gets which identity.\n\
+         - apiGroups: [{}]\n  resources: [{plurals}]\n  verbs: [list, watch]\n",
+        RULE_KINDS[0].group
+    )
 }
 
 /// A manifest with everything that a signer of pod certificates may do, for the service account `NAMESPACE/NAME`.
@@ -15,7 +27,7 @@ pub fn signer_role(signer: &str, namespace: &str, name: &str) -> String {
          apiVersion: rbac.authorization.k8s.io/v1\n\
          kind: ClusterRole\n\
          metadata:\n  name: {role}\n\
-         rules:\n{pods}\
+         rules:\n{pods}{rules}\
          # Requests of all signers are listed by one right; the status of those to this signer alone can be written.\n\
          - apiGroups: [certificates.k8s.io]\n  resources: [podcertificaterequests]\n  verbs: [get, list, watch]\n\
          - apiGroups: [certificates.k8s.io]\n  resources: [podcertificaterequests/status]\n  verbs: [patch]\n\
@@ -25,6 +37,7 @@ pub fn signer_role(signer: &str, namespace: &str, name: &str) -> String {
          # RBAC cannot name what is not there yet; `attest` limits it to this signer.\n\
          - apiGroups: [certificates.k8s.io]\n  resources: [clustertrustbundles]\n  verbs: [create]\n{binding}",
         pods = pod_reader_rules(),
+        rules = rule_reader_rules(),
         binding = binding(&role, namespace, name),
     )
 }
@@ -37,10 +50,11 @@ pub fn issuer_role(namespace: &str, name: &str) -> String {
          apiVersion: rbac.authorization.k8s.io/v1\n\
          kind: ClusterRole\n\
          metadata:\n  name: {role}\n\
-         rules:\n{pods}\
+         rules:\n{pods}{rules}\
          # Whose tokens are that pods come with.\n\
          - apiGroups: [authentication.k8s.io]\n  resources: [tokenreviews]\n  verbs: [create]\n{binding}",
         pods = pod_reader_rules(),
+        rules = rule_reader_rules(),
         binding = binding(role, namespace, name),
     )
 }

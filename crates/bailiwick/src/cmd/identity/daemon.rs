@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Result;
 use bailiwick_audit::Log;
 use bailiwick_identity::rules::RuleSet;
+use bailiwick_kube::Cluster;
 use bailiwick_server::{Current, Metrics, Operations, Ready};
 use bailiwick_spiffe::{Authority, Evidence, private_folder};
 use bailiwick_store::Store;
@@ -16,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use super::authority::AuthorityOptions;
+use super::live_rules::{Following, LiveRules};
 use super::rules::RuleOptions;
 use crate::console::Console;
 use crate::logging::LogOptions;
@@ -50,7 +52,7 @@ pub(crate) type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(crate) struct Daemon<'d> {
     options: &'d DaemonOptions,
     store: Arc<Store>,
-    rules: watch::Sender<Arc<RuleSet>>,
+    rules: Arc<LiveRules>,
     answers: mpsc::UnboundedReceiver<String>,
     /// What goes to standard output.
     pub(crate) answer: mpsc::UnboundedSender<String>,
@@ -81,7 +83,7 @@ impl DaemonOptions {
             store,
             answers,
             answer,
-            rules: watch::Sender::new(Arc::new(rules)),
+            rules: LiveRules::new(rules),
             evidence,
             authority,
             ready: Ready::new(),
@@ -101,6 +103,11 @@ impl Daemon<'_> {
     /// The rules, as they change.
     pub(crate) fn rules(&self) -> watch::Receiver<Arc<RuleSet>> {
         self.rules.subscribe()
+    }
+
+    /// Has the rules that lie in a cluster count as well, until what this gives is dropped.
+    pub(super) fn follow_rules(&self, cluster: &Cluster) -> Result<Following> {
+        self.rules.follow(cluster)
     }
 
     /// Looks after keys, rules and bans while `work` works. Somebody who ends the program ends the future that `work`
@@ -171,10 +178,9 @@ impl Daemon<'_> {
     async fn reload(&self, console: &mut Console) {
         match self.options.load_rules(console) {
             Ok(new) => {
-                let old = Arc::clone(&self.rules.borrow());
+                let old = self.rules.now();
                 record::bans(&self.evidence, old.bans(), new.bans()).await;
-                tracing::info!(rules = new.rules().len(), "rules");
-                self.rules.send_replace(Arc::new(new));
+                self.rules.put_files(new);
             }
             Err(error) => {
                 tracing::error!(error = format!("{error:#}"), "the rules stay as they are");

@@ -2,6 +2,7 @@ pub(crate) mod authority;
 mod ban;
 pub(crate) mod daemon;
 mod fetch;
+mod live_rules;
 pub(crate) mod rules;
 mod server;
 mod signer;

@@ -60,6 +60,7 @@ pub(super) fn run(args: &ServerArgs, global: &Global, console: &mut Console) -> 
     }
     let cluster = Arc::new(Cluster::connect(&connect_options(global, console))?);
     let mut daemon = args.daemon.open(console)?;
+    let _rules = daemon.follow_rules(&cluster)?;
     let pods = Pods::default();
     let reading = daemon
         .ready

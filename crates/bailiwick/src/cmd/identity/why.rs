@@ -7,6 +7,7 @@ use bailiwick_report::{Format, Table, Tone};
 use serde::Serialize;
 
 use super::authority::{FORMATS, FolderOptions};
+use super::live_rules::LiveRules;
 use super::rules::RuleOptions;
 use crate::cli::Global;
 use crate::cluster::connect_options;
@@ -54,11 +55,19 @@ struct RuleAnswer {
 
 pub(super) fn run(args: &WhyArgs, global: &Global, console: &mut Console) -> Result<Exit> {
     let rules = args.rules.load(args.place.trust_domain(), console)?;
-    let rules = rules.banning(args.place.bans()?.load()?);
+    let rules = LiveRules::new(rules.banning(args.place.bans()?.load()?));
     let facts = match &args.pod {
-        Some(pod) => facts_of_pod(pod, global, console)?,
+        Some(pod) => {
+            let cluster = Cluster::connect(&connect_options(global, console))?;
+            let _read = rules.follow(&cluster)?;
+            for trouble in rules.troubles() {
+                console.warn(bailiwick_report::inert(&trouble));
+            }
+            facts_of_pod(pod, &cluster)?
+        }
         None => bailiwick_spiffe::facts_of(args.pid.unwrap_or(std::process::id()))?,
     };
+    let rules = rules.now();
     let explanation = rules.explain(&facts);
     let given = explanation.result.is_ok();
     let answer = Answer::of(facts.to_string(), explanation);
@@ -71,9 +80,8 @@ pub(super) fn run(args: &WhyArgs, global: &Global, console: &mut Console) -> Res
 }
 
 /// What is proven about a pod at this moment.
-fn facts_of_pod(pod: &str, global: &Global, console: &Console) -> Result<Facts> {
+fn facts_of_pod(pod: &str, cluster: &Cluster) -> Result<Facts> {
     let (namespace, name) = pod.split_once('/').context("write --pod NAMESPACE/NAME")?;
-    let cluster = Cluster::connect(&connect_options(global, console))?;
     let seen = cluster.object_now(ObjectKind::Pod, namespace, name)?;
     let Some(Object::Pod(seen)) = seen else {
         bail!("there is no pod `{pod}` in {}", cluster.name());

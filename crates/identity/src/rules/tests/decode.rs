@@ -239,4 +239,12 @@ fn other_documents() {
         json!({"apiVersion": "bailiwick.dev/v1alpha1", "kind": "WorkloadIdentity", "metadata": {}}),
         "metadata.name: is missing",
     );
+    check(
+        json!({"apiVersion": "bailiwick.dev/v1alpha1", "kind": "WorkloadIdentity", "metadata": {"name": "r", "namespace": "n"}}),
+        "metadata.namespace: a WorkloadIdentity lies in no namespace",
+    );
+    check(
+        json!({"apiVersion": "bailiwick.dev/v1alpha1", "kind": "NamespaceWorkloadIdentity", "metadata": {"name": "r"}}),
+        "metadata.namespace: is missing",
+    );
 }

@@ -1,0 +1,232 @@
+//! The rules in force: those of files, those that lie in the cluster, and whoever is banned.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use bailiwick_identity::rules::{RULE_KINDS, Rule, RuleName, RuleSet, decode};
+use bailiwick_kube::{Batch, Cluster, CustomDelta, LoadKinds, Stopper, WatchOptions};
+use bailiwick_model::CustomKind;
+use tokio::sync::watch;
+
+/// How long news are waited for at a time. That everything was read wakes nobody.
+const TURN: Duration = Duration::from_millis(100);
+
+/// Rules as they change.
+pub(super) struct LiveRules {
+    sources: Mutex<Sources>,
+    sender: watch::Sender<Arc<RuleSet>>,
+}
+
+struct Sources {
+    /// Rules of files, with the bans.
+    files: RuleSet,
+    /// Rules that lie in the cluster, each the last version that could be read.
+    objects: BTreeMap<RuleName, Rule>,
+    /// What is wrong with rules in the cluster as they are now.
+    troubles: BTreeMap<RuleName, String>,
+}
+
+impl Sources {
+    /// A rule of a file counts before one of the same name that lies in the cluster.
+    fn merged(&self) -> RuleSet {
+        let rules = self.objects.values().chain(self.files.rules()).cloned();
+        RuleSet::new(self.files.trust_domain().clone(), rules).banning(self.files.bans().clone())
+    }
+
+    /// Takes what a rule in the cluster is now. A rule gives and never takes: one that was never readable gives nothing,
+    /// and all others count.
+    fn take(&mut self, delta: CustomDelta) {
+        let (namespace, name) = delta.object;
+        let name = RuleName::of_object(&namespace, &name);
+        self.troubles.remove(&name);
+        let Some(value) = delta.value else {
+            self.objects.remove(&name);
+            return;
+        };
+        match decode(&value) {
+            Ok(rule) => {
+                self.objects.insert(name, rule);
+            }
+            Err(error) => {
+                let error = format!("{:#}", anyhow::Error::from(error));
+                let error = match self.objects.contains_key(&name) {
+                    true => format!("{error}; its last good version stays in force"),
+                    false => format!("{error}; it gives nothing"),
+                };
+                tracing::error!(rule = %name, error, "a rule in the cluster cannot be followed");
+                self.troubles.insert(name, error);
+            }
+        }
+    }
+}
+
+impl LiveRules {
+    pub(super) fn new(files: RuleSet) -> Arc<Self> {
+        let sender = watch::Sender::new(Arc::new(files.clone()));
+        let sources = Mutex::new(Sources {
+            files,
+            objects: BTreeMap::new(),
+            troubles: BTreeMap::new(),
+        });
+        Arc::new(Self { sources, sender })
+    }
+
+    pub(super) fn subscribe(&self) -> watch::Receiver<Arc<RuleSet>> {
+        self.sender.subscribe()
+    }
+
+    /// The rules as they are now.
+    pub(super) fn now(&self) -> Arc<RuleSet> {
+        Arc::clone(&self.sender.borrow())
+    }
+
+    /// What is wrong with rules in the cluster.
+    pub(super) fn troubles(&self) -> Vec<String> {
+        self.lock().troubles.values().cloned().collect()
+    }
+
+    /// Takes other files and bans.
+    pub(super) fn put_files(&self, files: RuleSet) {
+        let mut sources = self.lock();
+        sources.files = files;
+        self.publish(&sources);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Sources> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Under the lock, so that the last to change is the last to be told.
+    fn publish(&self, sources: &Sources) {
+        let merged = sources.merged();
+        tracing::info!(rules = merged.rules().len(), "rules");
+        self.sender.send_replace(Arc::new(merged));
+    }
+
+    fn take(&self, batch: Batch<CustomKind>) {
+        for notice in &batch.notices {
+            tracing::warn!(kind = %notice.kind, notice = notice.message, "about rules in the cluster");
+        }
+        for gap in batch.gaps.iter().flatten() {
+            tracing::error!(
+                gap = gap.message,
+                "rules in the cluster cannot be read any more"
+            );
+        }
+        if batch.changes.is_empty() {
+            return;
+        }
+        let mut sources = self.lock();
+        for change in batch.changes {
+            sources.take(change.delta);
+        }
+        self.publish(&sources);
+    }
+
+    /// Follows the rules that lie in a cluster until what this gives is dropped. Comes back once all of them are read:
+    /// before that somebody could be refused for good whom a rule fits.
+    ///
+    /// # Errors
+    /// When they may not be read.
+    pub(super) fn follow(self: &Arc<Self>, cluster: &Cluster) -> Result<Following> {
+        // Of the options the kinds are not read.
+        let options = WatchOptions::new(LoadKinds::of(&[]));
+        let watch = cluster.watch_custom(&RULE_KINDS, &options);
+        let stopper = watch.stopper();
+        while let Some(batch) = watch.next(TURN) {
+            if let Some(gap) = batch.gaps.iter().flatten().next() {
+                bail!(
+                    "the rules in the cluster cannot be read: {} (what `--print-role` prints allows it)",
+                    gap.message
+                );
+            }
+            let read = |kind| batch.confirmed.contains_key(kind);
+            let all = RULE_KINDS.iter().all(read);
+            self.take(batch);
+            if all {
+                break;
+            }
+        }
+        let rules = Arc::clone(self);
+        thread::spawn(move || {
+            while let Some(batch) = watch.next(TURN) {
+                rules.take(batch);
+            }
+        });
+        Ok(Following(stopper))
+    }
+}
+
+/// Rules that are followed until this is dropped.
+pub(super) struct Following(Stopper<CustomKind>);
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bailiwick_identity::TrustDomain;
+    use serde_json::json;
+
+    use super::*;
+
+    fn delta(namespace: &str, value: Option<serde_json::Value>) -> CustomDelta {
+        let kind = RULE_KINDS[usize::from(!namespace.is_empty())];
+        CustomDelta {
+            kind,
+            object: (namespace.into(), "r".into()),
+            value: value.map(|value| serde_json::from_value(value).unwrap()),
+        }
+    }
+
+    fn rule(id: &str) -> serde_json::Value {
+        json!({
+            "apiVersion": "bailiwick.dev/v1alpha1", "kind": "WorkloadIdentity", "metadata": {"name": "r"},
+            "spec": {"selector": {"pods": {}}, "id": id},
+        })
+    }
+
+    #[test]
+    fn rules_of_the_cluster_and_of_files() {
+        let domain = TrustDomain::parse("td").unwrap();
+        let file = |value| decode(&serde_json::from_value(value).unwrap()).unwrap();
+        let mut sources = Sources {
+            files: RuleSet::new(domain.clone(), []),
+            objects: BTreeMap::new(),
+            troubles: BTreeMap::new(),
+        };
+        let check = |sources: &Sources, expected: &[&str], trouble: &str| {
+            let merged = sources.merged();
+            let ids: Vec<&str> = merged.rules().iter().map(|rule| rule.id.as_str()).collect();
+            assert_eq!(ids, expected);
+            let said: Vec<&String> = sources.troubles.values().collect();
+            assert_eq!(said.is_empty(), trouble.is_empty(), "{said:?}");
+            assert!(said.iter().all(|said| said.ends_with(trouble)), "{said:?}");
+        };
+        check(&sources, &[], "");
+        sources.take(delta("", Some(rule("a"))));
+        check(&sources, &[], "; it gives nothing");
+        sources.take(delta("", Some(rule("/a"))));
+        check(&sources, &["/a"], "");
+        sources.take(delta("", Some(rule("b"))));
+        check(&sources, &["/a"], "; its last good version stays in force");
+        // One of a namespace has the same name and is another rule.
+        let mut own = rule("/ns/shop/x");
+        own["kind"] = json!("NamespaceWorkloadIdentity");
+        own["metadata"]["namespace"] = json!("shop");
+        sources.take(delta("shop", Some(own)));
+        let trouble = "; its last good version stays in force";
+        check(&sources, &["/a", "/ns/shop/x"], trouble);
+        sources.files = RuleSet::new(domain, [file(rule("/file"))]);
+        check(&sources, &["/file", "/ns/shop/x"], trouble);
+        sources.take(delta("", None));
+        sources.take(delta("shop", None));
+        check(&sources, &["/file"], "");
+    }
+}

@@ -1,0 +1,83 @@
+use std::fmt;
+
+use serde_json::{Value, json};
+
+/// A kind of custom resources of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CustomKind {
+    /// API group.
+    pub group: &'static str,
+    /// Version of it.
+    pub version: &'static str,
+    /// As `kind` says it.
+    pub kind: &'static str,
+    /// Plural resource name.
+    pub plural: &'static str,
+    /// Whether its objects live in a namespace.
+    pub namespaced: bool,
+}
+
+impl fmt::Display for CustomKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind)
+    }
+}
+
+/// What a definition says beside the kind.
+#[derive(Clone, Debug)]
+pub struct CustomContent {
+    /// One sentence for `kubectl explain`.
+    pub about: &'static str,
+    /// Further columns of `kubectl get`: a title, and where the text stands.
+    pub columns: &'static [(&'static str, &'static str)],
+    /// The structural schema of `spec`.
+    pub spec: Value,
+}
+
+impl CustomKind {
+    /// The CustomResourceDefinition, as the API server takes it.
+    pub fn definition(&self, content: CustomContent) -> Value {
+        let scope = if self.namespaced {
+            "Namespaced"
+        } else {
+            "Cluster"
+        };
+        let columns = content.columns.iter();
+        let columns: Vec<Value> = columns
+            .map(|(name, path)| json!({"name": name, "type": "string", "jsonPath": path}))
+            .collect();
+        json!({
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": format!("{}.{}", self.plural, self.group)},
+            "spec": {
+                "group": self.group,
+                "scope": scope,
+                "names": {
+                    "kind": self.kind,
+                    "listKind": format!("{}List", self.kind),
+                    "plural": self.plural,
+                    "singular": self.kind.to_lowercase(),
+                    "categories": ["bailiwick"],
+                },
+                "versions": [{
+                    "name": self.version,
+                    "served": true,
+                    "storage": true,
+                    "additionalPrinterColumns": columns,
+                    "schema": {"openAPIV3Schema": {
+                        "description": content.about,
+                        "type": "object",
+                        "required": ["spec"],
+                        "properties": {
+                            "apiVersion": {"type": "string"},
+                            "kind": {"type": "string"},
+                            "metadata": {"type": "object"},
+                            "spec": content.spec,
+                        },
+                    }},
+                }],
+            },
+        })
+    }
+}
