@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use bailiwick_identity::rules::{RULE_KINDS, Rule, RuleName, RuleSet, decode};
@@ -13,6 +13,10 @@ use tokio::sync::watch;
 
 /// How long news are waited for at a time. That everything was read wakes nobody.
 const TURN: Duration = Duration::from_millis(100);
+/// The longest wait before something that failed, or is not served, is tried again.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// How long a right to read may take to arrive: it may have been given a moment ago.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Rules as they change.
 pub(super) struct LiveRules {
@@ -133,14 +137,23 @@ impl LiveRules {
     /// When they may not be read.
     pub(super) fn follow(self: &Arc<Self>, cluster: &Cluster) -> Result<Following> {
         // Of the options the kinds are not read.
-        let options = WatchOptions::new(LoadKinds::of(&[]));
+        let options = WatchOptions {
+            longest_wait: LONGEST_WAIT,
+            ..WatchOptions::new(LoadKinds::of(&[]))
+        };
+        let patience = Instant::now() + PATIENCE;
         let watch = cluster.watch_custom(&RULE_KINDS, &options);
         let stopper = watch.stopper();
+        let mut forbidden = None;
         while let Some(batch) = watch.next(TURN) {
-            if let Some(gap) = batch.gaps.iter().flatten().next() {
+            if let Some(gaps) = &batch.gaps {
+                forbidden = gaps.last().map(|gap| gap.message.clone());
+            }
+            if let Some(gap) = &forbidden
+                && Instant::now() > patience
+            {
                 bail!(
-                    "the rules in the cluster cannot be read: {} (what `--print-role` prints allows it)",
-                    gap.message
+                    "the rules in the cluster cannot be read: {gap} (what `--print-role` prints allows it)"
                 );
             }
             let read = |kind| batch.confirmed.contains_key(kind);
