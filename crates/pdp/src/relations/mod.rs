@@ -28,7 +28,7 @@ pub(crate) use check::{Answer, Asker};
 use check::{Check, Stores};
 pub(crate) use path::Named;
 pub use path::Path;
-use store::Store;
+use store::{Replaced, Store};
 
 /// The relations of the cluster's tier and of each namespace's.
 ///
@@ -106,16 +106,16 @@ impl Relations {
                 Some(store) => store.said_by(&known),
                 None => std::collections::BTreeMap::new(),
             };
+            let mut replaced = Vec::with_capacity(said.len());
             for (place, tuples) in said {
-                let number = next.number_of(place, tuples.is_some());
-                let before = before.get(&number).map_or(&[][..], Vec::as_slice);
-                next.tier(namespace).replace(
-                    &self.schema,
-                    number,
-                    before,
-                    tuples.unwrap_or_default(),
-                );
+                let document = next.number_of(place, tuples.is_some());
+                replaced.push(Replaced {
+                    document,
+                    before: before.get(&document).map_or(&[][..], Vec::as_slice),
+                    tuples: tuples.unwrap_or_default(),
+                });
             }
+            next.tier(namespace).replace(&self.schema, replaced);
             if !namespace.is_empty() && next.tier(namespace).len() == 0 {
                 next.namespaces.remove(namespace);
             }
@@ -156,8 +156,13 @@ impl Relations {
                 }
             }
             let schema = Arc::clone(&next.schema);
-            for (number, tuples) in said {
-                next.tier(&namespace).replace(&schema, number, &[], &tuples);
+            let replaced = said.iter().map(|(number, tuples)| Replaced {
+                document: *number,
+                before: &[],
+                tuples,
+            });
+            if !said.is_empty() {
+                next.tier(&namespace).replace(&schema, replaced);
             }
         }
         if wrong.is_empty() {

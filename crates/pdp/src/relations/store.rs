@@ -69,6 +69,17 @@ pub(crate) struct Node {
 /// An edge and the id that it belongs to.
 pub(crate) type Placed = (Symbol, Edge);
 
+/// An edge and the document that says it.
+type Said = (Placed, u32);
+
+/// What a document says now.
+pub(crate) struct Replaced<'a> {
+    pub(crate) document: u32,
+    /// What it has said until now, sorted.
+    pub(crate) before: &'a [Placed],
+    pub(crate) tuples: &'a [Tuple],
+}
+
 impl Edge {
     fn new(from: Node, relation: u16, subject_relation: u16, to: Node) -> Placed {
         let edge = Self {
@@ -119,33 +130,46 @@ fn back((id, edge): &Placed) -> Placed {
 impl Store {
     /// Adds tuples that the schema accepts; those that are there already stay once.
     pub(crate) fn extend(&mut self, schema: &RelationSchema, tuples: &[Tuple]) {
-        self.replace(schema, NO_DOCUMENT, &[], tuples);
+        let said = Replaced {
+            document: NO_DOCUMENT,
+            before: &[],
+            tuples,
+        };
+        self.replace(schema, [said]);
     }
 
-    /// A document says these tuples now. `before`: what it has said until now, sorted.
-    pub(crate) fn replace(
+    /// Documents say these tuples now. All at once: each shard is made anew once, however many documents it has
+    /// tuples of.
+    pub(crate) fn replace<'a>(
         &mut self,
         schema: &RelationSchema,
-        document: u32,
-        before: &[Placed],
-        tuples: &[Tuple],
+        said: impl IntoIterator<Item = Replaced<'a>>,
     ) {
-        let placed = |tuple| self.placed(schema, tuple);
-        let mut now: Vec<Placed> = tuples.iter().map(placed).collect();
-        now.sort_unstable();
-        now.dedup();
-        if document == NO_DOCUMENT {
-            now.retain(|edge| !self.has(edge));
+        let (mut added, mut all_gone) = (Vec::new(), Vec::new());
+        for Replaced {
+            document,
+            before,
+            tuples,
+        } in said
+        {
+            let placed = |tuple| self.placed(schema, tuple);
+            let mut now: Vec<Placed> = tuples.iter().map(placed).collect();
+            now.sort_unstable();
+            now.dedup();
+            if document == NO_DOCUMENT {
+                now.retain(|edge| !self.has(edge));
+            }
+            let gone = before
+                .iter()
+                .filter(|edge| now.binary_search(edge).is_err());
+            all_gone.extend(gone.map(|edge| (*edge, document)));
+            now.retain(|edge| before.binary_search(edge).is_err());
+            added.extend(now.into_iter().map(|edge| (edge, document)));
         }
-        let gone = before
-            .iter()
-            .filter(|edge| now.binary_search(edge).is_err());
-        let gone: Vec<Placed> = gone.copied().collect();
-        now.retain(|edge| before.binary_search(edge).is_err());
-        if now.len() > SHARDS {
+        if added.len() > SHARDS {
             self.symbols.shrink();
         }
-        self.change(document, &now, &gone);
+        self.change(&added, &all_gone);
     }
 
     /// What these documents say, each sorted.
@@ -203,7 +227,7 @@ impl Store {
     pub(crate) fn remove(&mut self, schema: &RelationSchema, tuple: &Tuple) -> bool {
         let (edge, before) = (self.placed(schema, tuple), self.count);
         if self.said().any(|said| said == (edge, NO_DOCUMENT)) {
-            self.change(NO_DOCUMENT, &[], &[edge]);
+            self.change(&[], &[(edge, NO_DOCUMENT)]);
         }
         self.count < before
     }
@@ -214,27 +238,30 @@ impl Store {
     }
 
     /// Every tuple with the document that says it.
-    fn said(&self) -> impl Iterator<Item = (Placed, u32)> {
+    fn said(&self) -> impl Iterator<Item = Said> {
         let shards = self.forward.iter().zip(&self.documents).enumerate();
         shards.flat_map(|(number, (shard, documents))| shard.placed(number).zip(each(documents)))
     }
 
-    /// Adds what a document says, and takes away what it has said.
-    fn change(&mut self, document: u32, added: &[Placed], gone: &[Placed]) {
+    /// Adds what documents say, and takes away what they have said.
+    fn change(&mut self, added: &[Said], gone: &[Said]) {
         self.forward.resize_with(SHARDS, Arc::default);
         self.documents.resize_with(SHARDS, || Arc::from([]));
         self.reverse.resize_with(SHARDS, Arc::default);
-        let turned = |edges: &[Placed]| edges.iter().map(back).collect::<Vec<_>>();
+        let turned = |said: &[Said]| -> Vec<Said> {
+            let turned = said.iter().map(|(edge, document)| (back(edge), *document));
+            turned.collect()
+        };
         for (number, changed) in by_shard(&turned(added), &turned(gone)) {
             if let Some(shard) = self.reverse.get_mut(number) {
                 let mut all: Vec<Placed> = shard.placed(number).collect();
                 all.sort_unstable();
-                for edge in changed.gone {
+                for (edge, _) in changed.gone {
                     if let Ok(place) = all.binary_search(&edge) {
                         all.remove(place);
                     }
                 }
-                all.extend(changed.added);
+                all.extend(changed.added.into_iter().map(|(edge, _)| edge));
                 all.sort_unstable();
                 *shard = Arc::new(Shard::new(&all));
             }
@@ -242,12 +269,10 @@ impl Store {
         for (number, changed) in by_shard(added, gone) {
             let shard = self.forward.get_mut(number);
             if let (Some(shard), Some(documents)) = (shard, self.documents.get_mut(number)) {
-                let stays = |said: &(Placed, u32)| {
-                    said.1 != document || changed.gone.binary_search(&said.0).is_err()
-                };
                 let all = shard.placed(number).zip(each(documents));
-                let mut all: Vec<(Placed, u32)> = all.filter(stays).collect();
-                all.extend(changed.added.iter().map(|edge| (*edge, document)));
+                let stays = |said: &Said| changed.gone.binary_search(said).is_err();
+                let mut all: Vec<Said> = all.filter(stays).collect();
+                all.extend(changed.added);
                 all.sort_unstable();
                 let edges: Vec<Placed> = all.iter().map(|(edge, _)| *edge).collect();
                 *shard = Arc::new(Shard::new(&edges));
@@ -402,20 +427,20 @@ fn each(documents: &Arc<[u32]>) -> impl Iterator<Item = u32> {
 /// What changes in a shard.
 #[derive(Default)]
 struct Changed {
-    added: Vec<Placed>,
-    gone: Vec<Placed>,
+    added: Vec<Said>,
+    gone: Vec<Said>,
 }
 
-/// Edges to add and to take away, by the shard that they belong to, each sorted.
-fn by_shard(added: &[Placed], gone: &[Placed]) -> BTreeMap<usize, Changed> {
+/// Edges to add and to take away, by the shard that they belong to; those that go are sorted.
+fn by_shard(added: &[Said], gone: &[Said]) -> BTreeMap<usize, Changed> {
     let mut shards: BTreeMap<usize, Changed> = BTreeMap::new();
-    for edge in added {
-        let changed = shards.entry(edge.0.shard()).or_default();
-        changed.added.push(*edge);
+    for said in added {
+        let changed = shards.entry(said.0.0.shard()).or_default();
+        changed.added.push(*said);
     }
-    for edge in gone {
-        let changed = shards.entry(edge.0.shard()).or_default();
-        changed.gone.push(*edge);
+    for said in gone {
+        let changed = shards.entry(said.0.0.shard()).or_default();
+        changed.gone.push(*said);
     }
     let lists = shards.values_mut();
     lists.for_each(|changed| changed.gone.sort_unstable());
