@@ -82,6 +82,46 @@ pub struct BanRecord {
     pub why: String,
 }
 
+/// An agent of a node that came, went on or was sent away, or a token for one that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentRecord {
+    /// Name of the node.
+    pub node: String,
+    /// What became of the agent.
+    pub step: AgentStep,
+    /// What it proved the node with; empty for what a person did.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
+    /// Names of what it came with.
+    #[serde(default, skip_serializing_if = "Proof::is_empty")]
+    pub proof: Proof,
+}
+
+/// What became of the agent of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum AgentStep {
+    /// A join token for it was made.
+    Invited,
+    /// It proved which node it is on.
+    Joined,
+    /// Its certificates of before count no more.
+    Evicted,
+}
+
+impl AgentStep {
+    /// As a record spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Invited => "invited",
+            Self::Joined => "joined",
+            Self::Evicted => "evicted",
+        }
+    }
+}
+
 /// Kinds of documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,6 +1,7 @@
 //! A record of the log as a sentence, for terminals.
 
 use bailiwick_audit::{DecisionRecord, Event, Input, IssueRecord, RotationRecord};
+use bailiwick_identity::agents::Agents;
 use bailiwick_identity::rules::Bans;
 use bailiwick_spiffe::{Evidence, Unrecorded};
 
@@ -23,6 +24,13 @@ pub(crate) fn sentence(event: &Event) -> String {
         Event::Rotation(rotation) => rotated(rotation),
         Event::Ban(ban) if ban.lifted => format!("ban lifted of {}", ban.who),
         Event::Ban(ban) => format!("ban of {}: {}", ban.who, ban.why),
+        Event::Agent(agent) => {
+            let by = match agent.by.as_str() {
+                "" => String::new(),
+                by => format!(" by {by}"),
+            };
+            format!("agent of node {} {}{by}", agent.node, agent.step.name())
+        }
         _ => "a record of another kind; --json prints it".to_owned(),
     }
 }
@@ -41,6 +49,13 @@ pub(crate) fn trace(event: &Event, outcome: Result<(), &Unrecorded>) {
 pub(crate) async fn bans(evidence: &Evidence, before: &Bans, after: &Bans) {
     for record in before.changes(after) {
         let _ = evidence.write(&Event::Ban(Box::new(record))).await;
+    }
+}
+
+/// Writes what a person did about agents between two states.
+pub(crate) async fn agents(evidence: &Evidence, before: &Agents, after: &Agents) {
+    for record in before.changes(after) {
+        let _ = evidence.write(&Event::Agent(Box::new(record))).await;
     }
 }
 

@@ -7,7 +7,9 @@
 //!
 //! Sources: SPIFFE-ID, X509-SVID, JWT-SVID and SPIFFE Trust Domain and Bundle of <https://github.com/spiffe/spiffe>.
 
+pub mod agents;
 mod bundle;
+pub mod cgroup;
 mod encoding;
 pub mod facts;
 pub mod federation;

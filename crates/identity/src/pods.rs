@@ -71,6 +71,8 @@ pub struct View {
     by_uid: HashMap<Box<str>, Key>,
     /// Mirrors by the hash that stands in the cgroup of what they mirror. Whoever may create pods can write one.
     by_hash: HashMap<Box<str>, BTreeSet<Key>>,
+    /// Pods by the name of their node.
+    by_node: HashMap<Box<str>, BTreeSet<Key>>,
     accounts: HashMap<Key, ObjectMeta>,
     nodes: HashMap<Box<str>, ObjectMeta>,
     namespaces: HashMap<Box<str>, ObjectMeta>,
@@ -220,6 +222,16 @@ pub enum Unproven {
     },
 }
 
+impl SeenPod {
+    /// The UID in the cgroup of its containers.
+    pub fn cgroup_uid(&self) -> &str {
+        match self.config_hash.as_str() {
+            "" => &self.meta.uid,
+            hash => hash,
+        }
+    }
+}
+
 impl View {
     /// An object as it is now.
     pub fn put(&mut self, object: Object) {
@@ -227,6 +239,8 @@ impl View {
             Object::Pod(pod) => {
                 let key = key(&pod.meta.namespace, &pod.meta.name);
                 self.remove_pod(&key);
+                let here = self.by_node.entry(pod.node.as_str().into());
+                here.or_default().insert(key.clone());
                 if pod.config_hash.is_empty() {
                     self.by_uid.insert((&*pod.meta.uid).into(), key.clone());
                 } else {
@@ -267,14 +281,23 @@ impl View {
         let Some(old) = self.pods.remove(key) else {
             return;
         };
-        if let Some(mirrors) = self.by_hash.get_mut(old.config_hash.as_str()) {
-            mirrors.remove(key);
-            if mirrors.is_empty() {
-                self.by_hash.remove(old.config_hash.as_str());
-            }
-        } else {
+        remove_from(&mut self.by_node, &old.node, key);
+        if old.config_hash.is_empty() {
             self.by_uid.remove(&*old.meta.uid);
+        } else {
+            remove_from(&mut self.by_hash, &old.config_hash, key);
         }
+    }
+
+    /// A pod by its name.
+    pub fn pod(&self, namespace: &str, name: &str) -> Option<&SeenPod> {
+        self.pods.get(&key(namespace, name))
+    }
+
+    /// The pods that are bound to a node, in order of their names.
+    pub fn pods_on(&self, node: &str) -> impl Iterator<Item = &SeenPod> {
+        let here = self.by_node.get(node).into_iter().flatten();
+        here.filter_map(|key| self.pods.get(key))
     }
 
     /// How many pods there are.
@@ -389,6 +412,15 @@ impl View {
             (Some(pod), None) => Ok(pod),
             (Some(_), Some(_)) => Err(Unproven::Twice(uid.to_owned())),
             _ => Err(Unproven::Missing(format!("pod with the UID `{uid}`"))),
+        }
+    }
+}
+
+fn remove_from(index: &mut HashMap<Box<str>, BTreeSet<Key>>, name: &str, key: &Key) {
+    if let Some(keys) = index.get_mut(name) {
+        keys.remove(key);
+        if keys.is_empty() {
+            index.remove(name);
         }
     }
 }

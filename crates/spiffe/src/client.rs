@@ -12,6 +12,8 @@ use tonic::{Request, Status, Streaming};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
+use crate::wire::issuer::agent_health_client::AgentHealthClient;
+use crate::wire::issuer::{CheckRequest, CheckResponse};
 use crate::wire::spiffe_workload_api_client::SpiffeWorkloadApiClient;
 use crate::wire::{
     JwtBundlesRequest, JwtsvidRequest, ValidateJwtsvidRequest, X509BundlesRequest, X509svidRequest,
@@ -135,7 +137,18 @@ impl fmt::Debug for Fetched {
 
 /// A client of a Workload API, this one's or any other.
 #[derive(Clone, Debug)]
-pub struct Client(SpiffeWorkloadApiClient<Channel>);
+pub struct Client(SpiffeWorkloadApiClient<Channel>, Channel);
+
+/// How an agent of a node is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentState {
+    /// Whether it ever heard its server.
+    pub ready: bool,
+    /// For how many seconds the server has not been reached; 0 while it is.
+    pub stale: u64,
+    /// Why it is not.
+    pub trouble: String,
+}
 
 impl Client {
     /// Connects.
@@ -166,7 +179,31 @@ impl Client {
                 channel.connect().await.map_err(failed)?
             }
         };
-        Ok(Self(SpiffeWorkloadApiClient::new(channel)))
+        Ok(Self(SpiffeWorkloadApiClient::new(channel.clone()), channel))
+    }
+
+    /// How the agent is that serves this API; `None` where it is no agent of a node.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn agent_state(&self) -> Result<Option<AgentState>, ClientError> {
+        let mut client = AgentHealthClient::new(self.1.clone());
+        match client.check(CheckRequest {}).await {
+            Ok(answer) => {
+                let CheckResponse {
+                    ready,
+                    stale,
+                    trouble,
+                } = answer.into_inner();
+                Ok(Some(AgentState {
+                    ready,
+                    stale,
+                    trouble,
+                }))
+            }
+            Err(status) if status.code() == tonic::Code::Unimplemented => Ok(None),
+            Err(status) => Err(status.into()),
+        }
     }
 
     /// Identities, again whenever they change. The first message is there at once.

@@ -1,21 +1,15 @@
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
-use bailiwick_identity::{Bundle, BundleMap, KeyType, SpiffeId, x509};
-use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+use bailiwick_identity::{Bundle, KeyType, SpiffeId};
 use tonic::Request;
 use tonic::metadata::MetadataValue;
-use tonic::transport::{Channel, Uri};
+use tonic::transport::Channel;
 use zeroize::Zeroizing;
 
+use crate::channel;
 use crate::client::{ClientError, Fetched};
 use crate::keys::WorkloadKey;
-use crate::own::server_id;
-use crate::tls::client_config;
 use crate::wire::issuer::issuer_client::IssuerClient as Wire;
 use crate::wire::issuer::{IssueRequest, IssueResponse};
 
@@ -42,27 +36,7 @@ impl IssuerClient {
     /// # Errors
     /// When nobody answers there, or it is not that server.
     pub async fn connect(address: &str, bundle: Bundle, token: &str) -> Result<Self, ClientError> {
-        let mut bundles = BundleMap::default();
-        bundles.insert(bundle.clone());
-        let config = client_config(bundles, server_id(bundle.trust_domain())?);
-        let config = config.map_err(|error| ClientError::Protocol(error.to_string()))?;
-        let connector = TlsConnector::from(Arc::new(config));
-        let target = address.to_owned();
-        let connect = tower::service_fn(move |_: Uri| {
-            let (connector, target) = (connector.clone(), target.clone());
-            async move {
-                let stream = TcpStream::connect(&target).await?;
-                // The name is not looked at: the id is.
-                let name = ServerName::from(std::net::IpAddr::from([127, 0, 0, 1]));
-                connector.connect(name, stream).await.map(TokioIo::new)
-            }
-        });
-        let endpoint = Channel::from_static("http://server").timeout(PATIENCE);
-        let channel = endpoint.connect_with_connector(connect).await;
-        let channel = channel.map_err(|source| ClientError::Server {
-            address: address.to_owned(),
-            source,
-        })?;
+        let channel = channel::connect(address, &bundle, None).await?;
         Ok(Self {
             wire: Wire::new(channel),
             bundle,
@@ -78,8 +52,7 @@ impl IssuerClient {
         let key = WorkloadKey::generate(KeyType::EcP256);
         let broken = |error: &dyn fmt::Display| ClientError::Protocol(error.to_string());
         let key = key.map_err(|error| broken(&error))?;
-        let signer = key.signer().ok_or_else(|| broken(&"a key that is none"))?;
-        let request = x509::request_for(&signer).map_err(|error| broken(&error))?;
+        let request = key.request().map_err(|error| broken(&error))?;
         let answer = self.ask(id, request, Vec::new()).await?;
         let id = SpiffeId::parse(&answer.spiffe_id)?;
         let bundle = Bundle::from_json(self.bundle.trust_domain().clone(), &answer.bundle)?;
@@ -124,6 +97,7 @@ impl IssuerClient {
         let mut header =
             header.map_err(|_| ClientError::Protocol("no token: it holds odd letters".into()))?;
         header.set_sensitive(true);
+        request.set_timeout(PATIENCE);
         request.metadata_mut().insert("authorization", header);
         Ok(self.wire.issue(request).await?.into_inner())
     }

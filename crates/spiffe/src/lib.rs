@@ -5,18 +5,21 @@
 //! random numbers around it.
 
 mod authority;
-mod bans;
+mod channel;
 mod client;
 mod clock;
 mod embedded;
 mod evidence;
 mod federation;
 mod issuer_client;
+mod issuer_core;
 pub mod keys;
 mod listen;
+mod node;
 mod own;
 mod peer;
 pub mod pem;
+mod private_file;
 mod pseudo;
 mod seal;
 mod serve;
@@ -24,11 +27,11 @@ mod server;
 pub mod store;
 mod tls;
 mod wire;
+mod wire_plan;
 mod workload;
 
 pub use authority::{Authority, AuthorityError, BACKDATE, IssuedJwt, IssuedX509, Options};
-pub use bans::BanFile;
-pub use client::{Client, ClientError, Endpoint, EndpointError, Fetched, Watch};
+pub use client::{AgentState, Client, ClientError, Endpoint, EndpointError, Fetched, Watch};
 pub use clock::{Clock, SystemClock};
 pub use embedded::{Embedded, private_folder};
 pub use evidence::{Evidence, Unrecorded, Witness};
@@ -36,8 +39,13 @@ pub use federation::{
     Federation, FetchError, Heard, KeepError, Kept, KeptBundles, RefreshError, fetch_bundle,
 };
 pub use issuer_client::IssuerClient;
+pub use node::{AgentNews, NodeAgent, NodeProof, Tell, serve_node};
 pub use own::{OwnSvid, OwnSvidError, server_id};
 pub use peer::{PeerError, facts_of};
+pub use private_file::{AgentFile, BanFile, PrivateFile};
 pub use seal::{Seal, SealError};
-pub use serve::{Serve, ServeError, serve};
-pub use server::{IdentityServer, Pods, ServerError, serve_identities};
+pub use serve::{Serve, ServeError, Socket, serve};
+pub use server::{
+    AgentDoor, IdentityServer, JoinToken, NodeCertificates, NodeCertificatesError, Pods,
+    ServerError, serve_identities,
+};

@@ -2,12 +2,14 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustls::ServerConfig;
+use rustls::pki_types::UnixTime as TlsTime;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -18,6 +20,7 @@ use tonic::transport::server::{Connected, Router};
 
 use crate::peer::{Peer, PeerError};
 use crate::pseudo::Pseudo;
+use crate::server::{Clients, Shown};
 
 /// Connections at one time; more wait.
 const MAX_CONNECTIONS: usize = 4096;
@@ -178,17 +181,24 @@ pub(crate) struct Local {
     pub(crate) peer: Arc<Result<Arc<Peer>, PeerError>>,
 }
 
-impl Door for UnixListener {
+/// A socket for processes of this machine.
+pub(crate) struct Unix {
+    pub(crate) listener: UnixListener,
+    /// `/proc`, but for tests.
+    pub(crate) proc_root: PathBuf,
+}
+
+impl Door for Unix {
     type Socket = UnixStream;
     type Stream = UnixStream;
     type Known = Local;
 
     async fn accept(&self) -> io::Result<UnixStream> {
-        Ok(Self::accept(self).await?.0)
+        Ok(self.listener.accept().await?.0)
     }
 
     async fn greet(&self, stream: UnixStream) -> Option<(UnixStream, Local)> {
-        let peer = Arc::new(Peer::of(&stream).map(Arc::new));
+        let peer = Arc::new(Peer::of(&stream, &self.proc_root).map(Arc::new));
         Some((stream, Local { peer }))
     }
 }
@@ -197,23 +207,34 @@ impl Door for UnixListener {
 pub(crate) struct Tls {
     listener: TcpListener,
     acceptor: TlsAcceptor,
+    clients: Arc<Clients>,
 }
 
-/// Where a caller is.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct From(pub(crate) IpAddr);
+/// A caller from elsewhere.
+#[derive(Clone, Debug)]
+pub(crate) struct Remote {
+    pub(crate) from: IpAddr,
+    pub(crate) shown: Shown,
+}
 
 impl Tls {
-    pub(crate) fn new(listener: TcpListener, config: Arc<ServerConfig>) -> Self {
-        let acceptor = TlsAcceptor::from(config);
-        Self { listener, acceptor }
+    pub(crate) fn new(
+        listener: TcpListener,
+        config: Arc<ServerConfig>,
+        clients: Arc<Clients>,
+    ) -> Self {
+        Self {
+            listener,
+            acceptor: TlsAcceptor::from(config),
+            clients,
+        }
     }
 }
 
 impl Door for Tls {
     type Socket = (TcpStream, IpAddr);
     type Stream = TlsStream<TcpStream>;
-    type Known = From;
+    type Known = Remote;
 
     async fn accept(&self) -> io::Result<(TcpStream, IpAddr)> {
         let (stream, address) = self.listener.accept().await?;
@@ -223,9 +244,13 @@ impl Door for Tls {
     async fn greet(
         &self,
         (stream, from): (TcpStream, IpAddr),
-    ) -> Option<(TlsStream<TcpStream>, From)> {
+    ) -> Option<(TlsStream<TcpStream>, Remote)> {
         let _ = stream.set_nodelay(true);
         let shaken = tokio::time::timeout(HANDSHAKE, self.acceptor.accept(stream)).await;
-        Some((shaken.ok()?.ok()?, From(from)))
+        let stream = shaken.ok()?.ok()?;
+        let (_, session) = stream.get_ref();
+        let chain = session.peer_certificates().unwrap_or_default();
+        let shown = self.clients.who(chain, TlsTime::now()).ok()?;
+        Some((stream, Remote { from, shown }))
     }
 }

@@ -15,7 +15,7 @@ use crate::evidence::{Evidence, Unrecorded, certificate_record};
 use crate::keys::WorkloadKey;
 use crate::tls::ShownCertificate;
 
-/// Life of the certificate of a server, in seconds.
+/// Life of the certificate of a server or an agent, in seconds.
 const OWN_LIFE: u64 = 3600;
 /// How often it is looked whether that is half over.
 const LOOK: Duration = Duration::from_secs(60);
@@ -70,20 +70,8 @@ impl OwnSvid {
         evidence: Evidence,
         dns_names: Vec<DnsName>,
     ) -> Result<Self, OwnSvidError> {
-        let plan = Plan {
-            rule: RuleName {
-                namespace: None,
-                name: "bailiwick-server".into(),
-            },
-            id: server_id(authority.trust_domain())?,
-            dns_names,
-            lifetime: OWN_LIFE,
-            jwt_lifetime: 0,
-            hint: None,
-            claims: BTreeMap::new(),
-            key_type: KeyType::EcP256,
-            federates_with: Vec::new(),
-        };
+        let id = server_id(authority.trust_domain())?;
+        let plan = own_plan("bailiwick-server", id, dns_names);
         let (issued, key) = make(&plan, &authority, &evidence).await?;
         let shown = Arc::new(ShownCertificate::new(&issued, &key)?);
         Ok(Self {
@@ -119,6 +107,24 @@ impl OwnSvid {
                 due = Instant::now() + Duration::from_secs(OWN_LIFE / 2);
             }
         }
+    }
+}
+
+/// The plan of a part of ours.
+pub(crate) fn own_plan(rule: &str, id: SpiffeId, dns_names: Vec<DnsName>) -> Plan {
+    Plan {
+        rule: RuleName {
+            namespace: None,
+            name: rule.into(),
+        },
+        id,
+        dns_names,
+        lifetime: OWN_LIFE,
+        jwt_lifetime: 0,
+        hint: None,
+        claims: BTreeMap::new(),
+        key_type: KeyType::EcP256,
+        federates_with: Vec::new(),
     }
 }
 

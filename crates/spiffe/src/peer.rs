@@ -1,8 +1,9 @@
 use std::fs;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use bailiwick_identity::cgroup::{CgroupError, pod_uid};
 use bailiwick_identity::facts::{Facts, Process};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -49,6 +50,18 @@ pub enum PeerError {
     /// It runs in a pod, of which nobody here knows anything.
     #[error("process {0} runs in a pod: this authority attests processes of the host alone")]
     InPod(u32),
+    /// It runs in no pod.
+    #[error("process {0} runs in no pod: this agent gives identities to pods of its node alone")]
+    OfHost(u32),
+    /// Its cgroups do not say in which pod it runs.
+    #[error("process {pid} cannot be attested: {error}")]
+    Cgroup {
+        /// Its number.
+        pid: u32,
+        /// What they say.
+        #[source]
+        error: CgroupError,
+    },
     /// /proc or the socket cannot be read.
     #[error("the process cannot be attested: {0}")]
     Unreadable(#[from] io::Error),
@@ -72,12 +85,15 @@ pub fn facts_of(pid: u32) -> Result<Facts, PeerError> {
     let number = |field| effective(&status, field).ok_or(PeerError::Gone(pid));
     (peer.uid, peer.gid) = (number("Uid:")?, number("Gid:")?);
     peer.started = peer.start_time()?;
-    peer.attest()
+    match peer.attest()? {
+        (facts, None) => Ok(facts),
+        (_, Some(_)) => Err(PeerError::InPod(pid)),
+    }
 }
 
 impl Peer {
-    /// Who connected.
-    pub(crate) fn of(socket: &impl AsFd) -> Result<Self, PeerError> {
+    /// Who connected, as the files below `proc_root` tell of it.
+    pub(crate) fn of(socket: &impl AsFd, proc_root: &Path) -> Result<Self, PeerError> {
         let credentials = getsockopt(socket, sockopt::PeerCredentials).map_err(io::Error::from)?;
         let pid = u32::try_from(credentials.pid()).unwrap_or(0);
         if pid == 0 {
@@ -94,7 +110,7 @@ impl Peer {
             gid: credentials.gid(),
             started: 0,
             handle,
-            proc_root: "/proc".into(),
+            proc_root: proc_root.to_owned(),
         };
         let started = peer.start_time()?;
         peer.check_alive()?;
@@ -105,9 +121,13 @@ impl Peer {
         self.uid
     }
 
-    /// What is proven about the process now. Asked again before every message: a process can end, and become another
-    /// user or program.
-    pub(crate) fn attest(&self) -> Result<Facts, PeerError> {
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// What is proven about the process now, and the UID of the pod that it runs in. Asked again before every message: a
+    /// process can end, and become another user or program.
+    pub(crate) fn attest(&self) -> Result<(Facts, Option<String>), PeerError> {
         self.check_same()?;
         let status = self.read("status")?;
         let now = effective(&status, "Uid:").ok_or(PeerError::Gone(self.pid))?;
@@ -115,8 +135,12 @@ impl Peer {
             let (pid, uid) = (self.pid, self.uid);
             return Err(PeerError::OtherUser { pid, uid, now });
         }
-        if self.read("cgroup")?.contains("kubepods") {
-            return Err(PeerError::InPod(self.pid));
+        let pid = self.pid;
+        let cgroups = self.read("cgroup")?;
+        let pod = pod_uid(&cgroups).map_err(|error| PeerError::Cgroup { pid, error })?;
+        // A kubelet that puts its pods elsewhere: no process of the host, and of no pod that could be told.
+        if pod.is_none() && cgroups.contains("kubepods") {
+            return Err(PeerError::InPod(pid));
         }
         let process = Process {
             pid: self.pid,
@@ -127,10 +151,9 @@ impl Peer {
         };
         // What was read belongs to this process only if it still is that process.
         self.check_same()?;
-        Ok(Facts {
-            process: Some(process),
-            pod: None,
-        })
+        let process = Some(process);
+        let facts = Facts { process, pod: None };
+        Ok((facts, pod))
     }
 
     /// The program, if it is a file of this machine: within another mount namespace any file may be at that path.

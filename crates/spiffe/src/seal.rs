@@ -136,6 +136,12 @@ pub(crate) fn random() -> Result<[u8; 16], SealError> {
     Ok(bytes)
 }
 
+/// A random number from 0 to 1.
+pub(crate) fn fraction() -> f64 {
+    let [byte, ..] = random().unwrap_or_default();
+    f64::from(byte) / 255.0
+}
+
 /// Reads a file that must belong to us alone; `None` where there is none.
 pub(crate) fn read_private(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, SealError> {
     let error = |source| SealError::Io {

@@ -14,11 +14,14 @@ use tonic::transport::Server;
 
 use crate::authority::Authority;
 use crate::evidence::Evidence;
-use crate::listen::{MAX_REQUEST, MAX_STREAMS, serve_until};
+use crate::issuer_core::IssuerCore;
+use crate::listen::{MAX_REQUEST, MAX_STREAMS, Unix, serve_until};
+use crate::node::Health;
 use crate::wire::DESCRIPTORS;
 use crate::wire::envoy::service::secret::v3::secret_discovery_service_server::SecretDiscoveryServiceServer;
+use crate::wire::issuer::agent_health_server::AgentHealthServer;
 use crate::wire::spiffe_workload_api_server::SpiffeWorkloadApiServer;
-use crate::workload::{Limit, SecretDiscovery, Shared, WorkloadApi};
+use crate::workload::{Giver, Limit, SecretDiscovery, Shared, WorkloadApi};
 
 /// Requests that a user may make at once before the rate counts.
 const BURST: u32 = 2000;
@@ -26,11 +29,32 @@ const BURST: u32 = 2000;
 const RATE: u32 = 500;
 
 /// A socket for workloads.
-pub struct Serve {
-    /// Where the socket is made.
-    pub socket: PathBuf,
+#[derive(Clone, Debug)]
+pub struct Socket {
+    /// Where it is made.
+    pub path: PathBuf,
     /// Its permissions, such as 0o600.
     pub mode: u32,
+    /// Where processes are looked at: `/proc`, but for tests.
+    pub proc_root: PathBuf,
+}
+
+impl Socket {
+    /// A socket with these permissions.
+    pub fn new(path: PathBuf, mode: u32) -> Self {
+        let proc_root = "/proc".into();
+        Self {
+            path,
+            mode,
+            proc_root,
+        }
+    }
+}
+
+/// An authority and whom it serves.
+pub struct Serve {
+    /// Where workloads come.
+    pub socket: Socket,
     /// Who signs.
     pub authority: Arc<Authority>,
     /// Who gets what; streams follow changes.
@@ -77,15 +101,30 @@ pub async fn serve(
     ready: impl FnOnce(),
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
-    let listener = bind(&serve.socket, serve.mode)?;
-    let _socket = Socket(serve.socket);
-    let shared = Shared {
-        authority: Arc::clone(&serve.authority),
+    let core = IssuerCore {
+        authority: serve.authority,
         rules: serve.rules,
-        federated: serve.federated,
         evidence: serve.evidence,
-        limit: Arc::new(Limit::new(BURST, RATE)),
     };
+    let federated = serve.federated;
+    serve_giver(serve.socket, Giver::Own { core, federated }, ready, stop).await
+}
+
+/// Serves what a giver gives.
+pub(crate) async fn serve_giver(
+    socket: Socket,
+    giver: Giver,
+    ready: impl FnOnce(),
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ServeError> {
+    let listener = bind(&socket.path, socket.mode)?;
+    let _bound = Bound(socket.path);
+    let limit = Arc::new(Limit::new(BURST, RATE));
+    let health = match &giver {
+        Giver::Server(node) => Some(AgentHealthServer::new(Health(Arc::clone(node)))),
+        Giver::Own { .. } => None,
+    };
+    let shared = Shared { giver, limit };
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
@@ -100,10 +139,16 @@ pub async fn serve(
         .max_concurrent_streams(Some(MAX_STREAMS))
         .add_service(workload.max_decoding_message_size(MAX_REQUEST))
         .add_service(secrets.max_decoding_message_size(MAX_REQUEST))
+        .add_optional_service(health)
         .add_service(reflection().build_v1().map_err(described)?)
         .add_service(reflection().build_v1alpha().map_err(described)?);
     ready();
-    Ok(serve_until(listener, server, stop).await?)
+    let proc_root = socket.proc_root;
+    let door = Unix {
+        listener,
+        proc_root,
+    };
+    Ok(serve_until(door, server, stop).await?)
 }
 
 /// Makes the socket under another name and moves it into its place when its permissions are right: there is no moment in
@@ -135,9 +180,9 @@ fn bind(path: &Path, mode: u32) -> Result<UnixListener, ServeError> {
 }
 
 /// Removes the socket in the end.
-struct Socket(PathBuf);
+struct Bound(PathBuf);
 
-impl Drop for Socket {
+impl Drop for Bound {
     fn drop(&mut self) {
         let _ = fs::remove_file(mem::take(&mut self.0));
     }

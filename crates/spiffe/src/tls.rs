@@ -5,20 +5,22 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bailiwick_identity::{BundleMap, SpiffeId, x509};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WantsClientCert};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime as TlsTime};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::TLS13;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore,
-    ServerConfig, SignatureScheme, SupportedProtocolVersion,
+    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, OtherError,
+    RootCertStore, ServerConfig, SignatureScheme, SupportedProtocolVersion,
 };
 
 use crate::authority::IssuedX509;
 use crate::keys::WorkloadKey;
 
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
@@ -58,20 +60,33 @@ impl ResolvesServerCert for ShownCertificate {
 }
 
 /// TLS 1.3 and HTTP/2 alone. Sessions are not resumed: each connection sees the certificate of its own time.
-pub(crate) fn server_config(shown: Arc<ShownCertificate>) -> Result<ServerConfig, Error> {
+pub(crate) fn server_config(
+    shown: Arc<ShownCertificate>,
+    clients: Arc<dyn ClientCertVerifier>,
+) -> Result<ServerConfig, Error> {
     let builder = ServerConfig::builder_with_provider(provider());
     let builder = builder.with_protocol_versions(&[&TLS13])?;
-    let mut config = builder.with_no_client_auth().with_cert_resolver(shown);
+    let builder = builder.with_client_cert_verifier(clients);
+    let mut config = builder.with_cert_resolver(shown);
     config.alpn_protocols = vec![b"h2".to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(config)
 }
 
-/// Believes a server that has this id by these keys, whatever its address is called. TLS 1.3 and HTTP/2
-/// alone, as [`server_config`] speaks them.
-pub(crate) fn client_config(bundles: BundleMap, server: SpiffeId) -> Result<ClientConfig, Error> {
-    let mut config = spiffe_client(bundles, server, &[&TLS13])?;
+/// Believes a server that has this id by these keys, whatever its address is called, and shows it a
+/// certificate, where there is one. TLS 1.3 and HTTP/2 alone, as [`server_config`] speaks them.
+pub(crate) fn client_config(
+    bundles: BundleMap,
+    server: SpiffeId,
+    own: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+) -> Result<ClientConfig, Error> {
+    let builder = believing(bundles, server, &[&TLS13])?;
+    let mut config = match own {
+        Some((chain, key)) => builder.with_client_auth_cert(chain, key)?,
+        None => builder.with_no_client_auth(),
+    };
+    config.resumption = Resumption::disabled();
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(config)
 }
@@ -82,6 +97,14 @@ pub(crate) fn spiffe_client(
     server: SpiffeId,
     versions: &[&'static SupportedProtocolVersion],
 ) -> Result<ClientConfig, Error> {
+    Ok(believing(bundles, server, versions)?.with_no_client_auth())
+}
+
+fn believing(
+    bundles: BundleMap,
+    server: SpiffeId,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, Error> {
     let provider = provider();
     let verifier = Arc::new(IsServer {
         bundles,
@@ -93,7 +116,7 @@ pub(crate) fn spiffe_client(
     let builder = builder
         .dangerous()
         .with_custom_certificate_verifier(verifier);
-    Ok(builder.with_no_client_auth())
+    Ok(builder)
 }
 
 /// Believes a server by its DNS name and these authorities.

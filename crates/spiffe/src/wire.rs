@@ -48,6 +48,24 @@ impl fmt::Debug for issuer::IssueResponse {
     }
 }
 
+impl fmt::Debug for issuer::JoinRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JoinRequest(..)")
+    }
+}
+
+impl fmt::Debug for issuer::join_request::Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Proof(..)")
+    }
+}
+
+impl fmt::Debug for issuer::SignResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SignResponse(until {})", self.until)
+    }
+}
+
 impl fmt::Debug for tls::DataSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("DataSource(..)")

@@ -1,12 +1,15 @@
+mod node;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bailiwick_identity::{Bundle, BundleMap, TrustDomain};
-use bailiwick_spiffe::{Client, Endpoint, Serve, private_folder, serve};
+use bailiwick_spiffe::{AgentState, Client, Endpoint, Serve, Socket, private_folder, serve};
 use tokio::sync::watch;
 
+use self::node::NodeOptions;
 use crate::cmd::identity::authority::default_socket;
 use crate::cmd::identity::daemon::DaemonOptions;
 use crate::console::Console;
@@ -17,6 +20,8 @@ Examples:
   bailiwick agent --embedded                              every program of yours gets an identity
   bailiwick agent --embedded --rules rules.yaml           by written rules, also for other users
   bailiwick agent --embedded --trust-domain dev.example --socket /tmp/spiffe.sock
+  bailiwick agent --server identity.bailiwick:8443 --trust-domain example.org --trust-bundle roots.pem \\
+      --token-file /var/run/secrets/bailiwick/token --socket /run/bailiwick/agent.sock    for the pods of a node
   bailiwick agent healthcheck                             does it answer, for probes
   kill -HUP PID                                           read the rules again
 
@@ -31,14 +36,17 @@ pub(crate) struct AgentArgs {
     #[command(subcommand)]
     command: Option<AgentCommand>,
     /// Sign with an authority of its own, for this machine alone
-    #[arg(long, required = true)]
+    #[arg(long, required_unless_present = "server", conflicts_with = "server")]
     embedded: bool,
+    #[command(flatten)]
+    node: NodeOptions,
     /// Socket to make; `$XDG_RUNTIME_DIR/bailiwick/agent.sock` where it is not given
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
-    /// Permissions of the socket, in octal; 0666 lets other users ask, who need a written rule
-    #[arg(long, value_name = "MODE", default_value = "0600", value_parser = octal)]
-    socket_mode: u32,
+    /// Permissions of the socket, in octal; 0600 where the authority is its own, and 0666 with --server, where the pod
+    /// counts and not the user
+    #[arg(long, value_name = "MODE", value_parser = octal)]
+    socket_mode: Option<u32>,
     /// Bundle of another trust domain, for rules that federate with it. May be repeated
     #[arg(long, value_name = "DOMAIN=FILE", value_parser = federated)]
     federate: Vec<(TrustDomain, PathBuf)>,
@@ -58,6 +66,9 @@ struct HealthcheckArgs {
     /// Socket of the agent; `$XDG_RUNTIME_DIR/bailiwick/agent.sock` where it is not given
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
+    /// An agent whose server is away is unhealthy, for readiness; without this it is well, since it serves what it has
+    #[arg(long)]
+    fresh: bool,
 }
 
 /// How long an agent may take that is well.
@@ -72,26 +83,51 @@ fn healthcheck(args: &HealthcheckArgs, console: &mut Console) -> Result<Exit> {
         .build()?;
     let asked = async {
         let mut client = Client::connect(&endpoint).await?;
-        client.bundles().await
+        if let Some(state) = client.agent_state().await? {
+            return Ok(Some(state));
+        }
+        match client.bundles().await {
+            Err(error) if !error.is_denied() => Err(error),
+            _ => Ok(None),
+        }
     };
     let answer = runtime.block_on(async { tokio::time::timeout(HEALTHY, asked).await });
-    let why = match answer {
-        Ok(Ok(_)) => None,
-        Ok(Err(error)) if error.is_denied() => None,
-        Ok(Err(error)) => Some(format!("{:#}", anyhow::Error::from(error))),
-        Err(_) => Some(format!("no answer within {} s", HEALTHY.as_secs())),
+    let well = match answer {
+        Ok(Ok(None)) => Ok("healthy".to_owned()),
+        Ok(Ok(Some(state))) => condition(&state, args.fresh),
+        Ok(Err(error)) => Err(format!("{:#}", anyhow::Error::from(error))),
+        Err(_) => Err(format!("no answer within {} s", HEALTHY.as_secs())),
     };
-    match why {
-        None => console.answer("healthy\n")?,
-        Some(why) => {
-            console.answer(format_args!(
-                "unhealthy: {}\n",
-                bailiwick_report::inert(&why)
-            ))?;
-            return Ok(Exit::No);
-        }
+    let (line, exit) = match well {
+        Ok(line) => (line, Exit::Yes),
+        Err(why) => (format!("unhealthy: {why}"), Exit::No),
+    };
+    console.answer(format_args!("{}\n", bailiwick_report::inert(&line)))?;
+    Ok(exit)
+}
+
+/// Whether an agent of a node is well.
+fn condition(state: &AgentState, fresh: bool) -> Result<String, String> {
+    let AgentState {
+        ready,
+        stale,
+        trouble,
+    } = state;
+    match (ready, stale) {
+        (false, _) => Err(format!("the server has not been heard yet: {trouble}")),
+        (true, 0) => Ok("healthy".to_owned()),
+        (true, _) if fresh => Err(format!("stale for {stale} s: {trouble}")),
+        (true, _) => Ok(format!("healthy, stale for {stale} s: {trouble}")),
     }
-    Ok(Exit::Yes)
+}
+
+fn socket(args: &AgentArgs) -> Result<PathBuf> {
+    if let Some(socket) = &args.socket {
+        return Ok(socket.clone());
+    }
+    let socket = default_socket();
+    private_folder(socket.parent().context("no folder for the socket")?)?;
+    Ok(socket)
 }
 
 fn octal(text: &str) -> Result<u32, String> {
@@ -110,6 +146,11 @@ pub(crate) fn run(args: &AgentArgs, console: &mut Console) -> Result<Exit> {
     if let Some(AgentCommand::Healthcheck(args)) = &args.command {
         return healthcheck(args, console);
     }
+    if let Some(server) = &args.node.server {
+        let mode = args.socket_mode.unwrap_or(0o666);
+        let socket = node::socket(&args.node, socket(args)?, mode);
+        return node::run(server, &args.node, socket, &args.daemon, console);
+    }
     let mut federated = BundleMap::default();
     for (domain, file) in &args.federate {
         let json = console.read(file)?;
@@ -117,18 +158,10 @@ pub(crate) fn run(args: &AgentArgs, console: &mut Console) -> Result<Exit> {
         federated.insert(bundle.with_context(|| format!("`{}`", file.display()))?);
     }
     let mut daemon = args.daemon.open(console)?;
-    let socket = match &args.socket {
-        Some(socket) => socket.clone(),
-        None => {
-            let socket = default_socket();
-            private_folder(socket.parent().context("no folder for the socket")?)?;
-            socket
-        }
-    };
+    let socket = socket(args)?;
     let (_federated, federated_seen) = watch::channel(Arc::new(federated));
     let served = Serve {
-        socket: socket.clone(),
-        mode: args.socket_mode,
+        socket: Socket::new(socket.clone(), args.socket_mode.unwrap_or(0o600)),
         authority: Arc::clone(&daemon.authority),
         rules: daemon.rules(),
         federated: federated_seen,

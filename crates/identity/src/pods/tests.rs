@@ -213,3 +213,29 @@ fn pods_go_by_the_uid_of_their_cgroup() {
     assert!(name(&view, "p1", "n1").is_err());
     assert_eq!(name(&view, "p9", "n1"), Ok("web".into()));
 }
+
+#[test]
+fn pods_are_found_by_their_node() {
+    let mut view = view(web());
+    let names = |view: &View, node: &str| -> Vec<String> {
+        view.pods_on(node)
+            .map(|pod| pod.meta.name.to_string())
+            .collect()
+    };
+    let db = SeenPod {
+        meta: meta("shop", "db", "p2"),
+        ..web()
+    };
+    view.put(Object::Pod(Box::new(db.clone())));
+    assert_eq!(names(&view, "n1"), ["db", "web"]);
+    let moved = SeenPod {
+        node: "n2".into(),
+        ..db
+    };
+    view.put(Object::Pod(Box::new(moved)));
+    assert_eq!(names(&view, "n1"), ["web"]);
+    assert_eq!(names(&view, "n2"), ["db"]);
+    view.remove(ObjectKind::Pod, "shop", "db");
+    assert!(names(&view, "n2").is_empty());
+    assert!(view.pod("shop", "db").is_none());
+}

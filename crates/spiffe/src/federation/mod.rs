@@ -221,7 +221,7 @@ impl Federation {
             held,
             failures,
         };
-        let interval = (self.pace)(poll, crate::workload::fraction());
+        let interval = (self.pace)(poll, crate::seal::fraction());
         match kept {
             _ if failures > 0 => interval,
             None => Duration::ZERO,

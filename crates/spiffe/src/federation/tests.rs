@@ -80,7 +80,11 @@ impl Endpoint {
     async fn of(authority: &Arc<Authority>, answer: Vec<u8>) -> Self {
         let (evidence, _) = evidence(&Arc::new(MemoryLog::default()));
         let own = OwnSvid::new(Arc::clone(authority), evidence, Vec::new()).await;
-        let mut config = server_config(own.unwrap().shown()).unwrap();
+        let mut config = server_config(
+            own.unwrap().shown(),
+            rustls::server::WebPkiClientVerifier::no_client_auth(),
+        )
+        .unwrap();
         config.alpn_protocols.clear();
         Self::start(config, answer).await
     }

@@ -5,6 +5,7 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
     EcdsaSigningAlgorithm, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
 };
+use bailiwick_identity::x509::request_for;
 use bailiwick_identity::{KeyType, PublicKey, SignError, Signer};
 use zeroize::Zeroizing;
 
@@ -112,8 +113,21 @@ impl WorkloadKey {
         })
     }
 
+    /// A key that was made before; `None` where the bytes are none of that kind.
+    pub(crate) fn from_pkcs8(key_type: KeyType, pkcs8: Zeroizing<Vec<u8>>) -> Option<Self> {
+        let public = SoftwareKey::from_pkcs8(key_type, &pkcs8)?.public;
+        Some(Self { public, pkcs8 })
+    }
+
+    /// A request for a certificate, which shows that we have the key.
+    pub(crate) fn request(&self) -> Result<Vec<u8>, SignError> {
+        let signer = self.signer();
+        let signer = signer.ok_or_else(|| SignError("the key is none".into()))?;
+        request_for(&signer).map_err(|error| SignError(error.to_string()))
+    }
+
     /// What signs with it.
-    pub(crate) fn signer(&self) -> Option<impl Signer + use<>> {
+    fn signer(&self) -> Option<impl Signer + use<>> {
         SoftwareKey::from_pkcs8(self.public.key_type(), &self.pkcs8)
     }
 }

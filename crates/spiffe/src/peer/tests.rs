@@ -19,7 +19,7 @@ fn connected(caller: &str) -> (Child, UnixStream, Peer) {
         .spawn()
         .unwrap();
     let (stream, _) = listener.accept().unwrap();
-    let peer = Peer::of(&stream).unwrap();
+    let peer = Peer::of(&stream, Path::new("/proc")).unwrap();
     (child, stream, peer)
 }
 
@@ -50,7 +50,7 @@ fn a_caller_that_leaves_its_socket_to_a_child() {
 #[test]
 fn a_process_is_told_by_the_kernel() {
     let (mut child, _stream, peer) = connected("a_caller_that_stays");
-    let process = peer.attest().unwrap().process.unwrap();
+    let process = peer.attest().unwrap().0.process.unwrap();
     assert_eq!(process.pid, child.id());
     assert_eq!(process.uid, nix::unistd::geteuid().as_raw());
     assert_eq!(process.gid, nix::unistd::getegid().as_raw());
@@ -67,7 +67,7 @@ fn a_process_is_told_by_the_kernel() {
 #[test]
 fn a_look_at_a_process_says_what_its_connection_would() {
     let (mut child, _stream, peer) = connected("a_caller_that_stays");
-    assert_eq!(facts_of(child.id()).unwrap(), peer.attest().unwrap());
+    assert_eq!(facts_of(child.id()).unwrap(), peer.attest().unwrap().0);
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(matches!(facts_of(child.id()), Err(PeerError::Gone(_))));
@@ -135,7 +135,7 @@ fn stat(name: &str) -> String {
 fn names_of_programs_do_not_move_the_fields() {
     for name in ["web", "a b", ") S 1 2 3 4 (", "((", "a) R 9"] {
         let (_dir, peer) = made_up(&stat(name), STATUS, "0::/user.slice\n");
-        let process = peer.attest().unwrap().process.unwrap();
+        let process = peer.attest().unwrap().0.process.unwrap();
         assert_eq!(
             (process.uid, process.groups),
             (1000, vec![20, 44]),
@@ -160,7 +160,22 @@ fn processes_that_are_not_what_they_were() {
 
 #[test]
 fn a_process_of_a_pod_is_no_process_of_the_host() {
-    let cgroup = "0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice/cri-containerd-2.scope\n";
-    let (_dir, peer) = made_up(&stat("web"), STATUS, cgroup);
-    assert!(matches!(peer.attest(), Err(PeerError::InPod(7))));
+    let uid = "0d9c6a1e-4f5b-4c0e-9d3a-0123456789ab";
+    let systemd = uid.replace('-', "_");
+    let cgroup = format!("0::/kubepods.slice/kubepods-pod{systemd}.slice/cri-containerd-2.scope\n");
+    let (_dir, peer) = made_up(&stat("web"), STATUS, &cgroup);
+    assert_eq!(peer.attest().unwrap().1.as_deref(), Some(uid));
+    // Of kubelets that put their pods elsewhere nothing is known.
+    for cgroup in [
+        "0::/own/kubepods/pod1/2\n",
+        "0::/user.slice/kubepods/pod1\n",
+    ] {
+        let (_dir, peer) = made_up(&stat("web"), STATUS, cgroup);
+        assert!(
+            matches!(peer.attest(), Err(PeerError::InPod(7))),
+            "{cgroup}"
+        );
+    }
+    let (_dir, peer) = made_up(&stat("web"), STATUS, "0::/kubepods/pod1/2\n");
+    assert!(matches!(peer.attest(), Err(PeerError::Cgroup { .. })));
 }

@@ -1,48 +1,32 @@
 //! Identities for pods that ask without an agent: a token bound to the pod, and a key that it shows to have.
 
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
-use bailiwick_audit::{DenialRecord, Door, Proof};
+use bailiwick_audit::{Door, Proof};
 use bailiwick_identity::SpiffeId;
 use bailiwick_identity::facts::Facts;
-use bailiwick_identity::pods::{ReviewError, Reviewed, Reviewer, Unproven};
-use bailiwick_identity::rules::{Plan, RuleSet};
 use bailiwick_identity::x509::requested_key;
-use tokio::sync::{Semaphore, watch};
 use tonic::{Request, Response, Status};
 
-use super::Pods;
-use crate::authority::Authority;
-use crate::evidence::{Evidence, certificate_record, token_record};
-use crate::listen::From;
+use super::pods::Pods;
+use super::tokens::Tokens;
+use crate::issuer_core::{Asker, IssuerCore};
+use crate::listen::Remote;
 use crate::wire::issuer::issuer_server::Issuer;
 use crate::wire::issuer::{IssueRequest, IssueResponse};
-use crate::workload::{Limit, check_audience, unavailable};
+use crate::workload::{Limit, check_audience};
 
-/// How long the watches may take to show a pod whose token the API server has just taken.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How often they are looked at meanwhile.
-const LOOK: Duration = Duration::from_millis(50);
 /// How the log names this door.
 const DOOR: Door = Door::Issue;
 
 /// The door.
 pub(super) struct Issue {
-    pub(super) authority: Arc<Authority>,
-    pub(super) rules: watch::Receiver<Arc<RuleSet>>,
-    pub(super) pods: Pods,
-    pub(super) reviewer: Arc<dyn Reviewer>,
-    pub(super) evidence: Evidence,
+    pub(super) core: IssuerCore,
+    pub(super) pods: Arc<Pods>,
+    pub(super) tokens: Arc<Tokens>,
     pub(super) limit: Limit<IpAddr>,
-    pub(super) reviews: Semaphore,
-}
-
-/// A pod that proved itself.
-struct Proven {
-    facts: Facts,
-    proof: Proof,
 }
 
 #[tonic::async_trait]
@@ -51,7 +35,8 @@ impl Issuer for Issue {
         &self,
         request: Request<IssueRequest>,
     ) -> Result<Response<IssueResponse>, Status> {
-        let from = request.extensions().get::<From>().map(|From(from)| *from);
+        let from = request.extensions().get::<Remote>();
+        let from = from.map(|remote| remote.from);
         let from = from.ok_or_else(|| Status::unavailable("nothing is known of the caller"))?;
         if !self.limit.admits(from, Instant::now()) {
             return Err(Status::unavailable(
@@ -60,26 +45,27 @@ impl Issuer for Issue {
         }
         let token = bearer(&request)?;
         let wanted = check(request.get_ref())?;
-        let proven = self.attest(&token).await?;
-        let plan = self.plan(&proven, wanted).await?;
+        let asker = self.attest(&token).await?;
+        let plan = self.core.plan(&asker, wanted.as_ref()).await?;
         let IssueRequest {
             certificate_request,
             audience,
             ..
         } = request.into_inner();
+        let bundle = self.core.authority.bundle();
         let mut response = IssueResponse {
             spiffe_id: plan.id.to_string(),
             hint: plan.hint.clone().unwrap_or_default(),
-            bundle: self.authority.bundle().to_json().to_string().into_bytes(),
+            bundle: bundle.to_json().to_string().into_bytes(),
             ..IssueResponse::default()
         };
         if !certificate_request.is_empty() {
-            response.chain = self
-                .certificate(&plan, &certificate_request, &proven)
-                .await?;
+            let key = requested_key(&certificate_request);
+            let key = key.map_err(|error| Status::invalid_argument(error.to_string()))?;
+            response.chain = self.core.certificate(&asker, &plan, &key).await?.chain;
         }
         if !audience.is_empty() {
-            response.token = self.token(&plan, &audience, &proven).await?;
+            response.token = self.core.token(&asker, &plan, &audience).await?.token;
         }
         Ok(Response::new(response))
     }
@@ -125,104 +111,21 @@ fn check(request: &IssueRequest) -> Result<Option<SpiffeId>, Status> {
 
 impl Issue {
     /// Whose token it is: by the word of the API server, and by what the watches show (K-6).
-    async fn attest(&self, token: &str) -> Result<Proven, Status> {
-        let audience = self.authority.trust_domain().as_str();
-        let reviewed = {
-            let _permit = self.reviews.try_acquire();
-            let _permit = _permit.map_err(|_| {
-                Status::unavailable("too many tokens under review: try again later")
-            })?;
-            self.reviewer.review(token, audience).await
-        };
-        let reviewed = match reviewed {
-            Ok(reviewed) => reviewed,
-            Err(error @ ReviewError::Unavailable(_)) => return Err(unavailable(&error)),
-            Err(error) => return Err(self.denied(None, Proof::default(), error.to_string()).await),
-        };
-        let proof = Proof {
-            credential: reviewed.credential.clone(),
-            ..Proof::default()
-        };
-        match self.prove(&reviewed).await {
-            Ok(facts) => Ok(Proven { facts, proof }),
-            Err(unproven) => Err(self.denied(None, proof, unproven.to_string()).await),
-        }
-    }
-
-    /// A pod may ask before the watches show it.
-    async fn prove(&self, reviewed: &Reviewed) -> Result<Facts, Unproven> {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            let proven = {
-                let view = self.pods.read().unwrap_or_else(PoisonError::into_inner);
-                view.prove(&reviewed.claim())
-                    .and_then(|pod| view.facts(pod))
-            };
-            if proven.is_ok() || Instant::now() >= until {
-                return proven;
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
-    /// The identity that the rules give.
-    async fn plan(&self, proven: &Proven, wanted: Option<SpiffeId>) -> Result<Plan, Status> {
-        let rules = Arc::clone(&self.rules.borrow());
-        let facts = &proven.facts;
-        let why = match rules.explain(facts).result {
-            Ok(plans) => {
-                let fits = |plan: &Plan| wanted.as_ref().is_none_or(|wanted| plan.id == *wanted);
-                match (plans.into_iter().find(fits), wanted) {
-                    (Some(plan), _) => return Ok(plan),
-                    (None, Some(wanted)) => format!("no rule gives {facts} `{wanted}`"),
-                    (None, None) => format!("no identity for {facts}"),
-                }
-            }
-            Err(denial) => format!("no identity for {facts}: {denial}"),
-        };
-        Err(self.denied(Some(facts), proven.proof.clone(), why).await)
-    }
-
-    async fn certificate(
-        &self,
-        plan: &Plan,
-        request: &[u8],
-        proven: &Proven,
-    ) -> Result<Vec<Vec<u8>>, Status> {
-        let key = requested_key(request);
-        let key = key.map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let issued = self.authority.issue_x509(plan, &key);
-        let issued = issued.map_err(|error| unavailable(&error))?;
-        let (workload, proof) = ((&proven.facts).into(), proven.proof.clone());
-        let record = certificate_record(DOOR, plan, &issued, workload, proof);
-        let written = self.evidence.issued(record).await;
-        written.map_err(|error| unavailable(&error))?;
-        Ok(issued.chain)
-    }
-
-    async fn token(
-        &self,
-        plan: &Plan,
-        audience: &[String],
-        proven: &Proven,
-    ) -> Result<String, Status> {
-        let issued = self.authority.issue_jwt(plan, audience);
-        let issued = issued.map_err(|error| unavailable(&error))?;
-        let (workload, proof) = ((&proven.facts).into(), proven.proof.clone());
-        let record = token_record(DOOR, plan, &issued, audience, workload, proof);
-        let written = self.evidence.issued(record).await;
-        written.map_err(|error| unavailable(&error))?;
-        Ok(issued.token)
-    }
-
-    async fn denied(&self, facts: Option<&Facts>, proof: Proof, why: String) -> Status {
-        let record = DenialRecord {
+    async fn attest(&self, token: &str) -> Result<Asker, Status> {
+        let mut asker = Asker {
             door: DOOR,
-            why: why.clone(),
-            workload: facts.map(Into::into).unwrap_or_default(),
-            proof,
+            facts: Facts::default(),
+            proof: Proof::default(),
         };
-        self.evidence.denied(record).await;
-        Status::permission_denied(why)
+        let audience = self.core.authority.trust_domain().as_str();
+        let reviewed = match self.tokens.review(token, audience).await? {
+            Ok(reviewed) => reviewed,
+            Err(error) => return Err(self.core.denied(&asker, error.to_string()).await),
+        };
+        asker.proof.credential.clone_from(&reviewed.credential);
+        match self.pods.prove(&reviewed).await {
+            Ok(facts) => Ok(Asker { facts, ..asker }),
+            Err(unproven) => Err(self.core.denied(&asker, unproven.to_string()).await),
+        }
     }
 }

@@ -50,7 +50,7 @@ struct House {
     address: String,
     authority: Arc<Authority>,
     rules: watch::Sender<Arc<RuleSet>>,
-    pods: Pods,
+    pods: Arc<Pods>,
     api: Arc<Api>,
     log: Arc<MemoryLog>,
     events: Arc<Mutex<Vec<Event>>>,
@@ -115,12 +115,11 @@ async fn house() -> House {
     );
     let authority = Authority::open(options, keys, state, Arc::new(SystemClock), None);
     let authority = Arc::new(authority.unwrap());
-    let mut view = View::default();
-    view.put(Object::Pod(Box::new(web())));
-    view.put(Object::ServiceAccount(meta("shop", "cart", "a1")));
-    view.put(Object::Node(meta("", "n1", "m1")));
-    view.put(Object::Namespace(meta("", "shop", "s1")));
-    let pods = Arc::new(RwLock::new(view));
+    let pods = Arc::new(Pods::default());
+    pods.put(Object::Pod(Box::new(web())));
+    pods.put(Object::ServiceAccount(meta("shop", "cart", "a1")));
+    pods.put(Object::Node(meta("", "n1", "m1")));
+    pods.put(Object::Namespace(meta("", "shop", "s1")));
     let api = Arc::new(Api::default());
     api.tokens.lock().unwrap().insert("good".into(), reviewed());
     let (rules, rules_seen) = watch::channel(Arc::new(rules()));
@@ -134,6 +133,8 @@ async fn house() -> House {
         pods: Arc::clone(&pods),
         reviewer: Arc::clone(&api) as Arc<dyn Reviewer>,
         evidence,
+        agents: None,
+        node_certificates: None,
     };
     let (stop, stopped) = oneshot::channel();
     tokio::spawn(async move {
@@ -259,11 +260,7 @@ async fn k_6_who_is_not_proven_gets_nothing() {
     house.check("other", denied, "is on the node `n1`").await;
     say(|reviewed| reviewed.service_account_uid = "a0".into());
     house.check("other", denied, "and not `a0`").await;
-    house
-        .pods
-        .write()
-        .unwrap()
-        .remove(ObjectKind::Pod, "shop", "web");
+    house.pods.remove(ObjectKind::Pod, "shop", "web");
     house
         .check("good", denied, "there is no pod `shop/web`")
         .await;
@@ -278,15 +275,11 @@ async fn k_6_who_is_not_proven_gets_nothing() {
 #[tokio::test]
 async fn a_pod_may_ask_before_the_watch_shows_it() {
     let house = house().await;
-    house
-        .pods
-        .write()
-        .unwrap()
-        .remove(ObjectKind::Pod, "shop", "web");
+    house.pods.remove(ObjectKind::Pod, "shop", "web");
     let pods = Arc::clone(&house.pods);
     tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        pods.write().unwrap().put(Object::Pod(Box::new(web())));
+        pods.put(Object::Pod(Box::new(web())));
     });
     house.client("good").await.fetch_x509(None).await.unwrap();
 }
@@ -328,19 +321,21 @@ async fn nonsense_and_floods_reach_no_api_server() {
     let house = house().await;
     let (events, log) = (house.evidence_of_its_own(), Arc::clone(&house.api));
     let door = Issue {
-        authority: Arc::clone(&house.authority),
-        rules: house.rules.subscribe(),
+        core: IssuerCore {
+            authority: Arc::clone(&house.authority),
+            rules: house.rules.subscribe(),
+            evidence: events,
+        },
         pods: Arc::clone(&house.pods),
-        reviewer: log,
-        evidence: events,
+        tokens: Arc::new(Tokens::new(log)),
         limit: Limit::new(10, 1),
-        reviews: Semaphore::new(1),
     };
     let ask = |message: IssueRequest, token: &'static str| {
         let mut request = tonic::Request::new(message);
-        request
-            .extensions_mut()
-            .insert(crate::listen::From([127, 0, 0, 1].into()));
+        request.extensions_mut().insert(crate::listen::Remote {
+            from: [127, 0, 0, 1].into(),
+            shown: Shown::Nothing,
+        });
         if !token.is_empty() {
             request
                 .metadata_mut()

@@ -181,7 +181,7 @@ impl SpiffeWorkloadApi for WorkloadApi {
             spiffe_id,
         } = request.into_inner();
         check_audience(&audience)?;
-        let (facts, mut plans) = session.plans().await?;
+        let (caller, mut plans) = session.plans().await?;
         if !spiffe_id.is_empty() {
             let id = SpiffeId::parse(&spiffe_id);
             let id = id.map_err(|error| Status::invalid_argument(error.to_string()))?;
@@ -189,14 +189,14 @@ impl SpiffeWorkloadApi for WorkloadApi {
             //
             if plans.is_empty() {
                 let why = format!("no rule gives the caller `{id}`");
-                return Err(session.denied(&facts, why).await);
+                return Err(session.denied(&caller, why).await);
             }
         }
         let mut svids = Vec::new();
         for plan in plans {
             svids.push(Jwtsvid {
                 spiffe_id: plan.id.to_string(),
-                svid: session.token(&facts, &plan, &audience).await?,
+                svid: session.token(&caller, &plan, &audience).await?,
                 hint: plan.hint.unwrap_or_default(),
             });
         }
@@ -223,7 +223,7 @@ impl SpiffeWorkloadApi for WorkloadApi {
         for bundle in visible(&session).await? {
             known.insert(bundle);
         }
-        let now = self.0.authority.now();
+        let now = session.now();
         let checked = jwt::validate(&svid, &[audience.as_str()], &known, now);
         let checked = checked.map_err(|error| Status::invalid_argument(error.to_string()))?;
         Ok(Response::new(ValidateJwtsvidResponse {
@@ -249,7 +249,7 @@ pub(crate) fn check_audience(audience: &[String]) -> Result<(), Status> {
 async fn visible(session: &Session) -> Result<Vec<Bundle>, Status> {
     let (_, plans) = session.plans().await?;
     let domains = plans.into_iter().flat_map(|plan| plan.federates_with);
-    let mut bundles = vec![Bundle::clone(&session.shared().authority.bundle())];
+    let mut bundles = vec![Bundle::clone(&*session.bundle()?)];
     bundles.extend(session.federated(domains.collect()));
     Ok(bundles)
 }
@@ -259,7 +259,7 @@ fn x509_response(holding: &Holding) -> X509svidResponse {
     let bundle = x509_der(&holding.bundle);
     let svids = holding.identities.iter().map(|held| X509svid {
         spiffe_id: held.plan.id.to_string(),
-        x509_svid: held.issued.chain.concat(),
+        x509_svid: held.chain.concat(),
         x509_svid_key: held.key.pkcs8.to_vec(),
         bundle: bundle.clone(),
         hint: held.plan.hint.clone().unwrap_or_default(),

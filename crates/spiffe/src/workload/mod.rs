@@ -8,26 +8,45 @@ mod session;
 use std::sync::Arc;
 
 use bailiwick_identity::BundleMap;
-use bailiwick_identity::rules::RuleSet;
 use tokio::sync::watch;
+use tonic::Status;
 
-use crate::authority::Authority;
-use crate::evidence::Evidence;
+use crate::issuer_core::{Asker, IssuerCore};
+use crate::node::Node;
 
 pub(crate) use api::{WorkloadApi, check_audience};
 pub(crate) use limit::Limit;
 pub(crate) use sds::SecretDiscovery;
-pub(crate) use session::{fraction, unavailable};
+pub(crate) use session::Held;
 
 /// What all doors share.
 #[derive(Clone)]
 pub(crate) struct Shared {
-    pub(crate) authority: Arc<Authority>,
-    pub(crate) rules: watch::Receiver<Arc<RuleSet>>,
-    pub(crate) federated: watch::Receiver<Arc<BundleMap>>,
-    pub(crate) evidence: Evidence,
+    pub(crate) giver: Giver,
     /// By user of the machine.
     pub(crate) limit: Arc<Limit<u32>>,
+}
+
+/// Who says what callers get, and gives it.
+#[derive(Clone)]
+pub(crate) enum Giver {
+    /// This process, to processes of the host.
+    Own {
+        core: IssuerCore,
+        federated: watch::Receiver<Arc<BundleMap>>,
+    },
+    /// A server, to pods of this node.
+    Server(Arc<Node>),
+}
+
+impl Giver {
+    /// Writes that somebody gets nothing, and gives what it hears.
+    async fn denied(&self, asker: &Asker, why: String) -> Status {
+        match self {
+            Self::Own { core, .. } => core.denied(asker, why).await,
+            Self::Server(node) => node.denied(asker, why),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -214,8 +214,8 @@ async fn given(
     match secrets(holding, names) {
         Ok(secrets) => Ok(secrets),
         Err(why) => {
-            let (facts, _) = session.plans().await?;
-            Err(session.denied(&facts, why).await)
+            let (caller, _) = session.plans().await?;
+            Err(session.denied(&caller, why).await)
         }
     }
 }
@@ -233,7 +233,7 @@ fn secrets(holding: &Holding, names: &[String]) -> Result<Vec<Secret>, String> {
 
 fn secret(holding: &Holding, name: &str) -> Result<Secret, String> {
     let content = match name {
-        DEFAULT => holding.identities.first().map(certificate),
+        DEFAULT => holding.identities.first().map(|held| certificate(held)),
         ROOTS => Some(roots(&holding.bundle)),
         ALL => Some(all_roots(holding)),
         _ => by_id(holding, name),
@@ -267,7 +267,7 @@ fn bundles(holding: &Holding) -> impl Iterator<Item = &Bundle> {
 fn certificate(held: &Held) -> Type {
     let key = pem::encode("PRIVATE KEY", &held.key.pkcs8);
     Type::TlsCertificate(TlsCertificate {
-        certificate_chain: inline(pem::certificates(&held.issued.chain).into_bytes()),
+        certificate_chain: inline(pem::certificates(&held.chain).into_bytes()),
         private_key: inline(key.as_bytes().to_vec()),
     })
 }

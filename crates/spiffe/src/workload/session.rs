@@ -1,18 +1,20 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bailiwick_audit::{DenialRecord, Door, Proof};
+use bailiwick_audit::{Door, Proof};
 use bailiwick_identity::facts::Facts;
-use bailiwick_identity::rules::{Denial, Outcome, Plan, RuleSet};
+use bailiwick_identity::rules::{Plan, RuleSet};
+use bailiwick_identity::x509::Validity;
 use bailiwick_identity::{Bundle, BundleMap, TrustDomain, UnixTime};
 use tokio::sync::watch;
 use tonic::{Request, Status};
 
-use super::Shared;
-use crate::authority::IssuedX509;
-use crate::evidence::{certificate_record, token_record};
+use super::{Giver, Shared};
+use crate::clock::{Clock, SystemClock};
+use crate::issuer_core::{Asker, unavailable};
 use crate::keys::WorkloadKey;
 use crate::listen::Local;
+use crate::node::State;
 use crate::peer::{Peer, PeerError};
 
 /// Several pushes do not happen at the same moment: each waits up to this long after a change.
@@ -27,26 +29,42 @@ pub(crate) struct Session {
     shared: Shared,
 }
 
+/// Who the caller is at one moment.
+pub(crate) struct Caller {
+    asker: Asker,
+    /// The UID of its pod, where it runs in one.
+    pod: Option<String>,
+}
+
 /// An identity with its certificate and key.
 pub(crate) struct Held {
     pub(crate) plan: Plan,
-    pub(crate) issued: IssuedX509,
+    /// Leaf first, without the root, in DER.
+    pub(crate) chain: Vec<Vec<u8>>,
+    pub(crate) validity: Validity,
     pub(crate) key: WorkloadKey,
 }
 
 /// Everything that a caller holds at one moment.
 pub(crate) struct Holding {
-    pub(crate) identities: Vec<Held>,
+    pub(crate) identities: Vec<Arc<Held>>,
     pub(crate) bundle: Arc<Bundle>,
     /// Bundles of the domains that its rules federate with.
     pub(crate) federated: Vec<Bundle>,
 }
 
 /// What to wait for before the next message of a stream.
-pub(crate) struct Changes {
-    authority: watch::Receiver<u64>,
-    rules: watch::Receiver<Arc<RuleSet>>,
-    federated: watch::Receiver<Arc<BundleMap>>,
+pub(crate) enum Changes {
+    Own {
+        authority: watch::Receiver<u64>,
+        rules: watch::Receiver<Arc<RuleSet>>,
+        federated: watch::Receiver<Arc<BundleMap>>,
+    },
+    Node {
+        state: watch::Receiver<Arc<State>>,
+        /// The pod of the caller: what becomes of others is none of its business.
+        pod: Option<String>,
+    },
 }
 
 impl Session {
@@ -85,126 +103,199 @@ impl Session {
             },
             None => "nothing is known of the caller".to_owned(),
         };
-        Err(denied(door, &shared, None, why).await)
+        let nobody = asker(door, Facts::default());
+        Err(shared.giver.denied(&nobody, why).await)
     }
 
-    /// Who the caller is and what the rules give, now.
-    pub(crate) async fn plans(&self) -> Result<(Facts, Vec<Plan>), Status> {
-        let facts = match self.peer.attest() {
-            Ok(facts) => facts,
+    /// Who the caller is and what it is to get, now.
+    pub(crate) async fn plans(&self) -> Result<(Caller, Vec<Plan>), Status> {
+        let (facts, pod) = match self.peer.attest() {
+            Ok(attested) => attested,
             Err(error) => {
-                return Err(denied(self.door, &self.shared, None, error.to_string()).await);
+                let nobody = asker(self.door, Facts::default());
+                return Err(self.shared.giver.denied(&nobody, error.to_string()).await);
             }
         };
-        let rules = Arc::clone(&self.shared.rules.borrow());
-        let explanation = rules.explain(&facts);
-        match explanation.result {
-            Ok(plans) => Ok((facts, plans)),
-            Err(denial) => {
-                let mut why = format!("no identity for {facts}: {denial}");
-                if denial == Denial::NoRule {
-                    for verdict in &explanation.verdicts {
-                        if let Outcome::Fails(reason) = &verdict.outcome {
-                            why.push_str(&format!("; rule `{}` fits, but {reason}", verdict.rule));
-                        }
-                    }
-                    why.push_str("; `bailiwick identity why` shows each rule");
-                }
-                Err(self.denied(&facts, why).await)
+        let asker = asker(self.door, facts);
+        let plans = match (&self.shared.giver, &pod) {
+            (Giver::Own { core, .. }, None) => core.plans(&asker).await?,
+            (Giver::Own { core, .. }, Some(_)) => {
+                let why = PeerError::InPod(self.peer.pid()).to_string();
+                return Err(core.denied(&asker, why).await);
             }
-        }
+            (Giver::Server(node), Some(pod)) => node.plans(&asker, pod).await?,
+            (Giver::Server(node), None) => {
+                let why = PeerError::OfHost(self.peer.pid()).to_string();
+                return Err(node.denied(&asker, why));
+            }
+        };
+        Ok((Caller { asker, pod }, plans))
     }
 
     /// Writes that the caller gets nothing, and gives what it hears.
-    pub(crate) async fn denied(&self, facts: &Facts, why: String) -> Status {
-        denied(self.door, &self.shared, Some(facts), why).await
+    pub(crate) async fn denied(&self, caller: &Caller, why: String) -> Status {
+        self.shared.giver.denied(&caller.asker, why).await
     }
 
-    /// Certificates and keys for these identities, made now.
+    /// Certificates and keys for these identities.
     async fn hold(
         &self,
-        facts: &Facts,
+        caller: &Caller,
         plans: Vec<Plan>,
         federated: Vec<Bundle>,
     ) -> Result<Holding, Status> {
         let mut identities = Vec::new();
         for plan in plans {
-            let key = WorkloadKey::generate(plan.key_type);
-            let key = key.map_err(|error| unavailable(&error))?;
-            let issued = self.shared.authority.issue_x509(&plan, &key.public);
-            let issued = issued.map_err(|error| unavailable(&error))?;
-            let record =
-                certificate_record(self.door, &plan, &issued, facts.into(), Proof::default());
-            let written = self.shared.evidence.issued(record).await;
-            written.map_err(|error| unavailable(&error))?;
-            identities.push(Held { plan, issued, key });
+            let held = match (&self.shared.giver, &caller.pod) {
+                (Giver::Server(node), Some(pod)) => node.certificate(pod, plan).await?,
+                (Giver::Server(_), None) => continue,
+                (Giver::Own { core, .. }, _) => {
+                    let key = WorkloadKey::generate(plan.key_type);
+                    let key = key.map_err(|error| unavailable(&error))?;
+                    let issued = core.certificate(&caller.asker, &plan, &key.public).await?;
+                    Arc::new(Held {
+                        plan,
+                        chain: issued.chain,
+                        validity: issued.validity,
+                        key,
+                    })
+                }
+            };
+            identities.push(held);
         }
         Ok(Holding {
             identities,
-            bundle: self.shared.authority.bundle(),
+            bundle: self.bundle()?,
             federated,
         })
     }
 
-    /// A token for one identity, made now.
+    /// A token for one identity.
     pub(crate) async fn token(
         &self,
-        facts: &Facts,
+        caller: &Caller,
         plan: &Plan,
         audience: &[String],
     ) -> Result<String, Status> {
-        let issued = self.shared.authority.issue_jwt(plan, audience);
-        let issued = issued.map_err(|error| unavailable(&error))?;
-        let proof = Proof::default();
-        let record = token_record(self.door, plan, &issued, audience, facts.into(), proof);
-        let written = self.shared.evidence.issued(record).await;
-        written.map_err(|error| unavailable(&error))?;
-        Ok(issued.token)
+        match (&self.shared.giver, &caller.pod) {
+            (Giver::Own { core, .. }, _) => {
+                Ok(core.token(&caller.asker, plan, audience).await?.token)
+            }
+            (Giver::Server(node), Some(pod)) => node.token(pod, plan, audience).await,
+            (Giver::Server(_), None) => Err(Status::permission_denied("the caller is in no pod")),
+        }
+    }
+
+    /// The keys of the own domain.
+    pub(crate) fn bundle(&self) -> Result<Arc<Bundle>, Status> {
+        match &self.shared.giver {
+            Giver::Own { core, .. } => Ok(core.authority.bundle()),
+            Giver::Server(node) => node.bundle(),
+        }
     }
 
     /// Bundles that a caller may see: its own domain's is not among them.
     pub(crate) fn federated(&self, mut domains: Vec<TrustDomain>) -> Vec<Bundle> {
         domains.sort();
         domains.dedup();
-        let known = Arc::clone(&self.shared.federated.borrow());
-        let own = self.shared.authority.trust_domain();
-        let foreign = domains.iter().filter(|domain| *domain != own);
-        foreign
-            .filter_map(|domain| known.bundle(domain).cloned())
-            .collect()
+        let found = |known: &BundleMap, own: &TrustDomain| {
+            let foreign = domains.iter().filter(|domain| *domain != own);
+            let found = foreign.filter_map(|domain| known.bundle(domain).cloned());
+            found.collect()
+        };
+        match &self.shared.giver {
+            Giver::Own { core, federated } => {
+                found(&federated.borrow().clone(), core.authority.trust_domain())
+            }
+            Giver::Server(node) => found(&node.state().bundles, node.trust_domain()),
+        }
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.shared
+    /// Counts changes of the authority.
+    fn revision(&self) -> u64 {
+        match &self.shared.giver {
+            Giver::Own { core, .. } => *core.authority.subscribe().borrow(),
+            Giver::Server(node) => node.state().revision,
+        }
+    }
+
+    /// The time by which documents are made.
+    pub(crate) fn now(&self) -> UnixTime {
+        match &self.shared.giver {
+            Giver::Own { core, .. } => core.authority.now(),
+            Giver::Server(_) => SystemClock.now(),
+        }
     }
 
     /// Changes from now on.
     pub(crate) fn changes(&self) -> Changes {
-        Changes {
-            authority: self.shared.authority.subscribe(),
-            rules: self.shared.rules.clone(),
-            federated: self.shared.federated.clone(),
+        match &self.shared.giver {
+            Giver::Own { core, federated } => Changes::Own {
+                authority: core.authority.subscribe(),
+                rules: core.rules.clone(),
+                federated: federated.clone(),
+            },
+            Giver::Server(node) => Changes::Node {
+                state: node.changes(),
+                pod: self.peer.attest().ok().and_then(|(_, pod)| pod),
+            },
         }
     }
+}
+
+fn asker(door: Door, facts: Facts) -> Asker {
+    let proof = Proof::default();
+    Asker { door, facts, proof }
 }
 
 impl Changes {
     /// Waits until something changes that the caller should hear of, or `longest` is over.
     pub(crate) async fn wait(&mut self, longest: Duration) {
-        let changed = tokio::select! {
-            authority = self.authority.changed() => authority.is_ok(),
-            rules = self.rules.changed() => rules.is_ok(),
-            federated = self.federated.changed() => federated.is_ok(),
-            () = tokio::time::sleep(longest) => return,
+        let changed = match self {
+            Self::Own {
+                authority,
+                rules,
+                federated,
+            } => tokio::select! {
+                authority = authority.changed() => authority.is_ok(),
+                rules = rules.changed() => rules.is_ok(),
+                federated = federated.changed() => federated.is_ok(),
+                () = tokio::time::sleep(longest) => return,
+            },
+            Self::Node { state, pod } => tokio::select! {
+                changed = other_for(state, pod.as_deref()) => changed,
+                () = tokio::time::sleep(longest) => return,
+            },
         };
-        if changed {
-            tokio::time::sleep(SPLAY.mul_f64(fraction())).await;
-            self.authority.mark_unchanged();
-            self.rules.mark_unchanged();
-            self.federated.mark_unchanged();
-        } else {
+        if !changed {
             // Whoever changes things is gone, and with him this server soon.
-            tokio::time::sleep(RETRY).await;
+            return tokio::time::sleep(RETRY).await;
+        }
+        tokio::time::sleep(SPLAY.mul_f64(crate::seal::fraction())).await;
+        match self {
+            Self::Own {
+                authority,
+                rules,
+                federated,
+            } => {
+                authority.mark_unchanged();
+                rules.mark_unchanged();
+                federated.mark_unchanged();
+            }
+            Self::Node { .. } => {}
+        }
+    }
+}
+
+/// Waits until what is known is other for one pod. Says no where nobody will know more.
+async fn other_for(state: &mut watch::Receiver<Arc<State>>, pod: Option<&str>) -> bool {
+    let before = Arc::clone(&state.borrow());
+    loop {
+        if state.changed().await.is_err() {
+            return false;
+        }
+        if !state.borrow_and_update().is_same_for(pod, &before) {
+            return true;
         }
     }
 }
@@ -218,6 +309,8 @@ pub(crate) struct Renewals {
 
 struct Last {
     plans: Vec<Plan>,
+    /// The leaves that it was sent.
+    leaves: Vec<Option<Vec<u8>>>,
     sequence: Option<u64>,
     federated: Vec<Bundle>,
     authority: u64,
@@ -227,11 +320,11 @@ struct Last {
 impl Renewals {
     /// New certificates, where they are due.
     pub(crate) async fn due(&mut self, session: &Session) -> Result<Option<Holding>, Status> {
-        let (facts, plans) = session.plans().await?;
+        let (caller, plans) = session.plans().await?;
         let domains = plans.iter().flat_map(|plan| plan.federates_with.clone());
         let federated = session.federated(domains.collect());
-        let authority = *session.shared.authority.subscribe().borrow();
-        let sequence = session.shared.authority.bundle().sequence;
+        let authority = session.revision();
+        let sequence = session.bundle()?.sequence;
         let same = self.last.as_ref().is_some_and(|last| {
             last.plans == plans
                 && last.sequence == sequence
@@ -242,17 +335,27 @@ impl Renewals {
         if same {
             return Ok(None);
         }
-        let holding = session.hold(&facts, plans.clone(), federated.clone());
+        let holding = session.hold(&caller, plans.clone(), federated.clone());
         let holding = holding.await?;
-        let life = holding.renewal(session.shared.authority.now());
+        let life = holding.renewal(session.now());
+        let leaves = holding.identities.iter();
+        let leaves: Vec<_> = leaves.map(|held| held.chain.first().cloned()).collect();
+        // A certificate that several processes share is made anew when it is due, not when one of them asks.
+        let known = self.last.as_ref().is_some_and(|last| {
+            last.leaves == leaves
+                && last.sequence == sequence
+                && last.federated == federated
+                && last.plans == plans
+        });
         self.last = Some(Last {
             plans,
+            leaves,
             sequence,
             federated,
             authority,
             renew: Instant::now() + life,
         });
-        Ok(Some(holding))
+        Ok((!known).then_some(holding))
     }
 
     /// How long until the next ones.
@@ -267,36 +370,10 @@ impl Renewals {
 impl Holding {
     /// After how long certificates are made anew: half of what the first of them has to live, a little less at random.
     fn renewal(&self, now: UnixTime) -> Duration {
-        let ends = self
-            .identities
-            .iter()
-            .map(|held| held.issued.validity.not_after);
+        let ends = self.identities.iter().map(|held| held.validity.not_after);
         let left = ends.min().map_or(0, |end| end.since(now));
         let half = Duration::from_secs(left) / 2;
-        half.mul_f64(0.9 + 0.1 * fraction())
+        half.mul_f64(0.9 + 0.1 * crate::seal::fraction())
             .max(Duration::from_secs(1))
     }
-}
-
-/// Writes that somebody gets nothing, and gives what it hears.
-async fn denied(door: Door, shared: &Shared, facts: Option<&Facts>, why: String) -> Status {
-    let record = DenialRecord {
-        door,
-        why: why.clone(),
-        workload: facts.map(Into::into).unwrap_or_default(),
-        proof: Proof::default(),
-    };
-    shared.evidence.denied(record).await;
-    Status::permission_denied(why)
-}
-
-/// Something in us failed: the caller may come again (E-3).
-pub(crate) fn unavailable(error: &dyn std::error::Error) -> Status {
-    Status::unavailable(error.to_string())
-}
-
-/// A random number from 0 to 1.
-pub(crate) fn fraction() -> f64 {
-    let [byte, ..] = crate::seal::random().unwrap_or_default();
-    f64::from(byte) / 255.0
 }

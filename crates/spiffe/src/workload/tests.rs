@@ -18,12 +18,15 @@ use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 use tonic::transport::{Channel, Uri};
 
+use bailiwick_identity::rules::RuleSet;
+
 use super::*;
+use crate::authority::Authority;
 use crate::evidence::tests::{MemoryLog, evidence};
 use crate::keys::MemoryKeys;
 use crate::store::MemoryState;
 use crate::wire::spiffe_workload_api_client::SpiffeWorkloadApiClient;
-use crate::{Client, Clock, Endpoint, Options, Serve, SystemClock, serve};
+use crate::{Client, Clock, Endpoint, Options, Serve, Socket, SystemClock, serve};
 
 /// A server with a rule that this process fits, and what it says of its deeds.
 struct House {
@@ -94,8 +97,7 @@ async fn house_at(rules: Vec<Rule>, clock: Arc<dyn Clock>) -> House {
     let (stop, stopped) = oneshot::channel();
     let (ready, is_ready) = oneshot::channel();
     let served = Serve {
-        socket: socket.clone(),
-        mode: 0o600,
+        socket: Socket::new(socket.clone(), 0o600),
         authority: Arc::clone(&authority),
         rules: rules_seen,
         federated: federated_seen,

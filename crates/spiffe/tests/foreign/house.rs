@@ -8,7 +8,7 @@ use bailiwick_identity::{BundleMap, KeyType, TrustDomain};
 use bailiwick_spiffe::keys::MemoryKeys;
 use bailiwick_spiffe::store::MemoryState;
 use bailiwick_spiffe::{
-    Authority, Client, Endpoint, Evidence, Fetched, Options, Serve, SystemClock, serve,
+    Authority, Client, Endpoint, Evidence, Fetched, Options, Serve, Socket, SystemClock, serve,
 };
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -72,8 +72,7 @@ impl House {
         let (rules, rules_seen) = watch::channel(rules(paths));
         let (federated, federated_seen) = watch::channel(Arc::default());
         let served = Serve {
-            socket: socket.clone(),
-            mode: 0o600,
+            socket: Socket::new(socket.clone(), 0o600),
             authority: Arc::clone(&authority),
             rules: rules_seen,
             federated: federated_seen,

@@ -94,7 +94,7 @@ pub(super) fn fill(admin: &Identity, snapshot: &Snapshot) -> Result<()> {
     post_all(admin, &bindings.collect::<Vec<_>>())
 }
 
-fn post_all(admin: &Identity, objects: &[(String, Value)]) -> Result<()> {
+pub(super) fn post_all(admin: &Identity, objects: &[(String, Value)]) -> Result<()> {
     let next = AtomicUsize::new(0);
     let write = || -> Result<()> {
         while let Some((path, object)) = objects.get(next.fetch_add(1, Ordering::Relaxed)) {

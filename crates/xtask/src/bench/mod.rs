@@ -5,6 +5,7 @@ mod engine;
 mod figures;
 mod full_set;
 mod graph;
+mod identity;
 mod input;
 mod live;
 mod pdp;
@@ -65,6 +66,8 @@ enum Part {
         /// The directory
         home: PathBuf,
     },
+    /// Identities of pods through agents of nodes, with a real API server
+    Identity,
 }
 
 /// Measures with optimisation: a debug build runs its release sibling.
@@ -81,6 +84,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Part::Input => ("input", input::run()?),
         Part::Scan => ("scan", scan::run()?),
         Part::Pdp => ("pdp", pdp::run()?),
+        Part::Identity => ("identity", identity::run(&bailiwick(arguments)?)?),
         Part::Live => ("live", live::run(&bailiwick(arguments)?)?),
         Part::Serve => ("serve", serve::run(&bailiwick(arguments)?)?),
     };

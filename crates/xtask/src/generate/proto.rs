@@ -9,8 +9,9 @@ use anyhow::{Context, Result};
 use prost::Message as _;
 
 /// The files that are compiled, and where they import from, below `crates/spiffe/proto`.
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "workload.proto",
+    "bailiwick/agents.proto",
     "bailiwick/issuer.proto",
     "envoy/sds.proto",
     "envoy/discovery.proto",
@@ -18,8 +19,11 @@ const FILES: [&str; 5] = [
 ];
 
 /// Messages that hold keys or tokens: they get a `Debug` by hand, which prints none.
-const SECRET: [&str; 6] = [
+const SECRET: [&str; 9] = [
     ".bailiwick.identity.v1.IssueResponse",
+    ".bailiwick.identity.v1.JoinRequest",
+    ".bailiwick.identity.v1.JoinRequest.proof",
+    ".bailiwick.identity.v1.SignResponse",
     ".X509SVID",
     ".JWTSVID",
     ".ValidateJWTSVIDRequest",

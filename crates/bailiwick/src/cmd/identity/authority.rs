@@ -7,7 +7,9 @@ use bailiwick_identity::rotation::{Authority as Key, KeyId, Purpose, Step};
 use bailiwick_identity::{KeyType, TrustDomain};
 use bailiwick_report::{Format, Table};
 use bailiwick_spiffe::keys::Pkcs11Options;
-use bailiwick_spiffe::{Authority, BanFile, Embedded, Evidence, Options, pem, private_folder};
+use bailiwick_spiffe::{
+    AgentFile, Authority, BanFile, Embedded, Evidence, Options, pem, private_folder,
+};
 use bailiwick_store::Store;
 use serde::Serialize;
 
@@ -86,6 +88,11 @@ impl FolderOptions {
     /// Who is banned.
     pub(crate) fn bans(&self) -> Result<BanFile> {
         Ok(BanFile::new(self.folder()?.join("bans")))
+    }
+
+    /// What is remembered of agents of nodes.
+    pub(crate) fn agents(&self) -> Result<AgentFile> {
+        Ok(AgentFile::new(self.folder()?.join("agents")))
     }
 
     /// The log of the authority, for a change that a person makes; nothing where a program runs that has the log open:

@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use anyhow::Result;
 use bailiwick_audit::Log;
+use bailiwick_identity::agents::Agents;
 use bailiwick_identity::rules::RuleSet;
 use bailiwick_kube::Cluster;
 use bailiwick_server::{Current, Metrics, Operations, Ready};
-use bailiwick_spiffe::{Authority, Evidence, private_folder};
+use bailiwick_spiffe::{AgentFile, Authority, Evidence, private_folder};
 use bailiwick_store::Store;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-use super::authority::AuthorityOptions;
+use super::authority::{AuthorityOptions, FolderOptions};
 use super::live_rules::{Following, LiveRules};
 use super::rules::RuleOptions;
 use crate::console::Console;
@@ -53,6 +54,7 @@ pub(crate) struct Daemon<'d> {
     options: &'d DaemonOptions,
     store: Arc<Store>,
     rules: Arc<LiveRules>,
+    agents: watch::Sender<Arc<Agents>>,
     answers: mpsc::UnboundedReceiver<String>,
     /// What goes to standard output.
     pub(crate) answer: mpsc::UnboundedSender<String>,
@@ -65,6 +67,16 @@ pub(crate) struct Daemon<'d> {
 }
 
 impl DaemonOptions {
+    /// Where the authority is kept.
+    pub(crate) fn place(&self) -> &FolderOptions {
+        &self.authority.place
+    }
+
+    /// Lines go to standard error from now on.
+    pub(crate) fn start_logging(&self) {
+        self.logging.start();
+    }
+
     /// Opens log and authority; lines go to standard error from now on.
     pub(crate) fn open(&self, console: &mut Console) -> Result<Daemon<'_>> {
         let rules = self.load_rules(console)?;
@@ -77,6 +89,7 @@ impl DaemonOptions {
         let store = Arc::new(Store::open(&log, Default::default())?);
         let evidence = Evidence::new(Arc::clone(&store) as Arc<dyn Log>, Arc::new(record::trace));
         let authority = Arc::new(self.authority.open(Some(evidence.clone()))?);
+        let agents = self.authority.place.agents()?.load()?;
         let (answer, answers) = mpsc::unbounded_channel();
         Ok(Daemon {
             options: self,
@@ -84,6 +97,7 @@ impl DaemonOptions {
             answers,
             answer,
             rules: LiveRules::new(rules),
+            agents: watch::Sender::new(Arc::new(agents)),
             evidence,
             authority,
             ready: Ready::new(),
@@ -110,7 +124,12 @@ impl Daemon<'_> {
         self.rules.follow(cluster)
     }
 
-    /// Looks after keys, rules and bans while `work` works. Somebody who ends the program ends the future that `work`
+    /// What is remembered of agents, as it changes.
+    pub(crate) fn agents(&self) -> watch::Receiver<Arc<Agents>> {
+        self.agents.subscribe()
+    }
+
+    /// Looks after keys, rules, bans and agents while `work` works. Somebody who ends the program ends the future that `work`
     /// gets; it has to end soon after that.
     pub(crate) async fn attend<W: Future<Output = Result<()>>>(
         &mut self,
@@ -138,7 +157,9 @@ impl Daemon<'_> {
         let mut tick = tokio::time::interval(TICK);
         let mut look = tokio::time::interval(LOOK);
         let bans = self.options.authority.place.bans()?;
+        let agents = self.options.authority.place.agents()?;
         let mut changed = bans.changed();
+        let mut agents_changed = agents.changed();
         tokio::pin!(work);
         loop {
             let again = tokio::select! {
@@ -159,7 +180,13 @@ impl Daemon<'_> {
                     self.tick().await;
                     false
                 }
-                _ = look.tick() => bans.changed() != changed,
+                _ = look.tick() => {
+                    if agents.changed() != agents_changed {
+                        agents_changed = agents.changed();
+                        self.reload_agents(&agents).await;
+                    }
+                    bans.changed() != changed
+                }
             };
             if again {
                 changed = bans.changed();
@@ -185,6 +212,17 @@ impl Daemon<'_> {
             Err(error) => {
                 tracing::error!(error = format!("{error:#}"), "the rules stay as they are");
             }
+        }
+    }
+
+    async fn reload_agents(&self, file: &AgentFile) {
+        match file.load() {
+            Ok(new) => {
+                let old = Arc::clone(&self.agents.borrow());
+                record::agents(&self.evidence, &old, &new).await;
+                self.agents.send_replace(Arc::new(new));
+            }
+            Err(error) => tracing::error!(%error, "what is known of agents stays as it is"),
         }
     }
 

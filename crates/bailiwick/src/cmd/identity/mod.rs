@@ -1,3 +1,4 @@
+mod agents;
 pub(crate) mod authority;
 mod ban;
 pub(crate) mod daemon;
@@ -31,7 +32,8 @@ Examples:
   bailiwick identity authority                      keys of the authority and where they stand
   bailiwick identity ban node:worker-7 --why '...'  nothing more for the pods there
   bailiwick identity signer --name example.org/spiffe   certificates for pods of a cluster, without agents
-  bailiwick identity server --listen 0.0.0.0:8443       identities for pods that come with a token";
+  bailiwick identity server --listen 0.0.0.0:8443       identities for pods, with agents and without
+  bailiwick identity agent-token --node worker-7    a token by which an agent joins, one time";
 
 /// Arguments of `bailiwick identity`.
 #[derive(clap::Args, Debug)]
@@ -69,9 +71,15 @@ enum IdentityCommand {
     Unban(ban::UnbanArgs),
     /// Who is banned
     Bans(ban::BansArgs),
+    /// Make a token by which the agent of a node joins a server, one time
+    AgentToken(agents::TokenArgs),
+    /// Agents that a server let in
+    Agents(agents::AgentsArgs),
+    /// Send the agent of a node away: it has to prove the node again. `ban node:NAME` keeps it away
+    Evict(agents::EvictArgs),
     /// Sign certificates for pods of a cluster, without agents: PodCertificateRequests and the trust bundle
     Signer(signer::SignerArgs),
-    /// Give identities to pods of a cluster that come with a token, without agents
+    /// Give identities to pods of a cluster, through agents of nodes and to those that come with a token
     Server(server::ServerArgs),
 }
 
@@ -90,6 +98,9 @@ pub(crate) fn run(args: &IdentityArgs, global: &Global, console: &mut Console) -
         IdentityCommand::Ban(args) => ban::ban(args, console),
         IdentityCommand::Unban(args) => ban::unban(args, console),
         IdentityCommand::Bans(args) => ban::list(args, console),
+        IdentityCommand::AgentToken(args) => agents::token(args, console),
+        IdentityCommand::Agents(args) => agents::list(args, console),
+        IdentityCommand::Evict(args) => agents::evict(args, console),
         IdentityCommand::Signer(args) => signer::run(args, global, console),
         IdentityCommand::Server(args) => server::run(args, global, console),
     }

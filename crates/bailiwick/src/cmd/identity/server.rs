@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
@@ -7,8 +8,9 @@ use bailiwick_identity::pods::ObjectKind;
 use bailiwick_identity::x509::DnsName;
 use bailiwick_kube::{Cluster, Listener, Told, issuer_role};
 use bailiwick_server::NotYet;
-use bailiwick_spiffe::{IdentityServer, Pods, serve_identities};
+use bailiwick_spiffe::{AgentDoor, IdentityServer, NodeCertificates, Pods, serve_identities};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use super::daemon::DaemonOptions;
 use crate::cli::Global;
@@ -20,6 +22,11 @@ const EXAMPLES: &str = "\
 Examples:
   bailiwick identity server --print-role bailiwick/server | kubectl apply -f -
   bailiwick identity server --listen 0.0.0.0:8443 --trust-domain example.org --rules rules/ --data /var/lib/bailiwick
+
+Agents of nodes join with the token of their own pod (--agent-account), a certificate of their node (--node-ca) or a
+token that `bailiwick identity agent-token` makes:
+  bailiwick identity server --listen 0.0.0.0:8443 --trust-domain example.org --rules rules/ --data /var/lib/bailiwick \\
+      --agent-account bailiwick/agent
 
 A pod proves itself with a token of its service account that is projected into it for the audience that is the name of
 the trust domain, and needs no agent:
@@ -39,8 +46,31 @@ pub(super) struct ServerArgs {
     /// Print what the server may do in the cluster, for this service account, and end
     #[arg(long, value_name = "NAMESPACE/NAME")]
     print_role: Option<String>,
+    /// Service account whose pods may be agents of nodes. May be repeated
+    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = account)]
+    agent_account: Vec<(String, String)>,
+    /// Authorities, in PEM, of certificates by which nodes prove themselves
+    #[arg(long, value_name = "FILE")]
+    node_ca: Option<PathBuf>,
+    /// Common name of those certificates, with {node} where the name of the node stands
+    #[arg(
+        long,
+        value_name = "PATTERN",
+        default_value = "system:node:{node}",
+        requires = "node_ca"
+    )]
+    node_name: String,
     #[command(flatten)]
     daemon: DaemonOptions,
+}
+
+fn account(text: &str) -> Result<(String, String), String> {
+    let account = text.split_once('/').filter(|(namespace, name)| {
+        let dns = bailiwick_core::dns::is_dns_subdomain;
+        dns(namespace) && dns(name)
+    });
+    let (namespace, name) = account.ok_or("write NAMESPACE/NAME")?;
+    Ok((namespace.to_owned(), name.to_owned()))
 }
 
 fn dns_name(text: &str) -> Result<DnsName, String> {
@@ -61,11 +91,20 @@ pub(super) fn run(args: &ServerArgs, global: &Global, console: &mut Console) -> 
     let cluster = Arc::new(Cluster::connect(&connect_options(global, console))?);
     let mut daemon = args.daemon.open(console)?;
     let _rules = daemon.follow_rules(&cluster)?;
-    let pods = Pods::default();
+    let node_certificates = match &args.node_ca {
+        Some(file) => {
+            let pem = String::from_utf8_lossy(&console.read(file)?).into_owned();
+            let read = NodeCertificates::new(&pem, &args.node_name);
+            Some(read.with_context(|| format!("`{}`", file.display()))?)
+        }
+        None => None,
+    };
+    let pods = Arc::new(Pods::default());
     let reading = daemon
         .ready
         .wait_for("pods, service accounts, nodes and namespaces are read");
     let _feeds = cluster.follow_pods(&follower(&pods, reading));
+    let (_federated, federated_seen) = watch::channel(Arc::default());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -81,6 +120,13 @@ pub(super) fn run(args: &ServerArgs, global: &Global, console: &mut Console) -> 
             pods,
             reviewer: cluster,
             evidence: daemon.evidence.clone(),
+            agents: Some(AgentDoor {
+                file: args.daemon.place().agents()?,
+                agents: daemon.agents(),
+                accounts: args.agent_account.clone(),
+                federated: federated_seen,
+            }),
+            node_certificates,
         };
         let work = |stop| async { Ok(serve_identities(server, stop).await?) };
         daemon.attend(console, work).await
@@ -92,24 +138,22 @@ pub(super) fn run(args: &ServerArgs, global: &Global, console: &mut Console) -> 
 }
 
 /// Keeps the pods up to date.
-fn follower(pods: &Pods, reading: NotYet) -> Listener {
+fn follower(pods: &Arc<Pods>, reading: NotYet) -> Listener {
     let pods = Arc::clone(pods);
     let waiting = Mutex::new((BTreeSet::from(ObjectKind::ALL), Some(reading)));
-    Arc::new(move |told| {
-        let view = || pods.write().unwrap_or_else(PoisonError::into_inner);
-        match told {
-            Told::Put(object) => view().put(object),
-            Told::Gone(kind, namespace, name) => view().remove(kind, &namespace, &name),
-            Told::UpTo(kind, _) => {
-                let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                let (kinds, reading) = &mut *waiting;
-                kinds.remove(&kind);
-                if kinds.is_empty() && reading.take().is_some() {
-                    tracing::info!(pods = view().pods(), "the cluster is read");
-                }
+    Arc::new(move |told| match told {
+        Told::Put(object) => pods.put(object),
+        Told::Gone(kind, namespace, name) => pods.remove(kind, &namespace, &name),
+        Told::UpTo(kind, _) => {
+            let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let (kinds, reading) = &mut *waiting;
+            kinds.remove(&kind);
+            if kinds.is_empty() && reading.take().is_some() {
+                pods.complete();
+                tracing::info!(pods = pods.view().pods(), "the cluster is read");
             }
-            Told::Trouble(why) => tracing::warn!(why, "the cluster cannot be followed"),
-            _ => {}
         }
+        Told::Trouble(why) => tracing::warn!(why, "the cluster cannot be followed"),
+        _ => {}
     })
 }

@@ -8,7 +8,7 @@ async fn fetch(
     house: &House,
     audience: &[&str],
     spiffe_id: &str,
-) -> Result<JwtsvidResponse, tonic::Status> {
+) -> Result<JwtsvidResponse, Status> {
     let message = JwtsvidRequest {
         audience: audience.iter().map(ToString::to_string).collect(),
         spiffe_id: spiffe_id.to_owned(),

@@ -34,7 +34,7 @@ impl Envoy {
         Self { asks, answers }
     }
 
-    async fn hear(&mut self) -> Result<DiscoveryResponse, tonic::Status> {
+    async fn hear(&mut self) -> Result<DiscoveryResponse, Status> {
         Ok(soon(self.answers.message()).await?.expect("an answer"))
     }
 

@@ -347,8 +347,7 @@ async fn the_socket_is_private_and_only_one_serves_it() {
     assert_eq!(mode & 0o777, 0o600);
     let (rules, federated) = (house.rules.subscribe(), house.federated.subscribe());
     let again = |socket: PathBuf| Serve {
-        socket,
-        mode: 0o600,
+        socket: Socket::new(socket, 0o600),
         authority: Arc::clone(&house.authority),
         rules: rules.clone(),
         federated: federated.clone(),

@@ -1,40 +1,55 @@
+//! What servers and the commands of a person share without a server in between: files.
+
 use std::fs::{self, OpenOptions};
+use std::marker::PhantomData;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use bailiwick_identity::agents::Agents;
 use bailiwick_identity::rules::Bans;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::seal::{SealError, read_private, write_private};
 
-/// Bans in a file (0600), which processes change one after another under a lock.
+/// Something in a file (0600), which processes change one after another under a lock.
 #[derive(Clone, Debug)]
-pub struct BanFile(PathBuf);
+pub struct PrivateFile<T> {
+    path: PathBuf,
+    what: PhantomData<fn() -> T>,
+}
 
-impl BanFile {
-    /// The bans in this file; `PATH.lock` beside it is the lock.
+/// Who is banned.
+pub type BanFile = PrivateFile<Bans>;
+/// What is remembered of agents.
+pub type AgentFile = PrivateFile<Agents>;
+
+impl<T: Clone + Default + Serialize + DeserializeOwned> PrivateFile<T> {
+    /// What is in this file; `PATH.lock` beside it is the lock.
     pub fn new(path: PathBuf) -> Self {
-        Self(path)
+        let what = PhantomData;
+        Self { path, what }
     }
 
-    /// Everybody who is banned; nobody where there is no file.
+    /// What is kept; nothing where there is no file.
     ///
     /// # Errors
     /// When the file is open to others, or cannot be read. Nobody may be let through then.
-    pub fn load(&self) -> Result<Bans, SealError> {
-        match read_private(&self.0)? {
-            None => Ok(Bans::default()),
+    pub fn load(&self) -> Result<T, SealError> {
+        match read_private(&self.path)? {
+            None => Ok(T::default()),
             Some(json) => serde_json::from_slice(&json)
-                .map_err(|_| SealError::Broken(self.0.display().to_string())),
+                .map_err(|_| SealError::Broken(self.path.display().to_string())),
         }
     }
 
-    /// Changes the bans. Gives what they were and what they are.
+    /// Changes it. Gives what it was and what it is; nobody else changes it in between.
     ///
     /// # Errors
     /// When the file cannot be read or written.
-    pub fn change(&self, change: impl FnOnce(&mut Bans)) -> Result<(Bans, Bans), SealError> {
-        let path = self.0.with_added_extension("lock");
+    pub fn change(&self, change: impl FnOnce(&mut T)) -> Result<(T, T), SealError> {
+        let path = self.path.with_added_extension("lock");
         let error = |source| SealError::Io {
             path: path.clone(),
             source,
@@ -48,16 +63,17 @@ impl BanFile {
             .map_err(error)?;
         lock.lock().map_err(error)?;
         let before = self.load()?;
-        let mut bans = before.clone();
-        change(&mut bans);
-        let json = serde_json::to_vec(&bans).unwrap_or_default();
-        write_private(&self.0, &json)?;
-        Ok((before, bans))
+        let mut after = before.clone();
+        change(&mut after);
+        let json = serde_json::to_vec(&after);
+        let json = json.map_err(|_| SealError::Broken(self.path.display().to_string()))?;
+        write_private(&self.path, &json)?;
+        Ok((before, after))
     }
 
     /// When the file was changed last, to see that it was.
     pub fn changed(&self) -> Option<SystemTime> {
-        fs::metadata(&self.0).ok()?.modified().ok()
+        fs::metadata(&self.path).ok()?.modified().ok()
     }
 }
 

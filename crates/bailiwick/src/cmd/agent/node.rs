@@ -1,0 +1,129 @@
+//! The agent of a node, which gets everything from a server.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use bailiwick_spiffe::{AgentNews, NodeAgent, NodeProof, Socket, Tell, private_folder, serve_node};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cmd::identity::daemon::DaemonOptions;
+use crate::console::Console;
+use crate::exit::Exit;
+
+/// Arguments of an agent with a server.
+#[derive(clap::Args, Debug)]
+pub(super) struct NodeOptions {
+    /// Server of identities (`bailiwick identity server`), for the pods of this node
+    #[arg(long, value_name = "HOST:PORT", requires = "trust_bundle",
+        conflicts_with_all = ["federate", "rules", "log", "operations"])]
+    pub(super) server: Option<String>,
+    /// What the server is known by: a SPIFFE bundle in JSON, or roots in PEM
+    #[arg(long, value_name = "FILE", requires = "server")]
+    trust_bundle: Option<PathBuf>,
+    /// Prove the node by a token of the service account of this pod, for the audience DOMAIN/agent
+    #[arg(long, value_name = "FILE", group = "node_proof", requires = "server")]
+    token_file: Option<PathBuf>,
+    /// Prove the node by a token that `bailiwick identity agent-token` made
+    #[arg(long, value_name = "FILE", group = "node_proof", requires = "server")]
+    join_token_file: Option<PathBuf>,
+    /// Prove the node by a certificate that it has, in PEM
+    #[arg(long, value_name = "FILE", group = "node_proof", requires_all = ["server", "key"])]
+    cert: Option<PathBuf>,
+    /// The key of that certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+    /// Folder (0700) in which the agent keeps its own certificate and key over a restart; in memory alone otherwise.
+    /// Nothing of pods is ever kept there
+    #[arg(long, value_name = "DIR", requires = "server")]
+    keep: Option<PathBuf>,
+    /// Where processes are looked at
+    #[arg(long, value_name = "DIR", default_value = "/proc", hide = true)]
+    proc_root: PathBuf,
+}
+
+pub(super) fn socket(options: &NodeOptions, path: PathBuf, mode: u32) -> Socket {
+    Socket {
+        proc_root: options.proc_root.clone(),
+        ..Socket::new(path, mode)
+    }
+}
+
+fn proof(options: &NodeOptions) -> Result<NodeProof> {
+    let NodeOptions {
+        token_file,
+        join_token_file,
+        cert,
+        key,
+        ..
+    } = options;
+    match (token_file, join_token_file, cert, key) {
+        (Some(file), ..) => Ok(NodeProof::TokenFile(file.clone())),
+        (_, Some(file), ..) => Ok(NodeProof::JoinTokenFile(file.clone())),
+        (_, _, Some(chain), Some(key)) => Ok(NodeProof::Certificate {
+            chain: chain.clone(),
+            key: key.clone(),
+        }),
+        _ => anyhow::bail!(
+            "say what proves the node: --token-file, --join-token-file, or --cert and --key"
+        ),
+    }
+}
+
+pub(super) fn run(
+    server: &str,
+    options: &NodeOptions,
+    socket: Socket,
+    daemon: &DaemonOptions,
+    console: &mut Console,
+) -> Result<Exit> {
+    let trust_bundle = options.trust_bundle.clone();
+    let trust_bundle = trust_bundle.context("--server needs --trust-bundle")?;
+    if let Some(folder) = &options.keep {
+        private_folder(folder)?;
+    }
+    let line = format!("SPIFFE_ENDPOINT_SOCKET=unix://{}\n", socket.path.display());
+    let agent = NodeAgent {
+        socket,
+        server: server.to_owned(),
+        domain: daemon.place().trust_domain().clone(),
+        trust_bundle,
+        proof: proof(options)?,
+        folder: options.keep.clone(),
+        tell: tell(),
+    };
+    daemon.start_logging();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let mut said = Ok(());
+    let ready = || said = console.answer(line);
+    runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let stop = async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        anyhow::Ok(serve_node(agent, ready, stop).await?)
+    })?;
+    said?;
+    Ok(Exit::Yes)
+}
+
+fn tell() -> Tell {
+    Arc::new(|news| match news {
+        AgentNews::Joined(id) => tracing::info!(id, "this agent has its identity"),
+        AgentNews::Heard(pods) => tracing::info!(pods, "the server is heard"),
+        AgentNews::Trouble(why) => {
+            tracing::warn!(why = %bailiwick_report::inert(why), "the server is away");
+        }
+        AgentNews::Denied(why) => {
+            tracing::warn!(why = %bailiwick_report::inert(why), "a workload gets nothing");
+        }
+        _ => {}
+    })
+}

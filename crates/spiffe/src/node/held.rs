@@ -1,0 +1,271 @@
+//! What is held for pods: each certificate and token is asked for once, and kept while the server is away.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bailiwick_identity::rules::Plan;
+use bailiwick_identity::{KeyType, SpiffeId, UnixTime, x509};
+use tokio::sync::Semaphore;
+use tonic::{Code, Request, Status};
+
+use super::{Node, State};
+use crate::clock::{Clock, SystemClock};
+use crate::issuer_core::unavailable;
+use crate::keys::WorkloadKey;
+use crate::seal::fraction;
+use crate::wire::issuer::{SignRequest, SignResponse};
+use crate::workload::Held;
+
+/// How long an answer of the server may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// When something could not be had, it is asked for again after so long.
+const RETRY: Duration = Duration::from_secs(5);
+/// Certificates that are asked for at the same time.
+const AT_ONCE: usize = 8;
+/// Tokens that are kept.
+const MOST_TOKENS: usize = 10_000;
+
+/// A place for one document; whoever needs it waits for the one who asks for it.
+type Slot<T> = Arc<tokio::sync::Mutex<Option<Kept<T>>>>;
+
+struct Kept<T> {
+    what: T,
+    /// From when on it does not count.
+    until: UnixTime,
+    /// When the next one is asked for.
+    due: Instant,
+    /// State of the keys of the authority by which it was made.
+    revision: u64,
+}
+
+/// Certificates by pod and identity.
+#[derive(Default)]
+pub(super) struct Certificates(Mutex<HashMap<(Box<str>, SpiffeId), Slot<Arc<Held>>>>);
+
+/// Tokens by pod, identity and receivers.
+#[derive(Default)]
+pub(super) struct Tokens(Mutex<HashMap<TokenKey, Slot<String>>>);
+
+type TokenKey = (Box<str>, SpiffeId, Vec<String>);
+
+impl Node {
+    /// A certificate of a pod, with its key.
+    pub(crate) async fn certificate(&self, pod: &str, plan: Plan) -> Result<Arc<Held>, Status> {
+        let slot = {
+            let slots = self.certificates.0.lock();
+            let mut slots = slots.unwrap_or_else(PoisonError::into_inner);
+            let key = (pod.into(), plan.id.clone());
+            Arc::clone(slots.entry(key).or_default())
+        };
+        let mut slot = slot.lock().await;
+        let revision = self.state().revision;
+        if let Some(kept) = &*slot
+            && kept.what.plan == plan
+            && kept.is_fresh(revision)
+        {
+            return Ok(Arc::clone(&kept.what));
+        }
+        let made = self.made(pod, plan).await;
+        let made = made.map(|held| {
+            let until = held.validity.not_after;
+            (held, until)
+        });
+        settle(&mut slot, made, revision)
+    }
+
+    async fn made(&self, pod: &str, plan: Plan) -> Result<Arc<Held>, Status> {
+        let kind = plan.key_type;
+        let key = match kind {
+            // These take long to make.
+            KeyType::Rsa2048 | KeyType::Rsa4096 => {
+                let made = tokio::task::spawn_blocking(move || WorkloadKey::generate(kind));
+                made.await.map_err(|error| unavailable(&error))?
+            }
+            _ => WorkloadKey::generate(kind),
+        };
+        let key = key.map_err(|error| unavailable(&error))?;
+        let answer = self.ask(SignRequest {
+            pod_uid: pod.to_owned(),
+            spiffe_id: plan.id.to_string(),
+            certificate_request: key.request().map_err(|error| unavailable(&error))?,
+            audience: Vec::new(),
+        });
+        let chain = answer.await?.chain;
+        let bundle = self.bundle()?;
+        let wrong = |why: String| Status::unavailable(format!("the server sent {why}"));
+        let validity = own_certificate(&chain, &key, &plan.id, &bundle).map_err(wrong)?;
+        Ok(Arc::new(Held {
+            plan,
+            chain,
+            validity,
+            key,
+        }))
+    }
+
+    /// A token of a pod.
+    pub(crate) async fn token(
+        &self,
+        pod: &str,
+        plan: &Plan,
+        audience: &[String],
+    ) -> Result<String, Status> {
+        let slot = {
+            let slots = self.tokens.0.lock();
+            let mut slots = slots.unwrap_or_else(PoisonError::into_inner);
+            if slots.len() >= MOST_TOKENS {
+                let now = SystemClock.now();
+                slots.retain(|_, slot| {
+                    let kept = slot.try_lock();
+                    kept.is_ok_and(|kept| kept.as_ref().is_some_and(|kept| now < kept.until))
+                });
+            }
+            let key = (pod.into(), plan.id.clone(), audience.to_vec());
+            match slots.len() < MOST_TOKENS {
+                true => Arc::clone(slots.entry(key).or_default()),
+                false => Slot::default(),
+            }
+        };
+        let mut slot = slot.lock().await;
+        let revision = self.state().revision;
+        if let Some(kept) = &*slot
+            && kept.is_fresh(revision)
+        {
+            return Ok(kept.what.clone());
+        }
+        let answer = self.ask(SignRequest {
+            pod_uid: pod.to_owned(),
+            spiffe_id: plan.id.to_string(),
+            certificate_request: Vec::new(),
+            audience: audience.to_vec(),
+        });
+        let made = answer.await;
+        let made = made.map(|answer| (answer.token, UnixTime::new(answer.until)));
+        settle(&mut slot, made, revision)
+    }
+
+    async fn ask(&self, request: SignRequest) -> Result<SignResponse, Status> {
+        let mut request = Request::new(request);
+        request.set_timeout(PATIENCE);
+        let answer = self.client()?.sign(request).await;
+        answer.map(tonic::Response::into_inner)
+    }
+
+    /// Asks for certificates before anybody needs them: of pods that come, and of those whose time is half over.
+    pub(super) async fn prepare(self: Arc<Self>) {
+        let permits = Arc::new(Semaphore::new(AT_ONCE));
+        let mut changes = self.changes();
+        loop {
+            let state = self.state();
+            self.forget(|pod| state.pods.contains_key(pod));
+            for (pod, plan) in self.missing(&state) {
+                let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
+                    return;
+                };
+                let node = Arc::clone(&self);
+                tokio::spawn(async move {
+                    // What fails is tried again below, and by whoever needs it.
+                    let _ = node.certificate(&pod, plan).await;
+                    drop(permit);
+                });
+            }
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(RETRY) => {}
+            }
+        }
+    }
+
+    /// What is not held as it should be.
+    fn missing(&self, state: &State) -> Vec<(Box<str>, Plan)> {
+        let mut missing = Vec::new();
+        for (pod, known) in &state.pods {
+            for plan in known.plans.iter().flatten() {
+                if !self.has(pod, plan, state.revision) {
+                    missing.push((pod.clone(), plan.clone()));
+                }
+            }
+        }
+        missing
+    }
+
+    /// Whether a certificate need not be asked for, or is being asked for.
+    fn has(&self, pod: &str, plan: &Plan, revision: u64) -> bool {
+        let slots = self.certificates.0.lock();
+        let slots = slots.unwrap_or_else(PoisonError::into_inner);
+        let Some(slot) = slots.get(&(Box::from(pod), plan.id.clone())) else {
+            return false;
+        };
+        slot.try_lock().map_or(true, |kept| {
+            kept.as_ref()
+                .is_some_and(|kept| kept.what.plan == *plan && kept.is_fresh(revision))
+        })
+    }
+
+    /// Forgets what is held for pods that are not to be kept.
+    pub(super) fn forget(&self, keep: impl Fn(&str) -> bool) {
+        let slots = self.certificates.0.lock();
+        let mut slots = slots.unwrap_or_else(PoisonError::into_inner);
+        slots.retain(|(pod, _), _| keep(pod));
+        let tokens = self.tokens.0.lock();
+        let mut tokens = tokens.unwrap_or_else(PoisonError::into_inner);
+        tokens.retain(|(pod, ..), _| keep(pod));
+    }
+}
+
+impl<T> Kept<T> {
+    fn is_fresh(&self, revision: u64) -> bool {
+        self.revision == revision && Instant::now() < self.due
+    }
+}
+
+/// Keeps what was made; where nothing was, what is kept goes on, unless the server said no.
+fn settle<T: Clone>(
+    slot: &mut Option<Kept<T>>,
+    made: Result<(T, UnixTime), Status>,
+    revision: u64,
+) -> Result<T, Status> {
+    let now = SystemClock.now();
+    match made {
+        Ok((what, until)) => {
+            let half = Duration::from_secs(until.since(now)) / 2;
+            *slot = Some(Kept {
+                what: what.clone(),
+                until,
+                due: Instant::now() + half.mul_f64(0.9 + 0.1 * fraction()),
+                revision,
+            });
+            Ok(what)
+        }
+        Err(status) if status.code() == Code::PermissionDenied => {
+            *slot = None;
+            Err(status)
+        }
+        Err(status) => match slot {
+            Some(kept) if now < kept.until => {
+                kept.due = Instant::now() + RETRY;
+                kept.revision = revision;
+                Ok(kept.what.clone())
+            }
+            _ => Err(Status::unavailable(status.message())),
+        },
+    }
+}
+
+/// Whether a chain is ours: our key, our name, signed by our domain.
+pub(super) fn own_certificate(
+    chain: &[Vec<u8>],
+    key: &WorkloadKey,
+    id: &SpiffeId,
+    bundle: &bailiwick_identity::Bundle,
+) -> Result<x509::Validity, String> {
+    let leaf = chain.first().ok_or("no certificate")?;
+    let leaf = x509::leaf_profile(leaf).map_err(|error| error.to_string())?;
+    // Our clock may be late.
+    let now = SystemClock.now().max(leaf.validity.not_before);
+    let svid = x509::validate(chain, bundle, now).map_err(|error| error.to_string())?;
+    if svid.id() != id || svid.profile.public_key.as_ref() != Some(&key.public) {
+        return Err("a certificate of somebody else".into());
+    }
+    Ok(svid.profile.validity)
+}

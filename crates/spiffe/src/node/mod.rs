@@ -1,0 +1,204 @@
+//! The agent of a node: what it knows of the pods there, and what it holds for them.
+//!
+//! It decides nothing. Who gets what is pushed by the server, and each document is asked of it; what was given is kept
+//! while the server is away.
+
+mod held;
+mod link;
+mod own;
+mod state;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bailiwick_identity::rules::Plan;
+use bailiwick_identity::{Bundle, TrustDomain};
+use tokio::sync::watch;
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
+
+use self::held::{Certificates, Tokens};
+use self::link::Link;
+pub use self::own::NodeProof;
+pub(crate) use self::state::State;
+use crate::issuer_core::Asker;
+use crate::serve::{ServeError, Socket, serve_giver};
+use crate::wire::issuer::agent_health_server::AgentHealth;
+use crate::wire::issuer::node_agents_client::NodeAgentsClient;
+use crate::wire::issuer::{CheckRequest, CheckResponse};
+use crate::workload::Giver;
+
+/// How long a pod may be unknown: it may start before the server hears of it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Hears of what an agent does and what keeps it from it.
+pub type Tell = Arc<dyn Fn(AgentNews<'_>) + Send + Sync>;
+
+/// What an agent tells of itself.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum AgentNews<'n> {
+    /// It has this identity now.
+    Joined(&'n str),
+    /// The server is heard; so many pods are on the node.
+    Heard(usize),
+    /// The server is not reached. What it gave before is kept.
+    Trouble(&'n str),
+    /// A workload was refused.
+    Denied(&'n str),
+}
+
+/// An agent of a node.
+pub struct NodeAgent {
+    /// Where workloads come.
+    pub socket: Socket,
+    /// The server, as `HOST:PORT`.
+    pub server: String,
+    /// The trust domain of the server.
+    pub domain: TrustDomain,
+    /// The keys that the server is known by: a SPIFFE bundle in JSON, or roots in PEM.
+    pub trust_bundle: PathBuf,
+    /// What proves the node.
+    pub proof: NodeProof,
+    /// A folder (0700) where the agent keeps its own key and certificate over a restart; in memory alone without it.
+    pub folder: Option<PathBuf>,
+    /// Hears what happens.
+    pub tell: Tell,
+}
+
+/// Serves workloads until `stop` is done; `ready` is called when the socket is there. The server need not be.
+///
+/// # Errors
+/// When the socket cannot be made.
+pub async fn serve_node(
+    agent: NodeAgent,
+    ready: impl FnOnce(),
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ServeError> {
+    let socket = agent.socket.clone();
+    let node = Arc::new(Node::new(agent.domain.clone(), Arc::clone(&agent.tell)));
+    let linking = tokio::spawn(Link::new(agent, Arc::clone(&node)).run());
+    let preparing = tokio::spawn(Arc::clone(&node).prepare());
+    let outcome = serve_giver(socket, Giver::Server(node), ready, stop).await;
+    linking.abort();
+    preparing.abort();
+    outcome
+}
+
+/// What the doors of an agent share.
+pub(crate) struct Node {
+    domain: TrustDomain,
+    state: watch::Sender<Arc<State>>,
+    server: watch::Sender<Server>,
+    certificates: Certificates,
+    tokens: Tokens,
+    tell: Tell,
+}
+
+/// The way to the server.
+#[derive(Clone, Default)]
+struct Server {
+    client: Option<NodeAgentsClient<Channel>>,
+    /// Since when it is not reached, and why.
+    away: Option<(Instant, String)>,
+}
+
+impl Node {
+    fn new(domain: TrustDomain, tell: Tell) -> Self {
+        Self {
+            domain,
+            state: watch::Sender::new(Arc::default()),
+            server: watch::Sender::new(Server::default()),
+            certificates: Certificates::default(),
+            tokens: Tokens::default(),
+            tell,
+        }
+    }
+
+    pub(crate) fn trust_domain(&self) -> &TrustDomain {
+        &self.domain
+    }
+
+    /// What is known now.
+    pub(crate) fn state(&self) -> Arc<State> {
+        Arc::clone(&self.state.borrow())
+    }
+
+    /// Changes of what is known.
+    pub(crate) fn changes(&self) -> watch::Receiver<Arc<State>> {
+        self.state.subscribe()
+    }
+
+    /// The keys of the own domain.
+    pub(crate) fn bundle(&self) -> Result<Arc<Bundle>, Status> {
+        let bundle = self.state.borrow().bundle.clone();
+        bundle.ok_or_else(unheard)
+    }
+
+    /// What a pod is to get.
+    pub(crate) async fn plans(&self, asker: &Asker, pod: &str) -> Result<Vec<Plan>, Status> {
+        let mut state = self.state.subscribe();
+        let known = |state: &Arc<State>| state.refused.is_some() || state.pods.contains_key(pod);
+        // Where nobody changes it, it is as it was.
+        let _ = tokio::time::timeout(PATIENCE, state.wait_for(known)).await;
+        let state = self.state();
+        if state.bundle.is_none() {
+            return Err(unheard());
+        }
+        if let Some(why) = &state.refused {
+            return Err(self.denied(asker, why.clone()));
+        }
+        match state.pods.get(pod).map(|pod| &pod.plans) {
+            Some(Ok(plans)) => Ok(plans.clone()),
+            Some(Err(why)) => Err(self.denied(asker, why.clone())),
+            None if self.server.borrow().away.is_some() => Err(Status::unavailable(format!(
+                "the pod `{pod}` is not known here, and the server is away"
+            ))),
+            None => {
+                let why = format!("the server knows of no pod with the UID `{pod}` on this node");
+                Err(self.denied(asker, why))
+            }
+        }
+    }
+
+    /// Tells that somebody gets nothing, and gives what it hears. The log is the server's.
+    pub(crate) fn denied(&self, asker: &Asker, why: String) -> Status {
+        let line = format!("{}: {why}", asker.facts);
+        (self.tell)(AgentNews::Denied(&line));
+        Status::permission_denied(why)
+    }
+
+    fn client(&self) -> Result<NodeAgentsClient<Channel>, Status> {
+        let server = self.server.borrow();
+        let client = server.client.clone();
+        client.ok_or_else(|| Status::unavailable("the server has not been reached"))
+    }
+}
+
+fn unheard() -> Status {
+    Status::unavailable("the server has not been heard yet")
+}
+
+/// How the agent is, for probes.
+pub(crate) struct Health(pub(crate) Arc<Node>);
+
+#[tonic::async_trait]
+impl AgentHealth for Health {
+    async fn check(&self, _: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
+        let ready = self.0.state.borrow().bundle.is_some();
+        let away = self.0.server.borrow().away.clone();
+        let (stale, trouble) = match away {
+            Some((since, why)) => (since.elapsed().as_secs().max(1), why),
+            None => (0, String::new()),
+        };
+        Ok(Response::new(CheckResponse {
+            ready,
+            stale,
+            trouble,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! The identity of the agent itself.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bailiwick_identity::x509::{self, Validity};
+use bailiwick_identity::{Bundle, KeyType, SpiffeId, TrustDomain, UnixTime};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use super::held::own_certificate;
+use crate::channel::Shows;
+use crate::keys::WorkloadKey;
+use crate::pem;
+use crate::seal::{read_private, write_private};
+use crate::wire::issuer::JoinResponse;
+use crate::wire::issuer::join_request::Proof;
+
+/// A token or certificate is never longer, in bytes.
+const MAX_FILE: u64 = 1024 * 1024;
+/// Where an agent keeps its identity, in its folder.
+const FILE: &str = "agent.pem";
+
+/// What proves to the server which node an agent is on.
+#[derive(Clone, Debug)]
+pub enum NodeProof {
+    /// A file with a token of the service account of the agent, which the kubelet renews.
+    TokenFile(PathBuf),
+    /// A file with a join token, good for one time.
+    JoinTokenFile(PathBuf),
+    /// Files with a certificate of the node and its key in PEM.
+    Certificate {
+        /// Leaf first.
+        chain: PathBuf,
+        /// In any form that has a name: those of kubelets too.
+        key: PathBuf,
+    },
+}
+
+/// Why the proof, or the trust bundle, cannot be used.
+#[derive(Debug, Error)]
+pub(super) enum ProofError {
+    #[error("`{0}` cannot be read: {1}")]
+    Unreadable(PathBuf, std::io::Error),
+    #[error("`{0}` is longer than {MAX_FILE} bytes")]
+    TooLong(PathBuf),
+    #[error("`{0}` holds no {1}")]
+    Other(PathBuf, &'static str),
+}
+
+impl NodeProof {
+    /// What is said in the request.
+    pub(super) fn said(&self) -> Result<Option<Proof>, ProofError> {
+        let line = |path: &Path| Ok(text(path)?.trim().to_owned());
+        Ok(match self {
+            Self::TokenFile(path) => Some(Proof::ServiceAccountToken(line(path)?)),
+            Self::JoinTokenFile(path) => Some(Proof::JoinToken(line(path)?)),
+            Self::Certificate { .. } => None,
+        })
+    }
+
+    /// What is shown in the handshake.
+    pub(super) fn shown(&self) -> Result<Option<Shows>, ProofError> {
+        let Self::Certificate { chain, key } = self else {
+            return Ok(None);
+        };
+        let certificates = pem::decode("CERTIFICATE", &text(chain)?);
+        let certificates =
+            certificates.ok_or_else(|| ProofError::Other(chain.clone(), "certificate in PEM"))?;
+        let der = PrivateKeyDer::from_pem_slice(text(key)?.as_bytes());
+        let der = der.map_err(|_| ProofError::Other(key.clone(), "private key in PEM"))?;
+        let certificates = certificates.into_iter().map(CertificateDer::from);
+        Ok(Some((certificates.collect(), der)))
+    }
+}
+
+fn text(path: &Path) -> Result<Zeroizing<String>, ProofError> {
+    use std::io::Read as _;
+    let unreadable = |error| ProofError::Unreadable(path.to_owned(), error);
+    let mut text = Zeroizing::new(String::new());
+    let file = fs::File::open(path).map_err(unreadable)?;
+    let read = file.take(MAX_FILE + 1).read_to_string(&mut text);
+    match read.map_err(unreadable)? as u64 > MAX_FILE {
+        true => Err(ProofError::TooLong(path.to_owned())),
+        false => Ok(text),
+    }
+}
+
+/// Reads the keys that the server is known by.
+pub(super) fn trust_bundle(path: &Path, domain: &TrustDomain) -> Result<Bundle, ProofError> {
+    let text = text(path)?;
+    let other = || ProofError::Other(path.to_owned(), "SPIFFE bundle and no roots in PEM");
+    if text.trim_start().starts_with('{') {
+        return Bundle::from_json(domain.clone(), text.as_bytes()).map_err(|_| other());
+    }
+    let mut bundle = Bundle::new(domain.clone());
+    for root in pem::decode("CERTIFICATE", &text).ok_or_else(other)? {
+        bundle.add_x509(root).map_err(|_| other())?;
+    }
+    Ok(bundle)
+}
+
+/// The agent's own certificate and key.
+pub(super) struct Own {
+    pub(super) id: SpiffeId,
+    chain: Vec<Vec<u8>>,
+    key: WorkloadKey,
+    validity: Validity,
+}
+
+impl Own {
+    /// A certificate that came for this key.
+    pub(super) fn of(
+        response: JoinResponse,
+        key: WorkloadKey,
+        bundle: &Bundle,
+    ) -> Result<Self, String> {
+        let id = SpiffeId::parse(&response.spiffe_id).map_err(|error| error.to_string())?;
+        let validity = own_certificate(&response.chain, &key, &id, bundle)?;
+        Ok(Self {
+            id,
+            chain: response.chain,
+            key,
+            validity,
+        })
+    }
+
+    /// What is shown in handshakes.
+    pub(super) fn shown(&self) -> Shows {
+        let chain = self.chain.iter().cloned().map(CertificateDer::from);
+        let key = PrivateKeyDer::Pkcs8(self.key.pkcs8.to_vec().into());
+        (chain.collect(), key)
+    }
+
+    pub(super) fn counts(&self, now: UnixTime) -> bool {
+        now < self.validity.not_after
+    }
+
+    /// Seconds until half of its life is over.
+    pub(super) fn half(&self, now: UnixTime) -> u64 {
+        let Validity {
+            not_before,
+            not_after,
+        } = self.validity;
+        let middle = not_before.plus(not_after.since(not_before) / 2);
+        middle.since(now)
+    }
+
+    /// Keeps it over a restart.
+    pub(super) fn store(&self, folder: &Path) -> Result<(), String> {
+        let key = pem::encode("PRIVATE KEY", &self.key.pkcs8);
+        let text = Zeroizing::new(key.to_string() + &pem::certificates(&self.chain));
+        write_private(&folder.join(FILE), text.as_bytes()).map_err(|error| error.to_string())
+    }
+
+    /// What was kept, if it still counts.
+    pub(super) fn load(folder: &Path, bundle: &Bundle) -> Option<Self> {
+        let text = read_private(&folder.join(FILE)).ok()??;
+        let text = std::str::from_utf8(&text).ok()?;
+        let chain = pem::decode("CERTIFICATE", text)?;
+        let key = pem::decode("PRIVATE KEY", text)?.pop()?;
+        let key = WorkloadKey::from_pkcs8(KeyType::EcP256, Zeroizing::new(key))?;
+        let profile = x509::leaf_profile(chain.first()?).ok()?;
+        let validity = own_certificate(&chain, &key, &profile.id, bundle).ok()?;
+        Some(Self {
+            id: profile.id,
+            chain,
+            key,
+            validity,
+        })
+    }
+}

@@ -1,0 +1,100 @@
+//! The server goes away and comes back.
+
+use bailiwick_identity::rotation::{Purpose, Step};
+
+use super::*;
+
+#[tokio::test]
+async fn workloads_keep_what_they_have_while_the_server_is_away() {
+    let mut house = house().await;
+    let agent = house.agent("a", house.token_file("good-n1"), WEB).await;
+    agent.ids().await;
+    let mut client = agent.client().await;
+    let first = client.fetch_x509().await.unwrap();
+    let token = client.fetch_jwt(vec!["db".into()], None).await.unwrap();
+    let mut watching = agent.client().await.watch_x509().await.unwrap();
+    watching.next().await.unwrap();
+    assert_eq!(client.agent_state().await.unwrap().unwrap().stale, 0);
+
+    house.kill();
+    let state = until(async || {
+        let state = client.agent_state().await.unwrap().unwrap();
+        (state.stale > 0).then_some(state)
+    })
+    .await;
+    assert!(state.ready && !state.trouble.is_empty(), "{state:?}");
+    // Also for processes that come now, and for streams that are open.
+    let mut late = agent.client().await;
+    assert_eq!(late.fetch_x509().await.unwrap()[0].chain, first[0].chain);
+    let kept = late.fetch_jwt(vec!["db".into()], None).await.unwrap();
+    assert_eq!(kept[0].1, token[0].1);
+    let nothing = tokio::time::timeout(Duration::from_millis(500), watching.next()).await;
+    assert!(nothing.is_err(), "{nothing:?}");
+    // What was never given cannot be: it may be had later.
+    let error = late.fetch_jwt(vec!["new".into()], None).await.unwrap_err();
+    assert!(!error.is_denied(), "{error}");
+
+    // It comes back, knows nothing of before, and does not make the agent join again.
+    let address = house.address.clone();
+    house.start(&address).await;
+    until(async || {
+        let state = client.agent_state().await.unwrap().unwrap();
+        (state.stale == 0).then_some(())
+    })
+    .await;
+    late.fetch_jwt(vec!["new".into()], None).await.unwrap();
+    assert_eq!(late.fetch_x509().await.unwrap()[0].chain, first[0].chain);
+    assert_eq!(house.joined().len(), 1);
+}
+
+#[tokio::test]
+async fn nobody_is_turned_away_before_the_cluster_is_read() {
+    let mut house = house().await;
+    let agent = house.agent("a", house.token_file("good-n1"), WEB).await;
+    agent.ids().await;
+    house.kill();
+    // The server starts anew and has seen nothing yet.
+    let full = std::mem::take(&mut house.pods);
+    let address = house.address.clone();
+    house.start(&address).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut client = agent.client().await;
+    client.fetch_x509().await.unwrap();
+    assert!(client.agent_state().await.unwrap().unwrap().stale > 0);
+    drop(full);
+}
+
+#[tokio::test]
+async fn keys_that_change_reach_every_stream() {
+    let policy = Policy {
+        refresh_hint: 1,
+        propagation: 1,
+        handover: 1,
+        skew: 0,
+        reissue: 3,
+        ..Policy::DEFAULT
+    };
+    let house = house_with(policy).await;
+    let agent = house.agent("a", house.token_file("good-n1"), WEB).await;
+    agent.ids().await;
+    let mut watching = agent.client().await.watch_x509().await.unwrap();
+    let first = watching.next().await.unwrap();
+    let successor = house
+        .authority
+        .state()
+        .successor(Purpose::X509)
+        .unwrap()
+        .id
+        .clone();
+    until(async || {
+        let step = Step::Activate(successor.clone());
+        house.authority.step(step).ok()
+    })
+    .await;
+    let second = watching.next().await.unwrap();
+    assert_ne!(first[0].chain, second[0].chain);
+    let now = SystemClock.now();
+    for fetched in first.iter().chain(&second) {
+        bailiwick_identity::x509::validate(&fetched.chain, &second[0].bundle, now).unwrap();
+    }
+}

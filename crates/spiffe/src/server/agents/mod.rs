@@ -1,0 +1,268 @@
+//! The door of agents: they prove a node, and get what pods of that node are to get.
+
+mod follow;
+mod join;
+
+pub use join::JoinToken;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use bailiwick_audit::{DenialRecord, Door, Proof, WorkloadRef};
+use bailiwick_identity::agents::Agents;
+use bailiwick_identity::x509::requested_key;
+use bailiwick_identity::{BundleMap, SpiffeId};
+use tokio::sync::{oneshot, watch};
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status};
+
+use super::clients::{AgentId, Shown};
+use super::pods::Pods;
+use super::tokens::Tokens;
+use crate::BACKDATE;
+use crate::issuer_core::{Asker, IssuerCore};
+use crate::listen::Remote;
+use crate::private_file::AgentFile;
+use crate::wire::issuer::node_agents_server::NodeAgents;
+use crate::wire::issuer::{
+    FollowRequest, JoinRequest, JoinResponse, Push, RenewRequest, SignRequest, SignResponse,
+};
+use crate::workload::{Limit, check_audience};
+
+/// How the log names this door.
+const DOOR: Door = Door::Agent;
+
+/// Which agents a server lets in.
+pub struct AgentDoor {
+    /// What is remembered of them.
+    pub file: AgentFile,
+    /// The same, as it changes.
+    pub agents: watch::Receiver<Arc<Agents>>,
+    /// Service accounts whose pods may be agents, by namespace and name.
+    pub accounts: Vec<(String, String)>,
+    /// Bundles of other domains.
+    pub federated: watch::Receiver<Arc<BundleMap>>,
+}
+
+impl fmt::Debug for AgentDoor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AgentDoor({:?})", self.accounts)
+    }
+}
+
+/// The audience of tokens by which agents prove their node. Tokens of workloads are for another one.
+pub(crate) fn agent_audience(domain: &bailiwick_identity::TrustDomain) -> String {
+    format!("{domain}/agent")
+}
+
+/// The service.
+pub(super) struct Service {
+    pub(super) core: IssuerCore,
+    pub(super) pods: Arc<Pods>,
+    pub(super) tokens: Arc<Tokens>,
+    pub(super) door: AgentDoor,
+    /// By address, for those who are not known yet.
+    pub(super) strangers: Limit<std::net::IpAddr>,
+    /// By node.
+    pub(super) limit: Limit<String>,
+    /// Ends the stream of a node, when its agent opens another one.
+    pub(super) streams: Mutex<HashMap<String, oneshot::Sender<()>>>,
+}
+
+/// The service as the wire calls it.
+pub(super) struct AgentApi(pub(super) Arc<Service>);
+
+type Pushes = Pin<Box<dyn Stream<Item = Result<Push, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl NodeAgents for AgentApi {
+    type FollowStream = Pushes;
+
+    async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinResponse>, Status> {
+        let remote = remote(&request)?;
+        if !self.0.strangers.admits(remote.from, Instant::now()) {
+            return Err(Status::unavailable(
+                "too many agents join from this address: try again later",
+            ));
+        }
+        self.0
+            .let_in(&remote, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn renew(
+        &self,
+        request: Request<RenewRequest>,
+    ) -> Result<Response<JoinResponse>, Status> {
+        let agent = self.0.agent(&request).await?;
+        let request = request.into_inner().certificate_request;
+        self.0.renewed(&agent, &request).await.map(Response::new)
+    }
+
+    async fn follow(
+        &self,
+        request: Request<FollowRequest>,
+    ) -> Result<Response<Self::FollowStream>, Status> {
+        let agent = self.0.agent(&request).await?;
+        let (end, ended) = oneshot::channel();
+        {
+            let streams = self.0.streams.lock();
+            let mut streams = streams.unwrap_or_else(PoisonError::into_inner);
+            streams.retain(|_, stream| !stream.is_closed());
+            // One stream for a node: the one before ends here.
+            streams.insert(agent.node.clone(), end);
+        }
+        Ok(Response::new(self.0.push(agent, ended)))
+    }
+
+    async fn sign(&self, request: Request<SignRequest>) -> Result<Response<SignResponse>, Status> {
+        let agent = self.0.agent(&request).await?;
+        self.0
+            .signed(&agent, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+}
+
+fn remote<T>(request: &Request<T>) -> Result<Remote, Status> {
+    let remote = request.extensions().get::<Remote>().cloned();
+    remote.ok_or_else(|| Status::unavailable("nothing is known of the caller"))
+}
+
+impl Service {
+    /// The agent that asks, if it still counts.
+    async fn agent<T: Sync>(&self, request: &Request<T>) -> Result<AgentId, Status> {
+        let Shown::Agent(agent) = remote(request)?.shown else {
+            return Err(Status::unauthenticated(
+                "show the certificate of the agent: join first",
+            ));
+        };
+        if !self.limit.admits(agent.node.clone(), Instant::now()) {
+            return Err(Status::unavailable(
+                "too many requests of this agent: try again later",
+            ));
+        }
+        match self.check(&agent) {
+            Ok(()) => Ok(agent),
+            Err(status) => {
+                self.refused(&agent.node, agent.proof(), &status).await;
+                Err(status)
+            }
+        }
+    }
+
+    /// Whether a certificate of an agent counts now. `Unauthenticated`: another one may be had. `PermissionDenied`:
+    /// nothing may.
+    fn check(&self, agent: &AgentId) -> Result<(), Status> {
+        let again = |why: &str| {
+            let node = &agent.node;
+            Err(Status::unauthenticated(format!(
+                "the certificate of the agent of the node `{node}` {why}: join again"
+            )))
+        };
+        if self.core.authority.now() >= agent.not_after {
+            return again("has run out");
+        }
+        let agents = self.door.agents.borrow().clone();
+        if !agents.counts(&agent.node, agent.not_before, BACKDATE) {
+            return again("was evicted");
+        }
+        let uid = self.node_uid(&agent.node)?;
+        match uid == agent.node_uid {
+            true => Ok(()),
+            false => again("is of an earlier node of this name"),
+        }
+    }
+
+    /// The UID of a node that agents may be on.
+    fn node_uid(&self, node: &str) -> Result<String, Status> {
+        let rules = self.core.rules.borrow().clone();
+        if let Some(why) = rules.bans().of_node(node) {
+            return Err(Status::permission_denied(format!(
+                "the node `{node}` is banned: {why}"
+            )));
+        }
+        if !self.pods.is_complete() {
+            return Err(Status::unavailable("the cluster is still being read"));
+        }
+        let view = self.pods.view();
+        match view.node(node) {
+            Some(meta) if !meta.uid.is_empty() => Ok(meta.uid.to_string()),
+            _ => Err(Status::unauthenticated(format!(
+                "there is no node `{node}`: join again when it is there"
+            ))),
+        }
+    }
+
+    /// Writes what an agent was refused, unless it is only to wait.
+    async fn refused(&self, node: &str, proof: Proof, status: &Status) {
+        if status.code() == tonic::Code::Unavailable {
+            return;
+        }
+        let record = DenialRecord {
+            door: DOOR,
+            why: status.message().to_owned(),
+            workload: WorkloadRef {
+                node: node.to_owned(),
+                ..WorkloadRef::default()
+            },
+            proof,
+        };
+        self.core.evidence.denied(record).await;
+    }
+
+    /// A document for a pod, if it runs on the node of the agent at this moment.
+    async fn signed(&self, agent: &AgentId, request: SignRequest) -> Result<SignResponse, Status> {
+        let invalid = |error: &dyn fmt::Display| Status::invalid_argument(error.to_string());
+        let wanted = SpiffeId::parse(&request.spiffe_id).map_err(|error| invalid(&error))?;
+        let found = {
+            let view = self.pods.view();
+            let pod = view.on_node(&request.pod_uid, &agent.node);
+            pod.and_then(|pod| view.facts(pod))
+        };
+        let facts = match found {
+            Ok(facts) => facts,
+            Err(unproven) => {
+                let status = Status::permission_denied(unproven.to_string());
+                self.refused(&agent.node, agent.proof(), &status).await;
+                return Err(status);
+            }
+        };
+        let asker = Asker {
+            door: DOOR,
+            facts,
+            proof: agent.proof(),
+        };
+        let plan = self.core.plan(&asker, Some(&wanted)).await?;
+        if request.audience.is_empty() {
+            let key = requested_key(&request.certificate_request);
+            let key = key.map_err(|error| invalid(&error))?;
+            let issued = self.core.certificate(&asker, &plan, &key).await?;
+            return Ok(SignResponse {
+                chain: issued.chain,
+                token: String::new(),
+                until: issued.validity.not_after.seconds(),
+            });
+        }
+        check_audience(&request.audience)?;
+        let issued = self.core.token(&asker, &plan, &request.audience).await?;
+        Ok(SignResponse {
+            chain: Vec::new(),
+            token: issued.token,
+            until: issued.expires_at.seconds(),
+        })
+    }
+}
+
+impl AgentId {
+    fn proof(&self) -> Proof {
+        Proof {
+            agent: self.id.to_string(),
+            ..Proof::default()
+        }
+    }
+}
