@@ -59,6 +59,11 @@ impl Agents {
         true
     }
 
+    /// Whether a join token waits for its agent.
+    pub fn is_invited(&self, hash: &str) -> bool {
+        self.invitations.contains_key(hash)
+    }
+
     /// Takes a join token away, which is good for one time, and gives the node that it is for.
     pub fn accept(&mut self, hash: &str, now: UnixTime) -> Option<String> {
         let invitation = self.invitations.remove(hash)?;
@@ -145,7 +150,9 @@ mod tests {
         assert!(agents.invite("h1".into(), "n1", at(100), 9999));
         assert!(agents.invite("h2".into(), "n2", at(100), 60));
         assert_eq!(agents.accept("other", at(101)), None);
+        assert!(agents.is_invited("h1"));
         assert_eq!(agents.accept("h1", at(699)), Some("n1".into()));
+        assert!(!agents.is_invited("h1"));
         assert_eq!(agents.accept("h1", at(699)), None);
         assert_eq!(agents.accept("h2", at(160)), None);
         assert!(agents.invite("h3".into(), "n1", at(200), 600));

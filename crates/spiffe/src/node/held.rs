@@ -41,12 +41,13 @@ struct Kept<T> {
 
 /// Certificates by pod and identity.
 #[derive(Default)]
-pub(super) struct Certificates(Mutex<HashMap<(Box<str>, SpiffeId), Slot<Arc<Held>>>>);
+pub(super) struct Certificates(Mutex<HashMap<CertificateKey, Slot<Arc<Held>>>>);
 
 /// Tokens by pod, identity and receivers.
 #[derive(Default)]
 pub(super) struct Tokens(Mutex<HashMap<TokenKey, Slot<String>>>);
 
+type CertificateKey = (Box<str>, SpiffeId);
 type TokenKey = (Box<str>, SpiffeId, Vec<String>);
 
 impl Node {

@@ -123,7 +123,7 @@ impl Link {
     fn bundle(&self) -> Result<Bundle, Trouble> {
         let pushed = self.node.state().bundle.clone();
         match pushed {
-            Some(pushed) if self.failures % 2 == 0 => Ok(Bundle::clone(&pushed)),
+            Some(pushed) if self.failures.is_multiple_of(2) => Ok(Bundle::clone(&pushed)),
             _ => Ok(trust_bundle(&self.agent.trust_bundle, &self.agent.domain)?),
         }
     }

@@ -92,13 +92,8 @@ impl Service {
         let plan = self.agent_plan(&joiner.node, &uid)?;
         let issued = self.core.authority.issue_x509(&plan, &key);
         let issued = issued.map_err(|error| unavailable(&error))?;
-        let record = AgentRecord {
-            node: joiner.node.clone(),
-            step: AgentStep::Joined,
-            by: joiner.by.to_owned(),
-            proof: joiner.proof.clone(),
-        };
-        let joined = Event::Agent(Box::new(record));
+        let proof = joiner.proof.clone();
+        let joined = Self::step(&joiner.node, AgentStep::Joined, joiner.by, proof);
         let written = self.core.evidence.write(&joined);
         written.await.map_err(|error| unavailable(&error))?;
         self.written(&plan, &issued, &joiner.node, joiner.proof)
@@ -174,9 +169,15 @@ impl Service {
     /// A join token, which is taken away before anything is given for it.
     async fn by_invitation(&self, token: &str) -> Result<Joiner, Status> {
         let (hash, now) = (hash_of(token), self.core.authority.now());
-        let node = self
-            .remember(move |agents| agents.accept(&hash, now))
-            .await?;
+        // One that was used so soon after it was made is in nobody's sight yet, nor in the log.
+        let unseen = !self.door.agents.borrow().is_invited(&hash);
+        let accept = move |agents: &mut Agents| agents.accept(&hash, now);
+        let node = self.remember(accept).await?;
+        if let (Some(node), true) = (&node, unseen) {
+            let invited = Self::step(node, AgentStep::Invited, "", Proof::default());
+            let written = self.core.evidence.write(&invited).await;
+            written.map_err(|error| unavailable(&error))?;
+        }
         match node {
             Some(node) => Ok(Joiner {
                 node,
@@ -203,6 +204,15 @@ impl Service {
                 Err(self.turned_away("", Proof::default(), why.into()).await)
             }
         }
+    }
+
+    fn step(node: &str, step: AgentStep, by: &str, proof: Proof) -> Event {
+        Event::Agent(Box::new(AgentRecord {
+            node: node.to_owned(),
+            step,
+            by: by.to_owned(),
+            proof,
+        }))
     }
 
     async fn turned_away(&self, node: &str, proof: Proof, why: String) -> Status {

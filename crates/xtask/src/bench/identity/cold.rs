@@ -17,8 +17,8 @@ pub(super) fn run(bailiwick: &Path, figures: &mut Figures) -> Result<()> {
     let stage = Stage::new(bailiwick)?;
     let path = format!("/api/v1/namespaces/{NAMESPACE}/pods");
     let pods = (0..PODS).map(|number| {
-        let mut pod = pod(&format!("pod-{number}"));
-        pod["spec"]["nodeName"] = format!("node-{}", number % NODES).into();
+        let node = format!("node-{}", number % NODES);
+        let pod = pod(&format!("pod-{number}"), Some(&node));
         (path.clone(), pod)
     });
     let pods: Vec<(String, Value)> = pods.collect();

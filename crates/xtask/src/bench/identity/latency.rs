@@ -31,7 +31,7 @@ pub(super) fn run(bailiwick: &Path, figures: &mut Figures) -> Result<()> {
     for number in 0..PODS {
         let name = format!("pod-{number}");
         let path = format!("/api/v1/namespaces/{NAMESPACE}/pods");
-        let made = stage.admin().post(&path, &pod(&name))?.json()?;
+        let made = stage.admin().post(&path, &pod(&name, None))?.json()?;
         let uid = made.pointer("/metadata/uid").and_then(|uid| uid.as_str());
         stage.enter(uid.with_context(|| format!("{made}"))?)?;
         let binding = json!({

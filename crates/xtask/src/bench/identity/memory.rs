@@ -19,10 +19,8 @@ const SERVED: f64 = 200.0;
 pub(super) fn run(bailiwick: &Path, figures: &mut Figures) -> Result<()> {
     let stage = Stage::new(bailiwick)?;
     let (_server, address, _) = stage.server()?;
-    let mut web = pod("web");
-    web["spec"]["nodeName"] = NODE.into();
     let path = format!("/api/v1/namespaces/{NAMESPACE}/pods");
-    let made = stage.admin().post(&path, &web)?.json()?;
+    let made = stage.admin().post(&path, &pod("web", Some(NODE)))?.json()?;
     let uid = made.pointer("/metadata/uid").and_then(Value::as_str);
     let uid = uid.with_context(|| format!("{made}"))?.to_owned();
     for (streams, most) in STREAMS {

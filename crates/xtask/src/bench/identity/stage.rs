@@ -102,10 +102,12 @@ impl Stage {
         let mut address = None;
         for line in lines.by_ref() {
             let event: Value = serde_json::from_str(&line?)?;
-            if event["message"] == "giving identities" {
-                address = event["address"].as_str().map(str::to_owned);
+            let said = |field| event.get(field).and_then(Value::as_str);
+            let message = said("message").unwrap_or_default();
+            if message == "giving identities" {
+                address = said("address").map(str::to_owned);
             }
-            if event["message"] == "the cluster is read" {
+            if message == "the cluster is read" {
                 let took = started.elapsed();
                 // Somebody has to go on reading.
                 std::thread::spawn(move || lines.for_each(drop));
@@ -169,13 +171,13 @@ impl Stage {
     }
 }
 
-/// A pod that is bound to no node yet.
-pub(super) fn pod(name: &str) -> Value {
+/// A pod, which is bound to no node yet where none is named.
+pub(super) fn pod(name: &str, node: Option<&str>) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"app": "bench"}},
         "spec": {
-            "serviceAccountName": "default", "automountServiceAccountToken": false,
+            "nodeName": node, "serviceAccountName": "default", "automountServiceAccountToken": false,
             "schedulerName": "nobody", "containers": [{"name": "c", "image": "img"}],
         },
     })
