@@ -74,7 +74,10 @@ fn every_command_writes_them_out() {
                 "table", "json", "markdown", "mermaid", "dot", "html", "name",
             ],
         ),
-        (&["fix"], &["table", "json", "yaml", "markdown"]),
+        (
+            &["fix"],
+            &["table", "json", "yaml", "sarif", "junit", "markdown"],
+        ),
         (
             &["who-can", "get", "secrets"],
             &["table", "wide", "json", "yaml", "markdown", "name"],

@@ -90,7 +90,14 @@ impl Format {
         Self::Name,
     ];
     /// The formats of a list of changes.
-    pub const CHANGES: &[Self] = &[Self::Table, Self::Json, Self::Yaml, Self::Markdown];
+    pub const CHANGES: &[Self] = &[
+        Self::Table,
+        Self::Json,
+        Self::Yaml,
+        Self::Sarif,
+        Self::Junit,
+        Self::Markdown,
+    ];
     /// The formats of a single decision.
     pub const DECISIONS: &[Self] = &[Self::Table, Self::Json, Self::Yaml];
     /// The formats of a command that prints documents.

@@ -1,10 +1,12 @@
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use anyhow::{Result, bail};
 use bailiwick_core::ObjectRef;
+use bailiwick_diag::{Finding, Fix, Place, Severity};
 use bailiwick_graph::{Atom, AtomId, Graph, NoFix, Node, NodeId, Path};
 use bailiwick_posture::{CHANGE, Mending};
-use bailiwick_report::{COMMENT, Format, Look, Tone, escape_markdown, inert};
+use bailiwick_report::{COMMENT, Format, Look, Report, Rule, Tone, escape_markdown, inert};
 use serde::Serialize;
 
 use crate::cli::Global;
@@ -19,6 +21,8 @@ Examples:
   bailiwick fix                                 close every way to full control of the cluster
   bailiwick fix --from sa:ci/runner             close the ways of one service account
   bailiwick fix --target node:worker-1 --from pod:shop/web
+  bailiwick fix -o markdown                     a comment on a pull request, with the commands
+  bailiwick fix -o sarif                        each change at the file and line of what it takes away
 
 What must stay is marked on its object with the annotation `bailiwick.dev/needed: \"why\"`. Objects that Kubernetes
 creates for itself always stay.";
@@ -41,6 +45,14 @@ pub(crate) struct FixArgs {
     #[arg(short, long, value_name = "FORMAT", default_value_t, value_parser = Formats(Format::CHANGES))]
     output: Format,
 }
+
+/// The id of a change among findings.
+const RULE: &str = "fix";
+
+const PAGE: &str = "# A change of the smallest set that closes all paths\n\n\
+    `bailiwick fix` looks for the fewest grants and settings whose removal leaves nobody a way to the target. All of \
+    them have to be taken away: the paths that are left by one run through the others. `bailiwick paths` shows the \
+    paths; an object that has to stay is marked with the annotation `bailiwick.dev/needed`.\n";
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -108,6 +120,7 @@ pub(crate) fn run(args: &FixArgs, global: &Global, console: &mut Console) -> Res
         Format::Json => console.answer(bailiwick_report::json("Fix", &answer)?)?,
         Format::Yaml => console.answer(bailiwick_report::yaml("Fix", &answer)?)?,
         Format::Markdown => console.answer(markdown(&answer))?,
+        Format::Sarif | Format::Junit => console.answer(report(&answer, &opened, format)?)?,
         _ => console.answer(text(&answer, &console.look()))?,
     }
     Ok(Exit::answer(answer.changes.is_empty(), partial))
@@ -173,6 +186,45 @@ fn markdown(answer: &Answer) -> String {
         out += &item;
     }
     out
+}
+
+/// Each change as a finding, at the line of what it takes away.
+fn report(answer: &Answer, opened: &Opened, format: Format) -> Result<String> {
+    let count = answer.changes.len();
+    let finding = |change: &Change| {
+        let message = format!(
+            "{}: of {count} changes that close every path of {} identities and workloads to {}",
+            change.what, answer.sources, answer.target
+        );
+        let mut finding = Finding::new(RULE, Severity::High, message)
+            .at(Place::field(change.object.clone(), &*change.pointer))
+            .help(&*change.what);
+        finding.fix = change.command.clone().map(|text| Fix {
+            title: change.what.clone(),
+            text,
+        });
+        finding
+    };
+    let mut findings: Vec<Finding> = answer.changes.iter().map(finding).collect();
+    opened.locate(&mut findings);
+    let rule = Rule {
+        id: RULE,
+        title: "something that paths to the target rest on",
+        severity: Severity::High,
+        page: Cow::Borrowed(PAGE),
+    };
+    let report = Report {
+        findings: &findings,
+        excepted: &[],
+        known: &[],
+        rules: &[rule],
+        gaps: &opened.snapshot().gaps,
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    Ok(match format {
+        Format::Sarif => bailiwick_report::sarif_findings(&report)?,
+        _ => bailiwick_report::junit_findings(&report, &verdict(answer)),
+    })
 }
 
 fn verdict(answer: &Answer) -> String {

@@ -8,6 +8,7 @@ pub(crate) mod crds;
 pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod fix;
+mod held;
 pub(crate) mod identity;
 pub(crate) mod man;
 pub(crate) mod paths;

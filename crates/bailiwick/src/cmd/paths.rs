@@ -7,6 +7,7 @@ use bailiwick_graph::{Admission, Atom, EdgeId, Graph, Guard, Node, NodeId, Path,
 use bailiwick_report::{Cell, Column, Format, Look, Picture, Table, Tone, inert};
 use serde::Serialize;
 
+use super::held::{self, HeldStep};
 use crate::cli::Global;
 use crate::cluster::{Need, Opened};
 use crate::console::Console;
@@ -59,6 +60,9 @@ pub(crate) struct PathsArgs {
 struct Answer<'g> {
     target: &'g Node,
     paths: Vec<PathAnswer<'g>>,
+    /// Steps ahead of the one who is asked about, that a setting stands in the way of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    held_back: Vec<HeldStep<'g>>,
     partial: bool,
 }
 
@@ -183,9 +187,11 @@ fn show(
         .iter()
         .filter_map(|path| path_answer(graph, &admission, &lines, path))
         .collect();
+    let source = args.from.as_ref().and_then(|from| graph.find(from));
     let answer = Answer {
         target: &args.to,
         paths: answers,
+        held_back: source.map_or_else(Vec::new, |source| held::ahead(graph, source)),
         partial,
     };
     match args.output {
@@ -193,13 +199,13 @@ fn show(
         Format::Yaml => console.answer(bailiwick_report::yaml("PathList", &answer)?),
         _ if answer.paths.is_empty() => {
             console.note(format_args!("nothing here leads to {}", args.to));
-            Ok(())
+            console.answer(held::text(&answer.held_back, &console.look()))
         }
         _ if args.from.is_some() => {
             for (number, path) in (1..).zip(&answer.paths) {
                 console.answer(path_text(number, path, &console.look()))?;
             }
-            Ok(())
+            console.answer(held::text(&answer.held_back, &console.look()))
         }
         format => console.answer(table(&answer).text(&console.look(), format == Format::Wide)),
     }
