@@ -228,17 +228,28 @@ fn report(answer: &Answer, opened: &Opened, format: Format) -> Result<String> {
 }
 
 fn verdict(answer: &Answer) -> String {
-    let (count, sources) = (answer.changes.len(), answer.sources);
-    match (count, answer.smallest) {
-        (0, _) => format!("Nothing has to change: nobody reaches {}.", answer.target),
-        (_, true) => format!(
-            "These {count} changes close every path of {sources} identities and workloads to {}; fewer do not.",
+    let count = answer.changes.len();
+    let whose = match answer.sources {
+        1 => "one identity or workload".to_owned(),
+        sources => format!("{sources} identities and workloads"),
+    };
+    let what = match count {
+        1 => format!(
+            "This one change closes every path of {whose} to {}",
             answer.target
         ),
+        _ => format!(
+            "These {count} changes close every path of {whose} to {}",
+            answer.target
+        ),
+    };
+    match (count, answer.smallest) {
+        (0, _) => format!("Nothing has to change: nobody reaches {}.", answer.target),
+        (1, _) => format!("{what}."),
+        (_, true) => format!("{what}; fewer do not."),
         (_, false) => format!(
-            "These {count} changes close every path of {sources} identities and workloads to {}. They are the fewest \
-             that were found; it takes at least {}. A higher --work may find fewer.",
-            answer.target, answer.at_least
+            "{what}. They are the fewest that were found; it takes at least {}. A higher --work may find fewer.",
+            answer.at_least
         ),
     }
 }
