@@ -151,6 +151,50 @@ fn ways_appear_and_vanish() {
 }
 
 #[test]
+fn ways_that_may_be_missing_are_told() {
+    let server = Cluster::builder().start().unwrap();
+    server.wait_for_aggregation().unwrap();
+    let admin = server.admin();
+    let names: Vec<String> = (0..200).map(|role| format!("mint-{role}")).collect();
+    let role = |name: &String| {
+        format!(
+            "{{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {{name: {name}}}, \
+             rules: [{{apiGroups: [''], resources: [secrets], verbs: [create]}}]}}"
+        )
+    };
+    let roles: Vec<String> = names.iter().map(role).collect();
+    let list = format!(
+        "{{apiVersion: v1, kind: List, items: [{}]}}",
+        roles.join(", ")
+    );
+    admin.apply(&list).unwrap();
+    let binder = format!(
+        "{{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {{name: binder}}, rules: [\
+         {{apiGroups: [rbac.authorization.k8s.io], resources: [clusterroles], resourceNames: [{}], verbs: [bind]}}, \
+         {{apiGroups: [rbac.authorization.k8s.io], resources: [clusterrolebindings], verbs: [create]}}]}}",
+        names.join(", ")
+    );
+    admin.apply(&binder).unwrap();
+    let json = Watching::start(admin, &["-o", "json", "--from", "eve"]);
+    let start: Value = serde_json::from_str(&json.until("\"start\"")).unwrap();
+    assert_eq!(start["partial"], false);
+    admin.apply(&binding("binder", "eve")).unwrap();
+    let event: Value = serde_json::from_str(&json.until("\"cutShort\"")).unwrap();
+    let why = event["why"].as_str().unwrap();
+    assert!(why.starts_with("user eve can bind so many roles"), "{why}");
+    // One that starts now says so at once.
+    let later = Watching::start(admin, &["-o", "json", "--from", "eve"]);
+    let start: Value = serde_json::from_str(&later.until("\"start\"")).unwrap();
+    assert_eq!(start["partial"], true);
+    later.until("\"cutShort\"");
+    later.interrupt();
+    let gone = admin.kubectl(&["delete", "clusterrolebinding", "binder"]);
+    gone.unwrap().success().unwrap();
+    json.until("\"complete\"");
+    json.interrupt();
+}
+
+#[test]
 fn a_watch_that_cannot_be_is_refused() {
     let check = |arguments: &[&str], expected: &str| {
         let output = Command::new(env!("CARGO_BIN_EXE_bailiwick"))
@@ -167,4 +211,7 @@ fn a_watch_that_cannot_be_is_refused() {
         "--watch prints text, or with `-o json` one object a line",
     );
     check(&["-f", "."], "--watch follows a live cluster");
+    let container = "--watch follows pods as a whole, not one container; write pod:shop/web";
+    check(&["--from", "container:shop/web/app"], container);
+    check(&["--to", "container:shop/web/app"], container);
 }

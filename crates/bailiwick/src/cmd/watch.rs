@@ -11,7 +11,7 @@ use bailiwick_report::{Format, Tone, inert};
 use serde::Serialize;
 
 use crate::cli::Global;
-use crate::cluster::Watched;
+use crate::cluster::{Watched, cut_short};
 use crate::cmd::paths::{PathsArgs, facts};
 use crate::console::Console;
 use crate::exit::Exit;
@@ -55,6 +55,10 @@ enum Event<'e> {
     },
     /// The API server is heard again, and nothing was missed.
     Current { time: String },
+    /// Somebody can bind so many roles that not every combination was looked at: there may be more ways.
+    CutShort { time: String, why: &'e str },
+    /// Every combination is looked at again.
+    Complete { time: String },
 }
 
 /// A way and why it is told of.
@@ -118,6 +122,7 @@ pub(super) fn run(args: &PathsArgs, global: &Global, console: &mut Console) -> R
         args,
         console,
         stale: false,
+        cut_short: None,
     };
     watcher.start(live)?;
     while let Some(batch) = watch.next(PATIENCE) {
@@ -137,6 +142,8 @@ struct Watcher<'a> {
     ways: BTreeMap<Node, Vec<Way>>,
     /// Whether it was told that nothing is heard.
     stale: bool,
+    /// What was told of ways that may be missing.
+    cut_short: Option<String>,
 }
 
 impl Watcher<'_> {
@@ -145,19 +152,40 @@ impl Watcher<'_> {
         let ways = self.ways.values().map(Vec::len).sum();
         let gaps = &live.snapshot().gaps;
         if self.is_json() {
-            return self.line(&Event::Start {
+            let cut_short = cut_short(live.graph()).is_some();
+            self.line(&Event::Start {
                 time: now(),
                 target,
                 ways,
-                partial: !gaps.is_empty(),
-            });
+                partial: cut_short || !gaps.is_empty(),
+            })?;
+            return self.tell_limits(live);
         }
         let (number, verb) = match ways {
             1 => ("1 way".to_owned(), "leads"),
             many => (format!("{many} ways"), "lead"),
         };
         let text = format!("{number} {verb} to {target}; watching, Ctrl-C ends");
-        self.console.answer(inert(&text).to_string() + "\n")
+        self.console.answer(inert(&text).to_string() + "\n")?;
+        self.tell_limits(live)
+    }
+
+    /// Tells when the graph comes to leave out ways, and when it leaves out none any more.
+    fn tell_limits(&mut self, live: &Live) -> Result<()> {
+        let why = cut_short(live.graph()).map(|gap| gap.message);
+        if why == self.cut_short {
+            return Ok(());
+        }
+        match (&why, self.is_json()) {
+            (Some(why), true) => self.line(&Event::CutShort { time: now(), why })?,
+            (Some(why), false) => self.console.warn(inert(why)),
+            (None, true) => self.line(&Event::Complete { time: now() })?,
+            (None, false) => self
+                .console
+                .note("every combination of roles is looked at again"),
+        }
+        self.cut_short = why;
+        Ok(())
     }
 
     fn take(&mut self, batch: Batch, live: &mut Live) -> Result<()> {
@@ -215,7 +243,7 @@ impl Watcher<'_> {
             self.tell_new(from, ways, old, live, causes)?;
         }
         self.ways = now;
-        Ok(())
+        self.tell_limits(live)
     }
 
     fn tell_new(

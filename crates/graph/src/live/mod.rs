@@ -5,6 +5,8 @@
 //! itself what it depends on, so that none can say it wrongly.
 
 #[cfg(test)]
+mod kind_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;

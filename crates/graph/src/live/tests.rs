@@ -28,7 +28,7 @@ fn pool(rng: &mut Rng) -> Vec<Object> {
 }
 
 /// Everything that a graph says, without positions.
-fn contents(graph: &Graph) -> BTreeSet<String> {
+pub(super) fn contents(graph: &Graph) -> BTreeSet<String> {
     let nodes = graph.nodes().map(|(_, node)| format!("{node:?}"));
     let edges = graph.edges().map(|step| {
         let mut evidence = step.evidence.clone();
@@ -52,7 +52,7 @@ fn reaching(graph: &Graph) -> BTreeSet<(String, u32)> {
 }
 
 #[track_caller]
-fn assert_same(live: &Live, what: &str) {
+pub(super) fn assert_same(live: &Live, what: &str) {
     let whole = Graph::new(live.snapshot(), live.memberships.clone());
     let (found, expected) = (contents(live.graph()), contents(&whole));
     let more: Vec<_> = found.difference(&expected).take(5).collect();
