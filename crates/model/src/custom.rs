@@ -36,7 +36,7 @@ pub struct CustomContent {
 
 impl CustomKind {
     /// The CustomResourceDefinition, as the API server takes it.
-    pub fn definition(&self, content: CustomContent) -> Value {
+    pub fn definition(&self, content: &CustomContent) -> Value {
         let scope = if self.namespaced {
             "Namespaced"
         } else {

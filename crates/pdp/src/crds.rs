@@ -56,7 +56,7 @@ fn definition(kind: DocumentKind) -> Value {
             ],
         ),
     };
-    kind.custom().definition(CustomContent {
+    kind.custom().definition(&CustomContent {
         about,
         columns,
         spec,

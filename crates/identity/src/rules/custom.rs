@@ -31,7 +31,7 @@ pub const RULE_KINDS: [CustomKind; 2] = [
 /// Their CustomResourceDefinitions, as the API server takes them.
 pub fn definitions() -> Vec<Value> {
     let definition = |kind: CustomKind| {
-        kind.definition(CustomContent {
+        kind.definition(&CustomContent {
             about: if kind.namespaced {
                 "Gives pods of its namespace identities below /ns/<namespace>/."
             } else {
@@ -102,8 +102,8 @@ fn mapping(properties: &Value, required: &[&str]) -> Value {
     let mut schema = json!({
         "type": "object", "properties": properties, "x-kubernetes-preserve-unknown-fields": true,
     });
-    if !required.is_empty() {
-        schema["required"] = json!(required);
+    if let Some(fields) = schema.as_object_mut().filter(|_| !required.is_empty()) {
+        fields.insert("required".to_owned(), json!(required));
     }
     schema
 }
