@@ -18,6 +18,9 @@ const CONNECTIONS: usize = 4;
 /// Requests under way at once on each of them, where the next is sent when one is answered.
 const AT_ONCE: usize = 32;
 
+/// How long a server may be behind.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// What came of a load.
 #[derive(Default)]
 pub(super) struct Outcome {
@@ -100,7 +103,7 @@ impl Load {
                 thread::sleep(early);
             }
             while connection.send([(request, at)])? == 0 {
-                ensure!(start.elapsed() < 3 * lasts, "the server answers no more");
+                ensure!(start.elapsed() < PATIENCE, "the server answers no more");
                 thread::sleep(Duration::from_micros(100));
             }
         }

@@ -81,6 +81,16 @@ impl Program {
         std::fs::write(path, "5").context("the peak of memory cannot be taken back")
     }
 
+    /// Seconds that the processors have worked for it.
+    pub(super) fn worked(&self) -> Result<f64> {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // Behind the name, which may hold anything: fields 14 and 15 of proc(5), in hundredths of a second.
+        let (_, fields) = text.rsplit_once(')').context("no statistics")?;
+        let times = fields.split_whitespace().skip(11).take(2);
+        let ticks = times.map(|ticks| Ok(ticks.parse::<f64>()?));
+        Ok(ticks.sum::<Result<f64>>()? / 100.0)
+    }
+
     fn memory(&self, field: &str) -> Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         super::super::figures::memory(&status, field)
