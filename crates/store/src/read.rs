@@ -1,9 +1,10 @@
 //! A log, read without a writer.
 
 use std::fs::{self, File, TryLockError};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use bailiwick_audit::{Digest, Line, Record, Report, Verifier};
+use bailiwick_audit::{DecisionId, Digest, Event, Line, Record, Report, Verifier};
 
 use crate::directory::{list, lock_path};
 use crate::error::Error;
@@ -25,6 +26,21 @@ impl Segment {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned()
+    }
+
+    /// The first decision near its start, if there is one.
+    fn first_decision(&self) -> Result<Option<DecisionId>, Error> {
+        let mut bytes = Vec::new();
+        File::open(&self.path)
+            .and_then(|file| file.take(HEAD).read_to_end(&mut bytes))
+            .map_err(Error::io(&self.path, "read"))?;
+        let mut lines = bytes.split(|&byte| byte == b'\n');
+        Ok(
+            lines.find_map(|line| match Line::parse(line).ok()?.record()?.event {
+                Event::Decision(decision) => Some(decision.id),
+                _ => None,
+            }),
+        )
     }
 
     /// All of its bytes.
@@ -73,10 +89,15 @@ pub fn verify(directory: &Path, head: Option<Digest>) -> Result<Report, Error> {
     Ok(verifier.finish())
 }
 
-/// Finds the record of a decision by its id, or of a document by its serial or `jti`; the newest segment first.
+/// Finds the record of a decision by its id, or of a document by its serial or `jti`; the newest segment first. Of
+/// decisions only the segments are read in which it can be, which their first decisions tell.
 pub fn find(directory: &Path, name: &str) -> Result<Option<Record>, Error> {
     let wanted = format!(":\"{name}\"");
-    for segment in segments(directory)?.iter().rev() {
+    let mut segments = segments(directory)?;
+    if let Ok(id) = name.parse() {
+        segments = holding(segments, id)?;
+    }
+    for segment in segments.iter().rev() {
         let bytes = segment.read()?;
         let text = String::from_utf8_lossy(&bytes);
         let lines = text.lines().filter(|line| line.contains(&wanted));
@@ -86,4 +107,30 @@ pub fn find(directory: &Path, name: &str) -> Result<Option<Record>, Error> {
         }
     }
     Ok(None)
+}
+
+/// How much of a segment is looked at for its first decision.
+const HEAD: u64 = 64 << 10;
+
+/// The segments that may hold a decision. A run of the program starts a segment and counts its decisions; those under way
+/// at once may be written in another order, so that one segment on each side counts too, and each whose first decision
+/// is not seen.
+fn holding(segments: Vec<Segment>, id: DecisionId) -> Result<Vec<Segment>, Error> {
+    let firsts: Vec<Option<DecisionId>> = segments
+        .iter()
+        .map(Segment::first_decision)
+        .collect::<Result<_, Error>>()?;
+    let of_run = |first: &Option<DecisionId>| first.is_some_and(|first| first.run == id.run);
+    let before = |first: &Option<DecisionId>| {
+        of_run(first) && first.is_some_and(|first| first.number <= id.number)
+    };
+    // Where all of the run are later, it may be among what was under way when the first of them was written.
+    let place = firsts
+        .iter()
+        .rposition(before)
+        .or_else(|| firsts.iter().position(of_run));
+    let near = |at: usize| place.is_some_and(|place| at.abs_diff(place) <= 1);
+    let each = segments.into_iter().zip(firsts).enumerate();
+    let held = each.filter(|(at, (_, first))| near(*at) || first.is_none());
+    Ok(held.map(|(_, (segment, _))| segment).collect())
 }

@@ -62,6 +62,42 @@ fn written_ended_and_opened_again() {
     assert_eq!(find(&path, "0000000000000001-99").unwrap(), None);
 }
 
+/// Every decision was looked for from the end of the log to its start.
+#[test]
+fn a_decision_is_found_without_reading_the_whole_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let options = || Options {
+        segment_size: 2_048,
+        ..Options::default()
+    };
+    let ids: Vec<(u64, u64)> = (1..=3)
+        .flat_map(|run| (1..=30).map(move |number| (run, number)))
+        .collect();
+    for run in 1..=3 {
+        let store = Store::open(&path, options()).unwrap();
+        for (_, number) in ids.iter().filter(|(of, _)| *of == run) {
+            // Two that are under way at once may end in the other order.
+            let number = if number % 2 == 1 {
+                number + 1
+            } else {
+                number - 1
+            };
+            wait(store.append(decision(run, number), Durability::Written)).unwrap();
+        }
+    }
+    let all = segments(&path).unwrap();
+    assert!(all.len() > 15, "{}", all.len());
+    let name = |(run, number): (u64, u64)| DecisionId { run, number }.to_string();
+    for id in &ids {
+        let found = find(&path, &name(*id)).unwrap().unwrap();
+        assert!(found.event.is_named(&name(*id)));
+    }
+    for missing in [(1, 0), (1, 31), (2, 1_000), (4, 1)] {
+        assert_eq!(find(&path, &name(missing)).unwrap(), None);
+    }
+}
+
 #[test]
 fn nobody_else_may_read_or_write() {
     let directory = tempfile::tempdir().unwrap();
