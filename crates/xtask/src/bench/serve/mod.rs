@@ -55,11 +55,10 @@ pub(super) fn run(bailiwick: &Path) -> Result<Figures> {
         servers.others(&mut figures)?;
     }
     let client = home.client()?;
-    let (load, connection) = (
-        Load::connect(program.address, &client)?,
-        Connection::open(program.address, &client)?,
-    );
+    let connection = Connection::open(program.address, &client)?;
     changes::of_files(&home, &connection, &mut figures)?;
+    // Only now: the server ends connections on which nobody answers its pings.
+    let load = Load::connect(program.address, &client)?;
     changes::of_everything(&home, &program, &load, &connection, &by_rbac, &mut figures)?;
     drop(program);
     cluster::run(&home, bailiwick, &mut figures)?;
