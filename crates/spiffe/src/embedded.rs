@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::keys::{FileKeys, KeyStore, Pkcs11Keys, Pkcs11Options};
 use crate::seal::{Seal, SealError};
 use crate::store::FileState;
-use crate::{Authority, AuthorityError, Evidence, Options, SystemClock};
+use crate::{Authority, AuthorityError, Evidence, KeptBundles, Options, SystemClock};
 
 /// Where an authority without a server keeps what it has.
 #[derive(Clone, Debug)]
@@ -31,10 +31,7 @@ impl Embedded {
         options: Options,
         evidence: Option<Evidence>,
     ) -> Result<Authority, AuthorityError> {
-        private_folder(&self.folder)?;
-        let named = self.seal_key.clone();
-        let seal_key = named.unwrap_or_else(|| self.folder.join("seal.key"));
-        let seal = Arc::new(Seal::open_or_create(&seal_key)?);
+        let seal = self.seal()?;
         let keys: Box<dyn KeyStore> = match &self.pkcs11 {
             Some(options) => Box::new(Pkcs11Keys::open(options)?),
             None => {
@@ -46,6 +43,23 @@ impl Embedded {
         let state = FileState::new(&self.folder.join("authority"), seal);
         let clock = Arc::new(SystemClock);
         Authority::open(options, keys, Box::new(state), clock, evidence)
+    }
+}
+
+impl Embedded {
+    /// The bundles of other trust domains that it keeps.
+    ///
+    /// # Errors
+    /// When the folder is open to others, or the key that seals it cannot be read or made.
+    pub fn kept_bundles(&self) -> Result<KeptBundles, SealError> {
+        KeptBundles::open(&self.folder.join("federation"), self.seal()?)
+    }
+
+    fn seal(&self) -> Result<Arc<Seal>, SealError> {
+        private_folder(&self.folder)?;
+        let named = self.seal_key.clone();
+        let seal_key = named.unwrap_or_else(|| self.folder.join("seal.key"));
+        Ok(Arc::new(Seal::open_or_create(&seal_key)?))
     }
 }
 

@@ -19,3 +19,4 @@ pub mod notation;
 pub mod oracle;
 pub mod servers;
 pub mod spiffe;
+pub mod spire;

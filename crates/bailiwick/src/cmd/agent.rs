@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use bailiwick_identity::{Bundle, BundleMap, TrustDomain};
 use bailiwick_spiffe::{AgentState, Client, Endpoint, Serve, Socket, private_folder, serve};
-use tokio::sync::watch;
 
 use self::node::NodeOptions;
 use crate::cmd::identity::authority::default_socket;
@@ -47,9 +45,6 @@ pub(crate) struct AgentArgs {
     /// counts and not the user
     #[arg(long, value_name = "MODE", value_parser = octal)]
     socket_mode: Option<u32>,
-    /// Bundle of another trust domain, for rules that federate with it. May be repeated
-    #[arg(long, value_name = "DOMAIN=FILE", value_parser = federated)]
-    federate: Vec<(TrustDomain, PathBuf)>,
     #[command(flatten)]
     daemon: DaemonOptions,
 }
@@ -136,12 +131,6 @@ fn octal(text: &str) -> Result<u32, String> {
         .ok_or_else(|| "write permissions in octal, such as 0600".to_owned())
 }
 
-fn federated(text: &str) -> Result<(TrustDomain, PathBuf), String> {
-    let (domain, file) = text.split_once('=').ok_or("write DOMAIN=FILE")?;
-    let domain = TrustDomain::parse(domain).map_err(|error| error.to_string())?;
-    Ok((domain, file.into()))
-}
-
 pub(crate) fn run(args: &AgentArgs, console: &mut Console) -> Result<Exit> {
     if let Some(AgentCommand::Healthcheck(args)) = &args.command {
         return healthcheck(args, console);
@@ -151,20 +140,13 @@ pub(crate) fn run(args: &AgentArgs, console: &mut Console) -> Result<Exit> {
         let socket = node::socket(&args.node, socket(args)?, mode);
         return node::run(server, &args.node, socket, &args.daemon, console);
     }
-    let mut federated = BundleMap::default();
-    for (domain, file) in &args.federate {
-        let json = console.read(file)?;
-        let bundle = Bundle::from_json(domain.clone(), &json);
-        federated.insert(bundle.with_context(|| format!("`{}`", file.display()))?);
-    }
     let mut daemon = args.daemon.open(console)?;
     let socket = socket(args)?;
-    let (_federated, federated_seen) = watch::channel(Arc::new(federated));
     let served = Serve {
         socket: Socket::new(socket.clone(), args.socket_mode.unwrap_or(0o600)),
         authority: Arc::clone(&daemon.authority),
         rules: daemon.rules(),
-        federated: federated_seen,
+        federated: daemon.bundles(),
         evidence: daemon.evidence.clone(),
     };
     let (answer, domain) = (daemon.answer.clone(), daemon.authority.trust_domain().id());

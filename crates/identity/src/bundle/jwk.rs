@@ -34,6 +34,11 @@ impl JwtKey {
         algorithm.verifies(&self.numbers, signed.as_bytes(), signature)
     }
 
+    /// The algorithm that it is for, as `alg` names it.
+    pub(crate) fn algorithm(&self) -> &'static str {
+        self.numbers.algorithm().name()
+    }
+
     /// As a JWK; `use` says for which documents.
     pub(crate) fn to_json(&self, purpose: &str) -> Value {
         let mut jwk = number_fields(&self.numbers);
@@ -120,7 +125,7 @@ impl Bundle {
         let keys = self.jwt_authorities().iter().map(|key| {
             let mut jwk = key.to_json("sig");
             if let Some(fields) = jwk.as_object_mut() {
-                fields.insert("alg".into(), key.numbers.algorithm().name().into());
+                fields.insert("alg".into(), key.algorithm().into());
             }
             jwk
         });

@@ -121,7 +121,7 @@ pub fn check_all(own: &TrustDomain, relationships: &[Relationship]) -> Result<()
         };
         let missing = id.trust_domain();
         let brings = |other: &Relationship| other.domain == missing && missing != *domain;
-        if missing != *own && !relationships.iter().any(brings) {
+        if !relationships.iter().any(brings) {
             let domain = domain.clone();
             return Err(FederationError::NoBootstrap { domain, missing });
         }

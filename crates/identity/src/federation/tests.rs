@@ -174,13 +174,13 @@ fn relationships_have_to_fit_together() {
     check(&[web("own")], Some("own trust domain"));
     check(&[spiffe("p", "spiffe://p/s", Some(&json))], None);
     check(&[spiffe("p", "spiffe://p/s", None)], Some("no bundle"));
-    // Not self-serving: the keys of the endpoint come from another relationship, or are our own.
+    // Not self-serving: the keys of the endpoint come from another relationship.
     check(
         &[spiffe("p", "spiffe://a/s", None)],
         Some("federate with `a`"),
     );
     check(&[spiffe("p", "spiffe://a/s", None), web("a")], None);
-    check(&[spiffe("p", "spiffe://own/s", None)], None);
+    check(&[spiffe("p", "spiffe://own/s", None)], Some("no bundle"));
 }
 
 #[test]

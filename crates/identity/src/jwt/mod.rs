@@ -2,11 +2,13 @@
 
 mod algorithm;
 mod compact;
+mod discovery;
 mod issue;
 mod validate;
 
 pub use algorithm::Algorithm;
 pub(crate) use algorithm::{Curve, Numbers};
 pub use compact::{MAX_TOKEN_BYTES, MalformedToken};
+pub use discovery::{IssuerUrl, IssuerUrlError};
 pub use issue::{JwtIssueError, RESERVED_CLAIMS, Token, sign};
 pub use validate::{JwtError, JwtKeys, JwtSvid, validate};

@@ -118,7 +118,8 @@ impl AuthorityOptions {
         Ok((self.open(evidence)?, store))
     }
 
-    pub(crate) fn open(&self, evidence: Option<Evidence>) -> Result<Authority> {
+    /// Where it is and how it keeps its keys.
+    pub(super) fn embedded(&self) -> Result<Embedded> {
         let folder = self.place.folder()?;
         let pkcs11 = match (&self.pkcs11_module, &self.pkcs11_pin_file) {
             (Some(module), Some(file)) => {
@@ -132,11 +133,19 @@ impl AuthorityOptions {
             }
             _ => None,
         };
-        let embedded = Embedded {
+        Ok(Embedded {
             folder,
             seal_key: self.seal_key.clone(),
             pkcs11,
-        };
+        })
+    }
+
+    /// The URL that tokens name as their issuer.
+    pub(super) fn jwt_issuer(&self) -> Option<&str> {
+        self.jwt_issuer.as_deref()
+    }
+
+    pub(crate) fn open(&self, evidence: Option<Evidence>) -> Result<Authority> {
         let mut jwt_keys = vec![self.jwt_key];
         jwt_keys.extend(
             [KeyType::EcP256, KeyType::Rsa2048]
@@ -148,7 +157,7 @@ impl AuthorityOptions {
             jwt_issuer: self.jwt_issuer.clone(),
             ..Options::new(self.place.trust_domain.clone())
         };
-        Ok(embedded.open(options, evidence)?)
+        Ok(self.embedded()?.open(options, evidence)?)
     }
 }
 

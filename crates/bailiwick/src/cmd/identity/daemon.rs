@@ -8,17 +8,21 @@ use std::time::Duration;
 
 use anyhow::Result;
 use bailiwick_audit::Log;
+use bailiwick_identity::BundleMap;
 use bailiwick_identity::agents::Agents;
+use bailiwick_identity::federation::Relationship;
 use bailiwick_identity::rules::RuleSet;
 use bailiwick_kube::Cluster;
 use bailiwick_server::{Current, Metrics, Operations, Ready};
-use bailiwick_spiffe::{AgentFile, Authority, Evidence, private_folder};
+use bailiwick_spiffe::{AgentFile, Authority, Evidence, Federation, private_folder};
 use bailiwick_store::Store;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use super::authority::{AuthorityOptions, FolderOptions};
+use super::federation::{self, FederationOptions};
 use super::live_rules::{Following, LiveRules};
+use super::published::PublishedOptions;
 use super::rules::RuleOptions;
 use crate::console::Console;
 use crate::logging::LogOptions;
@@ -39,6 +43,10 @@ pub(crate) struct DaemonOptions {
     #[arg(long, value_name = "ADDRESS")]
     operations: Option<SocketAddr>,
     #[command(flatten)]
+    federation: FederationOptions,
+    #[command(flatten)]
+    published: PublishedOptions,
+    #[command(flatten)]
     rules: RuleOptions,
     #[command(flatten)]
     authority: AuthorityOptions,
@@ -55,6 +63,8 @@ pub(crate) struct Daemon<'d> {
     store: Arc<Store>,
     rules: Arc<LiveRules>,
     agents: watch::Sender<Arc<Agents>>,
+    federation: Arc<Federation>,
+    relationships: watch::Sender<Arc<Vec<Relationship>>>,
     answers: mpsc::UnboundedReceiver<String>,
     /// What goes to standard output.
     pub(crate) answer: mpsc::UnboundedSender<String>,
@@ -80,6 +90,9 @@ impl DaemonOptions {
     /// Opens log and authority; lines go to standard error from now on.
     pub(crate) fn open(&self, console: &mut Console) -> Result<Daemon<'_>> {
         let rules = self.load_rules(console)?;
+        let relationships = self.load_relationships(console)?;
+        let given = self.federation.given(console)?;
+        self.published.check(self.authority.jwt_issuer())?;
         self.logging.start();
         let log = match &self.log {
             Some(log) => log.clone(),
@@ -90,6 +103,9 @@ impl DaemonOptions {
         let evidence = Evidence::new(Arc::clone(&store) as Arc<dyn Log>, Arc::new(record::trace));
         let authority = Arc::new(self.authority.open(Some(evidence.clone()))?);
         let agents = self.authority.place.agents()?.load()?;
+        let kept = self.authority.embedded()?.kept_bundles()?;
+        let federation = Federation::new(kept, given, Arc::new(federation::trace));
+        federation.adopt(&relationships);
         let (answer, answers) = mpsc::unbounded_channel();
         Ok(Daemon {
             options: self,
@@ -98,6 +114,8 @@ impl DaemonOptions {
             answer,
             rules: LiveRules::new(rules),
             agents: watch::Sender::new(Arc::new(agents)),
+            federation: Arc::new(federation),
+            relationships: watch::Sender::new(Arc::new(relationships)),
             evidence,
             authority,
             ready: Ready::new(),
@@ -110,6 +128,11 @@ impl DaemonOptions {
             .rules
             .load(self.authority.place.trust_domain(), console)?;
         Ok(rules.banning(bans))
+    }
+
+    fn load_relationships(&self, console: &mut Console) -> Result<Vec<Relationship>> {
+        let own = self.authority.place.trust_domain();
+        self.federation.relationships(own, console)
     }
 }
 
@@ -129,8 +152,13 @@ impl Daemon<'_> {
         self.agents.subscribe()
     }
 
-    /// Looks after keys, rules, bans and agents while `work` works. Somebody who ends the program ends the future that `work`
-    /// gets; it has to end soon after that.
+    /// Bundles of other trust domains, as they change.
+    pub(crate) fn bundles(&self) -> watch::Receiver<Arc<BundleMap>> {
+        self.federation.bundles()
+    }
+
+    /// Looks after keys, rules, bans, agents and bundles of others while `work` works. Somebody who ends the program ends the
+    /// future that `work` gets; it has to end soon after that.
     pub(crate) async fn attend<W: Future<Output = Result<()>>>(
         &mut self,
         console: &mut Console,
@@ -149,8 +177,16 @@ impl Daemon<'_> {
                 metrics: Arc::new(Metrics::new()),
                 current: Arc::new(Current::new(None)),
             };
-            tokio::spawn(operations.run(listener, ending));
+            tokio::spawn(operations.run(listener, ending.clone()));
         }
+        let issuer = self.options.authority.jwt_issuer();
+        let (authority, evidence) = (&self.authority, &self.evidence);
+        let published = &self.options.published;
+        published
+            .serve(authority, evidence, issuer, &ending)
+            .await?;
+        let relationships = self.relationships.subscribe();
+        tokio::spawn(Arc::clone(&self.federation).follow(relationships));
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut reload = signal(SignalKind::hangup())?;
@@ -211,6 +247,21 @@ impl Daemon<'_> {
             }
             Err(error) => {
                 tracing::error!(error = format!("{error:#}"), "the rules stay as they are");
+            }
+        }
+        match self.options.load_relationships(console) {
+            Ok(new) => {
+                self.relationships.send_if_modified(|known| {
+                    let changed = **known != new;
+                    if changed {
+                        *known = Arc::new(new);
+                    }
+                    changed
+                });
+            }
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::error!(error, "federation stays as it is");
             }
         }
     }

@@ -2,8 +2,10 @@ mod agents;
 pub(crate) mod authority;
 mod ban;
 pub(crate) mod daemon;
+mod federation;
 mod fetch;
 mod live_rules;
+mod published;
 pub(crate) mod rules;
 mod server;
 mod signer;
@@ -30,6 +32,7 @@ Examples:
   bailiwick identity why --pod shop/web --rules rules.yaml   the same for a pod of the cluster
   bailiwick identity rules --rules rules.yaml       check rules and list them
   bailiwick identity authority                      keys of the authority and where they stand
+  bailiwick identity federation list --federation partners/   whose bundles are known
   bailiwick identity ban node:worker-7 --why '...'  nothing more for the pods there
   bailiwick identity signer --name example.org/spiffe   certificates for pods of a cluster, without agents
   bailiwick identity server --listen 0.0.0.0:8443       identities for pods, with agents and without
@@ -65,6 +68,8 @@ enum IdentityCommand {
     Taint(authority::KeyArgs),
     /// Take a tainted key out of the bundle
     Revoke(authority::KeyArgs),
+    /// Other trust domains, and what is known of their keys
+    Federation(federation::FederationArgs),
     /// Give a workload or node nothing more
     Ban(ban::BanArgs),
     /// Lift a ban
@@ -95,6 +100,7 @@ pub(crate) fn run(args: &IdentityArgs, global: &Global, console: &mut Console) -
         IdentityCommand::Rotate(args) => authority::rotate(args, console),
         IdentityCommand::Taint(args) => authority::taint(args, console),
         IdentityCommand::Revoke(args) => authority::revoke(args, console),
+        IdentityCommand::Federation(args) => federation::run(args, console),
         IdentityCommand::Ban(args) => ban::ban(args, console),
         IdentityCommand::Unban(args) => ban::unban(args, console),
         IdentityCommand::Bans(args) => ban::list(args, console),

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use bailiwick_identity::TrustDomain;
 use bailiwick_identity::rules::{Rule, RuleSet, decode};
+use bailiwick_model::Value;
 use bailiwick_report::{Format, Table};
 use serde::Serialize;
 
@@ -35,9 +36,14 @@ impl RuleOptions {
             rules.push(Rule::of_user(uid())?);
         }
         for path in &self.rules {
-            for file in files(path)? {
-                read(&file, &mut rules, console)?;
-            }
+            each_document(path, console, |item, place| {
+                let rule = decode(item).with_context(|| place.to_owned())?;
+                if rules.iter().any(|known: &Rule| known.name == rule.name) {
+                    bail!("{place}: there are two rules `{}`", rule.name);
+                }
+                rules.push(rule);
+                Ok(())
+            })?;
         }
         Ok(RuleSet::new(domain.clone(), rules))
     }
@@ -70,32 +76,28 @@ fn files(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn read(file: &Path, rules: &mut Vec<Rule>, console: &mut Console) -> Result<()> {
-    let name = file.display().to_string();
-    let (documents, findings) = bailiwick_input::documents(&name, console.read(file)?);
-    for finding in &findings {
-        console.finding(finding);
-    }
-    if !findings.is_empty() {
-        bail!("`{name}` cannot be followed as it is");
-    }
-    for document in documents {
-        let items = document
-            .value
-            .get("items")
-            .and_then(|items| items.as_array());
-        let items = items.unwrap_or(std::slice::from_ref(&document.value));
-        for item in items {
-            let rule = decode(item);
-            let rule = rule.with_context(|| format!("{name}:{}", document.start.line))?;
-            if rules.iter().any(|known| known.name == rule.name) {
-                bail!(
-                    "{name}:{}: there are two rules `{}`",
-                    document.start.line,
-                    rule.name
-                );
-            }
-            rules.push(rule);
+/// Hands over every document of a file or folder with its place; items of lists one by one. A file that cannot be read
+/// as a whole is an error.
+pub(super) fn each_document(
+    path: &Path,
+    console: &mut Console,
+    mut take: impl FnMut(&Value, &str) -> Result<()>,
+) -> Result<()> {
+    for file in files(path)? {
+        let name = file.display().to_string();
+        let (documents, findings) = bailiwick_input::documents(&name, console.read(&file)?);
+        for finding in &findings {
+            console.finding(finding);
+        }
+        if !findings.is_empty() {
+            bail!("`{name}` cannot be followed as it is");
+        }
+        for document in documents {
+            let place = format!("{name}:{}", document.start.line);
+            let items = document.value.get("items");
+            let items = items.and_then(|items| items.as_array());
+            let items = items.unwrap_or(std::slice::from_ref(&document.value));
+            items.iter().try_for_each(|item| take(item, &place))?;
         }
     }
     Ok(())

@@ -104,7 +104,6 @@ pub(super) fn run(args: &ServerArgs, global: &Global, console: &mut Console) -> 
         .ready
         .wait_for("pods, service accounts, nodes and namespaces are read");
     let _feeds = cluster.follow_pods(&follower(&pods, reading));
-    let (_federated, federated_seen) = watch::channel(Arc::default());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -124,7 +123,7 @@ pub(super) fn run(args: &ServerArgs, global: &Global, console: &mut Console) -> 
                 file: args.daemon.place().agents()?,
                 agents: daemon.agents(),
                 accounts: args.agent_account.clone(),
-                federated: federated_seen,
+                federated: daemon.bundles(),
             }),
             node_certificates,
         };
