@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use crate::Bundle;
 use crate::federation::{EndpointUrl, EndpointUrlError};
+use crate::{Bundle, JwtKey};
 
 /// The issuer of tokens as OpenID Connect Discovery 1.0 knows it: an `https` URL without query and fragment, which
 /// tokens name letter by letter.
@@ -56,7 +56,7 @@ impl IssuerUrl {
         let mut algorithms: Vec<&str> = bundle
             .jwt_authorities()
             .iter()
-            .map(|key| key.algorithm())
+            .map(JwtKey::algorithm)
             .collect();
         algorithms.sort_unstable();
         algorithms.dedup();

@@ -10,7 +10,6 @@ use bailiwick_kube::{Cluster, Listener, Told, issuer_role};
 use bailiwick_server::NotYet;
 use bailiwick_spiffe::{AgentDoor, IdentityServer, NodeCertificates, Pods, serve_identities};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 
 use super::daemon::DaemonOptions;
 use crate::cli::Global;
