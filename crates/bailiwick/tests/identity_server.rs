@@ -11,6 +11,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use bailiwick_testkit::servers::Cluster;
 use serde_json::{Value, json};
@@ -68,6 +69,38 @@ fn check(args: &[&str], code: i32, part: &str) -> String {
     assert_eq!(found, Some(code), "{args:?}: {text}");
     assert!(text.contains(part), "{args:?}: no `{part}` in {text}");
     text
+}
+
+/// Asks until the answer is this one.
+fn until(args: &[&str], code: i32, part: &str) {
+    let end = Instant::now() + Duration::from_secs(30);
+    loop {
+        let (found, text) = run(args);
+        if found == Some(code) && text.contains(part) {
+            return;
+        }
+        assert!(
+            Instant::now() < end,
+            "{args:?}: {found:?} and no `{part}` in {text}"
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Arguments of a pod that asks the server.
+fn fetch<'a>(address: &'a str, token: &'a str, roots: &'a str) -> [&'a str; 10] {
+    [
+        "identity",
+        "fetch",
+        "--server",
+        address,
+        "--token-file",
+        token,
+        "--roots",
+        roots,
+        "--trust-domain",
+        "td.example",
+    ]
 }
 
 /// A token of the service account `cart`.
@@ -166,31 +199,16 @@ fn a_pod_shows_its_token_and_gets_an_identity() {
         fs::write(path(name), token(&cluster, "issue", spec)).unwrap();
     }
     let (roots, certs) = (path("roots.pem"), path("certs"));
-    let fetch = |name: &str, more: &[&str]| -> Vec<String> {
-        let token = path(name);
-        let args = [
-            "identity",
-            "fetch",
-            "--server",
-            &address,
-            "--token-file",
-            &token,
-            "--roots",
-            &roots,
-            "--trust-domain",
-            "td.example",
-        ];
-        [&args[..], more]
-            .concat()
-            .into_iter()
-            .map(str::to_owned)
-            .collect()
-    };
     let ask = |name: &str, more: &[&str], code: i32, part: &str| {
-        let args = fetch(name, more);
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        check(&args, code, part)
+        let token = path(name);
+        check(
+            &[&fetch(&address, &token, &roots)[..], more].concat(),
+            code,
+            part,
+        )
     };
+    let good = path("good");
+    let good = fetch(&address, &good, &roots);
     let id = "spiffe://td.example/ns/issue/sa/cart";
     ask("good", &["--write", &certs], 0, id);
     check(
@@ -268,19 +286,7 @@ fn a_pod_shows_its_token_and_gets_an_identity() {
         "within a second",
     );
     why("issue/web", 1, "banned (node:issue-node): stolen");
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while run(&fetch("good", &[])
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>())
-    .0 != Some(2)
-    {
-        assert!(
-            std::time::Instant::now() < end,
-            "the server does not hear of the ban"
-        );
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
+    until(&good, 2, "banned");
     let unban = [
         "identity",
         "unban",
@@ -291,34 +297,13 @@ fn a_pod_shows_its_token_and_gets_an_identity() {
         "td.example",
     ];
     check(&unban, 0, "");
-    while run(&fetch("good", &[])
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>())
-    .0 != Some(0)
-    {
-        assert!(
-            std::time::Instant::now() < end,
-            "the server does not hear that the ban was lifted"
-        );
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
+    until(&good, 0, id);
 
     // The pod is gone, and with it what its token was good for.
     let gone = "/api/v1/namespaces/issue/pods/web?gracePeriodSeconds=0";
     let reply = cluster.admin().request("DELETE", gone, &[], None).unwrap();
     assert_eq!(reply.status, 200, "{}", reply.body);
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    loop {
-        let args = fetch("good", &[]);
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        let (code, text) = run(&args);
-        if code == Some(2) {
-            break;
-        }
-        assert!(std::time::Instant::now() < end, "{text}");
-        std::thread::sleep(std::time::Duration::from_millis(200));
-    }
+    until(&good, 2, "");
 }
 
 /// A rule in the namespace `ruled`, or in none where `namespace` is empty.
@@ -405,32 +390,8 @@ fn rules_lie_in_the_cluster() {
     )
     .unwrap();
     let (token, roots) = (path("token"), path("roots"));
-    let fetch = [
-        "identity",
-        "fetch",
-        "--server",
-        &address,
-        "--token-file",
-        &token,
-        "--roots",
-        &roots,
-        "--trust-domain",
-        "td.example",
-    ];
-    let fetches = |code: i32, part: &str| {
-        let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
-        loop {
-            let (found, text) = run(&fetch);
-            if found == Some(code) && text.contains(part) {
-                return;
-            }
-            assert!(
-                std::time::Instant::now() < end,
-                "no `{part}` but {found:?}: {text}"
-            );
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
-    };
+    let fetch = fetch(&address, &token, &roots);
+    let fetches = |code: i32, part: &str| until(&fetch, code, part);
     fetches(2, "no rule gives it an identity");
     let all = |id: &str| json!({"selector": {"pods": {}}, "id": id});
     admin.apply(&rule("", "all", &all("/pods/{pod}"))).unwrap();
