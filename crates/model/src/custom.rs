@@ -32,6 +32,8 @@ pub struct CustomContent {
     pub columns: &'static [(&'static str, &'static str)],
     /// The structural schema of `spec`.
     pub spec: Value,
+    /// The structural schema of `status`, where that tells by a condition `Accepted` what has become of an object.
+    pub status: Option<Value>,
 }
 
 impl CustomKind {
@@ -43,9 +45,25 @@ impl CustomKind {
             "Cluster"
         };
         let columns = content.columns.iter();
-        let columns: Vec<Value> = columns
+        let mut columns: Vec<Value> = columns
             .map(|(name, path)| json!({"name": name, "type": "string", "jsonPath": path}))
             .collect();
+        let mut properties = json!({
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": {"type": "object"},
+            "spec": content.spec,
+        });
+        let subresources = match content.status {
+            None => json!({}),
+            Some(status) => {
+                columns.extend(accepted());
+                if let Some(properties) = properties.as_object_mut() {
+                    properties.insert("status".to_owned(), status);
+                }
+                json!({"status": {}})
+            }
+        };
         json!({
             "apiVersion": "apiextensions.k8s.io/v1",
             "kind": "CustomResourceDefinition",
@@ -64,20 +82,26 @@ impl CustomKind {
                     "name": self.version,
                     "served": true,
                     "storage": true,
+                    "subresources": subresources,
                     "additionalPrinterColumns": columns,
                     "schema": {"openAPIV3Schema": {
                         "description": content.about,
                         "type": "object",
                         "required": ["spec"],
-                        "properties": {
-                            "apiVersion": {"type": "string"},
-                            "kind": {"type": "string"},
-                            "metadata": {"type": "object"},
-                            "spec": content.spec,
-                        },
+                        "properties": properties,
                     }},
                 }],
             },
         })
     }
+}
+
+/// The columns of what an object's status tells; what is wrong is shown with `-o wide`.
+fn accepted() -> [Value; 3] {
+    let path = |field: &str| format!(".status.conditions[?(@.type==\"Accepted\")].{field}");
+    [
+        json!({"name": "Accepted", "type": "string", "jsonPath": path("status")}),
+        json!({"name": "Message", "type": "string", "priority": 1, "jsonPath": path("message")}),
+        json!({"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}),
+    ]
 }

@@ -5,8 +5,9 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
-use crate::documents::{DelegationSpec, PolicySpec, RelationsSpec, RevocationSpec, SchemaSpec};
 use crate::kind::DocumentKind;
+use crate::specs::{DelegationSpec, PolicySpec, RelationsSpec, RevocationSpec, SchemaSpec};
+use crate::status::DocumentStatus;
 
 /// The CustomResourceDefinition of each kind of document, as the API server takes it.
 pub fn definitions() -> Vec<Value> {
@@ -60,6 +61,7 @@ fn definition(kind: DocumentKind) -> Value {
         about,
         columns,
         spec,
+        status: Some(spec_of::<DocumentStatus>()),
     })
 }
 
@@ -147,6 +149,9 @@ mod tests {
             "/properties/rules/items/properties/nonResourceURLs/items/type",
             json!("string"),
         );
+        let keys = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/conditions/items/required";
+        let required = all[0].pointer(keys).unwrap().as_array().unwrap();
+        assert!(required.contains(&json!("type")), "{required:?}");
         let text = serde_json::to_string(&all).unwrap();
         for word in [
             "$ref",

@@ -31,7 +31,9 @@ mod relations;
 mod revision;
 mod revocations;
 mod set;
+mod specs;
 mod state;
+mod status;
 #[cfg(test)]
 mod tests;
 
@@ -44,10 +46,7 @@ pub use crds::definitions;
 pub use decide::{Outcome, Verdict};
 pub use delegations::{Delegation, Delegations};
 pub use differences::{Asked, Difference, Differences, differences};
-pub use documents::{
-    API_VERSION, Bundle, DelegationSpec, Document, DocumentProblem, LinkSpec, PolicySpec,
-    RelationsSpec, RevocationSpec, RuleSpec, SchemaSpec, TypeSpec,
-};
+pub use documents::{API_VERSION, Bundle, Document, DocumentProblem};
 pub use kind::{DocumentId, DocumentKind};
 pub use live::Live;
 pub use policies::Policies;
@@ -58,4 +57,9 @@ pub use relations::{
 };
 pub use revocations::{Revocation, RevocationTarget, Revocations};
 pub use set::{Compiler, Edit, Prepared};
+pub use specs::{
+    DelegationSpec, LinkSpec, PolicySpec, RelationsSpec, RevocationSpec, RuleSpec, SchemaSpec,
+    TypeSpec,
+};
 pub use state::State;
+pub use status::{DocumentCondition, DocumentStatus, Refusal};

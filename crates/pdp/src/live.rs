@@ -61,6 +61,11 @@ impl Live {
         self.set.has(id)
     }
 
+    /// What is in force of a document, by a name that is the same for the same contents.
+    pub fn version(&self, id: &DocumentId) -> Option<String> {
+        self.set.version(id)
+    }
+
     /// Number of documents in force.
     pub fn documents(&self) -> usize {
         self.set.len()

@@ -14,6 +14,11 @@ impl Digest {
             .fold(0, |sum, byte| sum << 8 | u128::from(*byte));
         Self(folded)
     }
+
+    /// A short name.
+    pub(crate) fn name(self) -> String {
+        format!("{:012x}", self.0 >> 80)
+    }
 }
 
 /// The fingerprint of a set: the sum of those of its members, so that it does not depend on the way by which the set
@@ -33,6 +38,5 @@ impl Sum {
 
 /// The name of what sums stand for.
 pub(crate) fn name(sums: &[Sum]) -> Str {
-    let Digest(folded) = Digest::of(&sums);
-    format!("{:012x}", folded >> 80).into()
+    Digest::of(&sums).name().into()
 }

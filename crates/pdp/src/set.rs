@@ -8,12 +8,13 @@ use bailiwick_model::Interner;
 use hashbrown::{HashMap, HashSet};
 
 use crate::delegations::Delegation;
-use crate::documents::{Document, DocumentProblem, SchemaSpec, problem, schema_of};
+use crate::documents::{Document, DocumentProblem, problem, schema_of};
 use crate::kind::{DocumentId, DocumentKind};
 use crate::policies::{Compiled, Language, Policies};
 use crate::relations::{Relations, Tuple};
 use crate::revision::{Digest, Sum};
 use crate::revocations::Revocation;
+use crate::specs::SchemaSpec;
 
 /// Makes documents ready to be put in force: whatever can be checked of one alone, which is most of the work, and needs
 /// no state.
@@ -161,6 +162,11 @@ impl Set {
 
     pub(crate) fn has(&self, id: &DocumentId) -> bool {
         self.in_force.contains_key(id)
+    }
+
+    /// Names what is in force of a document.
+    pub(crate) fn version(&self, id: &DocumentId) -> Option<String> {
+        self.in_force.get(id).map(|digest| digest.name())
     }
 
     pub(crate) fn len(&self) -> usize {

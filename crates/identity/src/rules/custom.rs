@@ -39,6 +39,7 @@ pub fn definitions() -> Vec<Value> {
             },
             columns: &[("Gives", ".spec.id"), ("Hint", ".spec.hint")],
             spec: spec(),
+            status: None,
         })
     };
     RULE_KINDS.into_iter().map(definition).collect()

@@ -20,6 +20,58 @@ fn policies(cedar: &str) -> Policies {
     policies
 }
 
+/// Policies are not compared with all others: what two of them alone would show is found among many.
+#[test]
+fn what_covers_a_policy_is_found_among_many() {
+    let principals = ["principal", "principal in k8s::Group::\"dev\""];
+    let actions = [
+        "action == k8s::Action::\"get\"",
+        "action in k8s::Action::\"read\"",
+        "action in [k8s::Action::\"get\", k8s::Action::\"list\"]",
+    ];
+    let conditions = ["", " when { resource.resource == \"pods\" }"];
+    let mut all = Vec::new();
+    for principal in principals {
+        for action in actions {
+            for condition in conditions {
+                let effect = if all.len() % 5 == 0 {
+                    "forbid"
+                } else {
+                    "permit"
+                };
+                all.push(format!(
+                    "{effect}({principal}, {action}, resource is k8s::Resource){condition};"
+                ));
+            }
+        }
+    }
+    let odd = |cedar: &str, id: &str| {
+        let lints = policies(cedar).lints();
+        let found = lints.iter().find(|lint| *lint.id == *id);
+        found.map(|lint| lint.what.name())
+    };
+    let whole = policies(&all.concat()).lints();
+    for (place, policy) in all.iter().enumerate() {
+        let id = format!("p/{}", place + 1);
+        let among_many = whole.iter().find(|lint| *lint.id == *id);
+        let among_many = among_many.map(|lint| lint.what.name());
+        let own = odd(policy, "p");
+        let mut alone = Vec::new();
+        for (other, text) in all.iter().enumerate().filter(|(other, _)| *other != place) {
+            // In the order in which they stand.
+            alone.extend(match other < place {
+                true => odd(&format!("{text}{policy}"), "p/2"),
+                false => odd(&format!("{policy}{text}"), "p/1"),
+            });
+        }
+        let expected = own.or_else(|| {
+            let named = |name: &str| alone.iter().copied().find(|found| *found == name);
+            named("overruled").or_else(|| named("shadowed"))
+        });
+        assert_eq!(among_many, expected, "{id} {policy}");
+    }
+}
+
 #[test]
 fn what_is_odd_is_said_of_the_policy_that_is() {
     let check = |cedar: &str, expected: &[&str]| {
