@@ -116,7 +116,7 @@ impl Callers {
     }
 
     /// The application for which callers of this name speak, if it is one.
-    pub(crate) fn application(&self, name: &str) -> Option<&str> {
+    pub fn application(&self, name: &str) -> Option<&str> {
         let named = self.by_id.values().filter(|caller| caller.name == name);
         let mut applications = named.map(|caller| caller.scope.application.as_str());
         let first = applications.next()?;

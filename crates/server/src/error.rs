@@ -41,6 +41,14 @@ pub enum Error {
     /// TLS itself cannot be had.
     #[error("no TLS: {0}")]
     NoTls(String),
+    /// An issuer's keys cannot be asked for.
+    #[error("the keys of `{issuer}` cannot be asked for: {why}")]
+    Keys {
+        /// The issuer.
+        issuer: String,
+        /// What is wrong.
+        why: String,
+    },
     /// The system has no randomness.
     #[error("the system gives no random bytes to name decisions with: {0}")]
     Random(String),

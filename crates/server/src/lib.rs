@@ -12,6 +12,7 @@
 
 mod authzen;
 mod callers;
+mod client;
 mod current;
 mod desk;
 mod doors;
@@ -51,4 +52,4 @@ pub use reviews::{Reviewed, Reviews, TokenReviewer};
 pub use server::{Parts, Server};
 pub use telemetry::{Collector, CollectorError, Telemetry};
 pub use tls::{Tls, TlsFiles};
-pub use tokens::{TokenIssuer, Tokens};
+pub use tokens::{KeyAddress, KeySource, RemoteKeys, TokenIssuer, Tokens};

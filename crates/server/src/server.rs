@@ -28,7 +28,7 @@ use crate::reply::{Reply, text};
 use crate::review::{self, ReviewDoor};
 use crate::reviews::Reviews;
 use crate::telemetry::{Telemetry, Telling};
-use crate::tokens::Tokens;
+use crate::tokens::{Refused, Tokens};
 
 /// What a server is made of.
 pub struct Parts {
@@ -190,12 +190,20 @@ impl Server {
             let message = "the list of callers does not name the subject of this token";
             (StatusCode::FORBIDDEN, message.to_owned())
         };
-        let why = match self.tokens.as_ref().map(|tokens| tokens.verify(token)) {
+        let verified = match &self.tokens {
+            Some(tokens) => Some(tokens.verify(token, SystemTime::now()).await),
+            None => None,
+        };
+        let why = match verified {
             Some(Ok(claims)) => match self.callers.of_token(claims) {
                 Some(caller) => return Ok(caller),
                 None => unlisted(),
             },
-            Some(Err(why)) => unaccepted(why),
+            Some(Err(Refused::NotAccepted(why))) => unaccepted(why),
+            Some(Err(Refused::NobodyCanSay)) => {
+                let message = "the keys of the token's issuer cannot be had now; ask again";
+                (StatusCode::SERVICE_UNAVAILABLE, message.to_owned())
+            }
             None => {
                 unaccepted("the API server knows no service account that has it for this audience")
             }

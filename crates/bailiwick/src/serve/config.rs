@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use bailiwick_audit::Durability;
-use bailiwick_server::{Caller, CallerId, Callers, Limits, Mode, Scope, TokenIssuer};
+use bailiwick_server::{Callers, Limits, Mode, TokenIssuer};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
+use super::callers::{self, CallerConfig, TokenReview, TokensConfig};
 use super::gateway::ExtAuthz;
 use super::telemetry::TelemetryConfig;
 
@@ -109,67 +110,6 @@ pub(crate) struct Log {
     pub(crate) segment_mebibytes: u32,
     #[serde(default = "one_day", deserialize_with = "time")]
     pub(crate) segment_age: Duration,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct CallerConfig {
-    name: String,
-    certificate: Option<String>,
-    spiffe: Option<String>,
-    token: Option<TokenSubject>,
-    service_account: Option<String>,
-    #[serde(default)]
-    loopback: bool,
-    doors: Vec<DoorName>,
-    application: Option<String>,
-}
-
-/// Whose tokens are believed.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct TokensConfig {
-    issuer: String,
-    #[serde(deserialize_with = "filled")]
-    audience: String,
-    keys: PathBuf,
-}
-
-/// For whom tokens of service accounts have to be about which the API server is asked.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct TokenReview {
-    #[serde(deserialize_with = "filled")]
-    pub(crate) audience: String,
-}
-
-/// Without an audience the API server would take tokens that are for itself.
-fn filled<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    match text.is_empty() {
-        true => Err(D::Error::custom(
-            "write the audience that tokens have to be for",
-        )),
-        false => Ok(text),
-    }
-}
-
-/// Of whom a token has to speak.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct TokenSubject {
-    issuer: String,
-    subject: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum DoorName {
-    AccessReview,
-    Evaluation,
-    Search,
-    ExtAuthz,
-    Explain,
 }
 
 #[derive(Debug, Deserialize)]
@@ -275,7 +215,7 @@ impl Config {
             .chain(self.floor.iter_mut())
             .chain(self.policies.iter_mut())
             .chain(self.snapshot.iter_mut())
-            .chain(self.tokens.iter_mut().map(|tokens| &mut tokens.keys))
+            .chain(self.tokens.iter_mut().flat_map(TokensConfig::paths))
             .chain([&mut self.log.directory]);
         for path in paths {
             *path = base.join(&*path);
@@ -302,102 +242,19 @@ impl Config {
                 );
             }
         }
+        self.tokens()?;
         self.callers()?;
         Ok(())
     }
 
     /// Whose tokens are believed.
-    pub(crate) fn tokens(&self) -> Vec<TokenIssuer> {
-        let issuer = |tokens: &TokensConfig| TokenIssuer {
-            issuer: tokens.issuer.clone(),
-            audience: tokens.audience.clone(),
-            keys: tokens.keys.clone(),
-        };
-        self.tokens.iter().map(issuer).collect()
+    pub(crate) fn tokens(&self) -> Result<Vec<TokenIssuer>> {
+        self.tokens.iter().map(TokensConfig::issuer).collect()
     }
 
     /// The allow-list.
     pub(crate) fn callers(&self) -> Result<Callers> {
-        if self.callers.is_empty() {
-            bail!("`callers` is empty, so nobody could ask; list who may");
-        }
-        for caller in &self.callers {
-            if caller.service_account.is_some() && self.token_review.is_none() {
-                bail!(
-                    "the caller `{}` is a service account; write `tokenReview: {{audience: NAME}}`, so that the API \
-                     server is asked about its tokens",
-                    caller.name
-                );
-            }
-            let Some(token) = &caller.token else { continue };
-            let configured = |tokens: &TokensConfig| tokens.issuer == token.issuer;
-            if !self.tokens.iter().any(configured) {
-                bail!(
-                    "the caller `{}` comes with tokens of `{}`, which is no issuer of `tokens`",
-                    caller.name,
-                    token.issuer
-                );
-            }
-        }
-        let callers: Result<Vec<Caller>> = self.callers.iter().map(CallerConfig::caller).collect();
-        Ok(Callers::new(callers?)?)
-    }
-}
-
-impl CallerConfig {
-    fn caller(&self) -> Result<Caller> {
-        let name = &self.name;
-        let certificate = self.certificate.clone().map(CallerId::Certificate);
-        let token = self.token.as_ref().map(|token| CallerId::Token {
-            issuer: token.issuer.clone(),
-            subject: token.subject.clone(),
-        });
-        let account = self.service_account.as_deref().map(|text| {
-            let parts = text.split_once('/').filter(|(namespace, name)| {
-                !namespace.is_empty() && !name.is_empty() && !name.contains('/')
-            });
-            let (namespace, name) = parts.with_context(|| {
-                format!("the caller `{name}`: `{text}` is no service account; write NAMESPACE/NAME")
-            })?;
-            let (namespace, name) = (namespace.to_owned(), name.to_owned());
-            Ok::<_, anyhow::Error>(CallerId::ServiceAccount { namespace, name })
-        });
-        let ids = [
-            certificate,
-            self.spiffe.clone().map(CallerId::Spiffe),
-            token,
-            account.transpose()?,
-            self.loopback.then_some(CallerId::Loopback),
-        ];
-        let mut ids = ids.into_iter().flatten();
-        let (Some(id), None) = (ids.next(), ids.next()) else {
-            bail!(
-                "the caller `{name}` proves itself with one thing: write `certificate` (a subject), `spiffe` (an id), \
-                 `token` (issuer and subject), `serviceAccount` (NAMESPACE/NAME), or `loopback: true` for a listener \
-                 without TLS"
-            );
-        };
-        let opens = |door| self.doors.contains(&door);
-        let scope = Scope {
-            access_review: opens(DoorName::AccessReview),
-            evaluation: opens(DoorName::Evaluation),
-            search: opens(DoorName::Search),
-            ext_authz: opens(DoorName::ExtAuthz),
-            explain: opens(DoorName::Explain),
-            application: self.application.clone().unwrap_or_default(),
-        };
-        let asks = scope.evaluation || scope.search || scope.ext_authz || scope.explain;
-        if asks && scope.application.is_empty() {
-            bail!(
-                "the caller `{name}` asks for an application; write which in `application` \
-                 (`kubernetes` is the Kubernetes API)"
-            );
-        }
-        Ok(Caller {
-            name: name.clone(),
-            id,
-            scope,
-        })
+        callers::callers(&self.callers, &self.tokens, self.token_review.is_some())
     }
 }
 
@@ -448,7 +305,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     const WHOLE: &str = "\
@@ -475,7 +332,7 @@ staleness: 10s
 reread: 500ms
 ";
 
-    fn read(text: &str) -> Result<Config> {
+    pub(in crate::serve) fn read(text: &str) -> Result<Config> {
         let mut config: Config = document("serve.yaml", text.as_bytes())?;
         config.from(Path::new("/etc/bailiwick"));
         config.check()?;
@@ -505,80 +362,6 @@ reread: 500ms
             ..Limits::default()
         };
         assert_eq!(limits, expected);
-    }
-
-    const TOKENS: &str = "\
-listen: {address: '127.0.0.1:0', tls: {certificate: a, key: b, clientCa: c}}
-log: {directory: log}
-accessReview: {mode: guard}
-tokens:
-- {issuer: 'https://issuer', audience: bailiwick, keys: keys.json}
-tokenReview: {audience: pdp}
-callers:
-- {name: web, token: {issuer: 'https://issuer', subject: web}, doors: [accessReview]}
-- {name: api, serviceAccount: shop/api, doors: [accessReview]}
-";
-
-    #[test]
-    fn tokens_are_read_and_what_is_wrong_with_them_is_told() {
-        let config = read(TOKENS).unwrap();
-        let expected = TokenIssuer {
-            issuer: "https://issuer".into(),
-            audience: "bailiwick".into(),
-            keys: "/etc/bailiwick/keys.json".into(),
-        };
-        assert_eq!(config.tokens(), [expected]);
-        assert_eq!(config.token_review.unwrap().audience, "pdp");
-        let check = |from: &str, to: &str, expected: &str| {
-            assert!(TOKENS.contains(from), "{from}");
-            let error = read(&TOKENS.replace(from, to)).unwrap_err();
-            let text = format!("{error:#}");
-            assert!(text.contains(expected), "{text}");
-        };
-        check(
-            "audience: bailiwick, ",
-            "",
-            "serve.yaml:5:3: `tokens.0`: missing field `audience`",
-        );
-        check(
-            "audience: bailiwick",
-            "audience: ''",
-            "`tokens.0.audience`: write the audience that tokens have to be for",
-        );
-        check(
-            "audience: pdp",
-            "audience: ''",
-            "`tokenReview.audience`: write the audience that tokens have to be for",
-        );
-        check("keys:", "key:", "unknown field `key`, expected one of");
-        check(
-            "token: {issuer: 'https://issuer'",
-            "token: {issuer: 'https://other'",
-            "the caller `web` comes with tokens of `https://other`, which is no issuer of `tokens`",
-        );
-        check(
-            "subject: web}",
-            "subject: web}, certificate: CN=web",
-            "the caller `web` proves itself with one thing",
-        );
-        check(
-            "tokenReview: {audience: pdp}\n",
-            "",
-            "the caller `api` is a service account; write `tokenReview: {audience: NAME}`",
-        );
-        for wrong in ["api", "shop/", "/api", "shop/api/x"] {
-            check(
-                "serviceAccount: shop/api",
-                &format!("serviceAccount: {wrong}"),
-                &format!("the caller `api`: `{wrong}` is no service account; write NAMESPACE/NAME"),
-            );
-        }
-        check(
-            "- {name: api, serviceAccount: shop/api",
-            "- {name: other, token: {issuer: 'https://issuer', subject: web}, doors: [accessReview]}\n\
-             - {name: api, serviceAccount: shop/api",
-            "the callers `web` and `other` prove themselves with the same",
-        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `bailiwick serve`: the parts of the decision point, put together.
 
+mod callers;
 mod cluster;
 mod config;
 mod entities;

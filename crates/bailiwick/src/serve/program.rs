@@ -151,7 +151,7 @@ impl Program {
         if config.token_review.is_some() && !global.filename.is_empty() {
             bail!("`tokenReview` asks a live cluster, and there is none with --filename");
         }
-        let tokens = match config.tokens() {
+        let tokens = match config.tokens()? {
             issuers if issuers.is_empty() => None,
             issuers => Some(Arc::new(Tokens::load(issuers)?)),
         };

@@ -14,7 +14,7 @@ use ::http::StatusCode;
 use bailiwick_audit::{DecisionId, Door as AuditDoor, Durability, Input, SubjectRef};
 use bailiwick_core::{Effect, Request, UserInfo};
 use bailiwick_model::{Map, Value};
-use bailiwick_pdp::{ApplicationRequest, Question};
+use bailiwick_pdp::{ApplicationRequest, Entity, Question};
 
 use crate::authzen::KUBERNETES;
 use crate::desk::{Asked, Patience};
@@ -51,6 +51,15 @@ pub struct ExtAuthzDoor {
     pub headers: Vec<String>,
     /// What requests mean to applications; the first that matches counts.
     pub routes: Vec<Route>,
+}
+
+impl ExtAuthzDoor {
+    /// What a request asks of the application: the action and the resource, with what the route says of it. `None` for a
+    /// host that no request is decided on.
+    pub fn asks(&self, method: &str, authority: &str, path: &str) -> Option<(String, Entity)> {
+        let (host, _) = host(authority).ok()?;
+        Some(routes::asked(&self.routes, method, &host, path))
+    }
 }
 
 /// A request as the gateway describes it.

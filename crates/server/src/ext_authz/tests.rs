@@ -107,7 +107,7 @@ fn the_log_keeps_no_query() {
 fn users_of_an_api_server_behind_the_gateway() {
     let check = |kind: &str, id: &str, groups: &[&str], expected: Result<&str, &str>| {
         let identity = Identity {
-            subject: bailiwick_pdp::Entity::new(kind, id),
+            subject: Entity::new(kind, id),
             groups: groups.iter().map(|group| (*group).to_owned()).collect(),
             credential: String::new(),
         };
