@@ -18,6 +18,7 @@ mod options;
 mod plugin;
 mod proxy;
 mod role;
+mod status;
 mod threads;
 mod transport;
 mod watch;
@@ -33,6 +34,7 @@ pub use followed::{CustomDelta, Followed, ObjectName};
 pub use load::{LoadKinds, LoadOptions, Loaded, Progress};
 pub use options::{ConnectOptions, Token};
 pub use role::{decision_point_role, smallest_cluster_role, smallest_watching_cluster_role};
+pub use status::Standing;
 pub use watch::{Batch, Change, Confirmed, Notice, Start, Stopper, Watch, WatchOptions};
 pub use workloads::{
     CertificatesApi, Condition, Issued, Listener, PodRequest, Published, RequestedKey, Told,

@@ -21,10 +21,12 @@ pub fn smallest_watching_cluster_role(kinds: &LoadKinds) -> String {
 }
 
 /// A manifest with everything that a decision point may do, for the service account `NAMESPACE/NAME`: follow these kinds
-/// and these custom resources, and, where callers come with tokens of the cluster, ask whose those are.
+/// and these custom resources, tell in their status what has become of them, and, where callers come with tokens of the
+/// cluster, ask whose those are.
 pub fn decision_point_role(
     kinds: &LoadKinds,
     documents: &[CustomKind],
+    statuses: bool,
     token_reviews: bool,
     (namespace, name): (&str, &str),
 ) -> String {
@@ -42,6 +44,11 @@ pub fn decision_point_role(
     }
     for (group, plurals) in groups {
         text.push_str(&rule(group, &plurals.join(", "), "list, watch"));
+        if statuses {
+            let statuses: Vec<String> = plurals.iter().map(|one| format!("{one}/status")).collect();
+            text.push_str("# To tell in them what has become of them.\n");
+            text.push_str(&rule(group, &statuses.join(", "), "patch"));
+        }
     }
     if token_reviews {
         text.push_str("# Whose tokens are that callers come with.\n");

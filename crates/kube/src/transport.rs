@@ -83,6 +83,12 @@ impl Transport {
         self.send(Method::PATCH, path, JSON, patch, body).await
     }
 
+    /// Says what fields of an object are to be, for good (server-side apply).
+    pub(crate) async fn apply(&self, path: &str, body: Vec<u8>) -> Result<Vec<u8>, RequestError> {
+        let patch = "application/apply-patch+yaml";
+        self.send(Method::PATCH, path, JSON, patch, body).await
+    }
+
     /// Deletes an object.
     pub(crate) async fn delete(&self, path: &str) -> Result<Vec<u8>, RequestError> {
         self.send(Method::DELETE, path, JSON, JSON, Vec::new())

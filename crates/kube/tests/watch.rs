@@ -13,9 +13,6 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,6 +23,7 @@ use bailiwick_kube::{
 use bailiwick_model::{Delta, Snapshot};
 use bailiwick_testkit::generate::{Rng, seed};
 use bailiwick_testkit::servers::{self, Identity};
+use bailiwick_testkit::wire::Wire;
 
 use support::load::{connect, define_constraints, load};
 
@@ -285,58 +283,6 @@ fn rights_come_and_go() {
     );
 }
 
-/// Passes on what comes, until it is cut.
-struct Wire {
-    address: String,
-    open: Arc<Mutex<(bool, Vec<TcpStream>)>>,
-}
-
-impl Wire {
-    fn to(server: &str) -> Self {
-        let target = server.strip_prefix("https://").unwrap().to_owned();
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let address = format!("https://{}", listener.local_addr().unwrap());
-        let open = Arc::new(Mutex::new((true, Vec::new())));
-        let state = open.clone();
-        thread::spawn(move || {
-            for near in listener.incoming().flatten() {
-                let mut state = state.lock().unwrap();
-                let Some(far) = TcpStream::connect(&target).ok().filter(|_| state.0) else {
-                    continue;
-                };
-                for (from, to) in [(&near, &far), (&far, &near)] {
-                    let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
-                    thread::spawn(move || pass_on(from, to));
-                }
-                state.1.extend([near, far]);
-            }
-        });
-        Self { address, open }
-    }
-
-    fn cut(&self) {
-        let mut state = self.open.lock().unwrap();
-        state.0 = false;
-        for stream in state.1.drain(..) {
-            let _ = stream.shutdown(Shutdown::Both);
-        }
-    }
-
-    fn mend(&self) {
-        self.open.lock().unwrap().0 = true;
-    }
-}
-
-fn pass_on(mut from: TcpStream, mut to: TcpStream) {
-    let mut buffer = vec![0; 1 << 16];
-    while let Ok(read @ 1..) = from.read(&mut buffer) {
-        if to.write_all(&buffer[..read]).is_err() {
-            break;
-        }
-    }
-    let _ = to.shutdown(Shutdown::Both);
-}
-
 fn role(name: &str, verb: &str) -> String {
     format!(
         "{{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {{name: {name}, namespace: default}}, \
@@ -348,7 +294,7 @@ fn role(name: &str, verb: &str) -> String {
 fn lost_connections_and_forgotten_states_are_caught_up_with() {
     let mut server = servers::Cluster::builder().start().unwrap();
     let kinds = LoadKinds::rbac();
-    let wire = Wire::to(server.server());
+    let wire = Wire::to(server.server()).unwrap();
     let cluster = Cluster::connect(&ConnectOptions {
         kubeconfig: Some(server.admin().kubeconfig().to_owned()),
         server: Some(wire.address.clone()),
@@ -422,7 +368,7 @@ fn a_state_that_etcd_has_forgotten_is_listed_anew() {
         .start()
         .unwrap();
     let kinds = LoadKinds::of(&[Kind::Role]);
-    let wire = Wire::to(server.server());
+    let wire = Wire::to(server.server()).unwrap();
     let admin = server.admin();
     let cluster = Cluster::connect(&ConnectOptions {
         kubeconfig: Some(admin.kubeconfig().to_owned()),

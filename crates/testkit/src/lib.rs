@@ -2,7 +2,7 @@
 //! code as the judge ([`oracle`], and [`spiffe`] for identities), where their binaries are
 //! ([`binaries`]), clusters made up from a seed ([`generate`]), and clusters in few words
 //! ([`notation`]). Other foreign programs are started through [`janitor`], which leaves none
-//! behind; [`envoy`] is one.
+//! behind; [`envoy`] is one. A [`wire`] to a server can be cut.
 //!
 //! Nothing here skips a test but [`envoy`] and [`browser`], whose tests say so. A binary that is missing is an error
 //! whose message is the command that installs it; the error types print that message as their
@@ -20,3 +20,4 @@ pub mod oracle;
 pub mod servers;
 pub mod spiffe;
 pub mod spire;
+pub mod wire;

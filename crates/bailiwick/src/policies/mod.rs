@@ -179,6 +179,17 @@ pub(crate) fn placed(
     }
 }
 
+/// What is wrong with a document that is no file, and where in its Cedar text.
+pub(crate) fn located(problem: &DocumentProblem, document: Option<&Document>) -> String {
+    match within(problem, document) {
+        Some((line, column)) => format!(
+            "{} (line {line}, column {column} of its Cedar text)",
+            problem.message
+        ),
+        None => problem.message.clone(),
+    }
+}
+
 /// Line and column in the Cedar text, from 1.
 fn within(problem: &DocumentProblem, document: Option<&Document>) -> Option<(usize, usize)> {
     let Document::Policies(policies) = document? else {

@@ -1,19 +1,25 @@
 //! Follows a cluster: its RBAC, and the documents that lie in it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bailiwick_core::Kind;
 use bailiwick_kube::{
-    Batch, Cluster, ConnectOptions, Followed, LoadKinds, Start, Watch, WatchOptions,
+    Batch, Change, Cluster, ConnectOptions, Followed, LoadKinds, Standing, Start, Watch,
+    WatchOptions,
 };
-use bailiwick_model::{ClusterInfo, CustomKind, Snapshot};
-use bailiwick_pdp::{Compiler, Document, DocumentId, DocumentKind};
+use bailiwick_model::{ClusterInfo, CustomKind, Snapshot, Value};
+use bailiwick_pdp::{
+    API_VERSION, Compiler, Document, DocumentId, DocumentKind, DocumentStatus, Prepared,
+};
 
 use super::feed::{FromCluster, News, Part};
 use super::reviewer::Connected;
+use super::status::{self, Said};
+use crate::policies::located;
 
 /// What is followed.
 pub(super) struct Following {
@@ -23,6 +29,8 @@ pub(super) struct Following {
     pub(super) kinds: LoadKinds,
     /// Whether documents that lie in the cluster count.
     pub(super) documents: bool,
+    /// Whether their status tells what has become of them.
+    pub(super) statuses: bool,
     /// The age past which what is known counts as stale.
     pub(super) staleness: Duration,
     pub(super) compiler: Compiler,
@@ -36,8 +44,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 impl Following {
-    /// Follows until nobody takes the news any more.
-    pub(super) fn run(self, news: &Sender<News>) {
+    /// Follows until nobody takes the news any more. What is said of documents goes into their status.
+    pub(super) fn run(self, news: &Sender<News>, told: Option<(Sender<Said>, Receiver<Said>)>) {
+        let (say, said) = told.unzip();
         let Some(cluster) = self.connect(news) else {
             return;
         };
@@ -53,8 +62,17 @@ impl Following {
         if self.documents {
             let kinds = document_kinds();
             let documents = cluster.watch_custom(&kinds, &options);
-            let (news, compiler) = (news.clone(), self.compiler.clone());
-            thread::spawn(move || follow_documents(&documents, &compiler, &news));
+            let mut reader = Reader {
+                compiler: self.compiler.clone(),
+                say,
+                known: HashMap::new(),
+            };
+            let news = news.clone();
+            thread::spawn(move || reader.follow(&documents, &news));
+        }
+        if let Some(said) = said {
+            let cluster = Arc::clone(cluster);
+            thread::spawn(move || status::write(&cluster, &said));
         }
         follow(cluster, &watch, &options, news);
     }
@@ -114,37 +132,89 @@ fn follow(cluster: &Cluster, watch: &Watch, options: &WatchOptions, news: &Sende
     }
 }
 
-fn follow_documents(watch: &Watch<CustomKind>, compiler: &Compiler, news: &Sender<News>) {
-    let kinds = document_kinds();
-    while let Some(batch) = watch.next(TELL) {
-        tell(&batch);
-        let at = confirmed(&kinds, &batch);
-        let documents = batch.changes.into_iter().filter_map(|change| {
-            let delta = change.delta;
-            let (namespace, name) = delta.object;
-            let id = DocumentId {
-                kind: delta.kind.kind.parse().ok()?,
-                namespace,
-                name,
-            };
-            let now = delta.value.map(|value| {
-                let read = match Document::read(&value) {
-                    Some(read) => read.map_err(|problem| vec![problem]),
-                    None => Err(Vec::new()),
-                };
-                read.and_then(|document| compiler.prepare(&document))
-                    .map_err(|problems| {
-                        let said: Vec<String> =
-                            problems.into_iter().map(|one| one.message).collect();
-                        said.join("; ")
-                    })
-                    .map(|prepared| (prepared, value))
+/// Reads documents of the cluster.
+struct Reader {
+    compiler: Compiler,
+    say: Option<Sender<Said>>,
+    /// Identity and generation of each, as it was read last: a new status changes nothing.
+    known: HashMap<DocumentId, (String, i64)>,
+}
+
+impl Reader {
+    fn follow(&mut self, watch: &Watch<CustomKind>, news: &Sender<News>) {
+        let kinds = document_kinds();
+        while let Some(batch) = watch.next(TELL) {
+            tell(&batch);
+            let at = confirmed(&kinds, &batch);
+            let changes = batch.changes.into_iter();
+            let documents = changes.filter_map(|change| self.read(change)).collect();
+            if news.send(News::Documents(documents, at)).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// `None` where nothing is new that counts.
+    fn read(&mut self, change: Change<CustomKind>) -> Option<FromCluster> {
+        let (namespace, name) = change.delta.object;
+        let id = DocumentId {
+            kind: change.delta.kind.kind.parse().ok()?,
+            namespace,
+            name,
+        };
+        let Some(mut value) = change.delta.value else {
+            self.known.remove(&id);
+            self.say(Said::Gone(id.clone()));
+            return Some(FromCluster {
+                id,
+                generation: 0,
+                now: None,
             });
-            Some(FromCluster { id, now })
-        });
-        let news_of_documents = News::Documents(documents.collect(), at);
-        if news.send(news_of_documents).is_err() {
-            return;
+        };
+        let status = match &mut value {
+            Value::Object(fields) => fields.remove("status"),
+            _ => None,
+        };
+        let standing = Standing::of(&value);
+        let generation = standing.generation;
+        let now = (standing.uid.clone(), generation);
+        let same = generation > 0 && self.known.get(&id) == Some(&now);
+        self.known.insert(id.clone(), now);
+        if self.say.is_some() {
+            let status = status.and_then(|status| serde_json::to_value(status).ok());
+            let status: Option<DocumentStatus> =
+                status.and_then(|status| serde_json::from_value(status).ok());
+            self.say(Said::Seen(id.clone(), standing, status));
+        }
+        (!same).then(|| FromCluster {
+            id,
+            generation,
+            now: Some(self.prepare(value)),
+        })
+    }
+
+    fn prepare(&self, value: Value) -> Result<(Prepared, Value), String> {
+        let document = match Document::read(&value) {
+            Some(Ok(document)) => document,
+            Some(Err(problem)) => return Err(problem.message),
+            None => return Err(format!("it is none of `{API_VERSION}`")),
+        };
+        match self.compiler.prepare(&document) {
+            Ok(prepared) => Ok((prepared, value)),
+            Err(problems) => {
+                let said: Vec<String> = problems
+                    .iter()
+                    .map(|problem| located(problem, Some(&document)))
+                    .collect();
+                Err(said.join("; "))
+            }
+        }
+    }
+
+    fn say(&self, said: Said) {
+        if let Some(say) = &self.say {
+            // Who writes statuses may have ended.
+            let _ = say.send(said);
         }
     }
 }

@@ -51,6 +51,8 @@ pub(crate) struct Config {
 pub(crate) struct ClusterConfig {
     /// Policies, relations, delegations and revocations as custom resources.
     pub(crate) documents: bool,
+    /// What becomes of them, told in their status.
+    pub(crate) status: bool,
     /// Nodes, service accounts, pods and what controls them, for relations that speak of them.
     pub(crate) workloads: bool,
 }
@@ -59,6 +61,7 @@ impl Default for ClusterConfig {
     fn default() -> Self {
         Self {
             documents: true,
+            status: true,
             workloads: false,
         }
     }

@@ -1,18 +1,19 @@
 //! The one place where the state changes: takes news from everywhere, in the order in which it comes.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::time::{Duration, Instant};
 
 use bailiwick_model::{Delta, Snapshot, Value};
 use bailiwick_pdp::{
     Compiler, Document, DocumentId, DocumentKind, DocumentProblem, Edit, Live, PolicyDocument,
-    Prepared,
+    Prepared, Refusal,
 };
 use bailiwick_server::{Current, NotYet, Ready};
 
 use super::kept::Kept;
+use super::status::{Said, Verdict};
 
 /// Something that may change the state.
 pub(super) enum News {
@@ -48,6 +49,8 @@ pub(super) enum Part {
 /// A document that lies in the cluster.
 pub(super) struct FromCluster {
     pub(super) id: DocumentId,
+    /// Which version of it.
+    pub(super) generation: i64,
     /// `None` where it is gone; otherwise what it says, or what is wrong with it.
     pub(super) now: Option<Result<(Prepared, Value), String>>,
 }
@@ -72,6 +75,10 @@ pub(super) struct Feed {
     never_seen: BTreeSet<DocumentId>,
     /// Those that lie in the cluster and are in force.
     of_cluster: HashSet<DocumentId>,
+    /// Documents of the cluster, each with the version that was read last.
+    generations: HashMap<DocumentId, i64>,
+    /// Where it is told what becomes of them.
+    say: Option<Sender<Said>>,
     /// Whether every document of the cluster has been seen since the start.
     listed: bool,
     published: Option<bailiwick_core::Str>,
@@ -130,9 +137,17 @@ impl Feed {
             refused: BTreeMap::new(),
             never_seen: BTreeSet::new(),
             of_cluster: HashSet::new(),
+            generations: HashMap::new(),
+            say: None,
             listed: false,
             published: None,
         }
+    }
+
+    /// Tells from now on what becomes of documents of the cluster.
+    pub(super) fn telling(mut self, say: Option<Sender<Said>>) -> Self {
+        self.say = say;
+        self
     }
 
     /// Takes news until there is nobody left who sends some.
@@ -273,6 +288,31 @@ impl Feed {
             (Some(kept), None) => kept.remove(id),
             (None, _) => {}
         }
+        if value.is_some() {
+            self.say(id, None);
+        }
+    }
+
+    /// A document of the cluster is not in force as it says.
+    fn refuse(&mut self, id: DocumentId, reason: &'static str, message: String) {
+        let refusal = Refusal { reason, message };
+        self.say(&id, Some(&refusal));
+        self.refused.insert(id, refusal.message);
+    }
+
+    fn say(&self, id: &DocumentId, refused: Option<&Refusal>) {
+        let (Some(say), Some(generation)) = (&self.say, self.generations.get(id)) else {
+            return;
+        };
+        // Beside one of a file, none of the cluster's is in force.
+        let ours = !self.of_files.contains(id);
+        let verdict = Verdict {
+            generation: *generation,
+            revision: ours.then(|| self.live.version(id)).flatten(),
+            refused: refused.cloned(),
+        };
+        // Who writes statuses may have ended.
+        let _ = say.send(Said::Verdict(id.clone(), verdict));
     }
 
     /// `all`: every document of the cluster has been read by now.
@@ -282,7 +322,16 @@ impl Feed {
         if first {
             self.forget_what_is_gone(&documents, all);
         }
-        for FromCluster { id, now } in documents {
+        for FromCluster {
+            id,
+            generation,
+            now,
+        } in documents
+        {
+            match now {
+                None => drop(self.generations.remove(&id)),
+                Some(_) => drop(self.generations.insert(id.clone(), generation)),
+            }
             self.waiting.remove(&id);
             self.refused.remove(&id);
             self.never_seen.remove(&id);
@@ -329,7 +378,7 @@ impl Feed {
             }
             _ => "it has never been in force",
         };
-        self.refused.insert(id, format!("{why}; {end}"));
+        self.refuse(id, "Invalid", format!("{why}; {end}"));
     }
 
     fn close(&mut self, id: &DocumentId) {
@@ -359,13 +408,15 @@ impl Feed {
             for id in ids {
                 if let Err(problems) = self.put(std::slice::from_ref(&id)) {
                     let said: Vec<String> = problems.into_iter().map(|one| one.message).collect();
-                    self.refused.insert(id, said.join("; "));
+                    self.refuse(id, "Conflict", said.join("; "));
                 }
             }
         }
-        for id in self.waiting.keys().filter(|id| self.of_files.contains(*id)) {
+        let of_files = |id: &&DocumentId| self.of_files.contains(*id);
+        let beside: Vec<DocumentId> = self.waiting.keys().filter(of_files).cloned().collect();
+        for id in beside {
             let why = "a file has a document of this kind and name, which counts instead";
-            self.refused.insert(id.clone(), why.to_owned());
+            self.refuse(id, "FileGoesFirst", why.to_owned());
         }
     }
 

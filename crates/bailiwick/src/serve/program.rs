@@ -72,6 +72,7 @@ impl Sources {
             connected: Connected::default(),
             kinds: kinds(&config.cluster),
             documents: config.cluster.documents,
+            statuses: config.cluster.documents && config.cluster.status,
             staleness: config.staleness,
             compiler,
         };
@@ -90,10 +91,13 @@ impl Sources {
         feed: Feed,
     ) {
         let (news, taken) = std::sync::mpsc::channel();
+        let statuses = self.cluster.as_ref().is_some_and(|live| live.statuses);
+        let told = statuses.then(std::sync::mpsc::channel);
+        let feed = feed.telling(told.as_ref().map(|(say, _)| say.clone()));
         std::thread::spawn(move || feed.run(&taken));
         if let Some(following) = self.cluster {
             let news = news.clone();
-            std::thread::spawn(move || following.run(&news));
+            std::thread::spawn(move || following.run(&news, told));
         }
         let wake = wake.clone();
         std::thread::spawn(move || self.files.follow(every, &wakes, &wake, &news));
@@ -109,6 +113,7 @@ pub(crate) fn role(config: &Config, account: (&str, &str)) -> String {
     bailiwick_kube::decision_point_role(
         &kinds(&config.cluster),
         &documents,
+        config.cluster.status,
         config.token_review.is_some(),
         account,
     )

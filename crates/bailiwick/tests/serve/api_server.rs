@@ -33,6 +33,11 @@ fn cluster(home: &Home, program: &Program) -> Cluster {
 
 /// The same before the program runs.
 pub(crate) fn cluster_asking(home: &Home, address: &str) -> Cluster {
+    cluster_asking_with(home, address, &[])
+}
+
+/// The same with more flags of the API server.
+pub(crate) fn cluster_asking_with(home: &Home, address: &str, flags: &[(&str, &str)]) -> Cluster {
     let config = home.path("serve.yaml");
     let printed = home.run(&[
         "serve",
@@ -51,7 +56,10 @@ pub(crate) fn cluster_asking(home: &Home, address: &str) -> Cluster {
         .authorization_config(&yaml)
         .user("anna", &["dev"])
         .user("otto", &["dev"]);
-    builder.start().unwrap()
+    let flagged = flags
+        .iter()
+        .fold(builder, |builder, (name, value)| builder.flag(name, value));
+    flagged.start().unwrap()
 }
 
 fn start(mode: &str, manifests: &str, rest: &str) -> (Home, Program, Cluster) {

@@ -7,6 +7,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -218,6 +220,71 @@ fn who_says_nothing_is_hung_up_on() {
             .body["decision"],
         true
     );
+}
+
+/// A peer that is gone without a word: its machine lost power, or a firewall forgot the connection.
+#[test]
+fn a_connection_with_nobody_at_its_other_end_is_given_up() {
+    let (home, program) = start("  connections: 1\n  arrival: 500ms\n");
+    // HTTP/2 without an end: settings, and then nothing, not even answers to pings.
+    let mut gone = connect(&home, &program, "shop");
+    gone.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .unwrap();
+    gone.flush().unwrap();
+    gone.sock
+        .set_read_timeout(Some(Duration::from_secs(120)))
+        .unwrap();
+    let start = Instant::now();
+    let mut heard = Vec::new();
+    // It ends by itself, whatever kind of an end that is.
+    let _ = gone.read_to_end(&mut heard);
+    println!("given up after {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(110), "kept for ever");
+    // Its place is free: there is one alone.
+    let client = Client::new(&home, &program, Some("shop"));
+    assert_eq!(client.post(EVALUATION, &question()).body["decision"], true);
+}
+
+/// Whoever is in very many groups is refused, and is not taken for somebody in fewer.
+#[test]
+fn a_token_of_very_many_groups_opens_nothing() {
+    let home = Home::new(&["api", "shop", "edge"]);
+    prepare(&home, "");
+    home.write(
+        "policy.cedar",
+        &format!(
+            "{POLICY}\nforbid (principal is app::Subject, action, resource is app::Resource) when {{ \
+             principal in app::Group::\"last\" }};"
+        ),
+    );
+    let program = home.serve();
+    let status = |groups: usize, last: &str| {
+        let mut names: Vec<String> = (1..groups).map(|number| format!("g{number}")).collect();
+        names.push(last.to_owned());
+        let claims = json!({"sub": "anna", "groups": names}).to_string();
+        let claims = URL_SAFE_NO_PAD.encode(claims);
+        let client = Client::new(&home, &program, Some("edge"));
+        let answer = client.send("GET", "/ext_authz/menu", &[("x-claims", &claims)], "");
+        answer.status
+    };
+    assert_eq!(status(512, "first"), 200);
+    assert_eq!(status(512, "last"), 403);
+    for groups in [513, 10_000] {
+        for last in ["first", "last"] {
+            let status = status(groups, last);
+            assert!((400..500).contains(&status), "{groups} {last}: {status}");
+        }
+    }
+    // What an application says of its subject is read to its end, or not at all.
+    let names: Vec<String> = (0..10_000).map(|number| format!("g{number}")).collect();
+    for last in ["first", "last"] {
+        let mut question = question();
+        let groups = [&names[..], &[last.to_owned()]].concat();
+        question["subject"]["properties"] = json!({"groups": groups});
+        let answer = Client::new(&home, &program, Some("shop")).post(EVALUATION, &question);
+        let allowed = answer.status == 200 && answer.body["decision"] == true;
+        assert!(!allowed || last == "first", "{}", answer.body);
+    }
 }
 
 #[test]

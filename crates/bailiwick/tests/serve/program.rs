@@ -141,6 +141,16 @@ callers:
         self.listen(&["--kubeconfig", kubeconfig.to_str().unwrap()])
     }
 
+    /// The same by way of another address than the kubeconfig names.
+    pub(crate) fn serve_cluster_at(&self, kubeconfig: &Path, server: &str) -> Program {
+        self.listen(&[
+            "--kubeconfig",
+            kubeconfig.to_str().unwrap(),
+            "--server",
+            server,
+        ])
+    }
+
     fn listen(&self, about: &[&str]) -> Program {
         let config = self.path("serve.yaml");
         let mut arguments = vec!["serve", "--config", config.to_str().unwrap()];

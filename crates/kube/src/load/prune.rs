@@ -78,7 +78,9 @@ impl Keep {
             Some(Kind::Secret) => SECRET,
             Some(Kind::Node) => NODE,
             Some(Kind::CustomResourceDefinition) => CUSTOM_RESOURCE,
-            _ => OBJECT,
+            Some(_) => OBJECT,
+            // Of kinds of our own we write the status.
+            None => Self::Except(&[METADATA]),
         }
     }
 }

@@ -54,8 +54,7 @@ impl Cluster {
         let path = "/apis/authentication.k8s.io/v1/tokenreviews";
         let transport = self.transport.clone();
         let body = body.to_string().into_bytes();
-        // On the threads of the cluster, where its connections are.
-        let asked = self.threads.spawn(async move {
+        let asked = self.threads.while_wanted(async move {
             let answer = transport.post(path, body).await?;
             transport.parse::<Answer>(&answer)
         });
