@@ -98,8 +98,9 @@ fn rotated(rotation: &RotationRecord) -> String {
     format!("key {key} for {purpose} {from}{to}")
 }
 
-fn about(decision: &DecisionRecord) -> String {
-    let what = match &decision.input {
+/// What was asked for.
+pub(crate) fn asked(input: &Input) -> String {
+    match input {
         Input::Kubernetes { request } => request.to_string(),
         Input::Application {
             action,
@@ -108,7 +109,11 @@ fn about(decision: &DecisionRecord) -> String {
         } => format!("{action} {resource_type}:{resource_id}"),
         Input::Http { method, host, path } => format!("{method} {host}{path}"),
         _ => "something of another kind".to_owned(),
-    };
+    }
+}
+
+fn about(decision: &DecisionRecord) -> String {
+    let what = asked(&decision.input);
     let effect = format!("{:?}", decision.effect).to_lowercase();
     format!(
         "{effect} {} {what} ({}, {}, {} µs) {}",

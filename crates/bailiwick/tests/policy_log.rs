@@ -184,25 +184,82 @@ fn a_log_is_decided_anew() {
 }
 
 #[test]
-fn questions_of_applications_are_not_replayed() {
+fn questions_of_applications_and_gateways_are_replayed_with_the_configuration() {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("log");
-    let input = Input::Application {
+    let at = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let read = || Input::Application {
         action: "read".into(),
         resource_type: "record".into(),
         resource_id: "1".into(),
     };
-    log(&path, vec![("anna", input, Effect::Deny, Reason::NoGrant)]);
-    let policies = directory.path().join("a.cedar");
+    let http = |method: &str, host: &str| Input::Http {
+        method: method.into(),
+        host: host.into(),
+        path: "/records/1".into(),
+    };
+    let (path, policies, tags) = (at("log"), at("a.cedar"), at("tags.cedar"));
+    log(
+        Path::new(&path),
+        vec![
+            ("anna", read(), Effect::NoOpinion, Reason::NoGrant),
+            (
+                "anna",
+                http("GET", "shop:8443"),
+                Effect::NoOpinion,
+                Reason::NoGrant,
+            ),
+            (
+                "anna",
+                http("PUT", "shop:8443"),
+                Effect::NoOpinion,
+                Reason::NoGrant,
+            ),
+            (
+                "anna",
+                http("GET", "other"),
+                Effect::NoOpinion,
+                Reason::NoGrant,
+            ),
+        ],
+    );
     fs::write(
         &policies,
-        "forbid (principal, action == k8s::Action::\"get\", resource);",
+        "permit (principal is app::Subject, action, resource is app::Resource) when { \
+         principal.application == \"shop\" && context.action == \"read\" && resource.type == \"record\" };",
     )
     .unwrap();
-    let (path, policies) = (path.to_str().unwrap(), policies.to_str().unwrap());
+    fs::write(
+        &tags,
+        "permit (principal is app::Subject, action, resource is app::Resource) when { \
+         principal.hasTag(\"role\") };",
+    )
+    .unwrap();
+    let config = at("serve.yaml");
+    fs::write(
+        &config,
+        "listen: {address: '127.0.0.1:0'}\nlog: {directory: log}\nauthzen: {base: 'http://127.0.0.1'}\n\
+         extAuthz: {routes: [{host: shop, path: '/records/{id}', type: record, actions: {GET: read}}]}\n\
+         callers: [{name: kube-apiserver, loopback: true, doors: [evaluation, extAuthz], application: shop}]\n",
+    )
+    .unwrap();
     check(
-        &["replay", path, policies],
+        &["replay", &path, &policies],
         3,
-        &["decisions 1: same 0, changed 0, uncertain 0, not replayed 1"],
+        &["decisions 4: same 0, changed 0, uncertain 0, not replayed 4"],
+    );
+    check(
+        &["replay", &path, &policies, "--config", &config],
+        1,
+        &[
+            "1 times: anna: read record:1: no opinion, would be allowed: policy `a`",
+            "1 times: anna: GET shop:8443/records/1: no opinion, would be allowed: policy `a`",
+            "decisions 4: same 2, changed 2, uncertain 0, not replayed 0",
+        ],
+    );
+    // The log does not hold what this one reads.
+    check(
+        &["replay", &path, &tags, "--config", &config],
+        3,
+        &["same 0, changed 0, uncertain 4"],
     );
 }

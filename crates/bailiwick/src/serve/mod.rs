@@ -16,4 +16,5 @@ mod status;
 mod telemetry;
 
 pub(crate) use config::Config;
+pub(crate) use gateway::ExtAuthz;
 pub(crate) use program::{Program, role};

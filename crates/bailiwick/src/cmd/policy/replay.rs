@@ -6,8 +6,9 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use bailiwick_audit::{DecisionRecord, Event, Input, Line, Record};
 use bailiwick_core::{Decision, Effect, Reason, UserInfo};
-use bailiwick_pdp::{Question, State};
+use bailiwick_pdp::{ApplicationRequest, Entity, Question, State};
 use bailiwick_rbac::Engine;
+use bailiwick_server::{Callers, ExtAuthzDoor};
 use serde::Serialize;
 
 use super::diff::word;
@@ -16,14 +17,18 @@ use crate::cli::Global;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::policies;
+use crate::record;
+use crate::serve::{Config, ExtAuthz};
 
 const ABOUT: &str = "\
-Decides every request to the Kubernetes API in the log again, at the moment of its record, with the policies, relations,
-delegations and revocations of the files. With -f the roles of manifests count; without it what RBAC granted is taken
-to be granted again, and nothing is known of what it would have granted beside.
+Decides every request in the log again, at the moment of its record, with the policies, relations, delegations and
+revocations of the files. With -f the roles of manifests count; without it what RBAC granted is taken to be granted
+again, and nothing is known of what it would have granted beside.
 
-The log holds no attributes, properties, tokens or objects: what could hang on them is counted as uncertain, and
-questions of applications and gateways as not replayed.
+Of questions of applications and gateways the log does not say for which application they were, nor which route they
+took: --config names the configuration of `bailiwick serve` that does. Without it they are counted as not replayed.
+
+The log holds no attributes, properties, headers, tokens or objects: what could hang on them is counted as uncertain.
 
 Exit codes: 0 every decision comes out as it did, 1 some do not, 3 none is known to differ but some are uncertain";
 
@@ -36,6 +41,9 @@ pub(super) struct ReplayArgs {
     /// Files and directories of policies
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// Configuration of `bailiwick serve`: the application of each caller, and the routes of gateways
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Changes shown at most
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     most: usize,
@@ -75,9 +83,14 @@ pub(super) fn run(args: &ReplayArgs, global: &Global, console: &mut Console) -> 
     let (_, bundle) = policies::load(&args.paths)?;
     let with_rbac = !global.filename.is_empty();
     let engine = Engine::new(test::manifests(global, console));
+    let doors = match &args.config {
+        Some(path) => Some(Doors::of(&Config::read(path, console)?)?),
+        None => None,
+    };
     let replay = Replay {
         state: policies::state(Arc::new(engine), bundle),
         with_rbac,
+        doors,
     };
     let mut replayed = Replayed::default();
     let mut changes: BTreeMap<(String, String, u8, u8), usize> = BTreeMap::new();
@@ -88,7 +101,7 @@ pub(super) fn run(args: &ReplayArgs, global: &Global, console: &mut Console) -> 
             .filter(|line| !line.is_empty())
         {
             match Line::parse(line).ok().and_then(|line| line.record()) {
-                Some(record) => replay.take(&record, &mut replayed, &mut changes, args.most),
+                Some(found) => replay.take(&found, &mut replayed, &mut changes, args.most),
                 None => replayed.unreadable += 1,
             }
         }
@@ -105,34 +118,77 @@ pub(super) fn run(args: &ReplayArgs, global: &Global, console: &mut Console) -> 
 struct Replay {
     state: State,
     with_rbac: bool,
+    doors: Option<Doors>,
+}
+
+/// What the log leaves to the configuration.
+struct Doors {
+    callers: Callers,
+    gateway: ExtAuthzDoor,
+}
+
+impl Doors {
+    fn of(config: &Config) -> Result<Self> {
+        let gateway = config.ext_authz.as_ref().map(ExtAuthz::door).transpose()?;
+        Ok(Self {
+            callers: config.callers()?,
+            gateway: gateway.unwrap_or_default(),
+        })
+    }
+
+    /// The question of an application or a gateway; `None` where its caller speaks for no application any more.
+    fn asked(&self, old: &DecisionRecord) -> Option<ApplicationRequest> {
+        let application = self.callers.application(&old.caller)?.to_owned();
+        let (action, resource) = match &old.input {
+            Input::Application {
+                action,
+                resource_type,
+                resource_id,
+            } => (action.clone(), Entity::new(resource_type, resource_id)),
+            Input::Http { method, host, path } => self.gateway.asks(method, host, path)?,
+            _ => return None,
+        };
+        Some(ApplicationRequest {
+            application,
+            subject: Entity::new(&old.subject.kind, &old.subject.name),
+            groups: old.subject.groups.clone(),
+            action,
+            resource,
+            ..ApplicationRequest::default()
+        })
+    }
 }
 
 impl Replay {
     fn take(
         &self,
-        record: &Record,
+        found: &Record,
         replayed: &mut Replayed,
         known: &mut BTreeMap<(String, String, u8, u8), usize>,
         most: usize,
     ) {
-        let Event::Decision(old) = &record.event else {
+        let Event::Decision(old) = &found.event else {
             return;
         };
         replayed.decisions += 1;
-        let Input::Kubernetes { request } = &old.input else {
-            replayed.not_replayed += 1;
-            return;
-        };
         let user = UserInfo {
             name: old.subject.name.clone(),
             groups: old.subject.groups.clone(),
             ..UserInfo::default()
         };
-        let question = Question::Kubernetes {
-            user: &user,
-            request,
+        let asked = self.doors.as_ref().and_then(|doors| doors.asked(old));
+        let question = match (&old.input, &asked) {
+            (Input::Kubernetes { request }, _) => Question::Kubernetes {
+                user: &user,
+                request,
+            },
+            (_, Some(asked)) => Question::Application(asked),
+            _ => {
+                replayed.not_replayed += 1;
+                return;
+            }
         };
-        let new = self.state.decide(question, record.at).to_decision();
+        let new = self.state.decide(question, found.at).to_decision();
         let Some(effect) = self.effect(old, &new, question) else {
             replayed.uncertain += 1;
             return;
@@ -142,7 +198,7 @@ impl Replay {
             return;
         }
         replayed.changed += 1;
-        let (subject, what) = (old.subject.name.clone(), request.to_string());
+        let (subject, what) = (old.subject.name.clone(), record::asked(&old.input));
         let key = (
             subject.clone(),
             what.clone(),
@@ -183,7 +239,9 @@ impl Replay {
         {
             return None;
         }
-        if self.with_rbac || new.effect == Effect::Deny {
+        // RBAC has no say in applications.
+        let alone = matches!(question, Question::Application(_));
+        if self.with_rbac || alone || new.effect == Effect::Deny {
             return Some(new.effect);
         }
         match (&old.reason, new.effect) {

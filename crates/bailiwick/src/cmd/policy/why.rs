@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use bailiwick_audit::{DecisionId, Event, Input};
+use bailiwick_audit::{DecisionId, Event};
 use bailiwick_core::{PolicyEvidence, Reason};
 use serde::Serialize;
 
@@ -11,6 +11,7 @@ use super::diff::word;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::policies::Policies;
+use crate::record;
 
 /// Arguments of `bailiwick policy why`.
 #[derive(clap::Args, Debug)]
@@ -54,15 +55,15 @@ struct Clause {
 
 pub(super) fn run(args: &WhyArgs, console: &mut Console) -> Result<Exit> {
     let found = bailiwick_store::find(&args.log, &args.id.to_string())?;
-    let Some(record) = found else {
+    let Some(found) = found else {
         bail!(
             "the log in `{}` has no decision {}; it may be in another replica's log",
             args.log.display(),
             args.id
         );
     };
-    let Event::Decision(decision) = &record.event else {
-        bail!("record {} is no decision", record.number);
+    let Event::Decision(decision) = &found.event else {
+        bail!("record {} is no decision", found.number);
     };
     let policies = match args.paths.is_empty() {
         true => None,
@@ -80,18 +81,9 @@ pub(super) fn run(args: &WhyArgs, console: &mut Console) -> Result<Exit> {
     });
     let explained = Explained {
         id: decision.id.to_string(),
-        at: record.at.to_string(),
+        at: found.at.to_string(),
         subject: decision.subject.name.clone(),
-        what: match &decision.input {
-            Input::Kubernetes { request } => request.to_string(),
-            Input::Application {
-                action,
-                resource_type,
-                resource_id,
-            } => format!("{action} {resource_type}:{resource_id}"),
-            Input::Http { method, host, path } => format!("{method} {host}{path}"),
-            _ => "something of another kind".to_owned(),
-        },
+        what: record::asked(&decision.input),
         effect: word(decision.effect),
         answered: decision.answered.map(word),
         because: decision.reason.to_string(),
