@@ -54,12 +54,12 @@ impl CustomKind {
             "metadata": {"type": "object"},
             "spec": content.spec,
         });
-        let subresources = match content.status {
+        let subresources = match &content.status {
             None => json!({}),
             Some(status) => {
                 columns.extend(accepted());
                 if let Some(properties) = properties.as_object_mut() {
-                    properties.insert("status".to_owned(), status);
+                    properties.insert("status".to_owned(), status.clone());
                 }
                 json!({"status": {}})
             }
