@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::condition::{Atom, AtomId, Clause, ConditionId};
 use crate::fix::Cost;
-use crate::graph::{EdgeId, Graph, NodeId};
+use crate::graph::{Edge, EdgeId, Graph, NodeId};
 use crate::search::Reach;
 use tree::Tree;
 use ways::{Cut, Ways};
@@ -58,8 +58,10 @@ impl Graph {
             }
         }
         for (id, edge) in self.edge_entries() {
-            if let Some(list) = index.edges.get_mut(edge.condition.0 as usize) {
-                list.push(id);
+            for condition in edge.conditions() {
+                if let Some(list) = index.edges.get_mut(condition.0 as usize) {
+                    list.push(id);
+                }
             }
         }
         index
@@ -109,7 +111,7 @@ impl<'g> Causes<'g> {
 
     /// What still leads to one of the targets.
     pub fn reaching(&self, targets: &[NodeId]) -> Reach {
-        let open = |condition: ConditionId| self.is_open(condition);
+        let open = |condition: ConditionId| self.holds(condition);
         self.graph.reaching_any_over(targets, &open)
     }
 
@@ -130,14 +132,18 @@ impl<'g> Causes<'g> {
                 let cuts = ways.choose(|cut| self.price(cut), |cut| self.order(cut));
                 let closed: Vec<EdgeId> = cuts.iter().flat_map(|cut| self.take(cut)).collect();
                 chosen.extend(cuts);
-                tree.close(&closed, &|edge| self.is_open(edge.condition));
+                tree.close(&closed, &|edge| self.is_open(edge));
                 inner.retain(|&source| !tree.way(source).any(|edge| left.has(edge.to)));
             }
         }
         self.without_superfluous(chosen, sources, &tree)
     }
 
-    fn is_open(&self, condition: ConditionId) -> bool {
+    fn is_open(&self, edge: &Edge) -> bool {
+        edge.conditions().all(|condition| self.holds(condition))
+    }
+
+    fn holds(&self, condition: ConditionId) -> bool {
         let known = self.holds.get(condition.0 as usize);
         known.copied().unwrap_or(true)
     }
@@ -167,11 +173,19 @@ impl<'g> Causes<'g> {
         sources.retain(|&source| {
             let mut own = Vec::new();
             for edge in tree.way(source) {
-                let cuts = known.entry(edge.condition).or_insert_with(|| {
-                    let clauses = self.graph.condition_of(edge).clauses.iter();
-                    let cuts = clauses.flat_map(|clause| self.cuts(clause));
+                let mut cuts_of = |edge: &Edge| -> Vec<usize> {
+                    let clauses = self.graph.clauses_of_all(edge);
+                    let cuts = clauses.iter().flat_map(|clause| self.cuts(clause));
                     cuts.map(|cut| ways.put(cut)).collect()
-                });
+                };
+                // What several roles give to somebody rests on more than the condition of one.
+                if edge.by.is_some() {
+                    own.extend(cuts_of(&edge));
+                    continue;
+                }
+                let cuts = known
+                    .entry(edge.condition)
+                    .or_insert_with(|| cuts_of(&edge));
                 own.extend_from_slice(cuts);
             }
             own.sort_unstable();
@@ -297,7 +311,7 @@ impl<'g> Causes<'g> {
         let restored = cut.iter().flat_map(|&atom| self.index.edges_on(atom));
         let restored = restored.filter_map(|id| self.graph.edge(id));
         let mut waiting: Vec<NodeId> = restored
-            .filter(|edge| self.is_open(edge.condition) && there.has(edge.to))
+            .filter(|edge| self.is_open(edge) && there.has(edge.to))
             .map(|edge| edge.from)
             .collect();
         let mut joined = Vec::new();
@@ -311,7 +325,7 @@ impl<'g> Causes<'g> {
             if there.insert(node) {
                 joined.push(node);
                 let incoming = self.graph.incoming(node);
-                let open = incoming.filter(|(_, edge)| self.is_open(edge.condition));
+                let open = incoming.filter(|(_, edge)| self.is_open(edge));
                 waiting.extend(open.map(|(_, edge)| edge.from));
             }
         }

@@ -30,6 +30,26 @@ pub enum Atom {
     },
 }
 
+impl Atom {
+    /// The object that would be changed.
+    pub fn object(&self) -> &ObjectRef {
+        match self {
+            Self::Subject { binding, .. } => binding,
+            Self::Rule { role, .. } => role,
+            Self::Field { object, .. } => object,
+        }
+    }
+
+    /// JSON pointer to what would be changed.
+    pub fn pointer(&self) -> String {
+        match self {
+            Self::Subject { position, .. } => format!("/subjects/{position}"),
+            Self::Rule { position, .. } => format!("/rules/{position}"),
+            Self::Field { pointer, .. } => pointer.clone(),
+        }
+    }
+}
+
 /// Position of an [`Atom`] in its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AtomId(pub(crate) u32);

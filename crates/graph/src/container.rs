@@ -64,7 +64,7 @@ impl Graph {
             pod: pod.clone(),
             name: name.into(),
         });
-        let steps: Vec<Edge> = self.outgoing(whole).map(|(_, edge)| *edge).collect();
+        let steps: Vec<Edge> = self.own_outgoing(whole).map(|(_, edge)| edge).collect();
         for step in steps {
             let without = self.condition_of(&step).without(&|atom| {
                 let atom = self.atom_of(atom);

@@ -37,6 +37,11 @@ pub(crate) enum Rule {
         legs: &'static [Leg],
         link: LinkHeld,
     },
+    /// The same, where the step leads depends on who the subject is.
+    Own {
+        legs: &'static [Leg],
+        link: LinkHeld,
+    },
     /// The same, where the step leads depends on the roles that the subject has.
     Roles {
         legs: &'static [Leg],
@@ -97,7 +102,7 @@ impl Rule {
     /// What a subject has to hold.
     pub(crate) fn legs(&self) -> &'static [Leg] {
         match self {
-            Self::Rights { legs, .. } | Self::Roles { legs, .. } => legs,
+            Self::Rights { legs, .. } | Self::Own { legs, .. } | Self::Roles { legs, .. } => legs,
             Self::Acting { .. } | Self::Each(_) | Self::Objects(_) => &[],
         }
     }
@@ -116,10 +121,22 @@ impl Rule {
         matches!(self, Self::Roles { .. }) || self.legs().len() > 1
     }
 
+    /// Whether one role alone says where the step leads, whoever has it.
+    pub(crate) fn is_of_role(&self) -> bool {
+        matches!(self, Self::Rights { legs, .. } if legs.len() == 1)
+    }
+
+    /// All legs, as bits.
+    pub(crate) fn all_legs(&self) -> u32 {
+        (1 << self.legs().len().min(31)) - 1
+    }
+
     /// Where a subject that holds them gets.
     pub(crate) fn link(&self) -> Option<LinkHeld> {
         match self {
-            Self::Rights { link, .. } | Self::Roles { link, .. } => Some(*link),
+            Self::Rights { link, .. } | Self::Own { link, .. } | Self::Roles { link, .. } => {
+                Some(*link)
+            }
             Self::Acting { .. } | Self::Each(_) | Self::Objects(_) => None,
         }
     }

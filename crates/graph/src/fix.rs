@@ -203,9 +203,8 @@ impl<'g, 'c> Search<'g, 'c> {
     }
 
     fn open_path(&self, removed: &impl Fn(AtomId) -> bool) -> Option<Path> {
-        let open = |edge: &Edge| {
-            self.between.contains(&edge.from) && self.graph.condition_of(edge).holds(removed)
-        };
+        let open =
+            |edge: &Edge| self.between.contains(&edge.from) && self.graph.holds(edge, removed);
         let is_source = |node| self.sources.contains(&node);
         let reaching = self.graph.reaching_over(self.target, &open, &is_source);
         let reached = self
@@ -219,14 +218,14 @@ impl<'g, 'c> Search<'g, 'c> {
     /// Every atom that the path rests on and that may be taken away.
     fn atoms(&self, path: &Path) -> BTreeSet<AtomId> {
         let clauses = self.clauses(path);
-        let atoms = clauses.into_iter().flatten().flatten().copied();
+        let atoms = clauses.into_iter().flatten().flatten();
         atoms.filter(|&atom| (self.cost)(atom).is_some()).collect()
     }
 
-    fn clauses(&self, path: &Path) -> Vec<&Clause> {
+    fn clauses(&self, path: &Path) -> Vec<Clause> {
         let edges = path.edges.iter().filter_map(|&id| self.graph.edge(id));
         edges
-            .flat_map(|edge| &self.graph.condition_of(edge).clauses)
+            .flat_map(|edge| self.graph.clauses_of_all(&edge))
             .collect()
     }
 

@@ -1,13 +1,19 @@
+mod shared;
+mod step;
+
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 
-use bailiwick_core::ObjectRef;
 use hashbrown::HashMap;
 
-use crate::condition::{Atom, AtomId, Condition, ConditionId};
+use crate::condition::{Atom, AtomId, Clause, Condition, ConditionId};
 use crate::edge::EdgeKind;
 use crate::node::Node;
 use crate::table::Table;
+use shared::Shared;
+
+pub(crate) use shared::{RoleId, SharedRole};
+pub use step::{HeldBack, Step};
 
 /// Position of a node in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,15 +21,33 @@ pub struct NodeId(pub(crate) u32);
 
 /// Position of an edge in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EdgeId(pub(crate) u32);
+pub struct EdgeId {
+    /// For an edge by a role the position of who has it.
+    share: Option<u32>,
+    position: u32,
+}
+
+impl EdgeId {
+    fn own(position: u32) -> Self {
+        let share = None;
+        Self { share, position }
+    }
+
+    fn shared(share: u32, position: u32) -> Self {
+        let share = Some(share);
+        Self { share, position }
+    }
+}
 
 /// Who can become whom.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     nodes: Table<Node>,
-    edges: Table<Edge>,
-    outgoing: Vec<Vec<EdgeId>>,
-    incoming: Vec<Vec<EdgeId>>,
+    edges: Table<Own>,
+    outgoing: Vec<Vec<u32>>,
+    incoming: Vec<Vec<u32>>,
+    /// Edges by roles.
+    shared: Shared,
     atoms: Table<Atom>,
     conditions: Table<Condition>,
     held_back: Vec<Option<HeldBack>>,
@@ -42,7 +66,9 @@ pub struct Graph {
 /// What was put into a graph, and has to be taken out again by whoever put it in.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Made {
-    edges: Vec<EdgeId>,
+    edges: Vec<u32>,
+    steps: Vec<u32>,
+    shares: Vec<u32>,
     held_back: Vec<usize>,
     unfinished: Vec<Node>,
 }
@@ -56,9 +82,50 @@ pub(crate) struct Edge {
     /// Position of the rule that it comes from in those of its kind.
     pub(crate) rule: u8,
     pub(crate) condition: ConditionId,
+    /// The role that gives it, where it is by one.
+    pub(crate) by: Option<By>,
 }
 
-impl PartialEq for Edge {
+/// Somebody's role.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct By {
+    role: RoleId,
+    /// What gives it to him.
+    condition: ConditionId,
+}
+
+/// A step that is there by itself.
+#[derive(Clone, Copy, Debug)]
+struct Own {
+    from: NodeId,
+    to: NodeId,
+    kind: &'static EdgeKind,
+    rule: u8,
+    condition: ConditionId,
+}
+
+impl Edge {
+    /// Everything that it rests on; all of these have to hold.
+    pub(crate) fn conditions(self) -> impl Iterator<Item = ConditionId> {
+        let by = self.by.map(|by| by.condition);
+        std::iter::once(self.condition).chain(by)
+    }
+}
+
+impl Own {
+    fn edge(&self) -> Edge {
+        Edge {
+            from: self.from,
+            to: self.to,
+            kind: self.kind,
+            rule: self.rule,
+            condition: self.condition,
+            by: None,
+        }
+    }
+}
+
+impl PartialEq for Own {
     fn eq(&self, other: &Self) -> bool {
         let ends = (self.from, self.to) == (other.from, other.to);
         let rest = (self.rule, self.condition) == (other.rule, other.condition);
@@ -66,9 +133,9 @@ impl PartialEq for Edge {
     }
 }
 
-impl Eq for Edge {}
+impl Eq for Own {}
 
-impl Hash for Edge {
+impl Hash for Own {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let kind = std::ptr::from_ref(self.kind);
         (self.from, self.to, kind, self.rule, self.condition).hash(state);
@@ -101,16 +168,15 @@ impl Graph {
         if from == to {
             return;
         }
-        let (position, is_new) = self.edges.put(Edge {
+        let (position, is_new) = self.edges.put(Own {
             from,
             to,
             kind,
             rule,
             condition,
         });
-        let id = EdgeId(position);
         self.edges.hold(position);
-        self.made.edges.push(id);
+        self.made.edges.push(position);
         if !is_new {
             return;
         }
@@ -122,10 +188,10 @@ impl Graph {
         }
         self.conditions.hold(condition.0);
         if let Some(list) = self.outgoing.get_mut(from.0 as usize) {
-            list.push(id);
+            list.push(position);
         }
         if let Some(list) = self.incoming.get_mut(to.0 as usize) {
-            list.push(id);
+            list.push(position);
         }
     }
 
@@ -182,7 +248,7 @@ impl Graph {
         let mut next = 0;
         while let Some(&node) = known.get(next) {
             next += 1;
-            for (_, edge) in self.incoming(node) {
+            for (_, edge) in self.listed(&self.incoming, node) {
                 if !matches!(self.node(edge.from), Some(Node::Role { .. })) {
                     return true;
                 }
@@ -196,9 +262,10 @@ impl Graph {
 
     /// Takes out what somebody put in. What others have put in as well stays.
     pub(crate) fn unmake(&mut self, made: &Made) {
-        for id in &made.edges {
-            self.edges.release(id.0);
+        for &position in &made.edges {
+            self.edges.release(position);
         }
+        self.release_shared(&made.steps, &made.shares);
         for &position in &made.held_back {
             if let Some(slot) = self.held_back.get_mut(position) {
                 *slot = None;
@@ -217,15 +284,15 @@ impl Graph {
 
     /// Drops every edge that nobody puts in any more.
     pub(crate) fn sweep_edges(&mut self) {
+        self.sweep_shared();
         for (position, edge) in self.edges.sweep() {
-            let id = EdgeId(position);
             let ends = [
                 (&mut self.outgoing, edge.from),
                 (&mut self.incoming, edge.to),
             ];
             for (lists, node) in ends {
                 if let Some(list) = lists.get_mut(node.0 as usize)
-                    && let Some(at) = list.iter().position(|&other| other == id)
+                    && let Some(at) = list.iter().position(|&other| other == position)
                 {
                     list.swap_remove(at);
                 }
@@ -275,6 +342,7 @@ impl Graph {
         }
         self.atoms.sweep();
         self.nodes.sweep();
+        self.sweep_shared_roles();
     }
 
     /// Steps that are not there because a setting stands in their way.
@@ -284,7 +352,7 @@ impl Graph {
 
     /// Number of nodes.
     pub fn node_count(&self) -> usize {
-        self.nodes.len()
+        self.nodes().count()
     }
 
     /// One more than the last position of a node.
@@ -292,20 +360,29 @@ impl Graph {
         self.nodes.end()
     }
 
-    /// Number of edges.
+    /// Number of edges. What is shared by those who have a role counts once, and so does everybody who has one.
     pub fn edge_count(&self) -> usize {
-        self.edges.len()
+        self.edges.len() + self.shared_count()
     }
 
-    /// All nodes.
+    /// All nodes from which or to which an edge leads.
     pub fn nodes(&self) -> impl Iterator<Item = (NodeId, &Node)> {
         let nodes = self.nodes.values();
-        nodes.map(|(position, node)| (NodeId(position), node))
+        let nodes = nodes.map(|(position, node)| (NodeId(position), node));
+        nodes.filter(|(id, _)| self.is_linked(*id))
     }
 
     /// The node's position, where it is there.
     pub fn find(&self, node: &Node) -> Option<NodeId> {
-        self.nodes.find(node).map(NodeId)
+        let found = self.nodes.find(node).map(NodeId);
+        found.filter(|&id| self.is_linked(id))
+    }
+
+    /// Whether anything leads from a node or to it. Somebody may have a role that leads nowhere.
+    fn is_linked(&self, node: NodeId) -> bool {
+        let lists = [&self.outgoing, &self.incoming].into_iter();
+        let mut lists = lists.filter_map(|lists| lists.get(node.0 as usize));
+        lists.any(|list| !list.is_empty()) || self.is_linked_by_roles(node)
     }
 
     /// The node.
@@ -313,25 +390,35 @@ impl Graph {
         self.nodes.value(id.0)
     }
 
-    pub(crate) fn edge(&self, id: EdgeId) -> Option<&Edge> {
-        self.edges.value(id.0)
+    pub(crate) fn edge(&self, id: EdgeId) -> Option<Edge> {
+        match id.share {
+            Some(share) => self.shared_edge(share, id.position),
+            None => self.edges.value(id.position).map(Own::edge),
+        }
     }
 
-    pub(crate) fn outgoing(&self, node: NodeId) -> impl Iterator<Item = (EdgeId, &Edge)> {
+    pub(crate) fn outgoing(&self, node: NodeId) -> impl Iterator<Item = (EdgeId, Edge)> {
+        self.own_outgoing(node).chain(self.shared_from(node))
+    }
+
+    /// The edges from a node but for those by roles.
+    pub(crate) fn own_outgoing(&self, node: NodeId) -> impl Iterator<Item = (EdgeId, Edge)> {
         self.listed(&self.outgoing, node)
     }
 
-    pub(crate) fn incoming(&self, node: NodeId) -> impl Iterator<Item = (EdgeId, &Edge)> {
+    pub(crate) fn incoming(&self, node: NodeId) -> impl Iterator<Item = (EdgeId, Edge)> {
         self.listed(&self.incoming, node)
+            .chain(self.shared_to(node))
     }
 
     fn listed<'g>(
         &'g self,
-        lists: &'g [Vec<EdgeId>],
+        lists: &'g [Vec<u32>],
         node: NodeId,
-    ) -> impl Iterator<Item = (EdgeId, &'g Edge)> {
+    ) -> impl Iterator<Item = (EdgeId, Edge)> + 'g {
         let list = lists.get(node.0 as usize).map_or(&[][..], Vec::as_slice);
-        list.iter().filter_map(|&id| Some((id, self.edge(id)?)))
+        let ids = list.iter().map(|&position| EdgeId::own(position));
+        ids.filter_map(|id| Some((id, self.edge(id)?)))
     }
 
     /// Where an edge starts and where it ends.
@@ -339,12 +426,30 @@ impl Graph {
         self.edge(id).map(|edge| (edge.from, edge.to))
     }
 
-    /// The edges that start at a node.
+    /// The edges that start at a node; of those that several roles give to it one.
     pub fn edges_from(&self, node: NodeId) -> impl Iterator<Item = EdgeId> {
-        self.outgoing(node).map(|(id, _)| id)
+        self.steps_from(node).map(|(id, _)| id)
     }
 
-    /// What an edge rests on.
+    /// The same, with what they are.
+    pub(crate) fn steps_from(&self, node: NodeId) -> impl Iterator<Item = (EdgeId, Edge)> {
+        self.distinct(self.outgoing(node))
+    }
+
+    /// Whether an edge is still there once the atoms for which `removed` says so are gone.
+    pub(crate) fn holds(&self, edge: &Edge, removed: &impl Fn(AtomId) -> bool) -> bool {
+        let mut conditions = edge.conditions().filter_map(|id| self.condition_at(id));
+        conditions.all(|condition| condition.holds(removed))
+    }
+
+    /// Everything that an edge rests on; of each of these a cause has to be left.
+    pub(crate) fn clauses_of(&self, edge: Edge) -> impl Iterator<Item = &Clause> {
+        let by = edge.by.and_then(|by| self.condition_at(by.condition));
+        let conditions = std::iter::once(self.condition_of(&edge)).chain(by);
+        conditions.flat_map(|condition| &condition.clauses)
+    }
+
+    /// What an edge rests on, what gives a role to who takes it aside.
     pub(crate) fn condition_of(&self, edge: &Edge) -> &Condition {
         static ALWAYS: Condition = Condition {
             clauses: Vec::new(),
@@ -371,9 +476,10 @@ impl Graph {
         self.atoms.end()
     }
 
-    pub(crate) fn edge_entries(&self) -> impl Iterator<Item = (EdgeId, &Edge)> {
-        let edges = self.edges.values();
-        edges.map(|(position, edge)| (EdgeId(position), edge))
+    pub(crate) fn edge_entries(&self) -> impl Iterator<Item = (EdgeId, Edge)> {
+        let own = self.edges.values();
+        let own = own.map(|(position, edge)| (EdgeId::own(position), edge.edge()));
+        own.chain(self.shared_edges())
     }
 
     /// The atom's position, where an edge rests on it.
@@ -386,31 +492,23 @@ impl Graph {
         self.atoms.value(id.0)
     }
 
-    /// All edges, for those who list or draw them.
+    /// All edges, for those who list or draw them; of those that several roles give to somebody one.
     pub fn edges(&self) -> impl Iterator<Item = Step<'_>> {
-        let edges = self.edges.values();
-        edges.filter_map(|(position, _)| self.step(EdgeId(position)))
+        let edges = self.distinct(self.edge_entries());
+        edges.filter_map(|(id, _)| self.step(id))
     }
 
-    /// An edge with what it rests on.
+    /// An edge with what it rests on. Where several roles give it, it rests on any of them.
     pub fn step(&self, id: EdgeId) -> Option<Step<'_>> {
         let edge = self.edge(id)?;
+        let clauses = self.clauses_of_all(&edge);
+        let clause = |clause: &Clause| clause.iter().map(|cause| self.atoms_of(cause)).collect();
         Some(Step {
             from: self.node(edge.from)?,
             to: self.node(edge.to)?,
             kind: edge.kind,
             rule: edge.rule,
-            evidence: self
-                .condition_of(edge)
-                .clauses
-                .iter()
-                .map(|clause| {
-                    clause
-                        .iter()
-                        .map(|cause| self.atoms_of(cause))
-                        .collect::<Vec<_>>()
-                })
-                .collect(),
+            evidence: clauses.iter().map(clause).collect(),
         })
     }
 
@@ -419,55 +517,5 @@ impl Graph {
             .iter()
             .filter_map(|&atom| self.atom_of(atom))
             .collect()
-    }
-}
-
-/// An edge, for people and machines.
-#[derive(Clone, Debug)]
-pub struct Step<'g> {
-    /// Whence.
-    pub from: &'g Node,
-    /// Whither.
-    pub to: &'g Node,
-    /// How.
-    pub kind: &'static EdgeKind,
-    /// Position of the rule that it comes from in those of its kind.
-    pub(crate) rule: u8,
-    /// What it rests on: of each group one entry has to be there, with all of its atoms.
-    pub evidence: Vec<Vec<Vec<&'g Atom>>>,
-}
-
-/// A step that is not there because of a setting.
-#[derive(Clone, Debug)]
-pub struct HeldBack {
-    /// Whence it would lead.
-    pub from: Node,
-    /// Whither.
-    pub to: Node,
-    /// How.
-    pub kind: &'static EdgeKind,
-    /// The setting that stands in its way.
-    pub by: Atom,
-    /// What that setting does, in a sentence without its end.
-    pub why: &'static str,
-}
-
-impl Atom {
-    /// The object that would be changed.
-    pub fn object(&self) -> &ObjectRef {
-        match self {
-            Self::Subject { binding, .. } => binding,
-            Self::Rule { role, .. } => role,
-            Self::Field { object, .. } => object,
-        }
-    }
-
-    /// JSON pointer to what would be changed.
-    pub fn pointer(&self) -> String {
-        match self {
-            Self::Subject { position, .. } => format!("/subjects/{position}"),
-            Self::Rule { position, .. } => format!("/rules/{position}"),
-            Self::Field { pointer, .. } => pointer.clone(),
-        }
     }
 }

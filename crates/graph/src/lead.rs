@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hashbrown::HashSet;
 
 use crate::causes::Index;
-use crate::condition::AtomId;
+use crate::condition::{AtomId, Clause};
 use crate::graph::{Edge, EdgeId, Graph, NodeId};
 use crate::search::{Path, Reach};
 
@@ -121,7 +121,7 @@ impl<'g> Toward<'g> {
     }
 
     /// An edge that leads there, with the effort from its start.
-    fn way(&self, id: EdgeId) -> Option<(&'g Edge, u32)> {
+    fn way(&self, id: EdgeId) -> Option<(Edge, u32)> {
         let edge = self.graph.edge(id)?;
         let rest = self.reach.effort(edge.to)?;
         Some((edge, rest.saturating_add(edge.kind.effort)))
@@ -135,11 +135,11 @@ impl<'g> Toward<'g> {
         let start = self.ways.partition_point(|way| way.0 < edge.from);
         let own = self.ways.get(start..).unwrap_or_default().iter();
         let as_easy = own.take_while(|way| way.0 == edge.from && way.1 <= effort);
-        let as_easy: Vec<&Edge> = as_easy
+        let as_easy: Vec<Edge> = as_easy
             .take(MOST_TRIED)
             .filter_map(|&(.., id)| self.graph.edge(id))
             .collect();
-        let clauses = &self.graph.condition_of(edge).clauses;
+        let clauses: Vec<&Clause> = self.graph.clauses_of(edge).collect();
         clauses.iter().enumerate().any(|(leg, clause)| {
             let others = clauses
                 .iter()
@@ -155,7 +155,7 @@ impl<'g> Toward<'g> {
                     |own: AtomId| own != atom && (others.contains(&own) || cause.contains(&own));
                 !as_easy
                     .iter()
-                    .any(|edge| self.graph.condition_of(edge).holds(&|atom| !left(atom)))
+                    .any(|edge| self.graph.holds(edge, &|atom| !left(atom)))
             })
         })
     }
@@ -165,26 +165,19 @@ impl Graph {
     /// Of the atoms for which `gone` says so those without which an edge is gone, as far as one of its clauses tells;
     /// nothing where it stays without all of them.
     pub fn closing(&self, id: EdgeId, gone: &dyn Fn(AtomId) -> bool) -> Vec<AtomId> {
-        let clauses = self.edge(id).map(|edge| &self.condition_of(edge).clauses);
+        let clauses = self.edge(id).map(|edge| self.clauses_of_all(&edge));
         let is_hit = |cause: &Vec<AtomId>| cause.iter().any(|&atom| gone(atom));
-        let mut closed = clauses
-            .into_iter()
-            .flatten()
-            .filter(|clause| clause.iter().all(is_hit));
-        let atoms = closed.next().into_iter().flatten().flatten().copied();
+        let mut clauses = clauses.into_iter().flatten();
+        let closed = clauses.find(|clause| clause.iter().all(is_hit));
+        let atoms = closed.into_iter().flatten().flatten();
         atoms.filter(|&atom| gone(atom)).collect()
     }
 
     /// What gives the first steps of a path together with this atom.
-    pub fn causes_with<'g>(
-        &'g self,
-        lead: &Lead,
-        atom: AtomId,
-    ) -> impl Iterator<Item = &'g [AtomId]> {
+    pub fn causes_with(&self, lead: &Lead, atom: AtomId) -> impl Iterator<Item = Vec<AtomId>> {
         let edges = lead.first.iter().filter_map(|&id| self.edge(id));
-        let clauses = edges.flat_map(|edge| &self.condition_of(edge).clauses);
-        let causes = clauses.flatten().filter(move |cause| cause.contains(&atom));
-        causes.map(Vec::as_slice)
+        let clauses = edges.flat_map(|edge| self.joined_clauses(&edge));
+        clauses.flatten().filter(move |cause| cause.contains(&atom))
     }
 }
 

@@ -32,8 +32,12 @@ impl Step<'_> {
     /// The same, each with the right that it asks for.
     pub(crate) fn proof_with_rights(&self, snapshot: &Snapshot) -> Vec<(Review, &'static Right)> {
         let legs = match self.kind.rules.get(usize::from(self.rule)) {
-            Some(Rule::Rights { legs, .. } | Rule::Roles { legs, .. }) => *legs,
-            Some(Rule::Acting { legs, .. }) => *legs,
+            Some(
+                Rule::Rights { legs, .. }
+                | Rule::Own { legs, .. }
+                | Rule::Roles { legs, .. }
+                | Rule::Acting { legs, .. },
+            ) => *legs,
             _ => return Vec::new(),
         };
         let held: Vec<LegHeld<'_>> = legs

@@ -65,7 +65,7 @@ impl Graph {
         targets: &[NodeId],
         open: &dyn Fn(ConditionId) -> bool,
     ) -> Reach {
-        let open = |edge: &Edge| open(edge.condition);
+        let open = |edge: &Edge| edge.conditions().all(open);
         self.spread(targets, Direction::Backward, &open, &|_| false)
     }
 
@@ -113,11 +113,11 @@ impl Graph {
             match direction {
                 Direction::Forward => {
                     self.outgoing(node)
-                        .for_each(|(id, edge)| visit(id, edge, edge.to));
+                        .for_each(|(id, edge)| visit(id, &edge, edge.to));
                 }
                 Direction::Backward => {
                     self.incoming(node)
-                        .for_each(|(id, edge)| visit(id, edge, edge.from));
+                        .for_each(|(id, edge)| visit(id, &edge, edge.from));
                 }
             }
         }
@@ -161,7 +161,7 @@ impl Graph {
     pub fn comes_with_another(&self, node: NodeId, source: NodeId, reach: &Reach) -> bool {
         let effort = reach.effort(node);
         self.incoming(node).any(|(_, edge)| {
-            let always = edge.kind.effort == 0 && self.condition_of(edge).clauses.is_empty();
+            let always = edge.kind.effort == 0 && self.clauses_of(edge).next().is_none();
             always && edge.from != source && reach.effort(edge.from) == effort
         })
     }
@@ -194,7 +194,7 @@ impl Graph {
                 continue;
             }
             let visited = visited(&states, state);
-            for (id, edge) in self.outgoing(node) {
+            for (id, edge) in self.steps_from(node) {
                 let Some(rest) = left.effort(edge.to) else {
                     continue;
                 };

@@ -88,7 +88,7 @@ impl<'a> Builder<'_, 'a, '_> {
 
     fn act(&mut self, acts: &Acts, mode: &str, grants: &[Grant<'a>]) {
         let holdings: Vec<Holding<'a>> = self
-            .holdings(&acts.target)
+            .all_holdings(&acts.target)
             .into_iter()
             .flat_map(|holding| grants.iter().filter_map(move |on| both(&holding, on, mode)))
             .collect();
@@ -113,6 +113,19 @@ impl<'a> Builder<'_, 'a, '_> {
             }
         }
         self.link(&acting, &holdings);
+    }
+
+    /// Everything that somebody holds.
+    fn all_holdings(&mut self, subject: &Node) -> Vec<Holding<'a>> {
+        let mut holdings = self.holdings(subject);
+        for given in self.world.bindings_of(subject) {
+            if let Some(role) = &given.role {
+                let (scope, atom) = (&given.binding.namespace, given.atom());
+                let of = self.world.role_to_use(role, true);
+                holdings.extend(self.by_itself(of, (role, scope), Some(&atom), &|_| true));
+            }
+        }
+        holdings
     }
 
     /// What is left, by these rules, of what the Node authorizer gives to a node beside RBAC.

@@ -6,6 +6,7 @@ use bailiwick_core::{ObjectRef, Str};
 use bailiwick_rbac::{Names, Right};
 use hashbrown::HashMap;
 
+use super::uses::bit;
 use super::{Builder, Held, Holding, KindRule, Link};
 use crate::condition::ConditionId;
 use crate::edge::{EdgeKind, Rule};
@@ -98,7 +99,7 @@ impl<'a> Builder<'_, 'a, '_> {
         let Some(id) = self.graph.find(node).filter(|_| self.graph.is_binder(node)) else {
             return;
         };
-        for (_, edge) in self.graph.outgoing(id) {
+        for (_, edge) in self.graph.own_outgoing(id) {
             if let Some(Node::Role { role, namespace }) = self.graph.node(edge.to) {
                 let ways = roles.entry((role.clone(), namespace.clone())).or_default();
                 ways.push(((edge.kind, edge.rule), edge.condition));
@@ -141,7 +142,8 @@ impl<'a> Builder<'_, 'a, '_> {
                 return;
             }
             let mut added = Vec::new();
-            self.hold(role, namespace, None, None, &mut added);
+            let of = self.world.role_to_use(role, false);
+            self.hold(of, (role, namespace), None, None, &mut added);
             let gain = self.gain(&own, &self.masks(&added));
             let node = Node::Bound {
                 by: Box::new(with.node.clone()),
@@ -173,7 +175,7 @@ impl<'a> Builder<'_, 'a, '_> {
                 roles,
             };
             self.combine(&bound, &next, most, left);
-            let leads = |id: &NodeId| self.graph.edges_from(*id).next().is_some();
+            let leads = |id: &NodeId| self.graph.own_outgoing(*id).next().is_some();
             if self.graph.find(&node).filter(leads).is_some() {
                 let from = self.graph.put(with.node.clone());
                 let to = self.graph.put(node);
@@ -213,10 +215,9 @@ impl<'a> Builder<'_, 'a, '_> {
             if self.world.index.rules.get(holding.rule).is_some_and(shared) {
                 let scope = holding.scope.clone();
                 let legs = masks.entry((holding.rule, scope)).or_default();
-                let bit = 1_u32.checked_shl(u32::try_from(holding.leg).unwrap_or(u32::MAX));
-                legs.any |= bit.unwrap_or_default();
+                legs.any |= bit(holding.leg);
                 if holding.names == Names::All {
-                    legs.all |= bit.unwrap_or_default();
+                    legs.all |= bit(holding.leg);
                 }
             }
         }
@@ -238,7 +239,7 @@ impl<'a> Builder<'_, 'a, '_> {
             let Some(&(_, _, of_edge)) = self.world.index.rules.get(*rule) else {
                 continue;
             };
-            let full = (1_u32 << of_edge.legs().len().min(31)) - 1;
+            let full = of_edge.all_legs();
             let (own, added) = (in_scope(own, *rule, scope), in_scope(added, *rule, scope));
             let both = own.any | added.any;
             if let Rule::Roles { .. } = of_edge {

@@ -41,7 +41,7 @@ impl Builder<'_, '_, '_> {
         for unit in units {
             match &unit {
                 Unit::Bound(_) => {}
-                Unit::Holder(Node::Role { .. }) => self.part(&unit),
+                Unit::Holder(Node::Role { .. }) | Unit::Shared(_) => self.part(&unit),
                 _ if self.world.exists(&unit) => self.part(&unit),
                 _ => self.drop(&unit),
             }
@@ -153,7 +153,25 @@ impl Builder<'_, '_, '_> {
                 }
             }
         }
+        self.shared_roles();
         self.graph.sweep();
+    }
+
+    /// Makes the steps of roles that somebody has come to have, and drops those that nobody has any more.
+    fn shared_roles(&mut self) {
+        self.graph.sweep_edges();
+        for role in self.graph.take_shared_roles() {
+            let Some((shared, is_had)) = self.graph.shared_role_at(role) else {
+                continue;
+            };
+            let unit = Unit::Shared(shared.clone());
+            let is_made = self.parts.as_ref().is_some_and(|parts| parts.has(&unit));
+            match (is_had, is_made) {
+                (true, false) => self.part(&unit),
+                (false, true) => self.drop(&unit),
+                _ => {}
+            }
+        }
     }
 
     /// Adds those for whom it matters which roles somebody can bind.

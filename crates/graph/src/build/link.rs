@@ -1,6 +1,6 @@
 use crate::condition::{Atom, AtomId, Cause, Clause, Condition};
 use crate::edge::EdgeKind;
-use crate::graph::{Graph, HeldBack};
+use crate::graph::{Graph, HeldBack, RoleId};
 use crate::node::Node;
 
 /// Where edges of one kind go.
@@ -8,19 +8,36 @@ pub(crate) struct Link<'g> {
     graph: &'g mut Graph,
     kind: &'static EdgeKind,
     rule: u8,
+    /// The role whose holders all take these edges, where it is one.
+    role: Option<RoleId>,
 }
 
 impl<'g> Link<'g> {
     pub(crate) fn new(graph: &'g mut Graph, kind: &'static EdgeKind, rule: u8) -> Self {
-        Self { graph, kind, rule }
+        let role = None;
+        Self {
+            graph,
+            kind,
+            rule,
+            role,
+        }
+    }
+
+    /// The same for everybody who has this role, if there is one: its node stands for them.
+    pub(crate) fn of_role(self, role: Option<RoleId>) -> Self {
+        Self { role, ..self }
     }
 
     /// An edge that is there as long as its condition holds.
     pub(crate) fn edge(&mut self, from: &Node, to: Node, condition: Condition) {
-        let from = self.graph.put(from.clone());
         let to = self.graph.put(to);
         let condition = self.graph.condition(condition);
-        self.graph.link(from, to, (self.kind, self.rule), condition);
+        let kind = (self.kind, self.rule);
+        if let Some(role) = self.role {
+            return self.graph.link_shared(role, to, kind, condition);
+        }
+        let from = self.graph.put(from.clone());
+        self.graph.link(from, to, kind, condition);
     }
 
     /// An edge that is there as long as its condition holds and one of these settings is there.

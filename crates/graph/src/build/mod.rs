@@ -12,11 +12,10 @@ mod parts;
 mod tests;
 mod uses;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bailiwick_core::{ObjectRef, Str};
-use bailiwick_model::Snapshot;
-use bailiwick_rbac::Scope;
+use bailiwick_model::{Role, Snapshot};
 use hashbrown::{HashMap, HashSet};
 
 pub(crate) use crate::world::{Item, World};
@@ -26,11 +25,12 @@ pub(crate) use link::Link;
 pub(crate) use parts::Parts;
 pub(crate) use uses::{KindRule, Use, Wanted, kind_rules, uses};
 
-use crate::condition::{Atom, AtomId};
+use crate::condition::{Atom, AtomId, Clause, Condition};
 use crate::edge::Rule;
-use crate::graph::{Graph, NodeId};
+use crate::graph::{Graph, NodeId, RoleId, SharedRole};
 use crate::node::Node;
 use crate::world::{Index, Key, Unit};
+use uses::bit;
 
 impl Graph {
     /// The graph of a cluster. `memberships` tells the groups of users, which no object of the cluster does; a service
@@ -44,11 +44,29 @@ impl Graph {
     }
 }
 
+/// What a role is good for, each use with the atom of its rule.
+#[derive(Default)]
+struct Uses<'a> {
+    /// By itself, whoever has it, where that is shared.
+    of_role: Vec<Found<'a>>,
+    /// Beside what its holder is or has.
+    shared: Vec<Found<'a>>,
+}
+
+/// A role that somebody has.
+struct Had {
+    role: ObjectRef,
+    /// Where it is bound; empty is the whole cluster.
+    scope: Str,
+    /// The entry of a binding that gives it.
+    by: Option<Atom>,
+}
+
 /// Makes the parts of a graph.
 pub(crate) struct Builder<'w, 'a, 'g> {
     world: &'w World<'a>,
-    /// What roles are good for, each use with the atom of its rule.
-    uses: HashMap<ObjectRef, Vec<(Use<'a>, AtomId)>>,
+    /// What roles are good for.
+    uses: HashMap<ObjectRef, Uses<'a>>,
     graph: &'g mut Graph,
     /// Where parts are kept for a graph that will change.
     parts: Option<&'g mut Parts>,
@@ -77,6 +95,7 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
         match unit {
             Unit::Holder(node) => self.holder(node),
             Unit::Bound(node) => self.bound(node),
+            Unit::Shared(role) => self.of_role(role),
             Unit::Rule(rule) => {
                 if let Some((kind, number, Rule::Objects(link))) = world.index.rules.get(*rule) {
                     link(world, &mut Link::new(self.graph, kind, *number));
@@ -95,68 +114,233 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
 
     /// What somebody gets to by rights. Roles that somebody can give to himself are as good as subjects that have them.
     fn holder(&mut self, node: &Node) {
-        let holdings = self.holdings(node);
+        let mut holdings = self.holdings_in_all(node);
+        if self.is_shared() {
+            let had = self.had(node);
+            let limited = self.limited(&had);
+            for had in &had {
+                let of = self.world.role_as_noted(&had.role);
+                for &rule in &limited {
+                    self.world.note(Key::UsesOf(&had.role, rule));
+                }
+                let place = (&had.role, &had.scope);
+                let keep = |rule| limited.contains(&rule);
+                holdings.extend(self.by_itself(of, place, had.by.as_ref(), &keep));
+            }
+            self.share(node, &had, &limited);
+        }
         self.link(node, &holdings);
         self.acting(node);
     }
 
-    /// What a subject holds by its own bindings and by its groups, or by being what a role gives.
+    /// Whether what a role allows alone is there once, beside those who have it: in graphs that change. Others spell it
+    /// out.
+    fn is_shared(&self) -> bool {
+        self.parts.is_some()
+    }
+
+    /// The roles of a subject, for what they allow alone.
+    fn had(&self, subject: &Node) -> Vec<Had> {
+        if let Node::Role { role, namespace } = subject {
+            return vec![Had {
+                role: role.clone(),
+                scope: namespace.clone(),
+                by: None,
+            }];
+        }
+        let given = self.world.given_to(subject).iter();
+        let had = given.filter_map(|given| {
+            Some(Had {
+                role: given.role.clone()?,
+                scope: given.binding.namespace.clone(),
+                by: Some(given.atom()),
+            })
+        });
+        had.collect()
+    }
+
+    /// The rules of edges that one of these roles limits to names. What such a step rests on depends on whether another
+    /// role gives the right on everything, so that it is not shared.
+    fn limited(&mut self, had: &[Had]) -> BTreeSet<usize> {
+        let mut limited = BTreeSet::new();
+        for Had { role, .. } in had {
+            self.world.note(Key::Limits(role));
+            let Some(of) = self.world.role_as_noted(role) else {
+                continue;
+            };
+            let uses = self.uses_of(of, role).of_role.iter();
+            let uses = uses.filter(|(found, _)| found.is_limited());
+            limited.extend(uses.map(|(found, _)| found.rule));
+        }
+        limited
+    }
+
+    /// Has a subject take the steps of its roles, but for those of `limited` rules.
+    fn share(&mut self, subject: &Node, had: &[Had], limited: &BTreeSet<usize>) {
+        let mut by_role: BTreeMap<(&ObjectRef, &Str), Clause> = BTreeMap::new();
+        for Had { role, scope, by } in had {
+            let causes = by_role.entry((role, scope)).or_default();
+            causes.extend(by.as_ref().map(|atom| vec![self.graph.atom(atom.clone())]));
+        }
+        for ((role, namespace), mut causes) in by_role {
+            causes.sort();
+            let clauses = Some(causes).filter(|causes| !causes.is_empty());
+            let condition = self.graph.condition(Condition {
+                clauses: clauses.into_iter().collect(),
+            });
+            let mut without = Vec::new();
+            if let Some(of) = self.world.role_as_noted(role) {
+                let uses = self.uses_of(of, role).of_role.iter();
+                without.extend(uses.map(|(found, _)| found.rule));
+                without.retain(|rule| limited.contains(rule));
+                without.dedup();
+            }
+            let holder = self.graph.put(subject.clone());
+            let role = self.graph.shared_role(SharedRole {
+                role: role.clone(),
+                namespace: namespace.clone(),
+                without,
+            });
+            self.graph.share(holder, role, condition);
+        }
+    }
+
+    /// The steps of everybody who has a role where it is bound.
+    fn of_role(&mut self, shared: &SharedRole) {
+        let SharedRole {
+            role,
+            namespace,
+            without,
+        } = shared;
+        let of = self.world.role_to_use(role, true);
+        let keep = |rule| !without.contains(&rule);
+        let holdings = self.by_itself(of, (role, namespace), None, &keep);
+        let id = self.graph.shared_role(shared.clone());
+        let node = Node::Role {
+            role: role.clone(),
+            namespace: namespace.clone(),
+        };
+        self.link_as(&node, Some(id), &holdings);
+    }
+
+    /// What a subject holds by its own bindings and by its groups, or by being what a role gives, but for what leads
+    /// somewhere by one role alone.
     fn holdings(&mut self, subject: &Node) -> Vec<Holding<'a>> {
         let mut holdings = Vec::new();
         if let Node::Role { role, namespace } = subject {
-            self.hold(role, namespace, None, None, &mut holdings);
+            let of = self.world.role_to_use(role, false);
+            self.hold(of, (role, namespace), None, None, &mut holdings);
             return holdings;
         }
         for given in self.world.bindings_of(subject) {
             let Some(role) = &given.role else { continue };
             let (scope, atom) = (&given.binding.namespace, given.atom());
-            self.hold(role, scope, Some(&atom), None, &mut holdings);
+            let of = self.world.role_to_use(role, false);
+            self.hold(of, (role, scope), Some(&atom), None, &mut holdings);
         }
         self.inherit(subject, &mut holdings);
         holdings
     }
 
-    /// Adds what a role is good for where it is bound.
+    /// The same for those who look for steps of which they have every leg: what a role gains matters to them where it
+    /// has all that they lack.
+    fn holdings_in_all(&mut self, subject: &Node) -> Vec<Holding<'a>> {
+        if matches!(subject, Node::Role { .. }) {
+            return self.holdings(subject);
+        }
+        let world = self.world;
+        let mut holdings = Vec::new();
+        // By rule the legs that each role gives; those of groups by none.
+        let mut legs: BTreeMap<usize, Vec<(Option<&ObjectRef>, u32)>> = BTreeMap::new();
+        let mut roles = BTreeSet::new();
+        for given in world.bindings_of(subject) {
+            let Some(role) = &given.role else { continue };
+            let (scope, atom) = (&given.binding.namespace, given.atom());
+            let (of, start) = (world.role_as_noted(role), holdings.len());
+            self.hold(of, (role, scope), Some(&atom), None, &mut holdings);
+            for holding in holdings.get(start..).unwrap_or_default() {
+                let own = legs.entry(holding.rule).or_default();
+                own.push((Some(role), bit(holding.leg)));
+            }
+            roles.insert(role);
+        }
+        let own = holdings.len();
+        self.inherit(subject, &mut holdings);
+        for holding in holdings.get(own..).unwrap_or_default() {
+            let of_groups = legs.entry(holding.rule).or_default();
+            of_groups.push((None, bit(holding.leg)));
+        }
+        for role in roles {
+            world.note(Key::Whole(role));
+            for (&rule, legs) in &legs {
+                let others = legs.iter().filter(|(of, _)| *of != Some(role));
+                let others = others.fold(0, |all, (_, leg)| all | leg);
+                let full = world
+                    .index
+                    .rules
+                    .get(rule)
+                    .map_or(0, |rule| rule.2.all_legs());
+                if others != 0 {
+                    world.note(Key::Legs(role, rule, full & !others));
+                }
+            }
+        }
+        holdings
+    }
+
+    /// Adds what a role is good for where it is bound, but for what it is by itself.
     fn hold(
         &mut self,
-        role: &ObjectRef,
-        scope: &Str,
+        of: Option<&'a Role>,
+        (role, scope): (&ObjectRef, &Str),
         binding: Option<&Atom>,
         group: Option<&Str>,
         holdings: &mut Vec<Holding<'a>>,
     ) {
-        let world = self.world;
-        let held = match group {
-            None => world.role_to_use(role),
-            // Who is in a group has noted what matters.
-            Some(_) => world.role_of_group(role),
+        let Some(of) = of else { return };
+        let rules = &self.world.index.rules;
+        // Atoms of rules stand before those of bindings: among equals a rule is taken away first.
+        self.uses_of(of, role);
+        let binding = binding.map(|atom| self.graph.atom(atom.clone()));
+        let uses = self.uses_of(of, role).shared.iter();
+        let uses = uses.filter(|(found, _)| group.is_none() || found.is_shared(rules));
+        let uses = uses.filter(|(found, _)| found.counts_in(scope));
+        holdings.extend(uses.map(|found| held(found, scope, binding, group)));
+    }
+
+    /// What a role is good for by itself where it is bound, as to the rules of edges that `keep` names.
+    fn by_itself(
+        &mut self,
+        of: Option<&'a Role>,
+        (role, scope): (&ObjectRef, &Str),
+        binding: Option<&Atom>,
+        keep: &dyn Fn(usize) -> bool,
+    ) -> Vec<Holding<'a>> {
+        let Some(of) = of else {
+            return Vec::new();
         };
-        let Some(held) = held else { return };
-        let rules = &world.index.rules;
-        let graph = &mut *self.graph;
-        let found = self.uses.entry(role.clone());
-        let found =
-            found.or_insert_with(|| with_atoms(uses(held, &world.index.wanted), role, graph));
-        let binding = binding.map(|atom| graph.atom(atom.clone()));
-        for &(found, atom) in found.iter() {
-            if found.right.scope == Scope::Cluster && !scope.is_empty() {
-                continue;
-            }
-            if group.is_some() && !found.is_shared(rules) {
-                continue;
-            }
-            holdings.push(Holding {
-                rule: found.rule,
-                leg: found.leg,
-                right: found.right,
-                given: found.given,
-                scope: scope.clone(),
-                names: found.names,
-                cause: binding.into_iter().chain([atom]).collect(),
-                group: group.cloned(),
-                part: 0,
-            });
-        }
+        let binding = binding.map(|atom| self.graph.atom(atom.clone()));
+        let uses = self.uses_of(of, role).of_role.iter();
+        let uses = uses.filter(|(found, _)| found.counts_in(scope) && keep(found.rule));
+        uses.map(|found| held(found, scope, binding, None))
+            .collect()
+    }
+
+    /// What a role is good for.
+    fn uses_of(&mut self, held: &'a Role, role: &ObjectRef) -> &Uses<'a> {
+        let is_shared = self.is_shared();
+        let (world, graph) = (self.world, &mut *self.graph);
+        self.uses.entry(role.clone()).or_insert_with(|| {
+            let uses = uses(held, &world.index.wanted).into_iter();
+            let with_atom = |found: Use<'a>| {
+                let (role, position) = (role.clone(), found.position);
+                (found, graph.atom(Atom::Rule { role, position }))
+            };
+            let of_role =
+                |(found, _): &Found<'_>| is_shared && found.is_of_role(&world.index.rules);
+            let (of_role, shared) = uses.map(with_atom).partition(of_role);
+            Uses { of_role, shared }
+        })
     }
 
     /// Adds what the groups of a subject hold, for steps whose legs come from several of them.
@@ -169,13 +353,20 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
             for given in self.world.given_to(&node) {
                 let Some(role) = &given.role else { continue };
                 let (scope, atom) = (&given.binding.namespace, given.atom());
-                self.hold(role, scope, Some(&atom), Some(&group), holdings);
+                // Who is in a group has noted what matters.
+                let of = self.world.role_as_noted(role);
+                self.hold(of, (role, scope), Some(&atom), Some(&group), holdings);
             }
         }
     }
 
     /// Links a subject to where what it holds leads.
     fn link(&mut self, subject: &Node, holdings: &[Holding<'a>]) {
+        self.link_as(subject, None, holdings);
+    }
+
+    /// The same, or everybody who has a role, whom its node stands for.
+    fn link_as(&mut self, subject: &Node, role: Option<RoleId>, holdings: &[Holding<'a>]) {
         let mut by_rule: BTreeMap<usize, Vec<&Holding<'a>>> = BTreeMap::new();
         for holding in holdings {
             by_rule.entry(holding.rule).or_default().push(holding);
@@ -191,21 +382,32 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
                 _ => Held::all(subject, legs, &holdings),
             };
             for held in all {
-                let mut edges = Link::new(self.graph, kind, number);
+                let mut edges = Link::new(self.graph, kind, number).of_role(role);
                 link(&held, self.world, &mut edges);
             }
         }
     }
 }
 
-fn with_atoms<'a>(
-    uses: Vec<Use<'a>>,
-    role: &ObjectRef,
-    graph: &mut Graph,
-) -> Vec<(Use<'a>, AtomId)> {
-    let with_atom = |found: Use<'a>| {
-        let (role, position) = (role.clone(), found.position);
-        (found, graph.atom(Atom::Rule { role, position }))
-    };
-    uses.into_iter().map(with_atom).collect()
+/// What a role is good for, with the atom of the rule that says so.
+type Found<'a> = (Use<'a>, AtomId);
+
+/// Of somebody who has the role by an entry of a binding, which may name a group of his.
+fn held<'a>(
+    (found, rule): &Found<'a>,
+    scope: &Str,
+    binding: Option<AtomId>,
+    group: Option<&Str>,
+) -> Holding<'a> {
+    Holding {
+        rule: found.rule,
+        leg: found.leg,
+        right: found.right,
+        given: found.given,
+        scope: scope.clone(),
+        names: found.names,
+        cause: binding.into_iter().chain([*rule]).collect(),
+        group: group.cloned(),
+        part: 0,
+    }
 }

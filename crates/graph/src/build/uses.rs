@@ -1,7 +1,7 @@
 //! What the rules of a role are good for.
 
 use bailiwick_model::{PolicyRule, Role};
-use bailiwick_rbac::{Names, Right};
+use bailiwick_rbac::{Names, Right, Scope};
 use hashbrown::HashMap;
 
 use crate::edge::{EdgeKind, Rule};
@@ -114,6 +114,33 @@ impl Use<'_> {
             .get(self.rule)
             .is_some_and(|(_, _, rule)| rule.is_shared())
     }
+
+    /// The leg, as a bit.
+    pub(crate) fn bit(&self) -> u32 {
+        bit(self.leg)
+    }
+
+    /// Whether it counts where the role is bound; empty is the whole cluster.
+    pub(crate) fn counts_in(&self, scope: &str) -> bool {
+        self.right.scope == Scope::Namespace || scope.is_empty()
+    }
+
+    /// Whether it is limited to names.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.names != Names::All
+    }
+
+    /// Whether it leads somewhere by itself, whoever has the role.
+    pub(crate) fn is_of_role(&self, rules: &[KindRule]) -> bool {
+        let rule = rules.get(self.rule);
+        rule.is_some_and(|(_, _, rule)| rule.is_of_role())
+    }
+}
+
+/// A leg as a bit.
+pub(crate) fn bit(leg: usize) -> u32 {
+    let bit = 1_u32.checked_shl(u32::try_from(leg).unwrap_or(u32::MAX));
+    bit.unwrap_or_default()
 }
 
 impl PartialEq for Use<'_> {

@@ -72,15 +72,15 @@ proptest! {
             let closed: BTreeSet<EdgeId> = gone.iter().flat_map(|&atom| index.edges_on(atom)).collect();
             let closed: Vec<EdgeId> = closed
                 .into_iter()
-                .filter(|&id| !open(&gone, graph.edge(id).unwrap().condition))
+                .filter(|&id| !graph.holds(&graph.edge(id).unwrap(), &|atom| gone.contains(&atom)))
                 .collect();
-            tree.close(&closed, &|edge| open(&gone, edge.condition));
+            tree.close(&closed, &|edge| graph.holds(edge, &|atom| gone.contains(&atom)));
             let fresh = graph.reaching_any_over(targets, &|id| open(&gone, id));
             for &node in &nodes {
                 prop_assert_eq!(tree.has(node), fresh.effort(node).is_some());
                 let mut at = node;
                 for edge in tree.way(node) {
-                    prop_assert!(edge.from == at && open(&gone, edge.condition));
+                    prop_assert!(edge.from == at && graph.holds(&edge, &|atom| gone.contains(&atom)));
                     at = edge.to;
                 }
                 prop_assert!(!tree.has(node) || targets.contains(&at));

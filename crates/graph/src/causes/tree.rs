@@ -50,7 +50,7 @@ impl<'g> Tree<'g> {
     }
 
     /// The edges of the way from here; none for a target, and for what has no way.
-    pub(super) fn way(&self, node: NodeId) -> impl Iterator<Item = &'g Edge> {
+    pub(super) fn way(&self, node: NodeId) -> impl Iterator<Item = Edge> {
         let mut at = node;
         std::iter::from_fn(move || {
             let edge = self.graph.edge(self.next(at)?)?;
@@ -127,7 +127,7 @@ impl<'g> Tree<'g> {
             }
             self.set(node, Some(id));
             for (id, edge) in self.graph.incoming(node) {
-                if self.lost.has(edge.from) && open(edge) {
+                if self.lost.has(edge.from) && open(&edge) {
                     let effort = effort.saturating_add(edge.kind.effort);
                     heap.push(Reverse((effort, edge.from, id)));
                 }
@@ -143,13 +143,13 @@ impl<'g> Tree<'g> {
         };
         let is_over = |id: &EdgeId| {
             let edge = self.graph.edge(*id);
-            edge.is_none_or(|edge| !open(edge) || self.lost.has(edge.to))
+            edge.is_none_or(|edge| !open(&edge) || self.lost.has(edge.to))
         };
         while ways.front().is_some_and(is_over) {
             ways.pop_front();
         }
         let best = ways.iter().find_map(|&id| {
-            let edge = self.graph.edge(id).filter(|edge| open(edge))?;
+            let edge = self.graph.edge(id).filter(open)?;
             let rest = self.effort(edge.to)?;
             Some((rest.saturating_add(edge.kind.effort), id))
         });

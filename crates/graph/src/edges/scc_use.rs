@@ -31,7 +31,7 @@ edge! {
     "scc-use", "start a pod under a permissive constraint", effort 1, Versions::ALL,
     &[
         Rule::Rights { legs: &[USE, NEW_POD], link: link_author },
-        Rule::Rights { legs: &[USE], link: link_accounts },
+        Rule::Own { legs: &[USE], link: link_accounts },
         Rule::Roles { legs: &[NEW_POD], link: link_listed },
         Rule::Objects(link_listed_accounts),
     ],

@@ -18,7 +18,7 @@ edge! {
     "share", "give others what one has", effort 1, Versions::ALL,
     &[
         Rule::Rights { legs: CREATE, link: link_new },
-        Rule::Rights { legs: CHANGE, link: link_known },
+        Rule::Own { legs: CHANGE, link: link_known },
     ],
     "user eve" => "one's own rights for others of namespace shop", "create on rolebindings" => "delete on rolebindings",
     "Role shop/r

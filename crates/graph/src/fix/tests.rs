@@ -44,11 +44,7 @@ pub(crate) fn graph(shape: &Shape) -> (Graph, Vec<NodeId>, Vec<AtomId>) {
 }
 
 fn closes(graph: &Graph, sources: &[NodeId], target: NodeId, removed: &BTreeSet<AtomId>) -> bool {
-    let open = |edge: &Edge| {
-        graph
-            .condition_of(edge)
-            .holds(&|atom| removed.contains(&atom))
-    };
+    let open = |edge: &Edge| graph.holds(edge, &|atom| removed.contains(&atom));
     let reaching = graph.reaching_over(target, &open, &|_| false);
     sources
         .iter()

@@ -1,5 +1,6 @@
 //! Who is bound to what.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bailiwick_core::ObjectRef;
@@ -130,8 +131,35 @@ impl Index {
             new.map(of).unwrap_or_default(),
         );
         let acting = was_acting != self.acting.contains(&role);
-        if acting || !old.iter().eq(&new) {
+        for (rule, sides) in self.differing(&old, &new, true) {
             self.wake(Key::Uses(&role), woken);
+            self.wake(Key::UsesOf(&role, rule), woken);
+            let [before, after] = sides.map(|side| side.iter().any(|found| found.is_limited()));
+            if before != after {
+                self.wake(Key::Limits(&role), woken);
+            }
+        }
+        let legs: BTreeMap<usize, u32> = self
+            .differing(&old, &new, false)
+            .map(|(rule, sides)| {
+                let legs = sides.iter().flatten().map(|found| found.bit());
+                (rule, legs.fold(0, |all, leg| all | leg))
+            })
+            .collect();
+        if acting || !legs.is_empty() {
+            self.wake(Key::SharedUses(&role), woken);
+        }
+        if acting {
+            self.wake(Key::Whole(&role), woken);
+        }
+        for (rule, legs) in legs {
+            let full = self.rules.get(rule).map_or(0, |rule| rule.2.all_legs());
+            if legs == full {
+                self.wake(Key::Whole(&role), woken);
+            }
+            for lacking in (0..=full).filter(|lacking| lacking & !legs == 0) {
+                self.wake(Key::Legs(&role, rule, lacking), woken);
+            }
         }
         let shared = |uses: &[Use<'_>]| uses.iter().any(|found| found.is_shared(&self.rules));
         if !acting && !shared(&old) && !shared(&new) {
@@ -143,6 +171,27 @@ impl Index {
                 self.wake(Key::Inherited(node), woken);
             }
         }
+    }
+
+    /// The rules of edges for which what a role is good for differs, by itself or beside others, each with what the one
+    /// and the other is good for.
+    fn differing<'u>(
+        &self,
+        old: &'u [Use<'u>],
+        new: &'u [Use<'u>],
+        by_itself: bool,
+    ) -> impl Iterator<Item = (usize, [Vec<&'u Use<'u>>; 2])> + use<'u> {
+        let mut by_rule: BTreeMap<usize, [Vec<&Use<'_>>; 2]> = BTreeMap::new();
+        for (side, uses) in [old, new].into_iter().enumerate() {
+            let uses = uses.iter();
+            for found in uses.filter(|found| found.is_of_role(&self.rules) == by_itself) {
+                let sides = by_rule.entry(found.rule).or_default();
+                if let Some(side) = sides.get_mut(side) {
+                    side.push(found);
+                }
+            }
+        }
+        by_rule.into_iter().filter(|(_, [old, new])| old != new)
     }
 
     /// Wakes the members of the groups to which a binding gives something that counts for them.

@@ -30,8 +30,18 @@ pub(crate) enum Key<'k> {
     Inherited(&'k Node),
     /// The steps from somebody to the rights of roles.
     Binds(&'k Node),
-    /// What a role is good for.
+    /// What a role is good for by itself.
     Uses(&'k ObjectRef),
+    /// The same as to one rule of an edge, given by its position.
+    UsesOf(&'k ObjectRef, usize),
+    /// Which of these it limits to names.
+    Limits(&'k ObjectRef),
+    /// What a role is good for beside what its holder is or has.
+    SharedUses(&'k ObjectRef),
+    /// Whether a role has all legs of a rule of an edge by itself, for those who look at what they hold in all.
+    Whole(&'k ObjectRef),
+    /// Whether it has these legs of a rule, given by its position: those that its holder lacks, as bits.
+    Legs(&'k ObjectRef, usize, u32),
     /// Whom bindings name.
     Subjects,
     /// The groups that bindings name.

@@ -125,14 +125,18 @@ impl<'a> World<'a> {
         self.snapshot.roles.get(&role.namespace, &role.name)
     }
 
-    /// The role for those who look at what it is good for alone.
-    pub(crate) fn role_to_use(&self, role: &ObjectRef) -> Option<&'a Role> {
-        self.note(Key::Uses(role));
+    /// The role for those who look at what it is good for alone; by itself, or beside what its holder is or has.
+    pub(crate) fn role_to_use(&self, role: &ObjectRef, by_itself: bool) -> Option<&'a Role> {
+        self.note(if by_itself {
+            Key::Uses(role)
+        } else {
+            Key::SharedUses(role)
+        });
         self.whole.roles.get(&role.namespace, &role.name)
     }
 
-    /// The same, once more for a group of somebody.
-    pub(crate) fn role_of_group(&self, role: &ObjectRef) -> Option<&'a Role> {
+    /// The same for those who have noted already what matters to them.
+    pub(crate) fn role_as_noted(&self, role: &ObjectRef) -> Option<&'a Role> {
         self.whole.roles.get(&role.namespace, &role.name)
     }
 }

@@ -5,6 +5,7 @@ use bailiwick_model::{Ingress, Secret, Service, Workload};
 
 use super::World;
 use super::index::{DEFAULT, by_name};
+use crate::graph::SharedRole;
 use crate::node::Node;
 
 /// A part of the graph that is made on its own: all edges that come from one thing of the cluster.
@@ -32,6 +33,8 @@ pub(crate) enum Unit {
     Holder(Node),
     /// Somebody with the roles that he can bind to himself.
     Bound(Node),
+    /// What a role where it is bound allows alone, whoever has it.
+    Shared(SharedRole),
 }
 
 /// The thing that a [`Unit`] is about.
@@ -146,7 +149,7 @@ impl<'a> World<'a> {
                 Item::Machine(name).only_if(exists)
             }
             Unit::Subject(node) => Item::Subject(node).only_if(self.is_subject(node)),
-            Unit::Rule(_) | Unit::Holder(_) | Unit::Bound(_) => None,
+            Unit::Rule(_) | Unit::Holder(_) | Unit::Bound(_) | Unit::Shared(_) => None,
         }
     }
 

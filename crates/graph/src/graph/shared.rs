@@ -1,0 +1,352 @@
+//! Steps by what a role allows alone: they are there once, beside those who have the role, and not once for each of them.
+//!
+//! So a role that changes costs as many steps as it gives, whoever has it. Graphs that change have such steps; others spell
+//! them out. Whoever looks at the graph sees no difference: such a step is an edge from each of those who have the role, and
+//! rests on what gives it to them as well.
+
+use std::hash::{Hash, Hasher};
+
+use bailiwick_core::{ObjectRef, Str};
+use hashbrown::HashSet;
+
+use super::{By, Edge, EdgeId, Graph, NodeId};
+use crate::condition::{Cause, Clause, ConditionId};
+use crate::edge::EdgeKind;
+use crate::table::Table;
+
+/// Position of a role where it is bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct RoleId(u32);
+
+/// A role where it is bound.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct SharedRole {
+    pub(crate) role: ObjectRef,
+    /// Empty is the whole cluster.
+    pub(crate) namespace: Str,
+    /// The rules of edges, by their positions, whose steps are left to those who have it.
+    pub(crate) without: Vec<usize>,
+}
+
+/// Steps by roles, and who takes them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shared {
+    roles: Table<SharedRole>,
+    steps: Table<SharedStep>,
+    shares: Table<Share>,
+    /// Positions of steps by role.
+    steps_of: Vec<Vec<u32>>,
+    /// Positions of steps by the node to which they lead.
+    steps_to: Vec<Vec<u32>>,
+    /// Positions of shares by role.
+    shares_in: Vec<Vec<u32>>,
+    /// Positions of shares by who has them.
+    shares_of: Vec<Vec<u32>>,
+    /// The roles that somebody has come to have, or has no more.
+    touched: Vec<RoleId>,
+}
+
+/// A step that everybody takes who has a role.
+#[derive(Clone, Copy, Debug)]
+struct SharedStep {
+    role: RoleId,
+    to: NodeId,
+    kind: &'static EdgeKind,
+    rule: u8,
+    condition: ConditionId,
+}
+
+/// Somebody who has a role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Share {
+    holder: NodeId,
+    role: RoleId,
+    /// What gives it to him.
+    condition: ConditionId,
+}
+
+impl PartialEq for SharedStep {
+    fn eq(&self, other: &Self) -> bool {
+        let place = |step: &Self| (step.role, step.to, step.rule, step.condition);
+        place(self) == place(other) && std::ptr::eq(self.kind, other.kind)
+    }
+}
+
+impl Eq for SharedStep {}
+
+impl Hash for SharedStep {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let kind = std::ptr::from_ref(self.kind);
+        (self.role, self.to, kind, self.rule, self.condition).hash(state);
+    }
+}
+
+impl SharedStep {
+    fn taken_by(&self, share: &Share) -> Edge {
+        Edge {
+            from: share.holder,
+            to: self.to,
+            kind: self.kind,
+            rule: self.rule,
+            condition: self.condition,
+            by: Some(By {
+                role: share.role,
+                condition: share.condition,
+            }),
+        }
+    }
+}
+
+impl Graph {
+    /// The role's position; the role is new if it was not there.
+    pub(crate) fn shared_role(&mut self, role: SharedRole) -> RoleId {
+        RoleId(self.shared.roles.put(role).0)
+    }
+
+    /// Adds a step of everybody who has a role.
+    pub(crate) fn link_shared(
+        &mut self,
+        role: RoleId,
+        to: NodeId,
+        (kind, rule): (&'static EdgeKind, u8),
+        condition: ConditionId,
+    ) {
+        let shared = &mut self.shared;
+        let (position, is_new) = shared.steps.put(SharedStep {
+            role,
+            to,
+            kind,
+            rule,
+            condition,
+        });
+        shared.steps.hold(position);
+        self.made.steps.push(position);
+        if !is_new {
+            return;
+        }
+        shared.roles.hold(role.0);
+        self.nodes.hold(to.0);
+        self.conditions.hold(condition.0);
+        enter(&mut shared.steps_of, role.0, position);
+        enter(&mut shared.steps_to, to.0, position);
+    }
+
+    /// Has somebody take the steps of a role.
+    pub(crate) fn share(&mut self, holder: NodeId, role: RoleId, condition: ConditionId) {
+        let shared = &mut self.shared;
+        let (position, is_new) = shared.shares.put(Share {
+            holder,
+            role,
+            condition,
+        });
+        shared.shares.hold(position);
+        self.made.shares.push(position);
+        if !is_new {
+            return;
+        }
+        shared.roles.hold(role.0);
+        self.nodes.hold(holder.0);
+        self.conditions.hold(condition.0);
+        if listed(&shared.shares_in, role.0).is_empty() {
+            shared.touched.push(role);
+        }
+        enter(&mut shared.shares_in, role.0, position);
+        enter(&mut shared.shares_of, holder.0, position);
+    }
+
+    /// The roles that somebody has come to have since this was last asked, or has no more.
+    pub(crate) fn take_shared_roles(&mut self) -> Vec<RoleId> {
+        std::mem::take(&mut self.shared.touched)
+    }
+
+    /// The role, and whether anybody has it.
+    pub(crate) fn shared_role_at(&self, role: RoleId) -> Option<(&SharedRole, bool)> {
+        let is_had = !listed(&self.shared.shares_in, role.0).is_empty();
+        Some((self.shared.roles.value(role.0)?, is_had))
+    }
+
+    /// Drops the steps and shares that nobody puts in any more.
+    pub(super) fn sweep_shared(&mut self) {
+        let shared = &mut self.shared;
+        for (position, step) in shared.steps.sweep() {
+            forget(&mut shared.steps_of, step.role.0, position);
+            forget(&mut shared.steps_to, step.to.0, position);
+            self.nodes.release(step.to.0);
+            self.conditions.release(step.condition.0);
+            shared.roles.release(step.role.0);
+        }
+        for (position, share) in shared.shares.sweep() {
+            forget(&mut shared.shares_in, share.role.0, position);
+            forget(&mut shared.shares_of, share.holder.0, position);
+            self.nodes.release(share.holder.0);
+            self.conditions.release(share.condition.0);
+            shared.roles.release(share.role.0);
+            shared.touched.push(share.role);
+        }
+    }
+
+    pub(super) fn sweep_shared_roles(&mut self) {
+        self.shared.roles.sweep();
+    }
+
+    pub(super) fn release_shared(&mut self, steps: &[u32], shares: &[u32]) {
+        steps.iter().for_each(|&at| self.shared.steps.release(at));
+        shares.iter().for_each(|&at| self.shared.shares.release(at));
+    }
+
+    /// The edge that a share and a step make.
+    pub(super) fn shared_edge(&self, share: u32, step: u32) -> Option<Edge> {
+        let step = self.shared.steps.value(step)?;
+        Some(step.taken_by(self.shared.shares.value(share)?))
+    }
+
+    /// The edges from a node by the roles that it has.
+    pub(super) fn shared_from(&self, node: NodeId) -> impl Iterator<Item = (EdgeId, Edge)> {
+        let shares = listed(&self.shared.shares_of, node.0).iter();
+        let edges = shares.flat_map(|&share| self.edges_by(share));
+        edges.filter(move |(_, edge)| edge.to != node)
+    }
+
+    /// The edges to a node from those who have the roles that lead there.
+    pub(super) fn shared_to(&self, node: NodeId) -> impl Iterator<Item = (EdgeId, Edge)> {
+        let steps = listed(&self.shared.steps_to, node.0).iter();
+        let edges = steps.flat_map(move |&step| {
+            let role = self.shared.steps.value(step).map(|step| step.role.0);
+            let shares = role.map_or(&[][..], |role| listed(&self.shared.shares_in, role));
+            let edge = move |&share: &u32| {
+                Some((EdgeId::shared(share, step), self.shared_edge(share, step)?))
+            };
+            shares.iter().filter_map(edge)
+        });
+        edges.filter(move |(_, edge)| edge.from != node)
+    }
+
+    /// All edges by roles, those that several roles give to somebody once for each.
+    pub(super) fn shared_edges(&self) -> impl Iterator<Item = (EdgeId, Edge)> {
+        let shares = self.shared.shares.values();
+        let edges = shares.flat_map(|(share, _)| self.edges_by(share));
+        edges.filter(|(_, edge)| edge.from != edge.to)
+    }
+
+    /// The steps of everybody who has a role, and those who have one.
+    pub(super) fn shared_count(&self) -> usize {
+        self.shared.steps.len() + self.shared.shares.len()
+    }
+
+    fn edges_by(&self, share: u32) -> impl Iterator<Item = (EdgeId, Edge)> {
+        let by = self.shared.shares.value(share);
+        let steps = by.map_or(&[][..], |by| listed(&self.shared.steps_of, by.role.0));
+        steps.iter().filter_map(move |&step| {
+            let edge = self.shared.steps.value(step)?.taken_by(by?);
+            Some((EdgeId::shared(share, step), edge))
+        })
+    }
+
+    /// Whether a step by a role starts or ends here.
+    pub(super) fn is_linked_by_roles(&self, node: NodeId) -> bool {
+        self.shared_from(node).next().is_some() || self.shared_to(node).next().is_some()
+    }
+
+    /// Of several edges by which roles that are bound in one place give the same step to somebody one.
+    pub(super) fn distinct(
+        &self,
+        edges: impl Iterator<Item = (EdgeId, Edge)>,
+    ) -> impl Iterator<Item = (EdgeId, Edge)> {
+        let mut known = HashSet::new();
+        edges.filter(move |(_, edge)| {
+            let Some(by) = edge.by else { return true };
+            let kind = std::ptr::from_ref(edge.kind);
+            let place = (edge.from, edge.to, self.scope_of(by));
+            known.insert((place, kind, edge.rule, self.settings_of(edge)))
+        })
+    }
+
+    /// What an edge rests on, where several roles give the step with what each of them does.
+    pub(crate) fn clauses_of_all(&self, edge: &Edge) -> Vec<Clause> {
+        let Some(by) = edge.by else {
+            return self.condition_of(edge).clauses.clone();
+        };
+        let scope = self.scope_of(by);
+        let mut first: Clause = self
+            .shared_from(edge.from)
+            .filter(|(_, other)| {
+                let step = |edge: &Edge| (edge.to, edge.rule);
+                step(other) == step(edge)
+                    && std::ptr::eq(other.kind, edge.kind)
+                    && other.by.is_some_and(|by| self.scope_of(by) == scope)
+                    && self.settings_of(other) == self.settings_of(edge)
+            })
+            .flat_map(|(_, other)| self.causes_by_role(&other))
+            .collect();
+        first.sort();
+        first.dedup();
+        let settings = self.settings_of(edge).iter().cloned();
+        std::iter::once(first).chain(settings).collect()
+    }
+
+    /// What an edge rests on, what gives a role together with what the role gives.
+    pub(crate) fn joined_clauses(&self, edge: &Edge) -> Vec<Clause> {
+        if edge.by.is_none() {
+            return self.condition_of(edge).clauses.clone();
+        }
+        let settings = self.settings_of(edge).iter().cloned();
+        std::iter::once(self.causes_by_role(edge))
+            .chain(settings)
+            .collect()
+    }
+
+    /// What gives somebody a right by a role: what gives him the role, each with what gives the role the right.
+    fn causes_by_role(&self, edge: &Edge) -> Clause {
+        let of_role = self.condition_of(edge).clauses.first();
+        let of_role = of_role.map_or(&[][..], Vec::as_slice);
+        let by = edge.by.and_then(|by| self.condition_at(by.condition));
+        match by.and_then(|by| by.clauses.first()) {
+            None => of_role.to_vec(),
+            Some(by) => {
+                let joined = |by: &Cause| {
+                    let causes = of_role.iter();
+                    let causes = causes.map(|own| by.iter().chain(own).copied().collect());
+                    causes.collect::<Vec<Cause>>()
+                };
+                by.iter().flat_map(joined).collect()
+            }
+        }
+    }
+
+    /// Where a role is bound: what holds in one place and what holds in another are steps of their own.
+    fn scope_of(&self, by: By) -> Option<&Str> {
+        let role = self.shared.roles.value(by.role.0);
+        role.map(|role| &role.namespace)
+    }
+
+    /// What an edge by a role rests on beside the right.
+    fn settings_of(&self, edge: &Edge) -> &[Clause] {
+        let clauses = &self.condition_of(edge).clauses;
+        clauses.get(1..).unwrap_or_default()
+    }
+}
+
+fn listed(lists: &[Vec<u32>], position: u32) -> &[u32] {
+    lists.get(position as usize).map_or(&[], Vec::as_slice)
+}
+
+fn enter(lists: &mut Vec<Vec<u32>>, list: u32, position: u32) {
+    let list = list as usize;
+    if lists.len() <= list {
+        lists.resize_with(list + 1, Vec::new);
+    }
+    if let Some(list) = lists.get_mut(list) {
+        list.push(position);
+    }
+}
+
+fn forget(lists: &mut [Vec<u32>], list: u32, position: u32) {
+    if let Some(list) = lists.get_mut(list as usize)
+        && let Some(at) = list.iter().position(|&other| other == position)
+    {
+        list.swap_remove(at);
+    }
+}
+
+#[cfg(test)]
+mod tests;
