@@ -58,22 +58,30 @@ impl Client {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Answer {
+        self.try_send(method, path, headers, body).unwrap()
+    }
+
+    /// Says where the connection ends instead of an answer.
+    pub(crate) fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Result<Answer, ureq::Error> {
         let mut request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let mut response = self
-            .agent
-            .run(request.body(body.to_owned()).unwrap())
-            .unwrap();
-        let text = response.body_mut().read_to_string().unwrap();
-        Answer {
+        let mut response = self.agent.run(request.body(body.to_owned()).unwrap())?;
+        let text = response.body_mut().read_to_string()?;
+        Ok(Answer {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
             body: serde_json::from_str(&text).unwrap_or(Value::String(text)),
-        }
+        })
     }
 
     /// A message of gRPC and its answer. HTTP/1 does: what counts comes before the trailers.

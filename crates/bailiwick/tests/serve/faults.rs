@@ -264,15 +264,19 @@ fn a_token_of_very_many_groups_opens_nothing() {
         let claims = json!({"sub": "anna", "groups": names}).to_string();
         let claims = URL_SAFE_NO_PAD.encode(claims);
         let client = Client::new(&home, &program, Some("edge"));
-        let answer = client.send("GET", "/ext_authz/menu", &[("x-claims", &claims)], "");
-        answer.status
+        let answer = client.try_send("GET", "/ext_authz/menu", &[("x-claims", &claims)], "");
+        answer.map(|answer| answer.status)
     };
-    assert_eq!(status(512, "first"), 200);
-    assert_eq!(status(512, "last"), 403);
+    assert_eq!(status(512, "first").unwrap(), 200);
+    assert_eq!(status(512, "last").unwrap(), 403);
     for groups in [513, 10_000] {
         for last in ["first", "last"] {
-            let status = status(groups, last);
-            assert!((400..500).contains(&status), "{groups} {last}: {status}");
+            match status(groups, last) {
+                Ok(status) => assert!((400..500).contains(&status), "{groups} {last}: {status}"),
+                // A head that is too long is not read to its end: the connection may end while it is still being sent.
+                Err(ureq::Error::Io(_)) => assert_eq!(groups, 10_000),
+                Err(error) => panic!("{groups} {last}: {error}"),
+            }
         }
     }
     // What an application says of its subject is read to its end, or not at all.

@@ -59,9 +59,12 @@ impl Checker {
             .validation_errors()
             .map(|error| problem(with_help(error), label(error)));
         let ours = policies.all_templates().flat_map(objections);
-        typed
-            .chain(ours.map(|(message, location)| problem(message, location.map(span))))
-            .collect()
+        let ours = ours.map(|(message, location)| problem(message, location.map(span)));
+        let mut problems: Vec<PolicyProblem> = typed.chain(ours).collect();
+        // Cedar tells those of several request types in any order.
+        let place = |problem: &PolicyProblem| problem.span.map(|span| span.start);
+        problems.sort_by(|a, b| (place(a), &a.message).cmp(&(place(b), &b.message)));
+        problems
     }
 }
 
