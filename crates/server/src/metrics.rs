@@ -21,6 +21,7 @@ pub struct Metrics {
     pub(crate) unrecorded: Counter,
     pub(crate) unlisted: Counter,
     pub(crate) shed: Counter,
+    throttled: Family<DoorLabels, Counter>,
     pub(crate) untold: Counter,
     pub(crate) connections: Gauge,
     pub(crate) handshakes_failed: Counter,
@@ -61,6 +62,7 @@ impl Metrics {
             unrecorded: Counter::default(),
             unlisted: Counter::default(),
             shed: Counter::default(),
+            throttled: Family::default(),
             untold: Counter::default(),
             connections: Gauge::default(),
             handshakes_failed: Counter::default(),
@@ -119,6 +121,11 @@ impl Metrics {
             "Shadowed decisions that RBAC alone would answer otherwise",
             &self.diverged,
         );
+        registry.register(
+            "requests_throttled",
+            "Requests refused because their caller came too early, by door",
+            self.throttled.clone(),
+        );
         registry.register("connections", "Open connections", self.connections.clone());
         registry.register("ready", "1 when questions are answered", self.ready.clone());
         registry.register(
@@ -145,6 +152,11 @@ impl Metrics {
         self.latency
             .get_or_create(&DoorLabels { door })
             .observe(took.as_secs_f64());
+    }
+
+    /// A request at this door was refused because its caller asks for more than its share.
+    pub fn throttled(&self, door: &'static str) {
+        self.throttled.get_or_create(&DoorLabels { door }).inc();
     }
 
     /// The text that Prometheus reads (OpenMetrics).

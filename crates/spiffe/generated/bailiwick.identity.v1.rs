@@ -129,6 +129,39 @@ pub struct SignResponse {
     #[prost(uint64, tag = "3")]
     pub until: u64,
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SignManyRequest {
+    #[prost(message, repeated, tag = "1")]
+    pub requests: ::prost::alloc::vec::Vec<SignRequest>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SignManyResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub outcomes: ::prost::alloc::vec::Vec<SignOutcome>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SignOutcome {
+    #[prost(oneof = "sign_outcome::Outcome", tags = "1, 2")]
+    pub outcome: ::core::option::Option<sign_outcome::Outcome>,
+}
+/// Nested message and enum types in `SignOutcome`.
+pub mod sign_outcome {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Outcome {
+        #[prost(message, tag = "1")]
+        Signed(super::SignResponse),
+        #[prost(message, tag = "2")]
+        Refused(super::Refusal),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Refusal {
+    /// A status code of gRPC.
+    #[prost(int32, tag = "1")]
+    pub code: i32,
+    #[prost(string, tag = "2")]
+    pub message: ::prost::alloc::string::String,
+}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CheckRequest {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -315,6 +348,31 @@ pub mod node_agents_client {
                 .insert(GrpcMethod::new("bailiwick.identity.v1.NodeAgents", "Sign"));
             self.inner.unary(req, path, codec).await
         }
+        /// The same for up to 100 documents, each with an outcome of its own, in the same order.
+        pub async fn sign_many(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SignManyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SignManyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bailiwick.identity.v1.NodeAgents/SignMany",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bailiwick.identity.v1.NodeAgents", "SignMany"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -357,6 +415,14 @@ pub mod node_agents_server {
             &self,
             request: tonic::Request<super::SignRequest>,
         ) -> std::result::Result<tonic::Response<super::SignResponse>, tonic::Status>;
+        /// The same for up to 100 documents, each with an outcome of its own, in the same order.
+        async fn sign_many(
+            &self,
+            request: tonic::Request<super::SignManyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SignManyResponse>,
+            tonic::Status,
+        >;
     }
     #[derive(Debug)]
     pub struct NodeAgentsServer<T> {
@@ -594,6 +660,51 @@ pub mod node_agents_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SignSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bailiwick.identity.v1.NodeAgents/SignMany" => {
+                    #[allow(non_camel_case_types)]
+                    struct SignManySvc<T: NodeAgents>(pub Arc<T>);
+                    impl<
+                        T: NodeAgents,
+                    > tonic::server::UnaryService<super::SignManyRequest>
+                    for SignManySvc<T> {
+                        type Response = super::SignManyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SignManyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NodeAgents>::sign_many(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SignManySvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -943,7 +1054,7 @@ pub struct IssueRequest {
     #[prost(string, repeated, tag = "3")]
     pub audience: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct IssueResponse {
     #[prost(string, tag = "1")]
@@ -958,6 +1069,12 @@ pub struct IssueResponse {
     /// Keys of the trust domain, in SPIFFE's JSON.
     #[prost(bytes = "vec", tag = "5")]
     pub bundle: ::prost::alloc::vec::Vec<u8>,
+    /// Keys of the domains that the identity federates with, by name, in SPIFFE's JSON.
+    #[prost(btree_map = "string, bytes", tag = "6")]
+    pub federated: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::vec::Vec<u8>,
+    >,
 }
 /// Generated client implementations.
 pub mod issuer_client {

@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use bailiwick_identity::{Bundle, BundleError, IdError, SpiffeId, TrustDomain};
+use bailiwick_identity::{Bundle, BundleError, BundleMap, IdError, SpiffeId, TrustDomain};
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
 use tokio::net::UnixStream;
@@ -125,6 +125,8 @@ pub struct Fetched {
     pub key: Zeroizing<Vec<u8>>,
     /// What others of the same domain are checked with.
     pub bundle: Bundle,
+    /// Keys of the domains that it federates with.
+    pub federated: BundleMap,
     /// What it is for.
     pub hint: String,
 }
@@ -305,17 +307,28 @@ impl Watch {
         if message.svids.is_empty() {
             return Err(ClientError::Protocol("a message without identities".into()));
         }
-        message.svids.into_iter().map(fetched).collect()
+        let mut federated = BundleMap::default();
+        for (name, ders) in message.federated_bundles {
+            federated.insert(x509_bundle(TrustDomain::parse(&name)?, &ders)?);
+        }
+        let svids = message.svids.into_iter();
+        svids.map(|svid| fetched(svid, federated.clone())).collect()
     }
 }
 
-fn fetched(svid: crate::wire::X509svid) -> Result<Fetched, ClientError> {
-    let id = SpiffeId::parse(&svid.spiffe_id)?;
-    let mut bundle = Bundle::new(id.trust_domain());
-    for der in certificates(&svid.bundle)? {
+fn x509_bundle(domain: TrustDomain, ders: &[u8]) -> Result<Bundle, ClientError> {
+    let mut bundle = Bundle::new(domain);
+    for der in certificates(ders)? {
         bundle.add_x509(der)?;
     }
+    Ok(bundle)
+}
+
+fn fetched(svid: crate::wire::X509svid, federated: BundleMap) -> Result<Fetched, ClientError> {
+    let id = SpiffeId::parse(&svid.spiffe_id)?;
+    let bundle = x509_bundle(id.trust_domain(), &svid.bundle)?;
     Ok(Fetched {
+        federated,
         chain: certificates(&svid.x509_svid)?,
         key: Zeroizing::new(svid.x509_svid_key),
         bundle,

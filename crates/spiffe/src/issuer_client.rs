@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use bailiwick_identity::{Bundle, KeyType, SpiffeId};
+use bailiwick_identity::{Bundle, BundleMap, KeyType, SpiffeId, TrustDomain};
 use tonic::Request;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
@@ -56,8 +56,13 @@ impl IssuerClient {
         let answer = self.ask(id, request, Vec::new()).await?;
         let id = SpiffeId::parse(&answer.spiffe_id)?;
         let bundle = Bundle::from_json(self.bundle.trust_domain().clone(), &answer.bundle)?;
+        let mut federated = BundleMap::default();
+        for (name, json) in answer.federated {
+            federated.insert(Bundle::from_json(TrustDomain::parse(&name)?, &json)?);
+        }
         Ok(Fetched {
             id,
+            federated,
             chain: answer.chain,
             key: key.pkcs8,
             bundle,

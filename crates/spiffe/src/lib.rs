@@ -14,6 +14,7 @@ mod federation;
 mod issuer_client;
 mod issuer_core;
 pub mod keys;
+mod limit;
 mod listen;
 mod node;
 mod own;
@@ -39,6 +40,7 @@ pub use federation::{
     Federation, FetchError, Heard, KeepError, Kept, KeptBundles, RefreshError, fetch_bundle,
 };
 pub use issuer_client::IssuerClient;
+pub use limit::Rate;
 pub use node::{AgentNews, NodeAgent, NodeProof, Tell, serve_node};
 pub use own::{OwnSvid, OwnSvidError, server_id};
 pub use peer::{PeerError, facts_of};
@@ -46,6 +48,6 @@ pub use private_file::{AgentFile, BanFile, PrivateFile};
 pub use seal::{Seal, SealError};
 pub use serve::{Serve, ServeError, Socket, serve};
 pub use server::{
-    AgentDoor, IdentityServer, JoinToken, NodeCertificates, NodeCertificatesError, Pods,
+    AgentDoor, IdentityServer, JoinToken, Limits, NodeCertificates, NodeCertificatesError, Pods,
     ServerError, serve_identities,
 };

@@ -18,12 +18,15 @@ use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::{Connected, Router};
 
+use crate::limit::{Place, Places, origin};
 use crate::peer::{Peer, PeerError};
 use crate::pseudo::Pseudo;
 use crate::server::{Clients, Shown};
 
 /// Connections at one time; more wait.
 const MAX_CONNECTIONS: usize = 4096;
+/// Connections from one address at one time: others have room beside it.
+const MAX_OF_ADDRESS: usize = MAX_CONNECTIONS / 4;
 /// Streams of one connection at one time.
 pub(crate) const MAX_STREAMS: u32 = 100;
 /// No request is longer: the longest holds a token.
@@ -208,6 +211,7 @@ pub(crate) struct Tls {
     listener: TcpListener,
     acceptor: TlsAcceptor,
     clients: Arc<Clients>,
+    places: Places<IpAddr>,
 }
 
 /// A caller from elsewhere.
@@ -215,6 +219,8 @@ pub(crate) struct Tls {
 pub(crate) struct Remote {
     pub(crate) from: IpAddr,
     pub(crate) shown: Shown,
+    /// Its connection counts among those of its address.
+    pub(crate) _place: Option<Arc<Place<IpAddr>>>,
 }
 
 impl Tls {
@@ -227,23 +233,29 @@ impl Tls {
             listener,
             acceptor: TlsAcceptor::from(config),
             clients,
+            places: Places::new(MAX_OF_ADDRESS),
         }
     }
 }
 
 impl Door for Tls {
-    type Socket = (TcpStream, IpAddr);
+    type Socket = (TcpStream, IpAddr, Place<IpAddr>);
     type Stream = TlsStream<TcpStream>;
     type Known = Remote;
 
-    async fn accept(&self) -> io::Result<(TcpStream, IpAddr)> {
-        let (stream, address) = self.listener.accept().await?;
-        Ok((stream, address.ip()))
+    async fn accept(&self) -> io::Result<Self::Socket> {
+        loop {
+            let (stream, address) = self.listener.accept().await?;
+            // One too many is closed.
+            if let Some(place) = self.places.take(origin(address.ip())) {
+                return Ok((stream, address.ip(), place));
+            }
+        }
     }
 
     async fn greet(
         &self,
-        (stream, from): (TcpStream, IpAddr),
+        (stream, from, place): Self::Socket,
     ) -> Option<(TlsStream<TcpStream>, Remote)> {
         let _ = stream.set_nodelay(true);
         let shaken = tokio::time::timeout(HANDSHAKE, self.acceptor.accept(stream)).await;
@@ -251,6 +263,11 @@ impl Door for Tls {
         let (_, session) = stream.get_ref();
         let chain = session.peer_certificates().unwrap_or_default();
         let shown = self.clients.who(chain, TlsTime::now()).ok()?;
-        Some((stream, Remote { from, shown }))
+        let known = Remote {
+            from,
+            shown,
+            _place: Some(Arc::new(place)),
+        };
+        Some((stream, known))
     }
 }

@@ -15,18 +15,17 @@ use tonic::transport::Server;
 use crate::authority::Authority;
 use crate::evidence::Evidence;
 use crate::issuer_core::IssuerCore;
+use crate::limit::{Limit, Rate};
 use crate::listen::{MAX_REQUEST, MAX_STREAMS, Unix, serve_until};
 use crate::node::Health;
 use crate::wire::DESCRIPTORS;
 use crate::wire::envoy::service::secret::v3::secret_discovery_service_server::SecretDiscoveryServiceServer;
 use crate::wire::issuer::agent_health_server::AgentHealthServer;
 use crate::wire::spiffe_workload_api_server::SpiffeWorkloadApiServer;
-use crate::workload::{Giver, Limit, SecretDiscovery, Shared, WorkloadApi};
+use crate::workload::{Giver, SecretDiscovery, Shared, WorkloadApi};
 
-/// Requests that a user may make at once before the rate counts.
-const BURST: u32 = 2000;
-/// Requests a second and user after that.
-const RATE: u32 = 500;
+/// What a user of the machine may ask for.
+const RATE: Rate = Rate::per_second(500);
 
 /// A socket for workloads.
 #[derive(Clone, Debug)]
@@ -119,7 +118,7 @@ pub(crate) async fn serve_giver(
 ) -> Result<(), ServeError> {
     let listener = bind(&socket.path, socket.mode)?;
     let _bound = Bound(socket.path);
-    let limit = Arc::new(Limit::new(BURST, RATE));
+    let limit = Arc::new(Limit::new(RATE));
     let health = match &giver {
         Giver::Server(node) => Some(AgentHealthServer::new(Health(Arc::clone(node)))),
         Giver::Own { .. } => None,

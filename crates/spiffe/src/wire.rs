@@ -15,6 +15,8 @@ mod generated;
 
 use std::fmt;
 
+use tonic::{Code, Status};
+
 pub(crate) use generated::*;
 
 /// Descriptions of all services, for gRPC reflection.
@@ -63,6 +65,34 @@ impl fmt::Debug for issuer::join_request::Proof {
 impl fmt::Debug for issuer::SignResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SignResponse(until {})", self.until)
+    }
+}
+
+impl From<Result<issuer::SignResponse, Status>> for issuer::SignOutcome {
+    fn from(signed: Result<issuer::SignResponse, Status>) -> Self {
+        use issuer::sign_outcome::Outcome;
+        let outcome = match signed {
+            Ok(response) => Outcome::Signed(response),
+            Err(status) => Outcome::Refused(issuer::Refusal {
+                code: status.code().into(),
+                message: status.message().to_owned(),
+            }),
+        };
+        let outcome = Some(outcome);
+        Self { outcome }
+    }
+}
+
+impl From<issuer::SignOutcome> for Result<issuer::SignResponse, Status> {
+    fn from(outcome: issuer::SignOutcome) -> Self {
+        use issuer::sign_outcome::Outcome;
+        match outcome.outcome {
+            Some(Outcome::Signed(response)) => Ok(response),
+            Some(Outcome::Refused(refusal)) => {
+                Err(Status::new(Code::from_i32(refusal.code), refusal.message))
+            }
+            None => Err(Status::unavailable("the server sent no outcome")),
+        }
     }
 }
 

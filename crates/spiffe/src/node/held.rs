@@ -6,23 +6,27 @@ use std::time::{Duration, Instant};
 
 use bailiwick_identity::rules::Plan;
 use bailiwick_identity::{KeyType, SpiffeId, UnixTime, x509};
-use tokio::sync::Semaphore;
-use tonic::{Code, Request, Status};
+use tokio::sync::{OwnedMutexGuard, Semaphore};
+use tonic::transport::Channel;
+use tonic::{Code, Request, Response, Status};
 
 use super::{Node, State};
 use crate::clock::{Clock, SystemClock};
 use crate::issuer_core::unavailable;
 use crate::keys::WorkloadKey;
+use crate::limit::pushback;
 use crate::seal::fraction;
-use crate::wire::issuer::{SignRequest, SignResponse};
+use crate::server::MOST_AT_ONCE;
+use crate::wire::issuer::node_agents_client::NodeAgentsClient;
+use crate::wire::issuer::{SignManyRequest, SignRequest, SignResponse};
 use crate::workload::Held;
 
 /// How long an answer of the server may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// When something could not be had, it is asked for again after so long.
 const RETRY: Duration = Duration::from_secs(5);
-/// Certificates that are asked for at the same time.
-const AT_ONCE: usize = 8;
+/// Requests for certificates that nobody waits for yet, at the same time.
+const AT_ONCE: usize = 4;
 /// Tokens that are kept.
 const MOST_TOKENS: usize = 10_000;
 
@@ -53,12 +57,7 @@ type TokenKey = (Box<str>, SpiffeId, Vec<String>);
 impl Node {
     /// A certificate of a pod, with its key.
     pub(crate) async fn certificate(&self, pod: &str, plan: Plan) -> Result<Arc<Held>, Status> {
-        let slot = {
-            let slots = self.certificates.0.lock();
-            let mut slots = slots.unwrap_or_else(PoisonError::into_inner);
-            let key = (pod.into(), plan.id.clone());
-            Arc::clone(slots.entry(key).or_default())
-        };
+        let slot = self.slot(pod, &plan.id);
         let mut slot = slot.lock().await;
         let revision = self.state().revision;
         if let Some(kept) = &*slot
@@ -68,31 +67,28 @@ impl Node {
             return Ok(Arc::clone(&kept.what));
         }
         let made = self.made(pod, plan).await;
-        let made = made.map(|held| {
-            let until = held.validity.not_after;
-            (held, until)
-        });
-        settle(&mut slot, made, revision)
+        settle(&mut slot, made.map(lasting), revision)
+    }
+
+    fn slot(&self, pod: &str, id: &SpiffeId) -> Slot<Arc<Held>> {
+        let slots = self.certificates.0.lock();
+        let mut slots = slots.unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(slots.entry((pod.into(), id.clone())).or_default())
     }
 
     async fn made(&self, pod: &str, plan: Plan) -> Result<Arc<Held>, Status> {
-        let kind = plan.key_type;
-        let key = match kind {
-            // These take long to make.
-            KeyType::Rsa2048 | KeyType::Rsa4096 => {
-                let made = tokio::task::spawn_blocking(move || WorkloadKey::generate(kind));
-                made.await.map_err(|error| unavailable(&error))?
-            }
-            _ => WorkloadKey::generate(kind),
-        };
-        let key = key.map_err(|error| unavailable(&error))?;
-        let answer = self.ask(SignRequest {
-            pod_uid: pod.to_owned(),
-            spiffe_id: plan.id.to_string(),
-            certificate_request: key.request().map_err(|error| unavailable(&error))?,
-            audience: Vec::new(),
-        });
-        let chain = answer.await?.chain;
+        let key = new_key(plan.key_type).await?;
+        let answer = self.ask(certificate_request(pod, &plan, &key)?);
+        self.believed(plan, key, answer.await?.chain)
+    }
+
+    /// What the server sent for a key.
+    fn believed(
+        &self,
+        plan: Plan,
+        key: WorkloadKey,
+        chain: Vec<Vec<u8>>,
+    ) -> Result<Arc<Held>, Status> {
         let bundle = self.bundle()?;
         let wrong = |why: String| Status::unavailable(format!("the server sent {why}"));
         let validity = own_certificate(&chain, &key, &plan.id, &bundle).map_err(wrong)?;
@@ -146,10 +142,73 @@ impl Node {
     }
 
     async fn ask(&self, request: SignRequest) -> Result<SignResponse, Status> {
-        let mut request = Request::new(request);
-        request.set_timeout(PATIENCE);
-        let answer = self.client()?.sign(request).await;
-        answer.map(tonic::Response::into_inner)
+        self.patiently(request, async |client, request| client.sign(request).await)
+            .await
+    }
+
+    /// Asks the server; where we come too early, again when it says.
+    async fn patiently<Q: Clone, A>(
+        &self,
+        question: Q,
+        ask: impl AsyncFn(&mut NodeAgentsClient<Channel>, Request<Q>) -> Result<Response<A>, Status>,
+    ) -> Result<A, Status> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let mut request = Request::new(question.clone());
+            request.set_timeout(end.saturating_duration_since(Instant::now()));
+            let status = match ask(&mut self.client()?, request).await {
+                Ok(answer) => return Ok(answer.into_inner()),
+                Err(status) => status,
+            };
+            match pushback(&status) {
+                Some(wait) if Instant::now() + wait < end => tokio::time::sleep(wait).await,
+                _ => return Err(status),
+            }
+        }
+    }
+
+    /// Asks for many certificates at once. What somebody else asks for at this moment is left to him; what fails is
+    /// tried again by [`Node::prepare`], and by whoever needs it.
+    async fn ask_for(&self, wanted: Vec<(Box<str>, Plan)>) {
+        let revision = self.state().revision;
+        let mut asking = Vec::new();
+        let mut requests = Vec::new();
+        for (pod, plan) in wanted {
+            let slot = self.slot(&pod, &plan.id).try_lock_owned();
+            let Ok(slot) = slot else { continue };
+            let fresh = |kept: &Kept<Arc<Held>>| kept.what.plan == plan && kept.is_fresh(revision);
+            if slot.as_ref().is_some_and(fresh) {
+                continue;
+            }
+            let key = new_key(plan.key_type).await;
+            let asked = key.and_then(|key| Ok((certificate_request(&pod, &plan, &key)?, key)));
+            let Ok((request, key)) = asked else { continue };
+            requests.push(request);
+            asking.push(Asking { slot, plan, key });
+        }
+        if requests.is_empty() {
+            return;
+        }
+        let request = SignManyRequest { requests };
+        let answer = self.patiently(request, async |client, request| {
+            client.sign_many(request).await
+        });
+        let mut outcomes = match answer.await {
+            Ok(answer) => answer.outcomes.into_iter().map(Result::from).collect(),
+            Err(status) => vec![Err(status); asking.len()],
+        }
+        .into_iter();
+        for Asking {
+            mut slot,
+            plan,
+            key,
+        } in asking
+        {
+            let missing = || Err(Status::unavailable("the server sent too few outcomes"));
+            let outcome = outcomes.next().unwrap_or_else(missing);
+            let made = outcome.and_then(|signed| self.believed(plan, key, signed.chain));
+            let _ = settle(&mut slot, made.map(lasting), revision);
+        }
     }
 
     /// Asks for certificates before anybody needs them: of pods that come, and of those whose time is half over.
@@ -159,14 +218,13 @@ impl Node {
         loop {
             let state = self.state();
             self.forget(|pod| state.pods.contains_key(pod));
-            for (pod, plan) in self.missing(&state) {
+            for batch in batches(self.missing(&state)) {
                 let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
                     return;
                 };
                 let node = Arc::clone(&self);
                 tokio::spawn(async move {
-                    // What fails is tried again below, and by whoever needs it.
-                    let _ = node.certificate(&pod, plan).await;
+                    node.ask_for(batch).await;
                     drop(permit);
                 });
             }
@@ -218,6 +276,53 @@ impl<T> Kept<T> {
     fn is_fresh(&self, revision: u64) -> bool {
         self.revision == revision && Instant::now() < self.due
     }
+}
+
+/// A certificate that is being asked for.
+struct Asking {
+    slot: OwnedMutexGuard<Option<Kept<Arc<Held>>>>,
+    plan: Plan,
+    key: WorkloadKey,
+}
+
+async fn new_key(kind: KeyType) -> Result<WorkloadKey, Status> {
+    let key = match is_slow(kind) {
+        true => {
+            let made = tokio::task::spawn_blocking(move || WorkloadKey::generate(kind));
+            made.await.map_err(|error| unavailable(&error))?
+        }
+        false => WorkloadKey::generate(kind),
+    };
+    key.map_err(|error| unavailable(&error))
+}
+
+/// Whether keys of a kind take long to make.
+fn is_slow(kind: KeyType) -> bool {
+    matches!(kind, KeyType::Rsa2048 | KeyType::Rsa4096)
+}
+
+/// What is asked for together. Nobody waits for a key that takes long to make but he who gets it.
+fn batches(missing: Vec<(Box<str>, Plan)>) -> Vec<Vec<(Box<str>, Plan)>> {
+    let (slow, fast): (Vec<_>, Vec<_>) = missing
+        .into_iter()
+        .partition(|(_, plan)| is_slow(plan.key_type));
+    let fast = fast.chunks(MOST_AT_ONCE).map(<[_]>::to_vec);
+    fast.chain(slow.into_iter().map(|one| vec![one])).collect()
+}
+
+fn certificate_request(pod: &str, plan: &Plan, key: &WorkloadKey) -> Result<SignRequest, Status> {
+    Ok(SignRequest {
+        pod_uid: pod.to_owned(),
+        spiffe_id: plan.id.to_string(),
+        certificate_request: key.request().map_err(|error| unavailable(&error))?,
+        audience: Vec::new(),
+    })
+}
+
+/// With the time from which on it does not count.
+fn lasting(held: Arc<Held>) -> (Arc<Held>, UnixTime) {
+    let until = held.validity.not_after;
+    (held, until)
 }
 
 /// Keeps what was made; where nothing was, what is kept goes on, unless the server said no.

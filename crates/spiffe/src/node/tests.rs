@@ -2,6 +2,7 @@
 //! /proc. `bailiwick/tests/identity_agent.rs` has the real ones.
 
 mod attacks;
+mod fair;
 mod outage;
 
 use std::collections::HashMap;
@@ -66,7 +67,8 @@ pub(super) struct House {
     server: Option<Runtime>,
     pub(super) dir: tempfile::TempDir,
     pub(super) news: Arc<Mutex<Vec<String>>>,
-    _federated: watch::Sender<Arc<BundleMap>>,
+    pub(super) federated: watch::Sender<Arc<BundleMap>>,
+    pub(super) limits: crate::Limits,
 }
 
 fn meta(namespace: &str, name: &str, uid: &str) -> ObjectMeta {
@@ -155,7 +157,8 @@ pub(super) async fn house_with(policy: Policy) -> House {
         server: None,
         dir,
         news: Arc::default(),
-        _federated: watch::Sender::default(),
+        federated: watch::Sender::default(),
+        limits: crate::Limits::default(),
     };
     for (node, uid) in [("n1", "m1"), ("n2", "m2")] {
         house.token(&format!("good-{node}"), "td/agent", reviewed(node, uid));
@@ -211,9 +214,10 @@ impl House {
                 file: self.file.clone(),
                 agents: self.agents.subscribe(),
                 accounts: vec![("bailiwick".into(), "agent".into())],
-                federated: self._federated.subscribe(),
             }),
             node_certificates: None,
+            federated: self.federated.subscribe(),
+            limits: self.limits.clone(),
         };
         runtime.spawn(async move {
             serve_identities(server, std::future::pending())

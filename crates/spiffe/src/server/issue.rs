@@ -1,22 +1,27 @@
 //! Identities for pods that ask without an agent: a token bound to the pod, and a key that it shows to have.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bailiwick_audit::{Door, Proof};
-use bailiwick_identity::SpiffeId;
 use bailiwick_identity::facts::Facts;
+use bailiwick_identity::rules::Plan;
 use bailiwick_identity::x509::requested_key;
+use bailiwick_identity::{BundleMap, SpiffeId};
+use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
+use super::Throttled;
 use super::pods::Pods;
 use super::tokens::Tokens;
 use crate::issuer_core::{Asker, IssuerCore};
+use crate::limit::{Limit, origin};
 use crate::listen::Remote;
 use crate::wire::issuer::issuer_server::Issuer;
 use crate::wire::issuer::{IssueRequest, IssueResponse};
-use crate::workload::{Limit, check_audience};
+use crate::workload::check_audience;
 
 /// How the log names this door.
 const DOOR: Door = Door::Issue;
@@ -27,6 +32,8 @@ pub(super) struct Issue {
     pub(super) pods: Arc<Pods>,
     pub(super) tokens: Arc<Tokens>,
     pub(super) limit: Limit<IpAddr>,
+    pub(super) throttled: Throttled,
+    pub(super) federated: watch::Receiver<Arc<BundleMap>>,
 }
 
 #[tonic::async_trait]
@@ -38,10 +45,9 @@ impl Issuer for Issue {
         let from = request.extensions().get::<Remote>();
         let from = from.map(|remote| remote.from);
         let from = from.ok_or_else(|| Status::unavailable("nothing is known of the caller"))?;
-        if !self.limit.admits(from, Instant::now()) {
-            return Err(Status::unavailable(
-                "too many requests from this address: try again later",
-            ));
+        if let Err(early) = self.limit.admits(origin(from), 1, Instant::now()) {
+            (self.throttled)(DOOR);
+            return Err(early.status("this address"));
         }
         let token = bearer(&request)?;
         let wanted = check(request.get_ref())?;
@@ -57,6 +63,7 @@ impl Issuer for Issue {
             spiffe_id: plan.id.to_string(),
             hint: plan.hint.clone().unwrap_or_default(),
             bundle: bundle.to_json().to_string().into_bytes(),
+            federated: self.federated(&plan),
             ..IssueResponse::default()
         };
         if !certificate_request.is_empty() {
@@ -110,6 +117,20 @@ fn check(request: &IssueRequest) -> Result<Option<SpiffeId>, Status> {
 }
 
 impl Issue {
+    /// The keys of other domains that go with an identity.
+    fn federated(&self, plan: &Plan) -> BTreeMap<String, Vec<u8>> {
+        let known = Arc::clone(&self.federated.borrow());
+        let own = self.core.authority.trust_domain();
+        let named = plan.federates_with.iter().filter(|domain| *domain != own);
+        let known = named.filter_map(|domain| Some((domain, known.bundle(domain)?)));
+        known
+            .map(|(domain, bundle)| {
+                let json = bundle.to_json().to_string();
+                (domain.to_string(), json.into_bytes())
+            })
+            .collect()
+    }
+
     /// Whose token it is: by the word of the API server, and by what the watches show (K-6).
     async fn attest(&self, token: &str) -> Result<Asker, Status> {
         let mut asker = Asker {

@@ -7,9 +7,12 @@ mod pods;
 mod tokens;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bailiwick_audit::Door;
+use bailiwick_identity::BundleMap;
 use bailiwick_identity::pods::Reviewer;
 use bailiwick_identity::rules::RuleSet;
 use bailiwick_identity::x509::DnsName;
@@ -24,26 +27,25 @@ use self::tokens::Tokens;
 use crate::authority::Authority;
 use crate::evidence::Evidence;
 use crate::issuer_core::IssuerCore;
+use crate::limit::{Limit, Rate};
 use crate::listen::{MAX_REQUEST, MAX_STREAMS, Tls, serve_until};
 use crate::own::{OwnSvid, OwnSvidError};
 use crate::tls::server_config;
 use crate::wire::issuer::issuer_server::IssuerServer;
 use crate::wire::issuer::node_agents_server::NodeAgentsServer;
-use crate::workload::Limit;
 
+pub(crate) use self::agents::MOST_AT_ONCE;
 pub use self::agents::{AgentDoor, JoinToken};
 pub(crate) use self::clients::{Clients, Shown};
 pub use self::clients::{NodeCertificates, NodeCertificatesError};
 pub use self::pods::Pods;
 
-/// Requests that an address may make at once before the rate counts.
-const BURST: u32 = 200;
-/// Requests a second and address after that. Each is a question to the API server.
-const RATE: u32 = 50;
-/// Requests that an agent may make at once before the rate counts: all pods of a large node, several times.
-const AGENT_BURST: u32 = 2000;
-/// Requests a second and agent after that.
-const AGENT_RATE: u32 = 200;
+/// What an agent may ask for: all that the pods of a large node get, several times at once.
+const AGENT: Rate = Rate::per_second(200);
+/// What an address may ask for that shows no certificate of an agent. Each is a question to the API server.
+const ADDRESS: Rate = Rate::per_second(50);
+/// Requests of an agent are never longer: so many documents, and names and keys of any length.
+const MAX_AGENT_REQUEST: usize = 1024 * 1024;
 /// No request takes longer.
 const MAX_TIME: Duration = Duration::from_secs(15);
 
@@ -67,6 +69,40 @@ pub struct IdentityServer {
     pub agents: Option<AgentDoor>,
     /// Authorities of certificates that nodes have, by which agents prove their node.
     pub node_certificates: Option<NodeCertificates>,
+    /// Bundles of other domains.
+    pub federated: watch::Receiver<Arc<BundleMap>>,
+    /// How much each caller may ask for.
+    pub limits: Limits,
+}
+
+/// Hears of a request that was refused for coming too early, and at which door.
+pub(crate) type Throttled = Arc<dyn Fn(Door) + Send + Sync>;
+
+/// How much each caller may ask for.
+#[derive(Clone)]
+pub struct Limits {
+    /// Documents of an agent.
+    pub agent: Rate,
+    /// Requests from an address that shows no certificate of an agent.
+    pub address: Rate,
+    /// Hears of each request that is refused for it.
+    pub throttled: Arc<dyn Fn(Door) + Send + Sync>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            agent: AGENT,
+            address: ADDRESS,
+            throttled: Arc::new(|_| ()),
+        }
+    }
+}
+
+impl fmt::Debug for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Limits({:?}, {:?})", self.agent, self.address)
+    }
 }
 
 /// Why the server does not serve.
@@ -104,11 +140,14 @@ pub async fn serve_identities(
     let config = server_config(own.shown(), Arc::clone(&clients) as Arc<_>)?;
     let renewing = tokio::spawn(own.renew());
     let tokens = Arc::new(Tokens::new(server.reviewer));
+    let limits = server.limits;
     let issue = Issue {
         core: core.clone(),
         pods: Arc::clone(&server.pods),
         tokens: Arc::clone(&tokens),
-        limit: Limit::new(BURST, RATE),
+        limit: Limit::new(limits.address),
+        throttled: Arc::clone(&limits.throttled),
+        federated: server.federated.clone(),
     };
     let agents = server.agents.map(|door| {
         let service = AgentApi(Arc::new(Service {
@@ -116,11 +155,13 @@ pub async fn serve_identities(
             pods: server.pods,
             tokens,
             door,
-            strangers: Limit::new(BURST, RATE),
-            limit: Limit::new(AGENT_BURST, AGENT_RATE),
+            federated: server.federated,
+            strangers: Limit::new(limits.address),
+            limit: Limit::new(limits.agent),
+            throttled: limits.throttled,
             streams: Mutex::new(HashMap::new()),
         }));
-        NodeAgentsServer::new(service).max_decoding_message_size(MAX_REQUEST)
+        NodeAgentsServer::new(service).max_decoding_message_size(MAX_AGENT_REQUEST)
     });
     let router = Server::builder()
         .max_concurrent_streams(Some(MAX_STREAMS))

@@ -54,6 +54,7 @@ struct House {
     api: Arc<Api>,
     log: Arc<MemoryLog>,
     events: Arc<Mutex<Vec<Event>>>,
+    federated: watch::Sender<Arc<BundleMap>>,
     _stop: oneshot::Sender<()>,
 }
 
@@ -122,6 +123,7 @@ async fn house() -> House {
     pods.put(Object::Namespace(meta("", "shop", "s1")));
     let api = Arc::new(Api::default());
     api.tokens.lock().unwrap().insert("good".into(), reviewed());
+    let federated = watch::Sender::new(Arc::new(BundleMap::default()));
     let (rules, rules_seen) = watch::channel(Arc::new(rules()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -135,6 +137,8 @@ async fn house() -> House {
         evidence,
         agents: None,
         node_certificates: None,
+        federated: federated.subscribe(),
+        limits: Limits::default(),
     };
     let (stop, stopped) = oneshot::channel();
     tokio::spawn(async move {
@@ -149,6 +153,7 @@ async fn house() -> House {
         api,
         log,
         events,
+        federated,
         _stop: stop,
     }
 }
@@ -320,6 +325,7 @@ async fn bans_rules_and_the_log_hold_here_too() {
 async fn nonsense_and_floods_reach_no_api_server() {
     let house = house().await;
     let (events, log) = (house.evidence_of_its_own(), Arc::clone(&house.api));
+    let throttled = Arc::new(AtomicUsize::new(0));
     let door = Issue {
         core: IssuerCore {
             authority: Arc::clone(&house.authority),
@@ -328,13 +334,21 @@ async fn nonsense_and_floods_reach_no_api_server() {
         },
         pods: Arc::clone(&house.pods),
         tokens: Arc::new(Tokens::new(log)),
-        limit: Limit::new(10, 1),
+        limit: Limit::new(Rate::per_second(1)),
+        throttled: {
+            let throttled = Arc::clone(&throttled);
+            Arc::new(move |_| {
+                throttled.fetch_add(1, Ordering::SeqCst);
+            })
+        },
+        federated: house.federated.subscribe(),
     };
     let ask = |message: IssueRequest, token: &'static str| {
         let mut request = tonic::Request::new(message);
         request.extensions_mut().insert(crate::listen::Remote {
             from: [127, 0, 0, 1].into(),
             shown: Shown::Nothing,
+            _place: None,
         });
         if !token.is_empty() {
             request
@@ -384,8 +398,9 @@ async fn nonsense_and_floods_reach_no_api_server() {
     }
     assert_eq!(
         code(ask(audience(), "Bearer good").await),
-        tonic::Code::Unavailable
+        tonic::Code::ResourceExhausted
     );
+    assert_eq!(throttled.load(Ordering::SeqCst), 1);
     assert_eq!(house.api.asked.load(Ordering::SeqCst), 5);
 }
 
@@ -414,4 +429,31 @@ async fn a_server_of_somebody_else_is_not_believed() {
         0,
         "the token was shown"
     );
+}
+
+#[tokio::test]
+async fn the_keys_of_domains_that_an_identity_federates_with_come_with_it() {
+    let house = house().await;
+    let foreign = |name: &str| {
+        let mut bundle = Bundle::new(TrustDomain::parse(name).unwrap());
+        bundle.sequence = Some(7);
+        bundle
+    };
+    let mut known = BundleMap::default();
+    known.insert(foreign("partner"));
+    known.insert(foreign("stranger"));
+    house.federated.send_replace(Arc::new(known));
+    let mut client = house.client("good").await;
+    let none = client.fetch_x509(None).await.unwrap();
+    assert_eq!(none.federated, BundleMap::default());
+    let rule = json!({
+        "apiVersion": "bailiwick.dev/v1alpha1", "kind": "WorkloadIdentity", "metadata": {"name": "r"},
+        "spec": {"selector": {"pods": {}}, "id": "/web", "federatesWith": ["partner", "away"]},
+    });
+    let rule = decode(&serde_json::from_value(rule).unwrap()).unwrap();
+    let rules = RuleSet::new(TrustDomain::parse("td").unwrap(), [rule]);
+    house.rules.send_replace(Arc::new(rules));
+    let fetched = client.fetch_x509(None).await.unwrap();
+    let names: Vec<_> = fetched.federated.iter().collect();
+    assert_eq!(names, [&foreign("partner")]);
 }

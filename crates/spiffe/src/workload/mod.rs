@@ -1,7 +1,6 @@
 //! The doors of a workload: the SPIFFE Workload API and Envoy's secret discovery.
 
 mod api;
-mod limit;
 mod sds;
 mod session;
 
@@ -12,10 +11,10 @@ use tokio::sync::watch;
 use tonic::Status;
 
 use crate::issuer_core::{Asker, IssuerCore};
+use crate::limit::Limit;
 use crate::node::Node;
 
 pub(crate) use api::{WorkloadApi, check_audience};
-pub(crate) use limit::Limit;
 pub(crate) use sds::SecretDiscovery;
 pub(crate) use session::Held;
 

@@ -87,13 +87,14 @@ impl Session {
     ) -> Result<Self, Status> {
         let why = match peer {
             Some(peer) => match peer.as_ref() {
-                Ok(peer) if shared.limit.admits(peer.uid(), Instant::now()) => {
+                Ok(peer) if shared.limit.admits(peer.uid(), 1, Instant::now()).is_ok() => {
                     return Ok(Self {
                         door,
                         peer: Arc::clone(peer),
                         shared,
                     });
                 }
+                // Not `ResourceExhausted`: the standard has this code for servers that are busy (E-3).
                 Ok(_) => {
                     return Err(Status::unavailable(
                         "too many requests of this user: try again later",

@@ -74,6 +74,8 @@ pub(crate) struct Daemon<'d> {
     pub(crate) authority: Arc<Authority>,
     /// Whether it serves.
     pub(crate) ready: Ready,
+    /// What is counted.
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 impl DaemonOptions {
@@ -119,6 +121,7 @@ impl DaemonOptions {
             evidence,
             authority,
             ready: Ready::new(),
+            metrics: Arc::new(Metrics::new()),
         })
     }
 
@@ -174,7 +177,7 @@ impl Daemon<'_> {
             tracing::info!(address = %listener.address(), "health, readiness and metrics");
             let operations = Operations {
                 ready: self.ready.clone(),
-                metrics: Arc::new(Metrics::new()),
+                metrics: Arc::clone(&self.metrics),
                 current: Arc::new(Current::new(None)),
             };
             tokio::spawn(operations.run(listener, ending.clone()));

@@ -30,7 +30,8 @@ pub(super) struct FetchArgs {
     /// Only this identity
     #[arg(long, value_name = "SPIFFE_ID")]
     id: Option<SpiffeId>,
-    /// Folder for svid.pem, svid.key and bundle.pem of the identity, or of the default one
+    /// Folder for svid.pem, svid.key and bundle.pem of the identity, or of the default one, and bundles.json with the keys
+    /// of all domains that it federates with
     #[arg(long, value_name = "DIR")]
     write: Option<PathBuf>,
     /// Form of the output
@@ -90,7 +91,8 @@ pub(super) struct WatchArgs {
     /// Only this identity
     #[arg(long, value_name = "SPIFFE_ID")]
     id: Option<SpiffeId>,
-    /// Folder for svid.pem, svid.key and bundle.pem of the identity, or of the default one
+    /// Folder for svid.pem, svid.key and bundle.pem of the identity, or of the default one, and bundles.json with the keys
+    /// of all domains that it federates with
     #[arg(long, value_name = "DIR")]
     write: Option<PathBuf>,
 }
@@ -245,15 +247,19 @@ fn show(fetched: &[Fetched], format: Format, console: &mut Console) -> Result<()
     }
 }
 
-/// Certificate, key and roots as PEM files (0600), each whole at any moment. The key comes first and the certificate
+/// Certificate, key and roots as PEM files (0600), and the keys of all domains as a SPIFFE bundle map, each whole at any moment. The key comes first and the certificate
 /// last: whoever waits for the certificate finds its key.
 fn write(folder: &Path, svid: &Fetched) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("`{}` cannot be made", folder.display()))?;
     let key = pem::encode("PRIVATE KEY", &svid.key);
     let roots = pem::certificates(svid.bundle.x509_authorities());
+    let mut bundles = svid.federated.clone();
+    bundles.insert(svid.bundle.clone());
+    let bundles = format!("{:#}\n", bundles.to_json());
     let files = [
         ("svid.key", key.as_bytes()),
         ("bundle.pem", roots.as_bytes()),
+        ("bundles.json", bundles.as_bytes()),
         ("svid.pem", &pem::certificates(&svid.chain).into_bytes()),
     ];
     for (name, bytes) in files {

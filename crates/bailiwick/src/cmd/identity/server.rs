@@ -7,8 +7,10 @@ use anyhow::{Context, Result, bail};
 use bailiwick_identity::pods::ObjectKind;
 use bailiwick_identity::x509::DnsName;
 use bailiwick_kube::{Cluster, Listener, Told, issuer_role};
-use bailiwick_server::NotYet;
-use bailiwick_spiffe::{AgentDoor, IdentityServer, NodeCertificates, Pods, serve_identities};
+use bailiwick_server::{Metrics, NotYet};
+use bailiwick_spiffe::{
+    AgentDoor, IdentityServer, Limits, NodeCertificates, Pods, Rate, serve_identities,
+};
 use tokio::net::TcpListener;
 
 use super::daemon::DaemonOptions;
@@ -59,8 +61,25 @@ pub(super) struct ServerArgs {
         requires = "node_ca"
     )]
     node_name: String,
+    /// Documents a second that an agent may ask for; ten times as many at once after a rest. 0: no limit
+    #[arg(long, value_name = "NUMBER", default_value_t = 200)]
+    agent_rate: u32,
+    /// Requests a second from an address that shows no certificate of an agent; ten times as many at once after a rest. 0:
+    /// no limit
+    #[arg(long, value_name = "NUMBER", default_value_t = 50)]
+    address_rate: u32,
     #[command(flatten)]
     daemon: DaemonOptions,
+}
+
+impl ServerArgs {
+    fn limits(&self, metrics: Arc<Metrics>) -> Limits {
+        Limits {
+            agent: Rate::per_second(self.agent_rate),
+            address: Rate::per_second(self.address_rate),
+            throttled: Arc::new(move |door| metrics.throttled(door.name())),
+        }
+    }
 }
 
 fn account(text: &str) -> Result<(String, String), String> {
@@ -122,9 +141,10 @@ pub(super) fn run(args: &ServerArgs, global: &Global, console: &mut Console) -> 
                 file: args.daemon.place().agents()?,
                 agents: daemon.agents(),
                 accounts: args.agent_account.clone(),
-                federated: daemon.bundles(),
             }),
             node_certificates,
+            federated: daemon.bundles(),
+            limits: args.limits(Arc::clone(&daemon.metrics)),
         };
         let work = |stop| async { Ok(serve_identities(server, stop).await?) };
         daemon.attend(console, work).await

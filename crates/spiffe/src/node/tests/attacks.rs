@@ -10,9 +10,9 @@ use crate::wire::issuer::join_request::Proof;
 use crate::wire::issuer::{FollowRequest, JoinRequest, SignRequest};
 
 /// Speaks the protocol by hand.
-struct Attacker {
+pub(super) struct Attacker {
     own: Own,
-    client: NodeAgentsClient<Channel>,
+    pub(super) client: NodeAgentsClient<Channel>,
 }
 
 impl House {
@@ -36,7 +36,7 @@ impl House {
     }
 
     /// An agent of a node that does what it likes.
-    async fn attacker(&self, node: &str) -> Attacker {
+    pub(super) async fn attacker(&self, node: &str) -> Attacker {
         let proof = Proof::ServiceAccountToken(format!("good-{node}"));
         let own = self.try_join(Some(proof)).await.unwrap();
         let client = self.with(&own).await;
@@ -50,7 +50,7 @@ impl House {
     }
 }
 
-fn sign(pod: &str, id: &str) -> SignRequest {
+pub(super) fn sign(pod: &str, id: &str) -> SignRequest {
     let key = WorkloadKey::generate(KeyType::EcP256).unwrap();
     SignRequest {
         pod_uid: pod.into(),

@@ -59,7 +59,7 @@ impl Follower {
         let mut pods = service.pods.follow(&self.agent.node);
         let mut rules = service.core.rules.clone();
         let mut authority = service.core.authority.subscribe();
-        let mut federated = service.door.federated.clone();
+        let mut federated = service.federated.clone();
         let mut agents = service.door.agents.clone();
         loop {
             let message = match service.check(&self.agent) {
@@ -142,7 +142,7 @@ impl Follower {
     /// The own bundle, and those of the domains that pods here federate with.
     fn bundles(&self, pods: &BTreeMap<String, PodIdentities>) -> BTreeMap<String, Vec<u8>> {
         let own = self.service.core.authority.bundle();
-        let known: Arc<BundleMap> = self.service.door.federated.borrow().clone();
+        let known: Arc<BundleMap> = self.service.federated.borrow().clone();
         let identities = pods.values().flat_map(|pod| &pod.identities);
         let named: BTreeSet<&String> = identities
             .flat_map(|identity| &identity.federates_with)

@@ -19,21 +19,26 @@ use tokio::sync::{oneshot, watch};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
+use super::Throttled;
 use super::clients::{AgentId, Shown};
 use super::pods::Pods;
 use super::tokens::Tokens;
 use crate::BACKDATE;
-use crate::issuer_core::{Asker, IssuerCore};
+use crate::issuer_core::{Asker, IssuerCore, unavailable};
+use crate::limit::{Limit, origin};
 use crate::listen::Remote;
 use crate::private_file::AgentFile;
 use crate::wire::issuer::node_agents_server::NodeAgents;
 use crate::wire::issuer::{
-    FollowRequest, JoinRequest, JoinResponse, Push, RenewRequest, SignRequest, SignResponse,
+    FollowRequest, JoinRequest, JoinResponse, Push, RenewRequest, SignManyRequest,
+    SignManyResponse, SignRequest, SignResponse,
 };
-use crate::workload::{Limit, check_audience};
+use crate::workload::check_audience;
 
 /// How the log names this door.
 const DOOR: Door = Door::Agent;
+/// Documents in one request.
+pub(crate) const MOST_AT_ONCE: usize = 100;
 
 /// Which agents a server lets in.
 pub struct AgentDoor {
@@ -43,8 +48,6 @@ pub struct AgentDoor {
     pub agents: watch::Receiver<Arc<Agents>>,
     /// Service accounts whose pods may be agents, by namespace and name.
     pub accounts: Vec<(String, String)>,
-    /// Bundles of other domains.
-    pub federated: watch::Receiver<Arc<BundleMap>>,
 }
 
 impl fmt::Debug for AgentDoor {
@@ -68,6 +71,9 @@ pub(super) struct Service {
     pub(super) strangers: Limit<std::net::IpAddr>,
     /// By node.
     pub(super) limit: Limit<String>,
+    pub(super) throttled: Throttled,
+    /// Bundles of other domains.
+    pub(super) federated: watch::Receiver<Arc<BundleMap>>,
     /// Ends the stream of a node, when its agent opens another one.
     pub(super) streams: Mutex<HashMap<String, oneshot::Sender<()>>>,
 }
@@ -83,10 +89,10 @@ impl NodeAgents for AgentApi {
 
     async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinResponse>, Status> {
         let remote = remote(&request)?;
-        if !self.0.strangers.admits(remote.from, Instant::now()) {
-            return Err(Status::unavailable(
-                "too many agents join from this address: try again later",
-            ));
+        let from = origin(remote.from);
+        if let Err(early) = self.0.strangers.admits(from, 1, Instant::now()) {
+            (self.0.throttled)(DOOR);
+            return Err(early.status("this address"));
         }
         self.0
             .let_in(&remote, request.into_inner())
@@ -98,7 +104,7 @@ impl NodeAgents for AgentApi {
         &self,
         request: Request<RenewRequest>,
     ) -> Result<Response<JoinResponse>, Status> {
-        let agent = self.0.agent(&request).await?;
+        let agent = self.0.agent(&request, 1).await?;
         let request = request.into_inner().certificate_request;
         self.0.renewed(&agent, &request).await.map(Response::new)
     }
@@ -107,7 +113,7 @@ impl NodeAgents for AgentApi {
         &self,
         request: Request<FollowRequest>,
     ) -> Result<Response<Self::FollowStream>, Status> {
-        let agent = self.0.agent(&request).await?;
+        let agent = self.0.agent(&request, 1).await?;
         let (end, ended) = oneshot::channel();
         {
             let streams = self.0.streams.lock();
@@ -120,11 +126,37 @@ impl NodeAgents for AgentApi {
     }
 
     async fn sign(&self, request: Request<SignRequest>) -> Result<Response<SignResponse>, Status> {
-        let agent = self.0.agent(&request).await?;
+        let agent = self.0.agent(&request, 1).await?;
         self.0
             .signed(&agent, request.into_inner())
             .await
             .map(Response::new)
+    }
+
+    async fn sign_many(
+        &self,
+        request: Request<SignManyRequest>,
+    ) -> Result<Response<SignManyResponse>, Status> {
+        let count = request.get_ref().requests.len();
+        if count > MOST_AT_ONCE {
+            return Err(Status::invalid_argument(format!(
+                "{count} documents at once: ask for {MOST_AT_ONCE} at most"
+            )));
+        }
+        let agent = Arc::new(self.0.agent(&request, count.max(1)).await?);
+        let requests = request.into_inner().requests.into_iter();
+        let signing: Vec<_> = requests
+            .map(|request| {
+                let (service, agent) = (Arc::clone(&self.0), Arc::clone(&agent));
+                tokio::spawn(async move { service.signed(&agent, request).await })
+            })
+            .collect();
+        let mut outcomes = Vec::with_capacity(signing.len());
+        for signed in signing {
+            let signed = signed.await.map_err(|error| unavailable(&error))?;
+            outcomes.push(signed.into());
+        }
+        Ok(Response::new(SignManyResponse { outcomes }))
     }
 }
 
@@ -134,17 +166,17 @@ fn remote<T>(request: &Request<T>) -> Result<Remote, Status> {
 }
 
 impl Service {
-    /// The agent that asks, if it still counts.
-    async fn agent<T: Sync>(&self, request: &Request<T>) -> Result<AgentId, Status> {
+    /// The agent that asks for `count` things, if it still counts.
+    async fn agent<T: Sync>(&self, request: &Request<T>, count: usize) -> Result<AgentId, Status> {
         let Shown::Agent(agent) = remote(request)?.shown else {
             return Err(Status::unauthenticated(
                 "show the certificate of the agent: join first",
             ));
         };
-        if !self.limit.admits(agent.node.clone(), Instant::now()) {
-            return Err(Status::unavailable(
-                "too many requests of this agent: try again later",
-            ));
+        let node = agent.node.clone();
+        if let Err(early) = self.limit.admits(node, count, Instant::now()) {
+            (self.throttled)(DOOR);
+            return Err(early.status("this agent"));
         }
         match self.check(&agent) {
             Ok(()) => Ok(agent),
