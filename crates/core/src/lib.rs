@@ -46,4 +46,7 @@ pub mod names {
     pub const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
     /// API group of roles and bindings.
     pub const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
+
+    /// API group of Gateways and their routes.
+    pub const GATEWAY_GROUP: &str = "gateway.networking.k8s.io";
 }

@@ -43,6 +43,13 @@ pub enum Kind {
     PersistentVolumeClaim,
     EndpointSlice,
     SecurityContextConstraints,
+    Gateway,
+    HTTPRoute,
+    GRPCRoute,
+    TLSRoute,
+    TCPRoute,
+    UDPRoute,
+    ReferenceGrant,
 }
 
 /// A kind that Bailiwick does not read.
@@ -52,7 +59,7 @@ pub struct UnknownKind(pub String);
 
 impl Kind {
     /// Every kind, in the order of the declaration.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 39] = [
         Self::Role,
         Self::ClusterRole,
         Self::RoleBinding,
@@ -85,6 +92,13 @@ impl Kind {
         Self::PersistentVolumeClaim,
         Self::EndpointSlice,
         Self::SecurityContextConstraints,
+        Self::Gateway,
+        Self::HTTPRoute,
+        Self::GRPCRoute,
+        Self::TLSRoute,
+        Self::TCPRoute,
+        Self::UDPRoute,
+        Self::ReferenceGrant,
     ];
 
     /// The four kinds that RBAC is made of.
@@ -130,6 +144,13 @@ impl Kind {
             Self::PersistentVolumeClaim => "PersistentVolumeClaim",
             Self::EndpointSlice => "EndpointSlice",
             Self::SecurityContextConstraints => "SecurityContextConstraints",
+            Self::Gateway => "Gateway",
+            Self::HTTPRoute => "HTTPRoute",
+            Self::GRPCRoute => "GRPCRoute",
+            Self::TLSRoute => "TLSRoute",
+            Self::TCPRoute => "TCPRoute",
+            Self::UDPRoute => "UDPRoute",
+            Self::ReferenceGrant => "ReferenceGrant",
         }
     }
 
@@ -154,6 +175,13 @@ impl Kind {
             Self::Ingress | Self::NetworkPolicy => "networking.k8s.io",
             Self::EndpointSlice => "discovery.k8s.io",
             Self::SecurityContextConstraints => "security.openshift.io",
+            Self::Gateway
+            | Self::HTTPRoute
+            | Self::GRPCRoute
+            | Self::TLSRoute
+            | Self::TCPRoute
+            | Self::UDPRoute
+            | Self::ReferenceGrant => crate::names::GATEWAY_GROUP,
             Self::CSIDriver => "storage.k8s.io",
             Self::RuntimeClass => "node.k8s.io",
             Self::ValidatingWebhookConfiguration
@@ -200,20 +228,33 @@ impl Kind {
             Self::PersistentVolumeClaim => "persistentvolumeclaims",
             Self::EndpointSlice => "endpointslices",
             Self::SecurityContextConstraints => "securitycontextconstraints",
+            Self::Gateway => "gateways",
+            Self::HTTPRoute => "httproutes",
+            Self::GRPCRoute => "grpcroutes",
+            Self::TLSRoute => "tlsroutes",
+            Self::TCPRoute => "tcproutes",
+            Self::UDPRoute => "udproutes",
+            Self::ReferenceGrant => "referencegrants",
         }
     }
 
-    /// A version beside `v1` that says the same. Servers that do not serve `v1` yet may serve it.
-    pub fn older_version(self) -> Option<&'static str> {
+    /// Versions beside `v1` that say the same, the latest first. Servers that do not serve `v1` yet may serve them.
+    pub fn older_versions(self) -> &'static [&'static str] {
         match self {
-            Self::MutatingAdmissionPolicy | Self::MutatingAdmissionPolicyBinding => Some("v1beta1"),
-            _ => None,
+            Self::MutatingAdmissionPolicy
+            | Self::MutatingAdmissionPolicyBinding
+            | Self::Gateway
+            | Self::HTTPRoute
+            | Self::ReferenceGrant => &["v1beta1"],
+            Self::GRPCRoute | Self::TCPRoute | Self::UDPRoute => &["v1alpha2"],
+            Self::TLSRoute => &["v1alpha3", "v1alpha2"],
+            _ => &[],
         }
     }
 
     /// Whether it is a custom resource: Kubernetes does not bring it, and a cluster has it where somebody defines it.
     pub fn is_custom(self) -> bool {
-        self == Self::SecurityContextConstraints
+        self == Self::SecurityContextConstraints || self.group() == crate::names::GATEWAY_GROUP
     }
 
     /// Whether objects of this kind live in a namespace.

@@ -32,7 +32,7 @@ pub enum Node {
     },
     /// Code that runs in a pod, or in every pod of a template.
     Workload(ObjectRef),
-    /// A connection to a Pod, or to what lies behind a Service or an Ingress.
+    /// A connection to a Pod, or to what lies behind a Service, an Ingress or a route of a Gateway.
     Entry(ObjectRef),
     /// Root on a node.
     Machine {
@@ -361,7 +361,13 @@ impl FromStr for Node {
                             name,
                         };
                         match kind {
-                            Kind::Service | Kind::Ingress => Self::Entry(object),
+                            Kind::Service
+                            | Kind::Ingress
+                            | Kind::HTTPRoute
+                            | Kind::GRPCRoute
+                            | Kind::TLSRoute
+                            | Kind::TCPRoute
+                            | Kind::UDPRoute => Self::Entry(object),
                             _ => Self::Workload(object),
                         }
                     }),

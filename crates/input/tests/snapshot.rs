@@ -13,12 +13,14 @@ use bailiwick_input::snapshot::{SnapshotError, read, write};
 use bailiwick_input::{Defaults, LoadOptions, Source, load};
 use bailiwick_model::{
     AdmissionBinding, AdmissionPolicy, Binding, BindingSubject, Cidr, ClaimMount, ClusterInfo,
-    Container, ContainerPort, CsiDriver, CustomResource, Delta, FileId, FileOrigin, Gap,
-    HostPathMount, Ingress, IngressRule, LabelSelector, MatchResources, Namespace, NetworkPolicy,
-    Node, Object, ObjectMeta, Origin, ParamRef, Peer, PersistentVolume, PodSpec, PolicyPort,
-    PolicyRule, PortRef, Protocol, Requirement, ResourceRule, Role, RoleRef, RunAs, RuntimeClass,
-    Secret, Security, SecurityContextConstraints, Service, ServiceAccount, ServicePort, Snapshot,
-    SourceFile, Taint, TokenMount, Toleration, Webhook, WebhookConfiguration, Workload,
+    Container, ContainerPort, CsiDriver, CustomResource, Delta, FileId, FileOrigin, Gap, Gateway,
+    GrantFrom, GrantTo, HostPathMount, Ingress, IngressRule, LabelSelector, Listener,
+    MatchResources, Namespace, NetworkPolicy, Node, Object, ObjectMeta, Origin, ParamRef,
+    ParentRef, Peer, PersistentVolume, PodSpec, PolicyPort, PolicyRule, PortRef, Protocol,
+    ReferenceGrant, Requirement, ResourceRule, Role, RoleRef, Route, RouteBackend, RouteNamespaces,
+    RunAs, RuntimeClass, Secret, Security, SecurityContextConstraints, Service, ServiceAccount,
+    ServicePort, Snapshot, SourceFile, Taint, TokenMount, Toleration, Webhook,
+    WebhookConfiguration, Workload,
 };
 use proptest::prelude::*;
 
@@ -120,6 +122,7 @@ fn network() -> BoxedStrategy<Object> {
     ];
     (meta(true), port, cidr(), text(), any::<bool>())
         .prop_flat_map(|(metadata, port, cidr, name, flag)| {
+            let word = name.clone();
             let service = Service {
                 metadata: metadata.clone(),
                 service_type: name.clone(),
@@ -161,6 +164,63 @@ fn network() -> BoxedStrategy<Object> {
                 }]
                 .into(),
             };
+            let name = &word;
+            let gateway = Gateway {
+                metadata: metadata.clone(),
+                class: name.clone(),
+                listeners: [Listener {
+                    name: name.clone(),
+                    hostname: name.clone(),
+                    port: 80,
+                    protocol: name.clone(),
+                    passthrough: flag,
+                    namespaces: match flag {
+                        true => RouteNamespaces::Selector(selector.clone()),
+                        false => RouteNamespaces::All,
+                    },
+                    kinds: [name.clone()].into(),
+                }]
+                .into(),
+                infrastructure: [(name.clone(), name.clone())].into(),
+            };
+            let route = Route {
+                kind: if flag {
+                    Kind::HTTPRoute
+                } else {
+                    Kind::UDPRoute
+                },
+                metadata: metadata.clone(),
+                parents: [ParentRef {
+                    position: 3,
+                    namespace: name.clone(),
+                    name: name.clone(),
+                    section: name.clone(),
+                    port: flag.then_some(1),
+                }]
+                .into(),
+                hostnames: [name.clone()].into(),
+                backends: [RouteBackend {
+                    at: name.clone(),
+                    namespace: name.clone(),
+                    name: name.clone(),
+                    port: 1,
+                }]
+                .into(),
+            };
+            let grant = ReferenceGrant {
+                metadata: metadata.clone(),
+                from: [GrantFrom {
+                    group: name.clone(),
+                    kind: name.clone(),
+                    namespace: name.clone(),
+                }]
+                .into(),
+                to: [GrantTo {
+                    name: name.clone(),
+                    ..GrantTo::default()
+                }]
+                .into(),
+            };
             let policy = NetworkPolicy {
                 metadata,
                 pods: selector,
@@ -170,6 +230,9 @@ fn network() -> BoxedStrategy<Object> {
                 Just(Object::Service(service)),
                 Just(Object::Ingress(ingress)),
                 Just(Object::NetworkPolicy(policy)),
+                Just(Object::Gateway(gateway)),
+                Just(Object::Route(route)),
+                Just(Object::ReferenceGrant(grant)),
             ]
         })
         .boxed()

@@ -22,9 +22,9 @@ pub trait Followed:
     /// Version of the API group.
     fn version(self) -> &'static str;
 
-    /// A version that says the same, for servers that do not serve the other.
-    fn older_version(self) -> Option<&'static str> {
-        None
+    /// Versions that say the same, the latest first, for servers that do not serve the other.
+    fn older_versions(self) -> &'static [&'static str] {
+        &[]
     }
 
     /// Plural resource name.
@@ -68,8 +68,8 @@ impl Followed for Kind {
         "v1"
     }
 
-    fn older_version(self) -> Option<&'static str> {
-        self.older_version()
+    fn older_versions(self) -> &'static [&'static str] {
+        self.older_versions()
     }
 
     fn plural(self) -> &'static str {

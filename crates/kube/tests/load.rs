@@ -18,7 +18,7 @@ use bailiwick_core::Kind;
 use bailiwick_kube::{Cluster, LoadKinds, LoadOptions, Loaded};
 use bailiwick_testkit::servers::{self, Identity};
 
-use support::load::{connect, define_constraints, load};
+use support::load::{connect, define_custom_kinds, load};
 use support::{Fake, version};
 
 /// Records what crosses the wire.
@@ -44,7 +44,7 @@ fn filled() -> servers::Cluster {
              subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: user-{number}}}]\n"
         );
     }
-    define_constraints(server.admin());
+    define_custom_kinds(server.admin());
     server.admin().apply(&manifests).unwrap();
     // The controllers answer with objects of their own: wait until they have.
     let admin = server.admin();
@@ -418,6 +418,6 @@ fn what_is_not_served_is_no_gap_for_anybody() {
     let options = LoadOptions::new(LoadKinds::of(&[Kind::SecurityContextConstraints]));
     let gaps = || load(&anna, &options).snapshot.gaps.len();
     assert_eq!(gaps(), 0);
-    define_constraints(server.admin());
+    define_custom_kinds(server.admin());
     assert_eq!(gaps(), 1);
 }

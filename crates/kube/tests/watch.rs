@@ -25,7 +25,7 @@ use bailiwick_testkit::generate::{Rng, seed};
 use bailiwick_testkit::servers::{self, Identity};
 use bailiwick_testkit::wire::Wire;
 
-use support::load::{connect, define_constraints, load};
+use support::load::{connect, define_custom_kinds, load};
 
 /// How long anything may take on a busy machine.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -157,7 +157,7 @@ fn delete(admin: &Identity, manifest: &str) {
 fn every_kind_is_followed() {
     let server = servers::Cluster::builder().start().unwrap();
     let admin = server.admin();
-    define_constraints(admin);
+    define_custom_kinds(admin);
     let cluster = connect(admin);
     let kinds = LoadKinds::all();
     let mut followed = Followed::start(&cluster, kinds.clone(), Duration::from_secs(60));

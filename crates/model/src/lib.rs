@@ -9,6 +9,7 @@ mod constraints;
 mod custom;
 mod decode;
 mod defaults;
+mod gateway;
 mod interner;
 mod meta;
 mod network;
@@ -32,6 +33,10 @@ pub use constraints::{RunAs, SecurityContextConstraints};
 pub use custom::{CustomContent, CustomKind};
 pub use decode::{Decoded, DecodedKind, Issue, decode, decode_in};
 pub use defaults::defaults;
+pub use gateway::{
+    Gateway, GrantFrom, GrantTo, Listener, ParentRef, ReferenceGrant, Route, RouteBackend,
+    RouteNamespaces,
+};
 pub use interner::Interner;
 pub use meta::ObjectMeta;
 pub use network::{

@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::admission::{AdmissionBinding, AdmissionPolicy, WebhookConfiguration};
 use crate::constraints::SecurityContextConstraints;
+use crate::gateway::{Gateway, ReferenceGrant, Route};
 use crate::meta::ObjectMeta;
 use crate::network::{EndpointSlice, Ingress, NetworkPolicy, Service};
 use crate::origin::Origin;
@@ -54,6 +55,12 @@ pub enum Object {
     EndpointSlice(EndpointSlice),
     /// A SecurityContextConstraints of OpenShift.
     Constraints(SecurityContextConstraints),
+    /// A Gateway.
+    Gateway(Gateway),
+    /// An HTTPRoute, GRPCRoute, TLSRoute, TCPRoute or UDPRoute.
+    Route(Route),
+    /// A ReferenceGrant.
+    ReferenceGrant(ReferenceGrant),
 }
 
 /// One change of the cluster.
@@ -192,6 +199,9 @@ impl Object {
             Self::VolumeClaim(object) => &object.metadata,
             Self::EndpointSlice(object) => &object.metadata,
             Self::Constraints(object) => &object.metadata,
+            Self::Gateway(object) => &object.metadata,
+            Self::Route(object) => &object.metadata,
+            Self::ReferenceGrant(object) => &object.metadata,
         }
     }
 
@@ -217,6 +227,9 @@ impl Object {
             Self::VolumeClaim(object) => &mut object.metadata,
             Self::EndpointSlice(object) => &mut object.metadata,
             Self::Constraints(object) => &mut object.metadata,
+            Self::Gateway(object) => &mut object.metadata,
+            Self::Route(object) => &mut object.metadata,
+            Self::ReferenceGrant(object) => &mut object.metadata,
         }
     }
 
@@ -243,6 +256,9 @@ impl Object {
             Self::VolumeClaim(_) => Kind::PersistentVolumeClaim,
             Self::EndpointSlice(_) => Kind::EndpointSlice,
             Self::Constraints(_) => Kind::SecurityContextConstraints,
+            Self::Gateway(_) => Kind::Gateway,
+            Self::Route(object) => object.kind,
+            Self::ReferenceGrant(_) => Kind::ReferenceGrant,
         }
     }
 

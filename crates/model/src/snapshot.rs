@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::admission::{AdmissionBinding, AdmissionPolicy, WebhookConfiguration};
 use crate::constraints::SecurityContextConstraints;
+use crate::gateway::{Gateway, ReferenceGrant, Route};
 use crate::meta::ObjectMeta;
 use crate::network::{EndpointSlice, Ingress, NetworkPolicy, Service};
 use crate::object::{CustomResource, Delta, Namespace, Node, Object, Secret, ServiceAccount};
@@ -69,6 +70,20 @@ pub struct Snapshot {
     pub endpoint_slices: Store<EndpointSlice>,
     /// SecurityContextConstraints of OpenShift.
     pub constraints: Store<SecurityContextConstraints>,
+    /// Gateways.
+    pub gateways: Store<Gateway>,
+    /// HTTPRoutes.
+    pub http_routes: Store<Route>,
+    /// GRPCRoutes.
+    pub grpc_routes: Store<Route>,
+    /// TLSRoutes.
+    pub tls_routes: Store<Route>,
+    /// TCPRoutes.
+    pub tcp_routes: Store<Route>,
+    /// UDPRoutes.
+    pub udp_routes: Store<Route>,
+    /// ReferenceGrants.
+    pub reference_grants: Store<ReferenceGrant>,
 }
 
 /// What is known of the cluster itself.
@@ -86,7 +101,7 @@ pub struct ClusterInfo {
 }
 
 /// The kinds, one for each store.
-const STORES: [Kind; 30] = [
+const STORES: [Kind; 37] = [
     Kind::Role,
     Kind::RoleBinding,
     Kind::Namespace,
@@ -117,6 +132,13 @@ const STORES: [Kind; 30] = [
     Kind::PersistentVolumeClaim,
     Kind::EndpointSlice,
     Kind::SecurityContextConstraints,
+    Kind::Gateway,
+    Kind::HTTPRoute,
+    Kind::GRPCRoute,
+    Kind::TLSRoute,
+    Kind::TCPRoute,
+    Kind::UDPRoute,
+    Kind::ReferenceGrant,
 ];
 
 /// Works with the store of a kind (borrowed as `(&)` or `(&mut)`) and what makes an [`Object`] of what is in it. Gives
@@ -150,6 +172,13 @@ macro_rules! in_store {
             Kind::PersistentVolumeClaim => in_store!(@ $store $wrap $work, $($by)+ $snapshot.volume_claims, VolumeClaim),
             Kind::EndpointSlice => in_store!(@ $store $wrap $work, $($by)+ $snapshot.endpoint_slices, EndpointSlice),
             Kind::SecurityContextConstraints => in_store!(@ $store $wrap $work, $($by)+ $snapshot.constraints, Constraints),
+            Kind::Gateway => in_store!(@ $store $wrap $work, $($by)+ $snapshot.gateways, Gateway),
+            Kind::HTTPRoute => in_store!(@ $store $wrap $work, $($by)+ $snapshot.http_routes, Route),
+            Kind::GRPCRoute => in_store!(@ $store $wrap $work, $($by)+ $snapshot.grpc_routes, Route),
+            Kind::TLSRoute => in_store!(@ $store $wrap $work, $($by)+ $snapshot.tls_routes, Route),
+            Kind::TCPRoute => in_store!(@ $store $wrap $work, $($by)+ $snapshot.tcp_routes, Route),
+            Kind::UDPRoute => in_store!(@ $store $wrap $work, $($by)+ $snapshot.udp_routes, Route),
+            Kind::ReferenceGrant => in_store!(@ $store $wrap $work, $($by)+ $snapshot.reference_grants, ReferenceGrant),
             _ => match $workloads {
                 Some(store) => in_store!(@ $store $wrap $work, store, Workload),
                 None => None,
@@ -208,6 +237,15 @@ impl Snapshot {
             Object::VolumeClaim(object) => put!(self.volume_claims, object),
             Object::EndpointSlice(object) => put!(self.endpoint_slices, object),
             Object::Constraints(object) => put!(self.constraints, object),
+            Object::Gateway(object) => put!(self.gateways, object),
+            Object::Route(object) => match kind {
+                Kind::GRPCRoute => put!(self.grpc_routes, object),
+                Kind::TLSRoute => put!(self.tls_routes, object),
+                Kind::TCPRoute => put!(self.tcp_routes, object),
+                Kind::UDPRoute => put!(self.udp_routes, object),
+                _ => put!(self.http_routes, object),
+            },
+            Object::ReferenceGrant(object) => put!(self.reference_grants, object),
         }
     }
 
@@ -276,6 +314,18 @@ impl Snapshot {
     /// The object in which the settings of a pod are kept: the outermost of those that control it, or itself.
     pub fn keeper<'a>(&'a self, workload: &'a Workload) -> &'a Workload {
         workload.keeper(|kind, namespace, name| self.workloads.get(&kind)?.get(namespace, name))
+    }
+
+    /// The routes of Gateways, of every kind.
+    pub fn routes(&self) -> impl Iterator<Item = &Route> {
+        let kinds = [
+            &self.http_routes,
+            &self.grpc_routes,
+            &self.tls_routes,
+            &self.tcp_routes,
+            &self.udp_routes,
+        ];
+        kinds.into_iter().flat_map(Store::iter)
     }
 
     /// All workloads of every kind.

@@ -351,6 +351,26 @@ fn what_is_kept() {
         r#"{"metadata":{"name":"s"},"privileged":true,"hostPaths":true,"hostPID":true,"hostNetwork":true,"noEscalation":true,"ownUsers":true,"allowedCapabilities":["*"],"runAs":"root","users":["amy"],"groups":["system:masters"]}"#,
     );
     check(
+        r#"{"apiVersion":"gateway.networking.k8s.io/v1beta1","kind":"Gateway","metadata":{"name":"g"},
+            "spec":{"gatewayClassName":"c","infrastructure":{"annotations":{"a":"b","networking.istio.io/service-type":"ClusterIP"}},
+             "listeners":[{"name":"web","port":443,"protocol":"HTTPS","hostname":"*.example","tls":{"mode":"Terminate"}},
+              {"name":"tls","port":8443,"protocol":"TLS","tls":{"mode":"Passthrough"},"allowedRoutes":{
+               "namespaces":{"from":"Selector","selector":{"matchLabels":{"a":"b"}}},"kinds":[{"kind":"TLSRoute"},{"group":"x.y","kind":"TLSRoute"}]}}]}}"#,
+        r#"{"metadata":{"name":"g","namespace":"default"},"class":"c","listeners":[{"name":"web","hostname":"*.example","port":443,"protocol":"HTTPS","namespaces":"same"},{"name":"tls","port":8443,"protocol":"TLS","passthrough":true,"namespaces":{"selector":{"matchLabels":[["a","b"]]}},"kinds":["TLSRoute",""]}],"infrastructure":[["networking.istio.io/service-type","ClusterIP"]]}"#,
+    );
+    check(
+        r#"{"apiVersion":"gateway.networking.k8s.io/v1","kind":"HTTPRoute","metadata":{"name":"r"},
+            "spec":{"hostnames":["shop.example"],"parentRefs":[{"name":"g","kind":"Service","group":""},{"name":"g","namespace":"edge","sectionName":"web","port":443}],
+             "rules":[{"matches":[{"path":{"value":"/"}}],"backendRefs":[{"name":"a","port":80,"weight":0},{"name":"b","namespace":"back","port":80}],
+              "filters":[{"type":"RequestMirror","requestMirror":{"backendRef":{"name":"c","port":81}}}]}]}}"#,
+        r#"{"kind":"HTTPRoute","metadata":{"name":"r","namespace":"default"},"parents":[{"position":1,"namespace":"edge","name":"g","section":"web","port":443}],"hostnames":["shop.example"],"backends":[{"at":"/spec/rules/0/backendRefs/1","namespace":"back","name":"b","port":80},{"at":"/spec/rules/0/filters/0/requestMirror/backendRef","namespace":"default","name":"c","port":81}]}"#,
+    );
+    check(
+        r#"{"apiVersion":"gateway.networking.k8s.io/v1","kind":"ReferenceGrant","metadata":{"name":"r"},
+            "spec":{"from":[{"group":"gateway.networking.k8s.io","kind":"HTTPRoute","namespace":"shop"}],"to":[{"group":"","kind":"Service"}]}}"#,
+        r#"{"metadata":{"name":"r","namespace":"default"},"from":[{"group":"gateway.networking.k8s.io","kind":"HTTPRoute","namespace":"shop"}],"to":[{"kind":"Service"}]}"#,
+    );
+    check(
         r#"{"apiVersion":"v1","kind":"Node","metadata":{"name":"n"},
             "spec":{"providerID":"aws:///a/i-1","taints":[{"key":"a","effect":"NoExecute"}]},
             "status":{"nodeInfo":{"kernelVersion":"6.1.90","containerRuntimeVersion":"containerd://1.7.1","architecture":"amd64"}}}"#,

@@ -2,7 +2,9 @@ use bailiwick_core::Kind;
 use bailiwick_model::{PortRef, Service, ServicePort};
 
 use crate::build::{Item, Link, World};
+use crate::condition::Atom;
 use crate::edge::{Rule, Versions, edge};
+use crate::network::gateway;
 use crate::network::{Behind, Client, KEPT_OFF, backends, behind, entry, is_port, kept_off, opening};
 use crate::node::Node;
 
@@ -13,13 +15,13 @@ edge! {
     /// cluster tells whether there is a flaw, so this takes most effort of all steps; what it opens is worth knowing before there is one.
     ///
     /// A Service leads to the pods that its selector fits and that have its target port, by number or by the name of a container's
-    /// port; an Ingress leads through Services. A NetworkPolicy that selects the pod keeps off whatever no policy lets in: as
-    /// outside counts a rule without `from` or one with all addresses (`0.0.0.0/0`, `::/0`), and for an Ingress, whose
-    /// controller is a pod somewhere, one with a `namespaceSelector` that fits a namespace with such a pod. Pods with the network of
+    /// port; an Ingress or a route of a Gateway leads through Services. A NetworkPolicy that selects the pod keeps off whatever no
+    /// policy lets in: as outside counts a rule without `from` or one with all addresses (`0.0.0.0/0`, `::/0`), and for an Ingress
+    /// or a route, whose controller is a pod somewhere, one with a `namespaceSelector` that fits a namespace with such a pod. Pods with the network of
     /// their node are out of reach of policies. Policies that no network plugin heeds look the same here.
     ///
     /// A Service without a selector leads where somebody else says: to the pods that EndpointSlices with its name name. Slices with
-    /// mere addresses, and routes of a Gateway, are not looked at.
+    /// mere addresses are not looked at.
     "application", "break into the program that answers", effort 5, Versions::ALL, &[Rule::Each(link)],
     "Service shop/web" => "Pod shop/web", "cidr: 0.0.0.0/0" => "cidr: 10.0.0.0/8",
     "---
@@ -37,25 +39,33 @@ fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
             let is_reached = opening(service).is_some() || &*service.service_type == "NodePort";
             if is_reached {
                 let from = entry(Kind::Service, &service.metadata);
-                enter(world, link, &from, (service, None));
+                enter(world, link, &from, (service, None), &[]);
             }
         }
         Item::Ingress(ingress) => {
             let from = entry(Kind::Ingress, &ingress.metadata);
             for (service, port) in backends(world, ingress) {
-                enter(world, link, &from, (service, Some(port)));
+                enter(world, link, &from, (service, Some(port)), &[]);
+            }
+        }
+        Item::Route(route) if !gateway::attached(world, route).is_empty() => {
+            let from = entry(route.kind, &route.metadata);
+            for backend in gateway::backends(world, route) {
+                let to = (backend.service, Some(&backend.port));
+                enter(world, link, &from, to, &backend.by);
             }
         }
         _ => {}
     }
 }
 
-/// Links to the pods behind a Service, or behind the one port of it that an Ingress names.
+/// Links to the pods behind a Service, or behind the one port of it that an Ingress or a route names by these settings.
 fn enter(
     world: &World<'_>,
     link: &mut Link<'_>,
     from: &Node,
     (service, port): (&Service, Option<&PortRef>),
+    named: &[Atom],
 ) {
     let client = match port {
         Some(_) => Client::Controller,
@@ -66,7 +76,7 @@ fn enter(
         let to = Node::Workload(pod.object_ref());
         match kept_off(world, pod, &ports, client) {
             Some(policy) => link.held_back(from, to, policy, KEPT_OFF),
-            None => link.by(from, to, [by]),
+            None => link.by(from, to, named.iter().cloned().chain([by])),
         }
     }
 }

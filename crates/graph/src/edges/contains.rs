@@ -52,7 +52,7 @@ fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
             link.always(&every(Area::MissingAccounts), missing.clone());
             link.always(&missing, account.clone());
         }
-        Item::Subject(_) | Item::Service(_) | Item::Ingress(_) => {}
+        Item::Subject(_) | Item::Service(_) | Item::Ingress(_) | Item::Route(_) => {}
     }
 }
 

@@ -228,6 +228,7 @@ edges![
     node_port,
     nodes_proxy,
     open_ingress,
+    open_route,
     open_service,
     operator_rights,
     persistent_volume,

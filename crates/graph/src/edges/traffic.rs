@@ -33,6 +33,7 @@ static LEGS: &[Leg] = &[&[
     Right::new("gateway.networking.k8s.io", "tlsroutes", WRITE),
     Right::new("gateway.networking.k8s.io", "udproutes", WRITE),
     Right::new("gateway.networking.k8s.io", "gateways", WRITE),
+    Right::new("gateway.networking.k8s.io", "listenersets", WRITE),
 ]];
 
 fn link(held: &Held<'_>, _: &World<'_>, link: &mut Link<'_>) {

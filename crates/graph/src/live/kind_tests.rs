@@ -32,6 +32,17 @@ const OTHERS: &[&str] = &[
       spec: {type: LoadBalancer, selector: {app: web}, ports: [{port: 80}]}}
      {apiVersion: v1, kind: Pod, metadata: {namespace: shop, name: web, labels: {app: web}}, spec: {containers: [{name: web, image: web}]}}
      {apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {namespace: shop, name: web}, spec: {podSelector: {}}}",
+    // Each kind of route, and a Service of another namespace.
+    "---
+     {apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {namespace: shop, name: public}, spec: {gatewayClassName: envoy, listeners: [{name: web, port: 80, protocol: HTTP}, {name: tls, port: 443, protocol: TLS}, {name: tcp, port: 5432, protocol: TCP}, {name: udp, port: 53, protocol: UDP}]}}
+     {apiVersion: gateway.networking.k8s.io/v1, kind: GRPCRoute, metadata: {namespace: shop, name: web}, spec: {parentRefs: [{name: public}], rules: [{backendRefs: [{namespace: back, name: web, port: 80}]}]}}
+     {apiVersion: gateway.networking.k8s.io/v1, kind: TLSRoute, metadata: {namespace: shop, name: web}, spec: {parentRefs: [{name: public}], rules: [{backendRefs: [{namespace: back, name: web, port: 80}]}]}}
+     {apiVersion: gateway.networking.k8s.io/v1, kind: TCPRoute, metadata: {namespace: shop, name: web}, spec: {parentRefs: [{name: public}], rules: [{backendRefs: [{namespace: back, name: web, port: 80}]}]}}
+     {apiVersion: gateway.networking.k8s.io/v1, kind: UDPRoute, metadata: {namespace: shop, name: web}, spec: {parentRefs: [{name: public}], rules: [{backendRefs: [{namespace: back, name: web, port: 80}]}]}}
+     {apiVersion: gateway.networking.k8s.io/v1, kind: ReferenceGrant, metadata: {namespace: back, name: shop},
+      spec: {from: [{group: gateway.networking.k8s.io, kind: TCPRoute, namespace: shop}], to: [{group: '', kind: Service}]}}
+     {apiVersion: v1, kind: Service, metadata: {namespace: back, name: web}, spec: {selector: {app: web}, ports: [{port: 80}]}}
+     {apiVersion: v1, kind: Pod, metadata: {namespace: back, name: web, labels: {app: web}}, spec: {containers: [{name: web, image: web}]}}",
     // Templates count where there are no pods.
     "---
      {apiVersion: apps/v1, kind: ReplicaSet, metadata: {namespace: shop, name: a}, spec: {selector: {matchLabels: {a: b}},

@@ -1,12 +1,15 @@
 //! Which pods somebody can connect to from outside, and which policy keeps him off.
 
+pub(crate) mod gateway;
+#[cfg(test)]
+mod gateway_tests;
 #[cfg(test)]
 mod tests;
 
 use bailiwick_core::{Kind, ObjectRef, Str};
 use bailiwick_model::{
-    ContainerPort, EndpointSlice, Ingress, IngressRule, LabelSelector, NetworkPolicy, ObjectMeta,
-    Peer, PolicyPort, PortRef, Protocol, Service, ServicePort, Workload,
+    ContainerPort, EndpointSlice, Ingress, IngressRule, LabelSelector, NAME_LABEL, NetworkPolicy,
+    ObjectMeta, Peer, PolicyPort, PortRef, Protocol, Service, ServicePort, Workload,
 };
 
 use crate::build::World;
@@ -18,12 +21,15 @@ use crate::node::Node;
 pub(crate) enum Client {
     /// Somebody outside of the cluster.
     Outside,
-    /// A controller of Ingresses, in a namespace that nobody knows.
+    /// What makes Ingresses or Gateways work, in a namespace that nobody knows.
     Controller,
 }
 
 /// What holds a step back where a policy does.
 pub(crate) const KEPT_OFF: &str = "a NetworkPolicy lets nobody from outside in";
+
+/// What holds a step back where a load balancer has no public address.
+const WITHIN: &str = "its load balancer is within the provider's network";
 
 /// A port of a pod.
 pub(crate) type Port = (u16, Protocol);
@@ -177,6 +183,11 @@ pub(crate) fn setting(kind: Kind, metadata: &ObjectMeta, pointer: &str) -> Atom 
     }
 }
 
+/// The JSON pointer to a key of a mapping.
+fn in_map(mapping: &str, key: &str) -> String {
+    format!("{mapping}/{}", key.replace('~', "~0").replace('/', "~1"))
+}
+
 /// Whether a load balancer or an address of its own leads from outside to a Service; `None` for those that have
 /// neither.
 pub(crate) fn opening(service: &Service) -> Option<Opening> {
@@ -192,12 +203,8 @@ pub(crate) fn opening(service: &Service) -> Option<Opening> {
         own.is_some_and(|own| own.eq_ignore_ascii_case(value))
     });
     if let Some((key, _)) = internal {
-        let key = key.replace('/', "~1");
-        let why = "its load balancer is within the provider's network";
-        return Some(Opening::HeldBack(
-            at(&format!("/metadata/annotations/{key}")),
-            why,
-        ));
+        let pointer = in_map("/metadata/annotations", key);
+        return Some(Opening::HeldBack(at(&pointer), WITHIN));
     }
     let ranges = &service.source_ranges;
     if !ranges.is_empty() && !ranges.iter().any(|range| range.is_everything()) {
@@ -279,22 +286,24 @@ fn is_peer(world: &World<'_>, peer: &Peer, client: Client) -> bool {
     }
 }
 
+/// Whether a namespace has the labels that are wanted.
+fn is_wanted(world: &World<'_>, wanted: &LabelSelector, namespace: &str) -> bool {
+    let known = world.snapshot.namespaces.get("", namespace);
+    let labels = known.map_or(&[][..], |known| &known.metadata.labels);
+    // The API server gives every namespace a label with its name.
+    let mut labels = labels.to_vec();
+    let name = (NAME_LABEL.into(), namespace.into());
+    if !labels.contains(&name) {
+        labels.push(name);
+        labels.sort_unstable();
+    }
+    wanted.matches_labels(&labels) == Some(true)
+}
+
 /// Whether a namespace that fits has a pod that fits, or nothing is known of its pods.
 fn has_pod(world: &World<'_>, wanted: &LabelSelector, pods: Option<&LabelSelector>) -> bool {
-    let fits = |namespace: &str| {
-        let known = world.snapshot.namespaces.get("", namespace);
-        let labels = known.map_or(&[][..], |known| &known.metadata.labels);
-        // The API server gives every namespace a label with its name.
-        let mut labels = labels.to_vec();
-        let name = ("kubernetes.io/metadata.name".into(), namespace.into());
-        if !labels.contains(&name) {
-            labels.push(name);
-            labels.sort_unstable();
-        }
-        wanted.matches_labels(&labels) == Some(true)
-    };
     let namespaces = world.namespaces_in(&Str::default()).into_iter();
-    let mut namespaces = namespaces.filter(|namespace| fits(namespace));
+    let mut namespaces = namespaces.filter(|namespace| is_wanted(world, wanted, namespace));
     namespaces.any(|namespace| {
         let mut inside = world.workloads_in(&namespace).peekable();
         let is_wanted = |workload: &Workload| {

@@ -258,6 +258,7 @@ fn unit_of(object: &Object) -> Option<Unit> {
         Object::Secret(_) => Some(Unit::Secret(namespace, name)),
         Object::Service(_) => Some(Unit::Service(namespace, name)),
         Object::Ingress(_) => Some(Unit::Ingress(namespace, name)),
+        Object::Route(route) => Some(Unit::route(route)),
         _ => None,
     }
 }

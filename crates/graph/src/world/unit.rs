@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bailiwick_core::{ObjectRef, Str};
-use bailiwick_model::{Ingress, Secret, Service, Workload};
+use bailiwick_model::{Ingress, Route, Secret, Service, Workload};
 
 use super::World;
 use super::index::{DEFAULT, by_name};
@@ -27,6 +27,8 @@ pub(crate) enum Unit {
     Service(Str, Str),
     /// An Ingress: namespace and name.
     Ingress(Str, Str),
+    /// A route of Gateways.
+    Route(ObjectRef),
     /// Somebody whom a binding names, as a thing.
     Subject(Node),
     /// The same, or the rights of a role, as somebody who has rights.
@@ -54,6 +56,8 @@ pub(crate) enum Item<'a> {
     Service(&'a Service),
     /// An Ingress.
     Ingress(&'a Ingress),
+    /// A route of Gateways.
+    Route(&'a Route),
     /// Somebody whom a binding names. Users whose groups are known are there twice: as themselves and by name.
     Subject(&'a Node),
 }
@@ -96,6 +100,7 @@ impl<'a> World<'a> {
             let metadata = &ingress.metadata;
             Unit::Ingress(metadata.namespace.clone(), metadata.name.clone())
         });
+        let routes = self.whole.routes().map(Unit::route);
         let nodes = self.whole.nodes.iter().map(|node| &node.metadata.name);
         let used = index.by_node.keys();
         let used = used.filter(|name| self.whole.nodes.get("", name).is_none());
@@ -108,6 +113,7 @@ impl<'a> World<'a> {
             .chain(secrets)
             .chain(services)
             .chain(ingresses)
+            .chain(routes)
             .chain(workloads.map(|workload| Unit::Workload(workload.object_ref())))
             .chain(nodes.chain(used).cloned().map(Unit::Machine))
             .chain(subjects.into_iter().map(Unit::Subject))
@@ -136,6 +142,10 @@ impl<'a> World<'a> {
             }
             Unit::Ingress(namespace, name) => {
                 Some(Item::Ingress(self.snapshot.ingresses.get(namespace, name)?))
+            }
+            Unit::Route(object) => {
+                let routes = self.snapshot.routes(object.kind)?;
+                Some(Item::Route(routes.get(&object.namespace, &object.name)?))
             }
             Unit::Workload(object) => {
                 let found = self
@@ -173,6 +183,18 @@ impl<'a> World<'a> {
             }
             node => self.index.held.contains_key(node),
         }
+    }
+}
+
+impl Unit {
+    /// The part of a route.
+    pub(super) fn route(route: &Route) -> Self {
+        let metadata = &route.metadata;
+        Self::Route(ObjectRef::new(
+            route.kind,
+            &metadata.namespace,
+            &metadata.name,
+        ))
     }
 }
 

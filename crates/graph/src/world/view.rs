@@ -3,9 +3,9 @@
 use bailiwick_core::{Kind, Str};
 use bailiwick_model::{
     AdmissionBinding, AdmissionPolicy, Binding, ClusterInfo, CsiDriver, CustomResource,
-    EndpointSlice, Ingress, Namespace, NetworkPolicy, Node, PersistentVolume, Role, RuntimeClass,
-    Secret, SecurityContextConstraints, Service, ServiceAccount, Snapshot, Store,
-    WebhookConfiguration, Workload,
+    EndpointSlice, Gateway, Ingress, Namespace, NetworkPolicy, Node, PersistentVolume,
+    ReferenceGrant, Role, Route, RuntimeClass, Secret, SecurityContextConstraints, Service,
+    ServiceAccount, Snapshot, Store, WebhookConfiguration, Workload,
 };
 
 use super::reads::{Key, Reads};
@@ -35,6 +35,13 @@ pub(crate) struct View<'a> {
     pub(crate) mutating_policy_bindings: Watched<'a, AdmissionBinding>,
     pub(crate) endpoint_slices: Watched<'a, EndpointSlice>,
     pub(crate) constraints: Watched<'a, SecurityContextConstraints>,
+    pub(crate) gateways: Watched<'a, Gateway>,
+    pub(crate) http_routes: Watched<'a, Route>,
+    pub(crate) grpc_routes: Watched<'a, Route>,
+    pub(crate) tls_routes: Watched<'a, Route>,
+    pub(crate) tcp_routes: Watched<'a, Route>,
+    pub(crate) udp_routes: Watched<'a, Route>,
+    pub(crate) reference_grants: Watched<'a, ReferenceGrant>,
 }
 
 /// A store whose reads are noted.
@@ -101,12 +108,31 @@ impl<'a> View<'a> {
             ),
             endpoint_slices: watched(&whole.endpoint_slices, Kind::EndpointSlice, reads),
             constraints: watched(&whole.constraints, Kind::SecurityContextConstraints, reads),
+            gateways: watched(&whole.gateways, Kind::Gateway, reads),
+            http_routes: watched(&whole.http_routes, Kind::HTTPRoute, reads),
+            grpc_routes: watched(&whole.grpc_routes, Kind::GRPCRoute, reads),
+            tls_routes: watched(&whole.tls_routes, Kind::TLSRoute, reads),
+            tcp_routes: watched(&whole.tcp_routes, Kind::TCPRoute, reads),
+            udp_routes: watched(&whole.udp_routes, Kind::UDPRoute, reads),
+            reference_grants: watched(&whole.reference_grants, Kind::ReferenceGrant, reads),
         }
     }
 
     /// What is known of the cluster itself; it does not change.
     pub(crate) fn cluster(&self) -> &'a ClusterInfo {
         &self.whole.cluster
+    }
+
+    /// The routes of Gateways of this kind; `None` where it is no such kind.
+    pub(crate) fn routes(&self, kind: Kind) -> Option<&Watched<'a, Route>> {
+        match kind {
+            Kind::HTTPRoute => Some(&self.http_routes),
+            Kind::GRPCRoute => Some(&self.grpc_routes),
+            Kind::TLSRoute => Some(&self.tls_routes),
+            Kind::TCPRoute => Some(&self.tcp_routes),
+            Kind::UDPRoute => Some(&self.udp_routes),
+            _ => None,
+        }
     }
 
     /// A workload.

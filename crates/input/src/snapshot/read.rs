@@ -18,7 +18,7 @@ const MAX_LINE: u64 = 64 << 20;
 const WINDOW: u32 = 27;
 
 /// Types of objects in version 1.
-const TYPES: [&str; 20] = [
+const TYPES: [&str; 23] = [
     "role",
     "binding",
     "namespace",
@@ -39,6 +39,9 @@ const TYPES: [&str; 20] = [
     "volumeClaim",
     "endpointSlice",
     "constraints",
+    "gateway",
+    "route",
+    "referenceGrant",
 ];
 
 /// Reads what [`write`](super::write) wrote. Objects of types that are not known become a gap.

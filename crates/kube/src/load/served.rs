@@ -22,8 +22,8 @@ struct Resource {
 ///
 /// Who may not list a kind is refused whether it is served or not. Without this, he would have a gap where nothing is.
 pub(crate) async fn versions(kind: impl Followed, transport: &Transport) -> Vec<&'static str> {
-    let all = [Some(kind.version()), kind.older_version()];
-    let all: Vec<_> = all.into_iter().flatten().collect();
+    let all = [kind.version()].into_iter();
+    let all: Vec<_> = all.chain(kind.older_versions().iter().copied()).collect();
     if kind.known().is_none() || !may_be_unserved(kind) {
         return all;
     }

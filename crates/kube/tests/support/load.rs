@@ -16,15 +16,15 @@ pub(crate) fn load(cluster: &Cluster, options: &LoadOptions) -> Loaded {
     cluster.load(options, &mut |_| {})
 }
 
-/// Makes an API server serve the constraints of OpenShift.
-pub(crate) fn define_constraints(admin: &Identity) {
-    admin.apply(include_str!("../openshift.yaml")).unwrap();
-    let definition = "crd/securitycontextconstraints.security.openshift.io";
+/// Makes an API server serve the kinds that Kubernetes does not bring: of TCPRoutes a version before `v1` alone.
+pub(crate) fn define_custom_kinds(admin: &Identity) {
+    admin.apply(include_str!("../custom.yaml")).unwrap();
     let wait = [
         "wait",
         "--for=condition=established",
         "--timeout=60s",
-        definition,
+        "crd",
+        "--all",
     ];
     admin.kubectl(&wait).unwrap().success().unwrap();
 }

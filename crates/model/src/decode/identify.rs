@@ -31,7 +31,7 @@ pub(super) fn identify(value: &Value) -> (DecodedKind, Option<Issue>) {
     }
     let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
     if let Ok(read) = kind.parse::<Kind>() {
-        let is_read = version == "v1" || read.older_version() == Some(version);
+        let is_read = version == "v1" || read.older_versions().contains(&version);
         if read.group() == group && is_read {
             return (DecodedKind::Read(read), None);
         }

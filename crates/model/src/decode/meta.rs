@@ -8,7 +8,7 @@ use crate::value::Value;
 
 /// Annotations that say something about access. All others are dropped while reading: among them is what
 /// `kubectl apply` last applied, which for a Secret is its contents.
-const KEPT_ANNOTATIONS: [&str; 15] = [
+const KEPT_ANNOTATIONS: [&str; 16] = [
     // Whether the API server puts a default role back when it starts.
     "rbac.authorization.kubernetes.io/autoupdate",
     // Whose token a Secret holds.
@@ -30,6 +30,7 @@ const KEPT_ANNOTATIONS: [&str; 15] = [
     "service.beta.kubernetes.io/aws-load-balancer-internal",
     "service.beta.kubernetes.io/aws-load-balancer-scheme",
     "service.beta.kubernetes.io/azure-load-balancer-internal",
+    "networking.istio.io/service-type",
 ];
 
 /// What people tell Bailiwick itself is kept as well.
@@ -168,7 +169,7 @@ fn annotations(cx: &mut Context<'_>, node: &Node<'_>) -> Box<[(Str, Str)]> {
         if let Some(problem) = names::qualified_name(&key.to_ascii_lowercase()) {
             cx.refuse(at, &format!("has a key that {problem}"), "");
         }
-        KEPT_ANNOTATIONS.contains(&key) || key.starts_with(OWN_ANNOTATIONS)
+        is_kept(key)
     });
     if let Some(at) = node
         .field("annotations")
@@ -177,6 +178,11 @@ fn annotations(cx: &mut Context<'_>, node: &Node<'_>) -> Box<[(Str, Str)]> {
         cx.refuse(&at, "is larger than 256 KiB", "move the data elsewhere");
     }
     kept
+}
+
+/// Whether an annotation says something about access.
+pub(super) fn is_kept(key: &str) -> bool {
+    KEPT_ANNOTATIONS.contains(&key) || key.starts_with(OWN_ANNOTATIONS)
 }
 
 fn controller(cx: &mut Context<'_>, node: &Node<'_>) -> Option<(Str, Str)> {

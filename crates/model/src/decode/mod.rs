@@ -14,6 +14,7 @@ mod constraints;
 mod containers;
 mod core;
 mod custom;
+mod gateway;
 mod identify;
 mod matches;
 mod meta;
@@ -143,6 +144,11 @@ fn read_object(kind: Kind, value: &Value, namespace: &str, names: &mut Interner)
         Kind::SecurityContextConstraints => {
             Object::Constraints(constraints::constraints(cx, root, metadata))
         }
+        Kind::Gateway => Object::Gateway(gateway::gateway(cx, root, metadata)),
+        Kind::HTTPRoute | Kind::GRPCRoute | Kind::TLSRoute | Kind::TCPRoute | Kind::UDPRoute => {
+            Object::Route(gateway::route(cx, root, metadata))
+        }
+        Kind::ReferenceGrant => Object::ReferenceGrant(gateway::grant(cx, root, metadata)),
         // Every other kind has pods.
         _ => Object::Workload(pods::workload(cx, root, metadata)),
     };

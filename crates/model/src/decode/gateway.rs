@@ -1,0 +1,441 @@
+//! Gateways, their routes and ReferenceGrants (Gateway API 1.6, `apis/v1`).
+
+use std::collections::BTreeSet;
+
+use bailiwick_core::{Kind, Str};
+
+use super::core::spec_and_status;
+use super::meta::is_kept;
+use super::names;
+use super::network::number;
+use super::reader::{Context, Node, Shape};
+use super::roles::selector;
+use crate::gateway::{
+    Gateway, GrantFrom, GrantTo, Listener, ParentRef, ReferenceGrant, Route, RouteBackend,
+    RouteNamespaces,
+};
+use crate::meta::ObjectMeta;
+
+const GATEWAY: Shape = Shape {
+    what: "the spec of a Gateway",
+    complete: true,
+    fields: &[
+        ("addresses", ""),
+        ("allowedListeners", ""),
+        ("defaultScope", ""),
+        ("gatewayClassName", ""),
+        ("infrastructure", ""),
+        ("listeners", ""),
+        ("tls", ""),
+    ],
+};
+
+const INFRASTRUCTURE: Shape = Shape {
+    what: "what is made for a Gateway",
+    complete: true,
+    fields: &[("annotations", ""), ("labels", ""), ("parametersRef", "")],
+};
+
+const LISTENER: Shape = Shape {
+    what: "a listener",
+    complete: true,
+    fields: &[
+        (
+            "allowedRoutes",
+            "it takes the routes of the Gateway's own namespace",
+        ),
+        ("hostname", "it is about every host"),
+        ("name", ""),
+        ("port", ""),
+        ("protocol", ""),
+        ("tls", ""),
+    ],
+};
+
+const TLS: Shape = Shape {
+    what: "the TLS of a listener",
+    complete: true,
+    fields: &[
+        ("certificateRefs", ""),
+        ("frontendValidation", ""),
+        ("mode", "TLS ends at the Gateway"),
+        ("options", ""),
+    ],
+};
+
+const ALLOWED: Shape = Shape {
+    what: "what a listener takes",
+    complete: true,
+    fields: &[
+        ("kinds", "it takes every kind that fits its protocol"),
+        (
+            "namespaces",
+            "it takes the routes of the Gateway's own namespace",
+        ),
+    ],
+};
+
+const NAMESPACES: Shape = Shape {
+    what: "the namespaces of a listener",
+    complete: true,
+    fields: &[
+        ("from", "it takes the routes of the Gateway's own namespace"),
+        ("selector", "it takes no routes"),
+    ],
+};
+
+const GROUP_KIND: Shape = Shape {
+    what: "a kind of routes",
+    complete: true,
+    fields: &[("group", ""), ("kind", "")],
+};
+
+const ROUTE: Shape = Shape {
+    what: "the spec of a route",
+    complete: true,
+    fields: &[
+        ("hostnames", "it is about every host"),
+        ("parentRefs", "it is attached to nothing"),
+        ("rules", "it leads nowhere"),
+        ("useDefaultGateways", ""),
+    ],
+};
+
+const PARENT: Shape = Shape {
+    what: "a parent of a route",
+    complete: true,
+    fields: &[
+        ("group", ""),
+        ("kind", "it is a Gateway"),
+        ("name", ""),
+        ("namespace", "it is in the route's own namespace"),
+        ("port", "it is every listener"),
+        ("sectionName", "it is every listener"),
+    ],
+};
+
+const RULE: Shape = Shape {
+    what: "a rule of a route",
+    complete: true,
+    fields: &[
+        ("backendRefs", "it leads nowhere"),
+        ("filters", ""),
+        ("matches", "it is about every request"),
+        ("name", ""),
+        ("retry", ""),
+        ("sessionPersistence", ""),
+        ("timeouts", ""),
+    ],
+};
+
+const FILTER: Shape = Shape {
+    what: "a filter of a route",
+    complete: true,
+    fields: &[
+        ("cors", ""),
+        ("extensionRef", ""),
+        ("externalAuth", ""),
+        ("requestHeaderModifier", ""),
+        ("requestMirror", ""),
+        ("requestRedirect", ""),
+        ("responseHeaderModifier", ""),
+        ("type", ""),
+        ("urlRewrite", ""),
+    ],
+};
+
+const MIRROR: Shape = Shape {
+    what: "a mirror of requests",
+    complete: true,
+    fields: &[("backendRef", ""), ("fraction", ""), ("percent", "")],
+};
+
+const BACKEND: Shape = Shape {
+    what: "a backend of a route",
+    complete: true,
+    fields: &[
+        ("filters", ""),
+        ("group", ""),
+        ("kind", "it is a Service"),
+        ("name", ""),
+        ("namespace", "it is in the route's own namespace"),
+        ("port", ""),
+        ("weight", ""),
+    ],
+};
+
+const GRANT: Shape = Shape {
+    what: "the spec of a ReferenceGrant",
+    complete: true,
+    fields: &[("from", ""), ("to", "")],
+};
+
+const FROM: Shape = Shape {
+    what: "who may refer",
+    complete: true,
+    fields: &[("group", ""), ("kind", ""), ("namespace", "")],
+};
+
+const TO: Shape = Shape {
+    what: "what may be referred to",
+    complete: true,
+    fields: &[
+        ("group", ""),
+        ("kind", ""),
+        ("name", "it is each of its kind"),
+    ],
+};
+
+/// The most listeners of a Gateway, of which the names are to differ.
+const MOST_LISTENERS: usize = 64;
+
+pub(super) fn gateway(cx: &mut Context<'_>, root: &Node<'_>, metadata: ObjectMeta) -> Gateway {
+    spec_and_status(cx, root);
+    let mut gateway = Gateway {
+        metadata,
+        ..Gateway::default()
+    };
+    let Some(spec) = cx.inner(root, "spec", &GATEWAY) else {
+        cx.refuse_missing(root, "spec", "give it a `gatewayClassName` and a listener");
+        return gateway;
+    };
+    gateway.class = cx.text(&spec, "gatewayClassName");
+    if gateway.class.is_empty() {
+        cx.refuse_missing(&spec, "gatewayClassName", "name the class");
+    }
+    gateway.listeners = cx.list(&spec, "listeners", listener);
+    let names: BTreeSet<&Str> = gateway.listeners.iter().map(|own| &own.name).collect();
+    if gateway.listeners.len() > MOST_LISTENERS || names.len() < gateway.listeners.len() {
+        let help = "name each listener; a Gateway has 64 at most";
+        cx.refuse(&spec, "has listeners of one name, or too many", help);
+    }
+    if let Some(made) = cx.inner(&spec, "infrastructure", &INFRASTRUCTURE) {
+        gateway.infrastructure = cx.text_map(&made, "annotations", |_, _, key, _| is_kept(key));
+    }
+    gateway
+}
+
+fn listener(cx: &mut Context<'_>, node: &Node<'_>) -> Listener {
+    if !cx.mapping(node, &LISTENER) {
+        return Listener::default();
+    }
+    let mut listener = Listener {
+        name: cx.text(node, "name"),
+        hostname: cx.text(node, "hostname"),
+        port: number(cx, node, "port").unwrap_or_default(),
+        protocol: cx.text(node, "protocol"),
+        ..Listener::default()
+    };
+    host(cx, node, &listener.hostname);
+    for (key, is_there) in [
+        ("name", !listener.name.is_empty()),
+        ("port", listener.port != 0),
+        ("protocol", !listener.protocol.is_empty()),
+    ] {
+        if !is_there {
+            cx.refuse_missing(node, key, "give it a `name`, a `port` and a `protocol`");
+        }
+    }
+    if let Some(tls) = cx.inner(node, "tls", &TLS) {
+        listener.passthrough = &*cx.text(&tls, "mode") == "Passthrough";
+    }
+    let Some(allowed) = cx.inner(node, "allowedRoutes", &ALLOWED) else {
+        return listener;
+    };
+    if let Some(node) = cx.inner(&allowed, "namespaces", &NAMESPACES) {
+        listener.namespaces = namespaces(cx, &node);
+    }
+    listener.kinds = cx.list(&allowed, "kinds", |cx, item| {
+        cx.mapping(item, &GROUP_KIND);
+        let own = is_of_gateways(cx, item);
+        let kind = cx.text(item, "kind");
+        // Of another group it is no kind that is read, whatever its name.
+        if own { kind } else { cx.intern("") }
+    });
+    listener
+}
+
+fn namespaces(cx: &mut Context<'_>, node: &Node<'_>) -> RouteNamespaces {
+    match &*cx.text(node, "from") {
+        "" | "Same" => RouteNamespaces::Same,
+        "All" => RouteNamespaces::All,
+        "Selector" => {
+            let labels = node.field("selector");
+            labels.map_or(RouteNamespaces::None, |labels| {
+                RouteNamespaces::Selector(selector(cx, &labels))
+            })
+        }
+        "None" => RouteNamespaces::None,
+        _ => {
+            let help = "write `Same`, `All` or `Selector`";
+            cx.refuse(node, "has no such `from`", help);
+            RouteNamespaces::None
+        }
+    }
+}
+
+/// Whether the `group` of a reference is that of Gateways, which it is where none is given.
+fn is_of_gateways(cx: &mut Context<'_>, node: &Node<'_>) -> bool {
+    let given = node.field("group").is_some();
+    let group = cx.text(node, "group");
+    !given || *group == *Kind::Gateway.group()
+}
+
+/// Refuses what is no host, with `*.` before it or not.
+fn host(cx: &mut Context<'_>, node: &Node<'_>, name: &str) {
+    let bare = name.strip_prefix("*.").unwrap_or(name);
+    if let Some(problem) = names::dns_subdomain(bare).filter(|_| !name.is_empty()) {
+        cx.refuse(node, &format!("has a host that {problem}"), "");
+    }
+}
+
+pub(super) fn route(cx: &mut Context<'_>, root: &Node<'_>, metadata: ObjectMeta) -> Route {
+    spec_and_status(cx, root);
+    let mut route = Route {
+        kind: cx.kind,
+        metadata,
+        parents: Box::default(),
+        hostnames: Box::default(),
+        backends: Box::default(),
+    };
+    let Some(spec) = cx.inner(root, "spec", &ROUTE) else {
+        cx.refuse_missing(root, "spec", "give it a rule");
+        return route;
+    };
+    let own = route.metadata.namespace.clone();
+    let (mut parents, mut position) = (Vec::new(), 0);
+    cx.each(&spec, "parentRefs", |cx, item| {
+        parents.extend(parent(cx, item, &own, position));
+        position += 1;
+    });
+    route.parents = parents.into();
+    if matches!(cx.kind, Kind::HTTPRoute | Kind::GRPCRoute | Kind::TLSRoute) {
+        route.hostnames = cx.texts(&spec, "hostnames");
+        for name in &route.hostnames {
+            host(cx, &spec, name);
+        }
+    }
+    let mut backends = Vec::new();
+    cx.each(&spec, "rules", |cx, rule| {
+        if !cx.mapping(rule, &RULE) {
+            return;
+        }
+        cx.each(rule, "backendRefs", |cx, item| {
+            backends.extend(backend(cx, item, &own));
+            if cx.mapping(item, &BACKEND) {
+                mirrors(cx, item, &own, &mut backends);
+            }
+        });
+        mirrors(cx, rule, &own, &mut backends);
+    });
+    route.backends = backends.into();
+    route
+}
+
+/// Where the filters of a rule or a backend send a copy of each request.
+fn mirrors(cx: &mut Context<'_>, node: &Node<'_>, own: &Str, backends: &mut Vec<RouteBackend>) {
+    cx.each(node, "filters", |cx, filter| {
+        if !cx.mapping(filter, &FILTER) {
+            return;
+        }
+        let mirror = cx.inner(filter, "requestMirror", &MIRROR);
+        if let Some(to) = mirror.as_ref().and_then(|node| node.field("backendRef")) {
+            backends.extend(backend(cx, &to, own));
+        }
+    });
+}
+
+/// A Gateway that a route asks to be attached to; `None` where it is another parent.
+fn parent(cx: &mut Context<'_>, node: &Node<'_>, own: &Str, position: u32) -> Option<ParentRef> {
+    if !cx.mapping(node, &PARENT) {
+        return None;
+    }
+    let is_own = is_of_gateways(cx, node);
+    let kind = cx.text(node, "kind");
+    let name = cx.text(node, "name");
+    if name.is_empty() {
+        cx.refuse_missing(node, "name", "name the Gateway");
+    }
+    let namespace = cx.text(node, "namespace");
+    let parent = ParentRef {
+        position,
+        namespace: if namespace.is_empty() {
+            own.clone()
+        } else {
+            namespace
+        },
+        name,
+        section: cx.text(node, "sectionName"),
+        port: number(cx, node, "port"),
+    };
+    (is_own && matches!(&*kind, "" | "Gateway")).then_some(parent)
+}
+
+/// A Service that a route leads to; `None` where it is something else, or nothing is sent there.
+fn backend(cx: &mut Context<'_>, node: &Node<'_>, own: &Str) -> Option<RouteBackend> {
+    if !cx.mapping(node, &BACKEND) {
+        return None;
+    }
+    let (group, kind, name) = (
+        cx.text(node, "group"),
+        cx.text(node, "kind"),
+        cx.text(node, "name"),
+    );
+    if name.is_empty() {
+        cx.refuse_missing(node, "name", "name the Service");
+    }
+    let weight = cx.integer(node, "weight");
+    if !group.is_empty() || !matches!(&*kind, "" | "Service") {
+        return None;
+    }
+    let port = number(cx, node, "port");
+    if port.is_none() {
+        cx.refuse_missing(node, "port", "give the number of the Service's port");
+    }
+    let namespace = cx.text(node, "namespace");
+    let backend = RouteBackend {
+        at: cx.intern(&node.pointer()),
+        namespace: if namespace.is_empty() {
+            own.clone()
+        } else {
+            namespace
+        },
+        name,
+        port: port?,
+    };
+    (weight != Some(0)).then_some(backend)
+}
+
+pub(super) fn grant(cx: &mut Context<'_>, root: &Node<'_>, metadata: ObjectMeta) -> ReferenceGrant {
+    spec_and_status(cx, root);
+    let mut grant = ReferenceGrant {
+        metadata,
+        ..ReferenceGrant::default()
+    };
+    let Some(spec) = cx.inner(root, "spec", &GRANT) else {
+        cx.refuse_missing(root, "spec", "say who may refer to what");
+        return grant;
+    };
+    grant.from = cx.list(&spec, "from", |cx, item| {
+        cx.mapping(item, &FROM);
+        GrantFrom {
+            group: cx.text(item, "group"),
+            kind: cx.text(item, "kind"),
+            namespace: cx.text(item, "namespace"),
+        }
+    });
+    grant.to = cx.list(&spec, "to", |cx, item| {
+        cx.mapping(item, &TO);
+        GrantTo {
+            group: cx.text(item, "group"),
+            kind: cx.text(item, "kind"),
+            name: cx.text(item, "name"),
+        }
+    });
+    for (key, is_empty) in [("from", grant.from.is_empty()), ("to", grant.to.is_empty())] {
+        if is_empty {
+            cx.refuse_missing(&spec, key, "say who may refer to what");
+        }
+    }
+    grant
+}
