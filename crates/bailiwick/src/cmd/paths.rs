@@ -241,8 +241,13 @@ fn nearest_from_everywhere(opened: &Opened, graph: &Graph, target: NodeId) -> Ve
         .filter(|&node| reaching.effort(node).is_some_and(|effort| effort > 0))
         .filter_map(|node| graph.path(node, &reaching))
         .collect();
-    paths.sort_by_key(|path| (path.effort, path.edges.len(), path.from));
+    paths.sort_by_key(|path| order(path.effort, path.edges.len(), graph.node(path.from)));
     paths
+}
+
+/// By which paths from everywhere are told: what is easy comes first.
+pub(super) fn order(effort: u32, steps: usize, from: Option<&Node>) -> impl Ord + use<'_> {
+    (effort, steps, from)
 }
 
 /// Where everything stands that the steps of these paths rest on, as far as it came from files.

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::cli::Global;
 use crate::cluster::{Watched, cut_short};
-use crate::cmd::paths::{PathsArgs, facts};
+use crate::cmd::paths::{PathsArgs, facts, order};
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::picture::review;
@@ -227,47 +227,37 @@ impl Watcher<'_> {
     fn compare(&mut self, live: &Live, causes: &[Cause]) -> Result<()> {
         let mut now = ways(self.args, live);
         let before = std::mem::take(&mut self.ways);
+        let mut gone = Vec::new();
         for (from, old) in &before {
             let left = now
                 .get(from)
                 .and_then(|ways| ways.first())
                 .map(|way| way.effort);
-            for way in old.iter().filter(|way| !stands(live.graph(), from, way)) {
-                let left = left.filter(|_| self.args.from.is_none());
-                let told = vanished(from, &self.args.to, way, causes, left);
-                self.tell(&Event::Vanished(told))?;
-            }
+            let left = left.filter(|_| self.args.from.is_none());
+            let old = old.iter().filter(|way| !stands(live.graph(), from, way));
+            gone.extend(old.map(|way| (from, way, left)));
         }
-        for (from, ways) in &mut now {
-            let old = before.get(from).map_or(&[][..], Vec::as_slice);
-            self.tell_new(from, ways, old, live, causes)?;
+        gone.sort_by_key(|(from, way, _)| order(way.effort, way.steps.len(), Some(from)));
+        for (from, way, left) in gone {
+            let told = vanished(from, &self.args.to, way, causes, left);
+            self.tell(&Event::Vanished(told))?;
         }
-        self.ways = now;
-        self.tell_limits(live)
-    }
-
-    fn tell_new(
-        &mut self,
-        from: &Node,
-        ways: &mut [Way],
-        old: &[Way],
-        live: &Live,
-        causes: &[Cause],
-    ) -> Result<()> {
-        if self.args.from.is_none()
-            && let [way] = ways
-            && let Some(known) = old.iter().find(|old| old.effort <= way.effort)
-            && stands(live.graph(), from, known)
-        {
-            // One of several that are as short: the one that was told of stays.
-            *way = known.clone();
-            return Ok(());
+        if self.args.from.is_none() {
+            now.iter_mut()
+                .for_each(|(from, ways)| keep(from, ways, before.get(from), live));
         }
-        for way in ways.iter().filter(|way| !old.contains(way)) {
+        let is_new = |from: &Node, way: &Way| before.get(from).is_none_or(|old| !old.contains(way));
+        let all = now
+            .iter()
+            .flat_map(|(from, ways)| ways.iter().map(move |way| (from, way)));
+        let mut new: Vec<(&Node, &Way)> = all.filter(|(from, way)| is_new(from, way)).collect();
+        new.sort_by_key(|(from, way)| order(way.effort, way.steps.len(), Some(from)));
+        for (from, way) in new {
             let told = appeared(from, way, live, causes);
             self.tell(&Event::Appeared(told))?;
         }
-        Ok(())
+        self.ways = now;
+        self.tell_limits(live)
     }
 
     /// Tells when nothing is heard any more, and when it is again.
@@ -412,6 +402,19 @@ fn stands(graph: &Graph, from: &Node, way: &Way) -> bool {
         at = &step.1;
         there
     })
+}
+
+/// Of several ways that are as short the one that was told of stays.
+fn keep(from: &Node, ways: &mut [Way], told: Option<&Vec<Way>>, live: &Live) {
+    if let [way] = ways
+        && let Some(known) = told
+            .into_iter()
+            .flatten()
+            .find(|old| old.effort <= way.effort)
+        && stands(live.graph(), from, known)
+    {
+        *way = known.clone();
+    }
 }
 
 fn appeared<'e>(from: &'e Node, way: &'e Way, live: &Live, causes: &'e [Cause]) -> Told<'e> {
