@@ -1,3 +1,4 @@
+mod made;
 mod shared;
 mod step;
 
@@ -12,6 +13,7 @@ use crate::node::Node;
 use crate::table::Table;
 use shared::Shared;
 
+pub(crate) use made::Made;
 pub(crate) use shared::{RoleId, SharedRole};
 pub use step::{HeldBack, Step};
 
@@ -61,16 +63,6 @@ pub struct Graph {
     binders: Vec<NodeId>,
     /// Those of whom not every combination of roles was looked at, with how many parts say so.
     unfinished: BTreeMap<Node, u32>,
-}
-
-/// What was put into a graph, and has to be taken out again by whoever put it in.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Made {
-    edges: Vec<u32>,
-    steps: Vec<u32>,
-    shares: Vec<u32>,
-    held_back: Vec<usize>,
-    unfinished: Vec<Node>,
 }
 
 /// A step.
@@ -231,11 +223,6 @@ impl Graph {
         self.unfinished.keys()
     }
 
-    /// What was put in since this was last asked.
-    pub(crate) fn take_made(&mut self) -> Made {
-        std::mem::take(&mut self.made)
-    }
-
     /// The rights of roles that may have come or lost a step to them since this was last asked.
     pub(crate) fn take_roles(&mut self) -> Vec<NodeId> {
         std::mem::take(&mut self.roles)
@@ -258,28 +245,6 @@ impl Graph {
             }
         }
         false
-    }
-
-    /// Takes out what somebody put in. What others have put in as well stays.
-    pub(crate) fn unmake(&mut self, made: &Made) {
-        for &position in &made.edges {
-            self.edges.release(position);
-        }
-        self.release_shared(&made.steps, &made.shares);
-        for &position in &made.held_back {
-            if let Some(slot) = self.held_back.get_mut(position) {
-                *slot = None;
-                self.free_held_back.push(position);
-            }
-        }
-        for node in &made.unfinished {
-            if let Some(parts) = self.unfinished.get_mut(node) {
-                *parts -= 1;
-                if *parts == 0 {
-                    self.unfinished.remove(node);
-                }
-            }
-        }
     }
 
     /// Drops every edge that nobody puts in any more.
@@ -320,11 +285,6 @@ impl Graph {
     /// The nodes that have come or ceased to have such steps since this was last asked.
     pub(crate) fn take_binders(&mut self) -> Vec<NodeId> {
         std::mem::take(&mut self.binders)
-    }
-
-    /// Puts back what was taken by [`Graph::take_made`].
-    pub(crate) fn put_made(&mut self, made: Made) {
-        self.made = made;
     }
 
     /// Has [`Graph::take_roles`] give these once more.

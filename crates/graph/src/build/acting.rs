@@ -11,6 +11,7 @@ use crate::condition::{Atom, AtomId, Clause, Condition};
 use crate::edge::{EdgeKind, Leg, Rule, Whom};
 use crate::host::node_user;
 use crate::node::Node;
+use crate::world::Key;
 
 /// The edge by which a node gets what its pods use.
 const NODE_AUTHORIZER: &str = "node-authorizer";
@@ -121,8 +122,8 @@ impl<'a> Builder<'_, 'a, '_> {
         for given in self.world.bindings_of(subject) {
             if let Some(role) = &given.role {
                 let (scope, atom) = (&given.binding.namespace, given.atom());
-                let of = self.world.role_to_use(role, true);
-                holdings.extend(self.by_itself(of, (role, scope), Some(&atom), &|_| true));
+                self.world.note(Key::Uses(role));
+                holdings.extend(self.by_itself((role, scope), Some(&atom), &|_| true));
             }
         }
         holdings

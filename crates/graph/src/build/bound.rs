@@ -142,8 +142,8 @@ impl<'a> Builder<'_, 'a, '_> {
                 return;
             }
             let mut added = Vec::new();
-            let of = self.world.role_to_use(role, false);
-            self.hold(of, (role, namespace), None, None, &mut added);
+            self.world.note(Key::SharedUses(role));
+            self.hold((role, namespace), None, None, &mut added);
             let gain = self.gain(&own, &self.masks(&added));
             let node = Node::Bound {
                 by: Box::new(with.node.clone()),

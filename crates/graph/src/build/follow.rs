@@ -1,9 +1,11 @@
 //! The parts that a graph is made of, in their order, and those that a change makes anew.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::Builder;
 use super::parts::Part;
+use crate::edge::EdgeKind;
 use crate::graph::NodeId;
 use crate::node::Node;
 use crate::world::{Key, Unit, Woken};
@@ -30,14 +32,28 @@ impl Builder<'_, '_, '_> {
             return;
         };
         let mut units = parts.readers_of(woken.marks.iter().copied());
+        // What rules of edges alone have woken.
+        let in_part = parts.readers_of(woken.marks_of_rules.iter().copied());
         let came_or_went = woken.units.iter();
         units.extend(
             came_or_went
                 .filter(|unit| self.world.exists(unit) != parts.has(unit))
                 .cloned(),
         );
+        let is_holder = |unit: &Unit| matches!(unit, Unit::Holder(node) if !is_role(node));
+        let (mut in_part, others): (Vec<Unit>, _) = in_part.into_iter().partition(is_holder);
+        units.extend(others);
+        in_part.retain(|unit| !units.contains(unit));
         // They depend on all others.
         let mut bound = BTreeSet::new();
+        self.only = Some(Arc::new(self.world.with_kinds(&woken.rules)));
+        for unit in in_part {
+            self.part_of_rules(&unit);
+            if let Unit::Holder(node) = unit {
+                bound.insert(node);
+            }
+        }
+        self.only = None;
         for unit in units {
             match &unit {
                 Unit::Bound(_) => {}
@@ -71,6 +87,31 @@ impl Builder<'_, '_, '_> {
             let part = Part { made, reads };
             let old = self.parts.as_mut().map(|parts| parts.replace(unit, part));
             self.graph.unmake(&old.unwrap_or_default());
+        }
+        self.graph.put_made(outer);
+    }
+
+    /// Makes anew of what somebody gets to by rights what it is by the rules of edges that are looked at.
+    fn part_of_rules(&mut self, unit: &Unit) {
+        let Some(only) = self.only.clone() else {
+            return;
+        };
+        let outer = self.graph.take_made();
+        let world = self.world;
+        let ((), reads) = world.reads_of(|| self.make(unit));
+        let made = self.graph.take_made();
+        let is_of_rules = |from: &Node, kind: &EdgeKind| {
+            let mut rules = only.iter().filter_map(|&rule| world.index.rules.get(rule));
+            !matches!(from, Node::Acting { .. }) && rules.any(|rule| std::ptr::eq(rule.0, kind))
+        };
+        if let Some(part) = self
+            .parts
+            .as_mut()
+            .and_then(|parts| parts.enter(unit, &reads))
+        {
+            let old = self.graph.take_of(&mut part.made, &made, &is_of_rules);
+            part.made.extend(made);
+            self.graph.unmake(&old);
         }
         self.graph.put_made(outer);
     }
@@ -192,4 +233,8 @@ impl Builder<'_, '_, '_> {
             bound.insert(node.clone());
         }
     }
+}
+
+fn is_role(node: &Node) -> bool {
+    matches!(node, Node::Role { .. })
 }

@@ -13,9 +13,10 @@ mod tests;
 mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bailiwick_core::{ObjectRef, Str};
-use bailiwick_model::{Role, Snapshot};
+use bailiwick_model::Snapshot;
 use hashbrown::{HashMap, HashSet};
 
 pub(crate) use crate::world::{Item, World};
@@ -23,7 +24,7 @@ pub(crate) use acting::is_acting;
 pub(crate) use held::{Held, Holding, On};
 pub(crate) use link::Link;
 pub(crate) use parts::Parts;
-pub(crate) use uses::{KindRule, Use, Wanted, kind_rules, uses};
+pub(crate) use uses::{KindRule, Use, UseOf, Wanted, kind_rules, uses, uses_in_short};
 
 use crate::condition::{Atom, AtomId, Clause, Condition};
 use crate::edge::Rule;
@@ -67,6 +68,10 @@ pub(crate) struct Builder<'w, 'a, 'g> {
     world: &'w World<'a>,
     /// What roles are good for.
     uses: HashMap<ObjectRef, Uses<'a>>,
+    /// The same as to the rules of edges that a change concerns.
+    uses_of_rules: HashMap<ObjectRef, Uses<'a>>,
+    /// The rules of edges, by their positions, that are looked at; `None` is all of them.
+    only: Option<Arc<BTreeSet<usize>>>,
     graph: &'g mut Graph,
     /// Where parts are kept for a graph that will change.
     parts: Option<&'g mut Parts>,
@@ -83,6 +88,8 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
         Self {
             world,
             uses: HashMap::new(),
+            uses_of_rules: HashMap::new(),
+            only: None,
             graph,
             parts,
             roles: HashSet::new(),
@@ -118,19 +125,26 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
         if self.is_shared() {
             let had = self.had(node);
             let limited = self.limited(&had);
-            for had in &had {
-                let of = self.world.role_as_noted(&had.role);
-                for &rule in &limited {
+            let mut seen = limited.clone();
+            if let Some(only) = &self.only {
+                seen.retain(|rule| only.contains(rule));
+            }
+            for had in had.iter().filter(|_| !seen.is_empty()) {
+                for &rule in &seen {
                     self.world.note(Key::UsesOf(&had.role, rule));
                 }
                 let place = (&had.role, &had.scope);
-                let keep = |rule| limited.contains(&rule);
-                holdings.extend(self.by_itself(of, place, had.by.as_ref(), &keep));
+                let keep = |rule| seen.contains(&rule);
+                holdings.extend(self.by_itself(place, had.by.as_ref(), &keep));
             }
-            self.share(node, &had, &limited);
+            if self.only.is_none() || !seen.is_empty() {
+                self.share(node, &had, &limited);
+            }
         }
         self.link(node, &holdings);
-        self.acting(node);
+        if self.only.is_none() {
+            self.acting(node);
+        }
     }
 
     /// Whether what a role allows alone is there once, beside those who have it: in graphs that change. Others spell it
@@ -161,16 +175,13 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
 
     /// The rules of edges that one of these roles limits to names. What such a step rests on depends on whether another
     /// role gives the right on everything, so that it is not shared.
-    fn limited(&mut self, had: &[Had]) -> BTreeSet<usize> {
+    fn limited(&self, had: &[Had]) -> BTreeSet<usize> {
         let mut limited = BTreeSet::new();
         for Had { role, .. } in had {
             self.world.note(Key::Limits(role));
-            let Some(of) = self.world.role_as_noted(role) else {
-                continue;
-            };
-            let uses = self.uses_of(of, role).of_role.iter();
-            let uses = uses.filter(|(found, _)| found.is_limited());
-            limited.extend(uses.map(|(found, _)| found.rule));
+            let uses = self.uses_by_itself(role);
+            let uses = uses.filter(|found| found.is_limited);
+            limited.extend(uses.map(|found| usize::from(found.rule)));
         }
         limited
     }
@@ -188,13 +199,10 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
             let condition = self.graph.condition(Condition {
                 clauses: clauses.into_iter().collect(),
             });
-            let mut without = Vec::new();
-            if let Some(of) = self.world.role_as_noted(role) {
-                let uses = self.uses_of(of, role).of_role.iter();
-                without.extend(uses.map(|(found, _)| found.rule));
-                without.retain(|rule| limited.contains(rule));
-                without.dedup();
-            }
+            let rules = self.uses_by_itself(role);
+            let rules = rules.map(|found| usize::from(found.rule));
+            let mut without: Vec<usize> = rules.filter(|rule| limited.contains(rule)).collect();
+            without.dedup();
             let holder = self.graph.put(subject.clone());
             let role = self.graph.shared_role(SharedRole {
                 role: role.clone(),
@@ -212,9 +220,9 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
             namespace,
             without,
         } = shared;
-        let of = self.world.role_to_use(role, true);
+        self.world.note(Key::Uses(role));
         let keep = |rule| !without.contains(&rule);
-        let holdings = self.by_itself(of, (role, namespace), None, &keep);
+        let holdings = self.by_itself((role, namespace), None, &keep);
         let id = self.graph.shared_role(shared.clone());
         let node = Node::Role {
             role: role.clone(),
@@ -228,15 +236,15 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
     fn holdings(&mut self, subject: &Node) -> Vec<Holding<'a>> {
         let mut holdings = Vec::new();
         if let Node::Role { role, namespace } = subject {
-            let of = self.world.role_to_use(role, false);
-            self.hold(of, (role, namespace), None, None, &mut holdings);
+            self.world.note(Key::SharedUses(role));
+            self.hold((role, namespace), None, None, &mut holdings);
             return holdings;
         }
         for given in self.world.bindings_of(subject) {
             let Some(role) = &given.role else { continue };
             let (scope, atom) = (&given.binding.namespace, given.atom());
-            let of = self.world.role_to_use(role, false);
-            self.hold(of, (role, scope), Some(&atom), None, &mut holdings);
+            self.world.note(Key::SharedUses(role));
+            self.hold((role, scope), Some(&atom), None, &mut holdings);
         }
         self.inherit(subject, &mut holdings);
         holdings
@@ -256,8 +264,8 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
         for given in world.bindings_of(subject) {
             let Some(role) = &given.role else { continue };
             let (scope, atom) = (&given.binding.namespace, given.atom());
-            let (of, start) = (world.role_as_noted(role), holdings.len());
-            self.hold(of, (role, scope), Some(&atom), None, &mut holdings);
+            let start = holdings.len();
+            self.hold((role, scope), Some(&atom), None, &mut holdings);
             for holding in holdings.get(start..).unwrap_or_default() {
                 let own = legs.entry(holding.rule).or_default();
                 own.push((Some(role), bit(holding.leg)));
@@ -291,18 +299,18 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
     /// Adds what a role is good for where it is bound, but for what it is by itself.
     fn hold(
         &mut self,
-        of: Option<&'a Role>,
         (role, scope): (&ObjectRef, &Str),
         binding: Option<&Atom>,
         group: Option<&Str>,
         holdings: &mut Vec<Holding<'a>>,
     ) {
-        let Some(of) = of else { return };
         let rules = &self.world.index.rules;
         // Atoms of rules stand before those of bindings: among equals a rule is taken away first.
-        self.uses_of(of, role);
+        if self.uses_of(role).shared.is_empty() {
+            return;
+        }
         let binding = binding.map(|atom| self.graph.atom(atom.clone()));
-        let uses = self.uses_of(of, role).shared.iter();
+        let uses = self.uses_of(role).shared.iter();
         let uses = uses.filter(|(found, _)| group.is_none() || found.is_shared(rules));
         let uses = uses.filter(|(found, _)| found.counts_in(scope));
         holdings.extend(uses.map(|found| held(found, scope, binding, group)));
@@ -311,33 +319,47 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
     /// What a role is good for by itself where it is bound, as to the rules of edges that `keep` names.
     fn by_itself(
         &mut self,
-        of: Option<&'a Role>,
         (role, scope): (&ObjectRef, &Str),
         binding: Option<&Atom>,
         keep: &dyn Fn(usize) -> bool,
     ) -> Vec<Holding<'a>> {
-        let Some(of) = of else {
-            return Vec::new();
-        };
         let binding = binding.map(|atom| self.graph.atom(atom.clone()));
-        let uses = self.uses_of(of, role).of_role.iter();
+        let uses = self.uses_of(role).of_role.iter();
         let uses = uses.filter(|(found, _)| found.counts_in(scope) && keep(found.rule));
         uses.map(|found| held(found, scope, binding, None))
             .collect()
     }
 
-    /// What a role is good for.
-    fn uses_of(&mut self, held: &'a Role, role: &ObjectRef) -> &Uses<'a> {
+    /// What a role is good for by itself, in short, in the order of the rules of edges.
+    fn uses_by_itself(&self, role: &ObjectRef) -> impl Iterator<Item = UseOf> + use<'w, 'a> {
+        let index = self.world.index;
+        let uses = index.uses_of(role).iter().copied();
+        uses.filter(|found| found.is_of_role(&index.rules))
+    }
+
+    /// What a role is good for, as far as it is looked at.
+    fn uses_of(&mut self, role: &ObjectRef) -> &Uses<'a> {
         let is_shared = self.is_shared();
         let (world, graph) = (self.world, &mut *self.graph);
-        self.uses.entry(role.clone()).or_insert_with(|| {
-            let uses = uses(held, &world.index.wanted).into_iter();
+        let (known, only) = match &self.only {
+            Some(only) => (&mut self.uses_of_rules, Some(only)),
+            None => (&mut self.uses, None),
+        };
+        known.entry_ref(role).or_insert_with(|| {
+            let rules = &world.index.rules;
+            let short = world.index.uses_of(role).iter();
+            let short = short
+                .filter(|found| only.is_none_or(|only| only.contains(&usize::from(found.rule))));
+            let mut short = short.peekable();
+            let Some(held) = short.peek().and_then(|_| world.role_as_noted(role)) else {
+                return Uses::default();
+            };
             let with_atom = |found: Use<'a>| {
                 let (role, position) = (role.clone(), found.position);
                 (found, graph.atom(Atom::Rule { role, position }))
             };
-            let of_role =
-                |(found, _): &Found<'_>| is_shared && found.is_of_role(&world.index.rules);
+            let of_role = |(found, _): &Found<'_>| is_shared && found.is_of_role(rules);
+            let uses = short.filter_map(|found| found.of(held, rules));
             let (of_role, shared) = uses.map(with_atom).partition(of_role);
             Uses { of_role, shared }
         })
@@ -354,8 +376,7 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
                 let Some(role) = &given.role else { continue };
                 let (scope, atom) = (&given.binding.namespace, given.atom());
                 // Who is in a group has noted what matters.
-                let of = self.world.role_as_noted(role);
-                self.hold(of, (role, scope), Some(&atom), Some(&group), holdings);
+                self.hold((role, scope), Some(&atom), Some(&group), holdings);
             }
         }
     }

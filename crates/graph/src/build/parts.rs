@@ -48,14 +48,31 @@ impl Parts {
             return Made::default();
         };
         let old = std::mem::replace(slot, part);
-        if old.reads != slot.reads {
-            for &mark in &old.reads {
-                self.readers.remove(&(mark, position));
-            }
-            self.readers
-                .extend(slot.reads.iter().map(|&mark| (mark, position)));
+        for mark in missing(&slot.reads, &old.reads) {
+            self.readers.remove(&(mark, position));
+        }
+        for mark in missing(&old.reads, &slot.reads) {
+            self.readers.insert((mark, position));
         }
         old.made
+    }
+
+    /// A part that is there, to be made anew in part. What it has read besides is added.
+    ///
+    /// What it has read before is kept, although it may matter no more: at worst the part is woken for nothing, until it
+    /// is made anew as a whole.
+    pub(crate) fn enter(&mut self, unit: &Unit, reads: &[Mark]) -> Option<&mut Part> {
+        let position = self.units.find(unit)?;
+        let part = self.made.get_mut(position as usize)?;
+        let more: Vec<Mark> = missing(&part.reads, reads).collect();
+        if !more.is_empty() {
+            self.readers
+                .extend(more.iter().map(|&mark| (mark, position)));
+            let mut all: Vec<Mark> = part.reads.iter().copied().chain(more).collect();
+            all.sort_unstable();
+            part.reads = all.into();
+        }
+        Some(part)
     }
 
     pub(crate) fn take(&mut self, unit: &Unit) -> Made {
@@ -67,4 +84,10 @@ impl Parts {
         self.units.sweep();
         made
     }
+}
+
+/// Those of `marks` that are not in `from`; both are sorted.
+fn missing<'m>(from: &'m [Mark], marks: &'m [Mark]) -> impl Iterator<Item = Mark> + 'm {
+    let is_missing = move |mark: &Mark| from.binary_search(mark).is_err();
+    marks.iter().copied().filter(is_missing)
 }

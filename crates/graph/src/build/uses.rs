@@ -24,6 +24,19 @@ pub(crate) struct Use<'a> {
     pub(crate) names: Names<'a>,
 }
 
+/// What a rule of a role is good for, in short, as it is kept for each role.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UseOf {
+    /// As in [`Use`].
+    pub(crate) rule: u16,
+    leg: u16,
+    /// Position among the rights of the leg.
+    at: u16,
+    /// Whether it is limited to names.
+    pub(crate) is_limited: bool,
+    position: u32,
+}
+
 /// The rules of all edges that work in this version.
 pub(crate) fn kind_rules(minor: Option<u16>) -> Vec<KindRule> {
     let kinds = EDGES.iter().filter(|kind| kind.versions.hold(minor));
@@ -89,6 +102,27 @@ impl Wanted {
 
 /// What the rules of a role are good for, in the order of what asks for it.
 pub(crate) fn uses<'a>(role: &'a Role, wanted: &Wanted) -> Vec<Use<'a>> {
+    let uses = found(role, wanted).into_iter();
+    uses.map(|(_, found)| found).collect()
+}
+
+/// The same in short.
+pub(crate) fn uses_in_short(role: &Role, wanted: &Wanted) -> Box<[UseOf]> {
+    // No edge has so many rules, legs or rights.
+    let short = |position: usize| u16::try_from(position).unwrap_or(u16::MAX);
+    let uses = found(role, wanted).into_iter();
+    uses.map(|(at, found)| UseOf {
+        rule: short(found.rule),
+        leg: short(found.leg),
+        at: short(at),
+        is_limited: found.is_limited(),
+        position: found.position,
+    })
+    .collect()
+}
+
+/// Each use with its position among the rights of its leg.
+fn found<'a>(role: &'a Role, wanted: &Wanted) -> Vec<(usize, Use<'a>)> {
     let mut uses = Vec::new();
     for (position, given) in (0..).zip(role.rules.iter()) {
         uses.extend(wanted.of(given).filter_map(|leg| {
@@ -104,7 +138,33 @@ pub(crate) fn uses<'a>(role: &'a Role, wanted: &Wanted) -> Vec<Use<'a>> {
         }));
     }
     uses.sort_unstable_by_key(|(at, found)| (found.rule, found.leg, found.position, *at));
-    uses.into_iter().map(|(_, found)| found).collect()
+    uses
+}
+
+impl UseOf {
+    /// The use, of the role that it is of.
+    pub(crate) fn of<'a>(self, role: &'a Role, rules: &[KindRule]) -> Option<Use<'a>> {
+        let (rule, leg) = (usize::from(self.rule), usize::from(self.leg));
+        let rights = rules.get(rule)?.2.legs().get(leg)?;
+        let given = role.rules.get(self.position as usize)?;
+        Some(Use {
+            rule,
+            leg,
+            right: rights.get(usize::from(self.at))?,
+            given,
+            position: self.position,
+            names: match self.is_limited {
+                true => Names::Only(&given.resource_names),
+                false => Names::All,
+            },
+        })
+    }
+
+    /// Whether it leads somewhere by itself, whoever has the role.
+    pub(crate) fn is_of_role(self, rules: &[KindRule]) -> bool {
+        let rule = rules.get(usize::from(self.rule));
+        rule.is_some_and(|(_, _, rule)| rule.is_of_role())
+    }
 }
 
 impl Use<'_> {

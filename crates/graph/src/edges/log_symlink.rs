@@ -4,7 +4,7 @@ use bailiwick_rbac::Right;
 use crate::build::{Item, Link, World};
 use crate::condition::Atom;
 use crate::edge::{Rule, Versions, edge};
-use crate::host::{Seen, Way, relation, to_node};
+use crate::host::{Mount, Seen, Way, relation, to_node};
 use crate::node::Node;
 
 edge! {
@@ -38,8 +38,11 @@ fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
     let Item::Workload(workload) = *item else { return };
     // Most pods mount nothing of the kind, and need no look at what their service accounts may do.
     let mut containers = workload.pod.containers.iter();
-    let mounts = |own: &Container| !own.host_paths.is_empty() || !own.claims.is_empty();
-    if !containers.any(mounts) || !world.has_token(workload) {
+    let writes = |own: &Container| {
+        let seen = Seen::new(world, workload, own);
+        [POD_LOGS, NODE_LOGS].iter().any(|place| mount(&seen, place).is_some())
+    };
+    if !containers.any(writes) || !world.has_token(workload) {
         return;
     }
     for (place, causes) in causes(workload, world) {
@@ -51,10 +54,14 @@ fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
 }
 
 fn way(seen: &Seen<'_>, place: &str) -> Option<Way> {
-    let mounts = seen.host_paths();
+    Some(seen.by_mount(&mount(seen, place)?).unless(seen.not_root()))
+}
+
+/// What lets it write there.
+fn mount(seen: &Seen<'_>, place: &str) -> Option<Mount> {
     let is_there = |path: &str| relation(path, place).is_some();
-    let mount = mounts.iter().find(|mount| is_there(&mount.path) && !mount.read_only)?;
-    Some(seen.by_mount(mount).unless(seen.not_root()))
+    let mut mounts = seen.host_paths().into_iter();
+    mounts.find(|mount| is_there(&mount.path) && !mount.read_only)
 }
 
 /// What gives the pod's service account the right to read logs, each alone, with the place in which they lie.

@@ -348,14 +348,9 @@ impl<'a> World<'a> {
     /// Whether code in the pod, or root on its node, finds a token in it that the API server accepts.
     pub(crate) fn has_token(&self, workload: &Workload) -> bool {
         let (pod, namespace) = (&workload.pod, &workload.metadata.namespace);
-        let account = self
-            .snapshot
-            .service_accounts
-            .get(namespace, pod.service_account());
         let mounted = pod
             .automount_service_account_token
-            .or(account.and_then(|account| account.automount_service_account_token))
-            .unwrap_or(true);
+            .unwrap_or_else(|| self.mounts_token(namespace, pod.service_account()));
         mounted || pod.tokens.iter().any(|token| token.audience.is_empty())
     }
 

@@ -132,6 +132,24 @@ const RIGHTS: &[&str] = &[
     "create on pods of ''",
     "patch on pods of ''",
     "get on pods of ''",
+    "bind on clusterroles of rbac.authorization.k8s.io named r1,r2",
+    "create on rolebindings of rbac.authorization.k8s.io",
+    "escalate on clusterroles of rbac.authorization.k8s.io named r3",
+    "patch on clusterroles of rbac.authorization.k8s.io",
+    "create on certificatesigningrequests of certificates.k8s.io",
+    "update on certificatesigningrequests/approval of certificates.k8s.io",
+    "approve on signers of certificates.k8s.io",
+    "impersonate:user-info on users of authentication.k8s.io named bob",
+    "impersonate-on:user-info:get on secrets of ''",
+];
+
+/// Who has them: some are in groups of the others.
+const SUBJECTS: &[&str] = &[
+    "user:eve",
+    "user:amy",
+    "group:devs",
+    "group:system:authenticated",
+    "sa:shop/app",
 ];
 
 /// What several roles give to one subject is one step, and what one of them limits to names depends on the others.
@@ -151,7 +169,7 @@ fn roles_that_share_their_subjects_equal_a_rebuild() {
         let mut rng = Rng::new(run);
         let mut live = Live::new(cluster(things, 37), memberships());
         for step in 0..60 {
-            let object = match rng.below(2) {
+            let object = match rng.below(3) {
                 0 => {
                     let rights = (0..=rng.below(3)).map(|_| format!("\n  {}", rng.pick(RIGHTS)));
                     let rights: String = rights.collect();
@@ -159,7 +177,7 @@ fn roles_that_share_their_subjects_equal_a_rebuild() {
                 }
                 _ => {
                     let (number, role) = (rng.below(8), rng.below(4));
-                    let subject = rng.pick(&["user:eve", "user:amy", "group:devs", "sa:shop/app"]);
+                    let subject = rng.pick(SUBJECTS);
                     let kind = ["RoleBinding shop/", "ClusterRoleBinding "][number % 2];
                     format!("{kind}b{number} gives ClusterRole/r{role} to {subject}")
                 }

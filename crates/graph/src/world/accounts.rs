@@ -1,6 +1,7 @@
 //! Namespaces, and which service accounts there are and act.
 
 use bailiwick_core::{Kind, Str};
+use bailiwick_model::{Object, ServiceAccount};
 
 use super::Unit;
 use super::bound::Given;
@@ -144,5 +145,29 @@ impl Index {
             self.account_rules.take();
             self.wake(Key::AccountRoles, woken);
         }
+    }
+
+    /// Wakes the pods of a service account that gives them its token and did not, or the other way round.
+    pub(super) fn remount(&self, old: Option<&Object>, new: Option<&Object>, woken: &mut Woken) {
+        let (old, new) = (old.and_then(account_of), new.and_then(account_of));
+        if let Some(account) = old.or(new)
+            && mounts_token(old) != mounts_token(new)
+        {
+            let metadata = &account.metadata;
+            self.wake(Key::Automount(&metadata.namespace, &metadata.name), woken);
+        }
+    }
+}
+
+/// Whether pods get the token of this service account unless they say otherwise.
+pub(super) fn mounts_token(account: Option<&ServiceAccount>) -> bool {
+    let said = account.and_then(|account| account.automount_service_account_token);
+    said.unwrap_or(true)
+}
+
+fn account_of(object: &Object) -> Option<&ServiceAccount> {
+    match object {
+        Object::ServiceAccount(account) => Some(account),
+        _ => None,
     }
 }

@@ -10,7 +10,7 @@ use bailiwick_rbac::Right;
 use super::Unit;
 use super::index::{Index, Woken, by_name};
 use super::reads::Key;
-use crate::build::{Use, is_acting, uses};
+use crate::build::{Use, UseOf, is_acting, uses, uses_in_short};
 use crate::condition::Atom;
 use crate::node::Node;
 
@@ -75,6 +75,11 @@ impl Index {
         self.check_missing(node, woken);
     }
 
+    /// What a role is good for, in short.
+    pub(crate) fn uses_of(&self, role: &ObjectRef) -> &[UseOf] {
+        self.uses.get(role).map_or(&[], |uses| uses)
+    }
+
     pub(super) fn put_role(&mut self, role: &Role, woken: &mut Woken) {
         self.change_role(None, Some(role), woken);
     }
@@ -107,6 +112,11 @@ impl Index {
             self.account_rules.take();
             self.wake(Key::AccountRoles, woken);
         }
+        let short = new.map(|role| uses_in_short(role, &self.wanted));
+        match short.filter(|uses| !uses.is_empty()) {
+            Some(uses) => self.uses.insert(role.clone(), uses),
+            None => self.uses.remove(&role),
+        };
         if rules(new, &|rule| is_acting(rule, &self.rules)) {
             self.acting.insert(role);
         } else {
@@ -133,7 +143,7 @@ impl Index {
         let acting = was_acting != self.acting.contains(&role);
         for (rule, sides) in self.differing(&old, &new, true) {
             self.wake(Key::Uses(&role), woken);
-            self.wake(Key::UsesOf(&role, rule), woken);
+            self.wake_rule(rule, Key::UsesOf(&role, rule), woken);
             let [before, after] = sides.map(|side| side.iter().any(|found| found.is_limited()));
             if before != after {
                 self.wake(Key::Limits(&role), woken);
@@ -155,10 +165,10 @@ impl Index {
         for (rule, legs) in legs {
             let full = self.rules.get(rule).map_or(0, |rule| rule.2.all_legs());
             if legs == full {
-                self.wake(Key::Whole(&role), woken);
+                self.wake_rule(rule, Key::Whole(&role), woken);
             }
             for lacking in (0..=full).filter(|lacking| lacking & !legs == 0) {
-                self.wake(Key::Legs(&role, rule, lacking), woken);
+                self.wake_rule(rule, Key::Legs(&role, rule, lacking), woken);
             }
         }
         let shared = |uses: &[Use<'_>]| uses.iter().any(|found| found.is_shared(&self.rules));

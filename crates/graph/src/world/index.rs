@@ -12,7 +12,7 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
 use super::bound::Given;
 use super::reads::{Key, Mark, Reads, store};
 use super::{Unit, WORKLOADS, World};
-use crate::build::{KindRule, Wanted, kind_rules};
+use crate::build::{KindRule, UseOf, Wanted, kind_rules};
 use crate::node::Node;
 
 /// The service account that every namespace has.
@@ -55,6 +55,8 @@ pub(crate) struct Index {
     pub(super) everything: BTreeSet<Str>,
     /// Roles that let somebody act as somebody else under constraints.
     pub(crate) acting: HashSet<ObjectRef>,
+    /// What roles are good for.
+    pub(super) uses: HashMap<ObjectRef, Box<[UseOf]>>,
     /// What runs, by its node.
     pub(super) by_node: HashMap<Str, BTreeSet<ObjectRef>>,
     /// Service accounts that something runs as, by namespace and name, with how many do.
@@ -81,6 +83,10 @@ pub(super) type Named = HashMap<(Kind, Str), Arc<[Str]>>;
 pub(crate) struct Woken {
     /// What whoever read it has to look at again.
     pub(crate) marks: HashSet<Mark>,
+    /// The same for what concerns one rule of an edge alone.
+    pub(crate) marks_of_rules: HashSet<Mark>,
+    /// These rules.
+    pub(crate) rules: BTreeSet<usize>,
     /// What may have come or gone.
     pub(crate) units: Vec<Unit>,
 }
@@ -105,6 +111,7 @@ impl Index {
             account_rules: RefCell::default(),
             everything: BTreeSet::new(),
             acting: HashSet::new(),
+            uses: HashMap::new(),
             by_node: HashMap::new(),
             runners: HashMap::new(),
             runners_hidden: are_runners_hidden(snapshot),
@@ -182,6 +189,7 @@ impl Index {
             ) => namespace,
             _ => "",
         };
+        self.remount(old, new, woken);
         // Whatever enters does so before the last one leaves.
         if old.is_none() {
             self.enter(&place.into(), woken);
@@ -236,6 +244,12 @@ impl Index {
 
     pub(crate) fn wake(&self, key: Key<'_>, woken: &mut Woken) {
         woken.marks.insert(self.mark(key));
+    }
+
+    /// The same for a key that is about this rule of an edge.
+    pub(super) fn wake_rule(&self, rule: usize, key: Key<'_>, woken: &mut Woken) {
+        woken.marks_of_rules.insert(self.mark(key));
+        woken.rules.insert(rule);
     }
 
     pub(super) fn mark(&self, key: Key<'_>) -> Mark {

@@ -20,10 +20,12 @@ pub(crate) use self::index::{Index, Woken};
 pub(crate) use self::reads::{Key, Mark};
 pub(crate) use self::unit::{Item, Unit};
 
+use self::accounts::mounts_token;
 use self::index::{DEFAULT, Fact, by_name};
 use self::reads::Reads;
 use self::view::View;
 use crate::admission::in_force;
+use crate::build::KindRule;
 use crate::condition::Atom;
 use crate::node::Node;
 
@@ -112,6 +114,15 @@ impl<'a> World<'a> {
             snapshot.mutating_policy_bindings.iter(),
         );
         validating.into_iter().chain(mutating).collect()
+    }
+
+    /// These rules of edges with all others of their kinds.
+    pub(crate) fn with_kinds(&self, rules: &BTreeSet<usize>) -> BTreeSet<usize> {
+        let all = &self.index.rules;
+        let kinds = || rules.iter().filter_map(|&rule| all.get(rule));
+        let same = |kind: &KindRule| kinds().any(|own| std::ptr::eq(own.0, kind.0));
+        let places = all.iter().enumerate().filter(|(_, kind)| same(kind));
+        places.map(|(place, _)| place).collect()
     }
 
     /// A key in short.
@@ -289,6 +300,12 @@ impl<'a> World<'a> {
             _ => &[],
         };
         known.iter().cloned().chain(node.implied_groups()).collect()
+    }
+
+    /// Whether pods of a service account get its token unless they say otherwise. So do those of one that is not there yet.
+    pub(crate) fn mounts_token(&self, namespace: &str, name: &str) -> bool {
+        self.note(Key::Automount(namespace, name));
+        mounts_token(self.whole.service_accounts.get(namespace, name))
     }
 
     /// Whether a pod, or what makes pods, runs as this service account.

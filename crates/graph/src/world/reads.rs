@@ -40,7 +40,7 @@ pub(crate) enum Key<'k> {
     SharedUses(&'k ObjectRef),
     /// Whether a role has all legs of a rule of an edge by itself, for those who look at what they hold in all.
     Whole(&'k ObjectRef),
-    /// Whether it has these legs of a rule, given by its position: those that its holder lacks, as bits.
+    /// Whether it has these legs of a rule of an edge, given by its position: those that its holder lacks, as bits.
     Legs(&'k ObjectRef, usize, u32),
     /// Whom bindings name.
     Subjects,
@@ -58,6 +58,8 @@ pub(crate) enum Key<'k> {
     OnNode(&'k str),
     /// Whether something runs as a service account.
     IsRunAs(&'k Node),
+    /// Whether pods of a service account get its token unless they say otherwise: namespace and name.
+    Automount(&'k str, &'k str),
     /// Which FlexVolume drivers pods use.
     FlexDrivers,
     /// The volume behind a claim: namespace and name.

@@ -125,17 +125,7 @@ impl<'a> World<'a> {
         self.snapshot.roles.get(&role.namespace, &role.name)
     }
 
-    /// The role for those who look at what it is good for alone; by itself, or beside what its holder is or has.
-    pub(crate) fn role_to_use(&self, role: &ObjectRef, by_itself: bool) -> Option<&'a Role> {
-        self.note(if by_itself {
-            Key::Uses(role)
-        } else {
-            Key::SharedUses(role)
-        });
-        self.whole.roles.get(&role.namespace, &role.name)
-    }
-
-    /// The same for those who have noted already what matters to them.
+    /// The role for those who have noted already what matters to them of what it is good for.
     pub(crate) fn role_as_noted(&self, role: &ObjectRef) -> Option<&'a Role> {
         self.whole.roles.get(&role.namespace, &role.name)
     }

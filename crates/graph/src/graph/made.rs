@@ -1,0 +1,101 @@
+//! What each part has put into a graph.
+
+use super::Graph;
+use crate::edge::EdgeKind;
+use crate::node::Node;
+
+/// What was put into a graph, and has to be taken out again by whoever put it in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Made {
+    pub(super) edges: Vec<u32>,
+    pub(super) steps: Vec<u32>,
+    pub(super) shares: Vec<u32>,
+    pub(super) held_back: Vec<usize>,
+    pub(super) unfinished: Vec<Node>,
+}
+
+impl Made {
+    /// Adds what was put in besides.
+    pub(crate) fn extend(&mut self, more: Self) {
+        let Self {
+            edges,
+            steps,
+            shares,
+            held_back,
+            unfinished,
+        } = more;
+        self.edges.extend(edges);
+        self.steps.extend(steps);
+        self.shares.extend(shares);
+        self.held_back.extend(held_back);
+        self.unfinished.extend(unfinished);
+    }
+}
+
+impl Graph {
+    /// What was put in since this was last asked.
+    pub(crate) fn take_made(&mut self) -> Made {
+        std::mem::take(&mut self.made)
+    }
+
+    /// Puts back what was taken by [`Graph::take_made`].
+    pub(crate) fn put_made(&mut self, made: Made) {
+        self.made = made;
+    }
+
+    /// Splits off what somebody put in of the kinds for which `is_meant` says so, which is asked for the start of the
+    /// edge as well, and the roles that he has where there are new ones.
+    pub(crate) fn take_of(
+        &self,
+        made: &mut Made,
+        new: &Made,
+        is_meant: &dyn Fn(&Node, &EdgeKind) -> bool,
+    ) -> Made {
+        let is_edge = |&position: &u32| {
+            let edge = self.edges.value(position);
+            edge.is_some_and(|edge| {
+                let from = self.nodes.value(edge.from.0);
+                from.is_some_and(|from| is_meant(from, edge.kind))
+            })
+        };
+        let is_held_back = |&position: &usize| {
+            let step = self.held_back.get(position).and_then(Option::as_ref);
+            step.is_some_and(|step| is_meant(&step.from, step.kind))
+        };
+        let mut shares = Vec::new();
+        if !new.shares.is_empty() {
+            std::mem::swap(&mut shares, &mut made.shares);
+        }
+        Made {
+            edges: made.edges.extract_if(.., |at| is_edge(at)).collect(),
+            shares,
+            held_back: made
+                .held_back
+                .extract_if(.., |at| is_held_back(at))
+                .collect(),
+            ..Made::default()
+        }
+    }
+
+    /// Takes out what somebody put in. What others have put in as well stays.
+    pub(crate) fn unmake(&mut self, made: &Made) {
+        for &position in &made.edges {
+            self.edges.release(position);
+        }
+        self.release_shared(&made.steps, &made.shares);
+        for &position in &made.held_back {
+            if let Some(slot) = self.held_back.get_mut(position) {
+                *slot = None;
+                self.free_held_back.push(position);
+            }
+        }
+        for node in &made.unfinished {
+            if let Some(parts) = self.unfinished.get_mut(node) {
+                *parts -= 1;
+                if *parts == 0 {
+                    self.unfinished.remove(node);
+                }
+            }
+        }
+    }
+}
