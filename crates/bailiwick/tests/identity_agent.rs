@@ -4,20 +4,22 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on ends"
+    dead_code,
+    reason = "a test that cannot go on ends, and not every test uses all of the shared module"
 )]
+
+mod program;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Output, Stdio};
 
 use bailiwick_testkit::servers::{Cluster, Shared};
 use bailiwick_testkit::spiffe::Spiffe;
+use program::{PROGRAM, Process, run, said, until_said};
 use serde_json::{Value, json};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_bailiwick");
 const DOMAIN: &str = "td.example";
 const RULES: &str = "\
 apiVersion: bailiwick.dev/v1alpha1
@@ -42,15 +44,6 @@ const MANIFESTS: &str = "\
 ---
 {apiVersion: v1, kind: ServiceAccount, metadata: {name: db, namespace: agent-shop}}
 ";
-
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// A cgroup as a kubelet makes it for a container of a pod; it goes with this.
 struct PodCgroup(Vec<PathBuf>);
@@ -91,28 +84,6 @@ impl Drop for PodCgroup {
         for folder in &self.0 {
             let _ = fs::remove_dir(folder);
         }
-    }
-}
-
-fn run(args: &[&str]) -> (Option<i32>, String) {
-    said(Command::new(PROGRAM).args(args).output().unwrap())
-}
-
-fn said(output: Output) -> (Option<i32>, String) {
-    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    (output.status.code(), text)
-}
-
-/// Asks until the answer is this one.
-fn until(ask: impl Fn() -> (Option<i32>, String), code: i32, part: &str) -> String {
-    let end = Instant::now() + Duration::from_secs(60);
-    loop {
-        let (found, text) = ask();
-        if found == Some(code) && text.contains(part) {
-            return text;
-        }
-        assert!(Instant::now() < end, "{found:?} and no `{part}` in {text}");
-        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
@@ -305,14 +276,14 @@ fn pods_get_identities_through_the_agents_of_their_nodes() {
     for (name, namespace, account, spec, part) in bad {
         let file = house.token(name, namespace, account, &spec);
         let (_agent, socket) = house.agent(name, &["--token-file", &file]);
-        until(|| health(&socket, &[]), 1, part);
+        until_said(|| health(&socket, &[]), 1, part);
     }
 
     // The agent of the first node, by the token of its pod.
     let spec = json!({"audiences": audience, "boundObjectRef": agent_1});
     let token = house.token("token", "agent-house", "agent", &spec);
     let (_agent, socket) = house.agent("agent", &["--token-file", &token]);
-    until(|| health(&socket, &["--fresh"]), 0, "healthy");
+    until_said(|| health(&socket, &["--fresh"]), 0, "healthy");
     let listed = run(&house.placed(&["identity", "agents", "-o", "json"])).1;
     assert!(
         listed.contains("agent-node-1") && listed.contains("token of its pod"),
@@ -330,11 +301,11 @@ fn pods_get_identities_through_the_agents_of_their_nodes() {
     let (certificate, key) = files_of(kubelet.unwrap().kubeconfig());
     let proof = ["--cert", &certificate, "--key", &key];
     let (node_2, socket_2) = house.agent("node-2", &proof);
-    until(|| health(&socket_2, &["--fresh"]), 0, "healthy");
+    until_said(|| health(&socket_2, &["--fresh"]), 0, "healthy");
     let somebody = house.cluster.certificate_user("somebody", None).unwrap();
     let (certificate, key) = files_of(somebody.kubeconfig());
     let (_stranger, strange) = house.agent("stranger", &["--cert", &certificate, "--key", &key]);
-    until(|| health(&strange, &[]), 1, "unhealthy");
+    until_said(|| health(&strange, &[]), 1, "unhealthy");
     drop(node_2);
 
     let Some(cgroup) = PodCgroup::make(&house.uid("agent-shop", "web")) else {
@@ -343,24 +314,24 @@ fn pods_get_identities_through_the_agents_of_their_nodes() {
     };
     let in_pod = |cgroup: &PodCgroup, more: &[&str]| said(cgroup.run(&[&fetch[..], more].concat()));
     let id = "spiffe://td.example/ns/agent-shop/sa/web";
-    until(|| in_pod(&cgroup, &[]), 0, id);
-    let jwt = until(|| in_pod(&cgroup, &["--audience", "db"]), 0, ".");
+    until_said(|| in_pod(&cgroup, &[]), 0, id);
+    let jwt = until_said(|| in_pod(&cgroup, &["--audience", "db"]), 0, ".");
     assert_eq!(jwt.trim().split('.').count(), 3, "{jwt}");
 
     // A pod of another node, whatever this node says; one that comes; one that goes.
     let db = PodCgroup::make(&house.uid("agent-shop", "db")).unwrap();
-    until(|| in_pod(&db, &[]), 2, "knows of no pod");
+    until_said(|| in_pod(&db, &[]), 2, "knows of no pod");
     delete_pod(&house.cluster, "agent-shop", "db");
     make_pod(&house.cluster, "agent-shop", "db", 1);
     let new = PodCgroup::make(&house.uid("agent-shop", "db")).unwrap();
-    until(
+    until_said(
         || in_pod(&new, &[]),
         0,
         "spiffe://td.example/ns/agent-shop/sa/db",
     );
-    until(|| in_pod(&db, &[]), 2, "knows of no pod");
+    until_said(|| in_pod(&db, &[]), 2, "knows of no pod");
     delete_pod(&house.cluster, "agent-shop", "db");
-    until(|| in_pod(&new, &[]), 2, "knows of no pod");
+    until_said(|| in_pod(&new, &[]), 2, "knows of no pod");
 
     // A client that others wrote, in the pod.
     let procs = cgroup.0[0].join("cgroup.procs");
@@ -377,11 +348,11 @@ fn pods_get_identities_through_the_agents_of_their_nodes() {
     // Without the server everything goes on, and the agent says how old it is.
     let before = in_pod(&cgroup, &["-o", "json"]).1;
     house.server = None;
-    until(|| health(&socket, &[]), 0, "healthy, stale for");
-    until(|| health(&socket, &["--fresh"]), 1, "stale for");
+    until_said(|| health(&socket, &[]), 0, "healthy, stale for");
+    until_said(|| health(&socket, &["--fresh"]), 1, "stale for");
     assert_eq!(in_pod(&cgroup, &["-o", "json"]), (Some(0), before));
     house.start();
-    until(|| health(&socket, &["--fresh"]), 0, "healthy");
+    until_said(|| health(&socket, &["--fresh"]), 0, "healthy");
 
     // A join token, for one agent and one time.
     let (code, text) = run(&house.placed(&["identity", "agent-token", "--node", "agent-node-2"]));
@@ -391,25 +362,25 @@ fn pods_get_identities_through_the_agents_of_their_nodes() {
     let keep = house.path("keep");
     let proof = ["--join-token-file", &join, "--keep", &keep];
     let (joined, socket_2) = house.agent("joined", &proof);
-    until(|| health(&socket_2, &["--fresh"]), 0, "healthy");
+    until_said(|| health(&socket_2, &["--fresh"]), 0, "healthy");
     let (_replayed, replayed) = house.agent("replayed", &["--join-token-file", &join]);
-    until(|| health(&replayed, &[]), 1, "was used, or has run out");
+    until_said(|| health(&replayed, &[]), 1, "was used, or has run out");
     drop(joined);
     let (_again, socket_2) = house.agent("again", &proof);
-    until(|| health(&socket_2, &["--fresh"]), 0, "healthy");
+    until_said(|| health(&socket_2, &["--fresh"]), 0, "healthy");
     let (code, text) = run(&house.placed(&["identity", "evict", "agent-node-2"]));
     assert_eq!(code, Some(0), "{text}");
-    until(|| health(&socket_2, &["--fresh"]), 1, "another join token");
+    until_said(|| health(&socket_2, &["--fresh"]), 1, "another join token");
 
     // A ban takes everything.
     let ban = ["identity", "ban", "node:agent-node-1", "--why", "stolen"];
     run(&house.placed(&ban));
-    until(|| in_pod(&cgroup, &[]), 2, "banned: stolen");
-    until(|| health(&socket, &["--fresh"]), 1, "banned: stolen");
+    until_said(|| in_pod(&cgroup, &[]), 2, "banned: stolen");
+    until_said(|| health(&socket, &["--fresh"]), 1, "banned: stolen");
 
     let log = format!("{}/log", house.path("data"));
     let tail = ["audit", "tail", &log, "--lines", "1000", "--json"];
-    let records = until(|| run(&tail), 0, "\"step\":\"evicted\"");
+    let records = until_said(|| run(&tail), 0, "\"step\":\"evicted\"");
     for part in [
         "\"step\":\"joined\",\"by\":\"token of its pod\",\"proof\":{\"credential\":\"JTI=",
         "\"step\":\"joined\",\"by\":\"certificate of the node\"",

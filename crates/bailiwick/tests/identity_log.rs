@@ -3,57 +3,24 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that cannot go on ends"
+    dead_code,
+    reason = "a test that cannot go on ends, and not every test uses all of the shared module"
 )]
 
+mod program;
+
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_bailiwick");
+use program::{PROGRAM, Process, check, until};
 
-struct Agent(Child);
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn run(args: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(PROGRAM).args(args).output().unwrap();
-    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    (output.status.code(), text)
-}
-
-fn check(args: &[&str], code: i32, part: &str) -> String {
-    let (found, text) = run(args);
-    assert_eq!(found, Some(code), "{args:?}: {text}");
-    assert!(text.contains(part), "{args:?}: no `{part}` in {text}");
-    text
-}
-
-/// Asks until the answer is this one.
-fn until(args: &[&str], code: i32, part: &str) -> String {
-    let end = Instant::now() + Duration::from_secs(20);
-    loop {
-        let (found, text) = run(args);
-        if found == Some(code) && text.contains(part) {
-            return text;
-        }
-        assert!(Instant::now() < end, "{args:?}: {found:?}, {text}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
-
-fn agent(data: &str, socket: &str) -> Agent {
+fn agent(data: &str, socket: &str) -> Process {
     let command = Command::new(PROGRAM)
         .args(["agent", "--embedded", "--data", data, "--socket", socket])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
-    Agent(command.unwrap())
+    Process(command.unwrap())
 }
 
 #[test]

@@ -4,19 +4,21 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on ends"
+    dead_code,
+    reason = "a test that cannot go on ends, and not every test uses all of the shared module"
 )]
+
+mod program;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
 use bailiwick_testkit::servers::Cluster;
+use program::{PROGRAM, Process, check, run, until};
 use serde_json::{Value, json};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_bailiwick");
 const RULES: &str = "\
 apiVersion: bailiwick.dev/v1alpha1
 kind: WorkloadIdentity
@@ -49,44 +51,6 @@ spec:
   containers: [{name: web, image: web}]
 ";
 
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn run(args: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(PROGRAM).args(args).output().unwrap();
-    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    (output.status.code(), text)
-}
-
-fn check(args: &[&str], code: i32, part: &str) -> String {
-    let (found, text) = run(args);
-    assert_eq!(found, Some(code), "{args:?}: {text}");
-    assert!(text.contains(part), "{args:?}: no `{part}` in {text}");
-    text
-}
-
-/// Asks until the answer is this one.
-fn until(args: &[&str], code: i32, part: &str) {
-    let end = Instant::now() + Duration::from_secs(30);
-    loop {
-        let (found, text) = run(args);
-        if found == Some(code) && text.contains(part) {
-            return;
-        }
-        assert!(
-            Instant::now() < end,
-            "{args:?}: {found:?} and no `{part}` in {text}"
-        );
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
-
 /// Arguments of a pod that asks the server.
 fn fetch<'a>(address: &'a str, token: &'a str, roots: &'a str) -> [&'a str; 10] {
     [
@@ -118,7 +82,7 @@ fn token(cluster: &Cluster, namespace: &str, spec: &Value) -> String {
 }
 
 /// Starts the server; gives its address.
-fn server(kubeconfig: &Path, data: &str, rules: &str) -> (Server, String) {
+fn server(kubeconfig: &Path, data: &str, rules: &str) -> (Process, String) {
     let mut child = Command::new(PROGRAM)
         .args([
             "identity",
@@ -135,7 +99,7 @@ fn server(kubeconfig: &Path, data: &str, rules: &str) -> (Server, String) {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let server = Server(child);
+    let server = Process(child);
     let mut address = None;
     for line in lines.by_ref() {
         let line = line.unwrap();

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bailiwick_identity::jwt::{self, JwtIssueError, Token};
 use bailiwick_identity::rotation::{
-    Authority as Key, Due, KeyId, NewAuthority, Policy, Purpose, Refusal, State, Step,
+    Authority as Key, Due, KeyId, NewAuthority, Phase, Policy, Purpose, Refusal, State, Step,
 };
 use bailiwick_identity::rules::Plan;
 use bailiwick_identity::x509::{IssueError, Leaf, Serial, Validity, root};
@@ -23,6 +23,7 @@ use crate::evidence::{Evidence, Unrecorded};
 use crate::keys::{KeyStore, KeyStoreError};
 use crate::seal::{SealError, random};
 use crate::store::{StateStore, StoreError};
+use crate::upstream::{Above, Upstream, UpstreamFailure, UpstreamOptions};
 
 /// Documents count from a little before they were made, in seconds, for clocks that are late (SPIRE does the same).
 pub const BACKDATE: u64 = 10;
@@ -40,6 +41,8 @@ pub struct Options {
     pub jwt_keys: Vec<KeyType>,
     /// The URL that tokens name as their issuer, for verifiers that know OpenID Connect.
     pub jwt_issuer: Option<String>,
+    /// An authority above ours, whose roots stand in place of our own.
+    pub upstream: Option<UpstreamOptions>,
 }
 
 impl Options {
@@ -50,6 +53,7 @@ impl Options {
             policy: Policy::DEFAULT,
             jwt_keys: vec![KeyType::EcP256, KeyType::Rsa2048],
             jwt_issuer: None,
+            upstream: None,
         }
     }
 }
@@ -101,6 +105,9 @@ pub enum AuthorityError {
     /// The log does not hold which keys sign from now on.
     #[error(transparent)]
     Unrecorded(#[from] Unrecorded),
+    /// The authority above ours does not sign; what it signed before goes on.
+    #[error("the upstream authority: {0}")]
+    Upstream(#[from] UpstreamFailure),
     /// A time that certificates cannot say.
     #[error("the clock says {0}, which no certificate can say")]
     Clock(UnixTime),
@@ -147,6 +154,7 @@ pub struct Authority {
     store: Box<dyn StateStore>,
     clock: Arc<dyn Clock>,
     evidence: Option<Evidence>,
+    upstream: Option<Upstream>,
     current: RwLock<Arc<Current>>,
     /// One change at a time in this process; other processes are held off by compare-and-swap.
     changing: Mutex<()>,
@@ -189,6 +197,7 @@ impl Authority {
                 online: None,
                 jwt: BTreeMap::new(),
             })),
+            upstream: options.upstream.clone().map(Upstream::new),
             options,
             keys,
             store,
@@ -197,8 +206,11 @@ impl Authority {
             changing: Mutex::new(()),
             changed: watch::Sender::new(0),
         };
-        authority.tick()?;
-        Ok(authority)
+        match authority.tick() {
+            // Its root has to be published for it to be known, and tokens need it not.
+            Ok(()) | Err(AuthorityError::Upstream(UpstreamFailure::TooNew { .. })) => Ok(authority),
+            Err(error) => Err(error),
+        }
     }
 
     /// Its trust domain.
@@ -235,13 +247,32 @@ impl Authority {
     /// called every minute or so.
     ///
     /// # Errors
-    /// When a store does not work; what was signed with before goes on.
+    /// When a store or the authority above ours does not work; what was signed with before goes on.
     pub fn tick(&self) -> Result<(), AuthorityError> {
         let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now();
+        let upstream = self.upstream.as_ref();
+        let above = upstream.map(|upstream| upstream.load(&self.options.domain, now));
+        let (above, trouble) = match above.transpose() {
+            Ok(above) => (above, Ok(())),
+            // The first root decides what validators are given: it is not made up meanwhile.
+            Err(failure) if self.store.load()?.is_none() => return Err(failure.into()),
+            Err(failure) => (None, Err(AuthorityError::from(failure))),
+        };
+        self.settle(above.as_ref())?;
+        trouble
+    }
+
+    fn settle(&self, above: Option<&Above>) -> Result<(), AuthorityError> {
+        let roots = above.map(|above| above.path.roots());
         for _ in 0..MOST_STEPS {
-            let state = self.stored()?;
-            let Some(due) = state.due(self.clock.now(), &self.options.policy) else {
-                return self.adopt(state);
+            let (state, policy) = (self.stored(above)?, &self.options.policy);
+            let due = match &roots {
+                Some(roots) => state.due_below(roots, self.clock.now(), policy),
+                None => state.due(self.clock.now(), policy),
+            };
+            let Some(due) = due else {
+                return self.adopt(state, above);
             };
             let step = match due {
                 Due::Step(step) => step,
@@ -259,18 +290,29 @@ impl Authority {
     pub fn step(&self, step: Step) -> Result<(), AuthorityError> {
         {
             let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-            let state = self.stored()?;
+            let state = self.stored(None)?;
             self.change(&state, step)?;
         }
         self.tick()
     }
 
+    /// The root that signs first.
+    fn first_root(&self, above: Option<&Above>) -> Result<NewAuthority, AuthorityError> {
+        let Some(above) = above else {
+            return self.make_key(Purpose::X509);
+        };
+        let roots = above.path.roots();
+        let mut all = roots.all.into_iter();
+        all.find(|root| root.id == roots.signing)
+            .ok_or(AuthorityError::NoKey(Purpose::X509))
+    }
+
     /// The stored state; the first one where there is none.
-    fn stored(&self) -> Result<State, AuthorityError> {
+    fn stored(&self, above: Option<&Above>) -> Result<State, AuthorityError> {
         let state = match self.store.load()? {
             Some(state) => state,
             None => {
-                let mut keys = vec![self.make_key(Purpose::X509)?];
+                let mut keys = vec![self.first_root(above)?];
                 for key_type in &self.options.jwt_keys {
                     keys.push(self.make_key(Purpose::Jwt(*key_type))?);
                 }
@@ -338,26 +380,25 @@ impl Authority {
             purpose,
             not_after,
             public,
+            upstream: false,
         })
     }
 
     /// Signs with the keys of `state` from now on.
-    fn adopt(&self, state: State) -> Result<(), AuthorityError> {
+    fn adopt(&self, state: State, above: Option<&Above>) -> Result<(), AuthorityError> {
         let old = self.current();
         if let Some(evidence) = &self.evidence {
             evidence.rotated(&old.state, &state)?;
         }
         let now = self.clock.now();
-        let root = state.active(Purpose::X509);
-        let stale = |online: &Online| {
-            root.is_none_or(|root| root.id != online.root) || online.is_stale(now)
-        };
-        let online = match &old.online {
-            Some(online) if !stale(online) => Some(online.clone()),
-            _ => match root {
-                Some(root) => Some(self.bring_online(root)?),
-                None => None,
-            },
+        let (online, trouble) = match self.online(&state, old.online.as_ref(), above, now) {
+            Ok(online) => (online, Ok(())),
+            // What it signed before goes on until it runs out.
+            Err(error @ AuthorityError::Upstream(_)) => {
+                let before = old.online.clone().filter(|online| online.counts(now));
+                (before, Err(error))
+            }
+            Err(error) => return Err(error),
         };
         let root_changed = online.as_ref().map(|online| &online.root)
             != old.online.as_ref().map(|online| &online.root);
@@ -379,21 +420,12 @@ impl Authority {
         if seen {
             self.changed.send_modify(|count| *count += 1);
         }
-        Ok(())
+        trouble
     }
 
     fn signer(&self, id: &KeyId) -> Result<Arc<dyn Signer>, AuthorityError> {
         let signer = self.keys.signer(id)?;
         signer.ok_or_else(|| AuthorityError::KeyLost(id.clone()))
-    }
-
-    fn bring_online(&self, root: &Key) -> Result<Online, AuthorityError> {
-        let signer = self.signer(&root.id)?;
-        let now = self.clock.now();
-        let life = self.options.policy.longest_life;
-        let validity = Validity::new(now.minus(BACKDATE), now.plus(life));
-        let validity = validity.ok_or(AuthorityError::Clock(now))?;
-        Online::below(root, signer, Serial::new(random()?), validity)
     }
 
     /// Makes an X509-SVID for a key.
@@ -478,7 +510,7 @@ impl Authority {
 }
 
 fn is_active(key: &Key) -> bool {
-    key.phase == bailiwick_identity::rotation::Phase::Active
+    key.phase == Phase::Active
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ mod serve;
 mod server;
 pub mod store;
 mod tls;
+mod upstream;
 mod wire;
 mod wire_plan;
 mod workload;
@@ -51,3 +52,4 @@ pub use server::{
     AgentDoor, IdentityServer, JoinToken, Limits, NodeCertificates, NodeCertificatesError, Pods,
     ServerError, serve_identities,
 };
+pub use upstream::{UpstreamFailure, UpstreamKey, UpstreamOptions};

@@ -9,6 +9,8 @@
 //! [`Policy::propagation`]. So a key is published that long before it signs, and stays published until the last
 //! document that it signed has run out. Nothing but [`State::apply`] changes a state, and a test tries every order of
 //! steps.
+//!
+//! Roots of an authority above ours come and go as it says ([`Step::Adopt`]); the promise is the same.
 
 mod state;
 mod step;
@@ -20,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::{KeyType, UnixTime};
 
 pub use state::{Change, FORMAT, Revision, State, StateError};
-pub use step::{Due, Refusal, Step};
+pub use step::{Due, Refusal, Roots, Step};
 
 /// The name of a key; `kid` of tokens.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -127,6 +129,9 @@ pub struct Authority {
     /// What validators get: the root certificate, or the public key (SubjectPublicKeyInfo), in DER.
     #[serde(with = "crate::encoding::serde_standard")]
     pub public: Vec<u8>,
+    /// Whether it is the root of an authority above ours, which has the private half.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub upstream: bool,
 }
 
 /// A key that was just made.
@@ -140,6 +145,8 @@ pub struct NewAuthority {
     pub not_after: UnixTime,
     /// What validators get, in DER.
     pub public: Vec<u8>,
+    /// Whether it is the root of an authority above ours.
+    pub upstream: bool,
 }
 
 /// The time spans of the rotation, in seconds.

@@ -84,6 +84,7 @@ impl State {
             since: now,
             not_after: key.not_after,
             public: key.public,
+            upstream: key.upstream,
         };
         Self {
             format: FORMAT,
@@ -168,7 +169,13 @@ impl State {
             .find(|authority| matches!(authority.phase, Phase::Prepared | Phase::Published))
     }
 
-    fn of(&self, purpose: Purpose) -> impl Iterator<Item = &Authority> {
+    /// Whether its certificates come from an authority above ours, or will once validators know that one.
+    pub fn is_below_upstream(&self) -> bool {
+        self.of(Purpose::X509)
+            .any(|key| key.upstream && matches!(key.phase, Phase::Published | Phase::Active))
+    }
+
+    pub(super) fn of(&self, purpose: Purpose) -> impl Iterator<Item = &Authority> {
         let of_purpose = move |authority: &&Authority| authority.purpose == purpose;
         self.authorities.iter().filter(of_purpose)
     }

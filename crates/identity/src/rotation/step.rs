@@ -8,9 +8,11 @@ use crate::UnixTime;
 pub enum Step {
     /// Takes in a key that was just made.
     Prepare(NewAuthority),
+    /// Takes in the root of an authority above ours, which validators are given at once.
+    Adopt(NewAuthority),
     /// Gives a prepared key to validators.
     Publish(KeyId),
-    /// Lets a published key sign in place of the one that does.
+    /// Lets a published key sign in place of the one that does; the root of an authority above ours also a second time.
     Activate(KeyId),
     /// Says that a key is no longer to be trusted: what it signed is replaced.
     Taint(KeyId),
@@ -27,6 +29,15 @@ pub enum Due {
     Key(Purpose),
     /// Apply this.
     Step(Step),
+}
+
+/// The roots of an authority above ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Roots {
+    /// All that validators are to know.
+    pub all: Vec<NewAuthority>,
+    /// The one above what signs now.
+    pub signing: KeyId,
 }
 
 /// Why a step is not taken.
@@ -79,6 +90,7 @@ impl State {
         let mut keys = self.authorities().to_vec();
         match step {
             Step::Prepare(key) => keys.push(self.prepared(key, now)?),
+            Step::Adopt(key) => keys.push(self.adopted(key, now)?),
             Step::Publish(id) => {
                 let key = self.expect(&id, Phase::Prepared, "published")?;
                 move_to(&mut keys, &key.id, Phase::Published, now);
@@ -115,6 +127,22 @@ impl State {
             since: now,
             not_after: key.not_after,
             public: key.public,
+            upstream: key.upstream,
+        })
+    }
+
+    fn adopted(&self, key: NewAuthority, now: UnixTime) -> Result<Authority, Refusal> {
+        if self.authority(&key.id).is_some() {
+            return Err(Refusal::Duplicate(key.id));
+        }
+        Ok(Authority {
+            id: key.id,
+            purpose: key.purpose,
+            phase: Phase::Published,
+            since: now,
+            not_after: key.not_after,
+            public: key.public,
+            upstream: true,
         })
     }
 
@@ -125,9 +153,14 @@ impl State {
         now: UnixTime,
         policy: &Policy,
     ) -> Result<(), Refusal> {
-        let key = self.expect(id, Phase::Published, "activated")?;
+        let key = match self.known(id)? {
+            // Validators know it since it signed before.
+            key if key.upstream && key.phase == Phase::Retiring => key,
+            _ => self.expect(id, Phase::Published, "activated")?,
+        };
         not_before(known_everywhere(key, policy), now, id, "activated")?;
-        if key.not_after <= now.plus(policy.longest_life) {
+        // What an authority above ours signs ends with it.
+        if !key.upstream && key.not_after <= now.plus(policy.longest_life) {
             return Err(Refusal::EndsTooSoon(id.clone()));
         }
         if let Some(active) = self.active(key.purpose) {
@@ -182,7 +215,36 @@ impl State {
             .or_else(|| self.removable(now, policy))
     }
 
+    /// The same below another authority: its roots in place of our own ones.
+    pub fn due_below(&self, roots: &Roots, now: UnixTime, policy: &Policy) -> Option<Due> {
+        let ours = || {
+            let roots = self.due_roots(roots, now, policy);
+            roots.map(Due::Step)
+        };
+        ours().or_else(|| self.due(now, policy))
+    }
+
+    fn due_roots(&self, roots: &Roots, now: UnixTime, policy: &Policy) -> Option<Step> {
+        let mut all = roots.all.iter();
+        if let Some(new) = all.find(|root| self.authority(&root.id).is_none()) {
+            return Some(Step::Adopt(new.clone()));
+        }
+        let next = self.authority(&roots.signing)?;
+        let waits = matches!(next.phase, Phase::Published | Phase::Retiring);
+        if waits && next.upstream && known_everywhere(next, policy) <= now {
+            return Some(Step::Activate(next.id.clone()));
+        }
+        let unwanted = self.of(Purpose::X509).find(|key| {
+            let waits = matches!(key.phase, Phase::Prepared | Phase::Published);
+            waits && !roots.all.iter().any(|root| root.id == key.id)
+        });
+        unwanted.map(|key| Step::Remove(key.id.clone()))
+    }
+
     fn due_for(&self, purpose: Purpose, now: UnixTime, policy: &Policy) -> Option<Due> {
+        if purpose == Purpose::X509 && self.is_below_upstream() {
+            return None;
+        }
         let Some(next) = self.successor(purpose) else {
             return Some(Due::Key(purpose));
         };

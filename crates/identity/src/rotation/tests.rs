@@ -30,6 +30,7 @@ fn key(number: u8, purpose: Purpose, not_after: u64) -> NewAuthority {
         purpose,
         not_after: UnixTime::new(not_after),
         public: vec![number],
+        upstream: false,
     }
 }
 
@@ -45,6 +46,8 @@ struct World {
     /// Until when a replica that heard nothing may go on signing with a key.
     lagging: Vec<(KeyId, u64)>,
     made: u8,
+    /// Whether new roots are those of an authority above ours.
+    upstream: bool,
 }
 
 impl World {
@@ -58,6 +61,7 @@ impl World {
             live: Vec::new(),
             lagging: Vec::new(),
             made: 1,
+            upstream: false,
         };
         world.happen();
         world
@@ -134,7 +138,10 @@ impl World {
             Purpose::X509,
             self.now + POLICY.life(Purpose::X509),
         );
-        let taken = self.apply(Step::Prepare(made));
+        let taken = self.apply(match self.upstream {
+            true => Step::Adopt(made),
+            false => Step::Prepare(made),
+        });
         self.made += u8::from(taken);
         taken
     }
@@ -206,10 +213,21 @@ impl World {
 
 #[test]
 fn f_6_no_order_of_steps_makes_a_validator_reject_a_live_document() {
+    assert_eq!(every_order(false, 16).len(), 6, "every phase was reached");
+    // No root of an authority above ours is ever prepared, which leaves more orders for fewer moments.
+    assert_eq!(every_order(true, 10).len(), 5);
+}
+
+/// The phases that keys were in.
+fn every_order(upstream: bool, moments: usize) -> HashSet<Phase> {
     let mut seen = HashSet::new();
-    let mut edge = vec![World::new()];
+    let first = World {
+        upstream,
+        ..World::new()
+    };
+    let mut edge = vec![first];
     let mut phases = HashSet::new();
-    for _ in 0..16 {
+    for _ in 0..moments {
         let mut next = Vec::new();
         for world in edge {
             world.check();
@@ -235,8 +253,8 @@ fn f_6_no_order_of_steps_makes_a_validator_reject_a_live_document() {
         }
         edge = next;
     }
-    assert_eq!(phases.len(), 6, "every phase was reached");
     assert!(seen.len() > 1000, "{} worlds", seen.len());
+    phases
 }
 
 #[test]
@@ -261,6 +279,7 @@ proptest! {
     fn f_6_long_histories(choices in prop::collection::vec(0..40u8, 1..300)) {
         let mut world = World::new();
         for choice in choices {
+            world.upstream = choice % 2 == 0;
             let steps = world.steps();
             match choice {
                 0..20 => world.tick(),
@@ -450,6 +469,89 @@ fn c_1_keys_of_tokens_rotate_beside_each_other() {
 }
 
 #[test]
+fn roots_of_an_authority_above_come_and_go_as_it_says() {
+    let root = |number: u8| NewAuthority {
+        upstream: true,
+        ..key(number, Purpose::X509, 1000)
+    };
+    let roots = |all: &[u8], signing: u8| Roots {
+        all: all.iter().map(|number| root(*number)).collect(),
+        signing: id(signing),
+    };
+    let settle = |state: &State, roots: &Roots, now: u64| {
+        let (mut state, now) = (state.clone(), UnixTime::new(now));
+        while let Some(due) = state.due_below(roots, now, &POLICY) {
+            let Due::Step(step) = due else {
+                panic!("a key of our own: {due:?}");
+            };
+            state = state.apply(step, now, &POLICY).unwrap();
+        }
+        state
+    };
+    let check = |state: &State, expected: &[(u8, Phase)]| {
+        let found: Vec<_> = state
+            .authorities()
+            .iter()
+            .map(|key| (key.id.clone(), key.phase))
+            .collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(number, phase)| (id(*number), *phase))
+            .collect();
+        assert_eq!(found, expected);
+    };
+    use Phase::{Active, Published, Retiring};
+    // From a root of our own to one above.
+    let own = State::birth(
+        domain("td"),
+        vec![key(0, Purpose::X509, 1000)],
+        UnixTime::new(0),
+    );
+    let own = own
+        .apply(
+            Step::Prepare(key(1, Purpose::X509, 1000)),
+            UnixTime::new(0),
+            &POLICY,
+        )
+        .unwrap();
+    let known = settle(&own, &roots(&[2], 2), 1);
+    check(&known, &[(0, Active), (2, Published)]);
+    assert!(known.is_below_upstream());
+    assert_eq!(
+        known.due(UnixTime::new(2), &POLICY),
+        None,
+        "who does not know it leaves it alone"
+    );
+    let signs = settle(&known, &roots(&[2], 2), 3);
+    check(&signs, &[(0, Retiring), (2, Active)]);
+    let alone = settle(&signs, &roots(&[2], 2), 8);
+    check(&alone, &[(2, Active)]);
+    assert_eq!(
+        settle(&alone, &roots(&[2], 2), 500),
+        alone,
+        "it signs as long as it is there"
+    );
+    // The next one, told ahead; then back to the first.
+    let ahead = settle(&alone, &roots(&[2, 3], 2), 10);
+    check(&ahead, &[(2, Active), (3, Published)]);
+    let next = settle(&ahead, &roots(&[2, 3], 3), 12);
+    check(&next, &[(2, Retiring), (3, Active)]);
+    let back = settle(&next, &roots(&[2, 3], 2), 14);
+    check(&back, &[(2, Active), (3, Retiring)]);
+    // One that was not told ahead waits, and one that is no longer there goes.
+    let waits = settle(&ahead, &roots(&[4], 4), 11);
+    check(&waits, &[(2, Active), (4, Published)]);
+    // What is not trusted any more does not sign again.
+    let tainted = next
+        .apply(Step::Taint(id(2)), UnixTime::new(13), &POLICY)
+        .unwrap();
+    check(
+        &settle(&tainted, &roots(&[2, 3], 2), 20),
+        &[(2, Phase::Tainted), (3, Active)],
+    );
+}
+
+#[test]
 fn the_bundle_holds_what_is_published() {
     let root = Root::new("td");
     let jwt = Key::ec();
@@ -458,6 +560,7 @@ fn the_bundle_holds_what_is_published() {
         purpose,
         not_after: NOW.plus(1_000_000),
         public,
+        upstream: false,
     };
     let ec = Purpose::Jwt(KeyType::EcP256);
     let keys = vec![

@@ -176,6 +176,29 @@ impl<S: Signer> Issuer<S> {
         })
     }
 
+    /// The issuer that an authority above the domain is, by its key. Its certificate names nobody's domain, so it signs for
+    /// this one.
+    ///
+    /// # Errors
+    /// When the key is not its key.
+    pub fn upstream(
+        upstream: &super::Upstream,
+        domain: TrustDomain,
+        signer: S,
+    ) -> Result<Self, IssueError> {
+        if upstream.key() != signer.public_key() {
+            let why = "it was made for another key".to_owned();
+            return Err(IssueError::Authority(why));
+        }
+        let der = rustls_pki_types::CertificateDer::from(upstream.signing());
+        Ok(Self {
+            inner: rcgen::Issuer::from_ca_cert_der(&der, CertificateSigner(signer))?,
+            domain,
+            validity: upstream.validity(),
+            chain: upstream.chain().to_vec(),
+        })
+    }
+
     /// What has to be sent after a leaf.
     pub fn chain(&self) -> &[Vec<u8>] {
         &self.chain

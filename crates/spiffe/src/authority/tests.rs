@@ -17,6 +17,8 @@ impl Clock for Hand {
     }
 }
 
+mod upstream;
+
 /// Stores that outlive an authority, as those of a machine do.
 #[derive(Clone)]
 struct World {

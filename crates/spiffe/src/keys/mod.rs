@@ -7,6 +7,7 @@ mod file;
 mod memory;
 mod pkcs11;
 mod software;
+mod uri;
 
 use std::sync::Arc;
 
@@ -19,7 +20,9 @@ use crate::seal::SealError;
 pub use file::FileKeys;
 pub use memory::MemoryKeys;
 pub use pkcs11::{Pin, Pkcs11Keys, Pkcs11Options};
-pub(crate) use software::WorkloadKey;
+pub use uri::{KeyUri, KeyUriError};
+
+pub(crate) use software::{WorkloadKey, private_key};
 
 /// Why a key cannot be made, found or removed.
 #[derive(Debug, Error)]

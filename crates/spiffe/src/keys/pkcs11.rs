@@ -5,6 +5,7 @@ use aws_lc_rs::digest;
 use bailiwick_identity::rotation::KeyId;
 use bailiwick_identity::{KeyType, PublicKey, Scheme, SignError, Signer};
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::error::RvError;
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, UserType};
@@ -67,20 +68,50 @@ impl Pkcs11Keys {
     /// When the module cannot be loaded, has no such token, or refuses the PIN.
     pub fn open(options: &Pkcs11Options) -> Result<Self, KeyStoreError> {
         let module = Pkcs11::new(&options.module)?;
-        module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))?;
+        let arguments = CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK);
+        unless(
+            module.initialize(arguments),
+            RvError::CryptokiAlreadyInitialized,
+        )?;
         for slot in module.get_slots_with_initialized_token()? {
             if module.get_token_info(slot)?.label() != options.token {
                 continue;
             }
             let session = module.open_rw_session(slot)?;
             let pin = AuthPin::from(options.pin.0.to_string());
-            session.login(UserType::User, Some(&pin))?;
+            let login = session.login(UserType::User, Some(&pin));
+            unless(login, RvError::UserAlreadyLoggedIn)?;
             let session = Mutex::new(session);
             let token = Arc::new(Token { session });
             return Ok(Self { token });
         }
         let message = format!("no token has the label `{}`", options.token);
         Err(KeyStoreError::Pkcs11(message))
+    }
+
+    /// A key that somebody else put there, by its label and the public half that its certificate says.
+    ///
+    /// # Errors
+    /// When there is none, or several.
+    pub(crate) fn labelled(
+        &self,
+        label: &str,
+        public: &PublicKey,
+    ) -> Result<Arc<dyn Signer>, KeyStoreError> {
+        let template = [
+            Attribute::Class(ObjectClass::PRIVATE_KEY),
+            Attribute::Label(label.as_bytes().to_vec()),
+        ];
+        let found = self.token.with(|session| session.find_objects(&template))?;
+        let [handle] = found.as_slice() else {
+            let message = format!("{} private keys have the label `{label}`", found.len());
+            return Err(KeyStoreError::Pkcs11(message));
+        };
+        Ok(Arc::new(HeldKey {
+            token: Arc::clone(&self.token),
+            handle: *handle,
+            public: public.clone(),
+        }))
     }
 
     fn held(&self, id: &KeyId) -> Result<Option<HeldKey>, KeyStoreError> {
@@ -187,6 +218,17 @@ impl Signer for HeldKey {
         self.token
             .with(sign)
             .map_err(|error| SignError(error.to_string()))
+    }
+}
+
+/// What is so already, by an earlier call of this process, is no error.
+fn unless(
+    outcome: Result<(), cryptoki::error::Error>,
+    fine: RvError,
+) -> Result<(), cryptoki::error::Error> {
+    match outcome {
+        Err(cryptoki::error::Error::Pkcs11(error, _)) if error == fine => Ok(()),
+        other => other,
     }
 }
 

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
@@ -63,6 +65,14 @@ impl SoftwareKey {
         let public = PublicKey::from_spki(&spki).ok()?;
         (public.key_type() == key_type).then_some(Self { public, private })
     }
+}
+
+/// The first key of this kind among blocks of PEM (PKCS#8, without a password).
+pub(crate) fn private_key(key_type: KeyType, pem: &[u8]) -> Option<Arc<dyn Signer>> {
+    let blocks = crate::pem::decode("PRIVATE KEY", std::str::from_utf8(pem).ok()?)?;
+    let mut blocks = blocks.into_iter().map(Zeroizing::new);
+    let key = blocks.find_map(|block| SoftwareKey::from_pkcs8(key_type, &block))?;
+    Some(Arc::new(key))
 }
 
 fn curve(key_type: KeyType) -> &'static EcdsaSigningAlgorithm {

@@ -58,6 +58,7 @@ fn conformance(open: &(dyn Fn() -> Box<dyn StateStore> + Sync)) {
         purpose: Purpose::X509,
         not_after: UnixTime::new(1 << 40),
         public: vec![number],
+        upstream: false,
     };
     let first = State::birth(TrustDomain::parse("td").unwrap(), vec![key(1)], now);
     let step = Step::Prepare(key(2));

@@ -1,14 +1,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use bailiwick_audit::Log;
 use bailiwick_identity::rotation::{Authority as Key, KeyId, Purpose, Step};
 use bailiwick_identity::{KeyType, TrustDomain};
 use bailiwick_report::{Format, Table};
 use bailiwick_spiffe::keys::Pkcs11Options;
 use bailiwick_spiffe::{
-    AgentFile, Authority, BanFile, Embedded, Evidence, Options, pem, private_folder,
+    AgentFile, Authority, BanFile, Embedded, Evidence, Options, UpstreamKey, UpstreamOptions, pem,
+    private_folder,
 };
 use bailiwick_store::Store;
 use serde::Serialize;
@@ -51,6 +52,17 @@ pub(crate) struct AuthorityOptions {
     /// File with the PIN of its user
     #[arg(long, value_name = "FILE")]
     pkcs11_pin_file: Option<PathBuf>,
+    /// Certificate of an authority above this one and those between it and its root (PEM), whose roots stand in place of
+    /// our own
+    #[arg(long, value_name = "FILE", requires = "upstream_key")]
+    upstream_certificate: Option<PathBuf>,
+    /// Its key (PKCS#8 in PEM, 0600), or a key in a token:
+    /// `pkcs11:token=LABEL;object=LABEL?module-path=FILE&pin-source=FILE`
+    #[arg(long, value_name = "FILE|URI", requires = "upstream_certificate")]
+    upstream_key: Option<UpstreamKey>,
+    /// Its roots (PEM) where they are not in the same file, and those that it will have
+    #[arg(long, value_name = "FILE", requires = "upstream_certificate")]
+    upstream_roots: Option<PathBuf>,
     /// URL that tokens name as their issuer, for verifiers that know OpenID Connect
     #[arg(long, value_name = "URL")]
     jwt_issuer: Option<String>,
@@ -145,6 +157,25 @@ impl AuthorityOptions {
         self.jwt_issuer.as_deref()
     }
 
+    fn upstream(&self) -> Option<UpstreamOptions> {
+        Some(UpstreamOptions {
+            certificate: self.upstream_certificate.clone()?,
+            key: self.upstream_key.clone()?,
+            roots: self.upstream_roots.clone(),
+        })
+    }
+
+    /// Opens the authority to sign with it.
+    pub(super) fn open_to_sign(&self, evidence: Evidence) -> Result<Authority> {
+        let authority = self.open(Some(evidence))?;
+        if self.upstream_certificate.is_none() && authority.state().is_below_upstream() {
+            bail!(
+                "certificates of this authority come from an upstream one: name it with --upstream-certificate and --upstream-key"
+            );
+        }
+        Ok(authority)
+    }
+
     pub(crate) fn open(&self, evidence: Option<Evidence>) -> Result<Authority> {
         let mut jwt_keys = vec![self.jwt_key];
         jwt_keys.extend(
@@ -155,6 +186,7 @@ impl AuthorityOptions {
         let options = Options {
             jwt_keys,
             jwt_issuer: self.jwt_issuer.clone(),
+            upstream: self.upstream(),
             ..Options::new(self.place.trust_domain.clone())
         };
         Ok(self.embedded()?.open(options, evidence)?)
@@ -230,6 +262,9 @@ struct Row {
     phase: &'static str,
     since: String,
     not_after: String,
+    /// Whether it is the root of an upstream authority.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    upstream: bool,
 }
 
 pub(super) fn show(args: &ShowArgs, console: &mut Console) -> Result<Exit> {
@@ -245,6 +280,7 @@ pub(super) fn show(args: &ShowArgs, console: &mut Console) -> Result<Exit> {
         phase: key.phase.as_str(),
         since: key.since.to_string(),
         not_after: key.not_after.to_string(),
+        upstream: key.upstream,
     };
     let rows: Vec<Row> = state.authorities().iter().map(row).collect();
     match args.output.unwrap_or_default() {
@@ -257,9 +293,10 @@ pub(super) fn show(args: &ShowArgs, console: &mut Console) -> Result<Exit> {
         _ => {
             let mut table = Table::new(["KEY", "SIGNS", "PHASE", "SINCE", "UNTIL"]);
             for row in &rows {
+                let above = if row.upstream { " (upstream)" } else { "" };
                 table.row([
                     row.key.as_str(),
-                    &row.purpose,
+                    &format!("{}{above}", row.purpose),
                     row.phase,
                     &row.since,
                     &row.not_after,
@@ -276,6 +313,11 @@ pub(super) fn rotate(args: &RotateArgs, console: &mut Console) -> Result<Exit> {
     let state = authority.state();
     let next = state.successor(args.purpose);
     let next = next.with_context(|| format!("no key waits to sign for {}", args.purpose))?;
+    if next.upstream {
+        bail!(
+            "roots of an upstream authority change when its files do: exchange those of --upstream-certificate"
+        );
+    }
     authority.step(Step::Activate(next.id.clone()))?;
     console.note(format_args!("{} signs for {}", next.id, args.purpose));
     heard(log, console);

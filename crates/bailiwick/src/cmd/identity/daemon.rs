@@ -103,7 +103,7 @@ impl DaemonOptions {
         private_folder(&self.authority.place.folder()?)?;
         let store = Arc::new(Store::open(&log, Default::default())?);
         let evidence = Evidence::new(Arc::clone(&store) as Arc<dyn Log>, Arc::new(record::trace));
-        let authority = Arc::new(self.authority.open(Some(evidence.clone()))?);
+        let authority = Arc::new(self.authority.open_to_sign(evidence.clone())?);
         let agents = self.authority.place.agents()?.load()?;
         let kept = self.authority.embedded()?.kept_bundles()?;
         let federation = Federation::new(kept, given, Arc::new(federation::trace));
@@ -242,6 +242,7 @@ impl Daemon<'_> {
     }
 
     async fn reload(&self, console: &mut Console) {
+        self.tick().await;
         match self.options.load_rules(console) {
             Ok(new) => {
                 let old = self.rules.now();
