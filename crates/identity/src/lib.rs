@@ -11,6 +11,7 @@ pub mod agents;
 mod bundle;
 pub mod cgroup;
 mod encoding;
+pub mod exchange;
 pub mod facts;
 pub mod federation;
 mod id;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use bailiwick_identity::exchange::Azure;
 use bailiwick_identity::jwt::{self, JwtIssueError, Token};
 use bailiwick_identity::rotation::{
     Authority as Key, Due, KeyId, NewAuthority, Phase, Policy, Purpose, Refusal, State, Step,
@@ -478,7 +479,14 @@ impl Authority {
     pub fn issue_jwt(&self, plan: &Plan, audience: &[String]) -> Result<IssuedJwt, AuthorityError> {
         let current = self.current();
         let wanted = self.options.jwt_keys.first().copied();
-        let key_type = wanted.unwrap_or(KeyType::EcP256);
+        let rsa = |name: &String| Azure::AUDIENCES.contains(&name.as_str());
+        let key_type = match wanted {
+            // Who takes RSA alone gets it (C-1).
+            _ if audience.iter().any(rsa) && current.jwt.contains_key(&KeyType::Rsa2048) => {
+                KeyType::Rsa2048
+            }
+            wanted => wanted.unwrap_or(KeyType::EcP256),
+        };
         let (kid, signer) = current
             .jwt
             .get(&key_type)

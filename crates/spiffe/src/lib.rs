@@ -10,6 +10,7 @@ mod client;
 mod clock;
 mod embedded;
 mod evidence;
+mod exchange;
 mod federation;
 mod issuer_client;
 mod issuer_core;
@@ -37,6 +38,7 @@ pub use client::{AgentState, Client, ClientError, Endpoint, EndpointError, Fetch
 pub use clock::{Clock, SystemClock};
 pub use embedded::{Embedded, private_folder};
 pub use evidence::{Evidence, Unrecorded, Witness};
+pub use exchange::{SendError, send};
 pub use federation::{
     Federation, FetchError, Heard, KeepError, Kept, KeptBundles, RefreshError, fetch_bundle,
 };

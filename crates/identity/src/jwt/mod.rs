@@ -8,6 +8,7 @@ mod validate;
 
 pub use algorithm::Algorithm;
 pub(crate) use algorithm::{Curve, Numbers};
+pub(crate) use compact::read as take_apart;
 pub use compact::{MAX_TOKEN_BYTES, MalformedToken};
 pub use discovery::{IssuerUrl, IssuerUrlError};
 pub use issue::{JwtIssueError, RESERVED_CLAIMS, Token, sign};

@@ -91,7 +91,7 @@ fn config(profile: &EndpointProfile, known: &BundleMap) -> Result<ClientConfig, 
 }
 
 /// The authorities that are named, or those of the system.
-fn web_roots(named: &[Vec<u8>]) -> Result<RootCertStore, FetchError> {
+pub(crate) fn web_roots(named: &[Vec<u8>]) -> Result<RootCertStore, FetchError> {
     let mut roots = RootCertStore::empty();
     for der in named {
         let root = CertificateDer::from(der.clone());

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use crate::clock::{Clock, SystemClock};
 use crate::seal::SealError;
 
+pub(crate) use fetch::web_roots;
 pub use fetch::{FetchError, fetch_bundle};
 pub use kept::{KeepError, Kept, KeptBundles};
 

@@ -2,6 +2,7 @@ mod agents;
 pub(crate) mod authority;
 mod ban;
 pub(crate) mod daemon;
+mod exchange;
 mod federation;
 mod fetch;
 mod live_rules;
@@ -27,6 +28,7 @@ Examples:
   bailiwick identity fetch                          who am I: certificates from the Workload API
   bailiwick identity fetch --write /run/web         the same as PEM files
   bailiwick identity fetch --audience orders        a token for orders
+  bailiwick identity exchange --cloud aws --role-arn ARN   a credential of a cloud for it
   bailiwick identity watch --write /run/web         keep the files fresh
   bailiwick identity why 4711 --rules rules.yaml    what process 4711 gets, and what keeps each rule from it
   bailiwick identity why --pod shop/web --rules rules.yaml   the same for a pod of the cluster
@@ -52,6 +54,8 @@ enum IdentityCommand {
     Fetch(fetch::FetchArgs),
     /// Certificates of this process, again whenever they change
     Watch(fetch::WatchArgs),
+    /// Exchange a token of this process for a credential of a cloud
+    Exchange(exchange::ExchangeArgs),
     /// Check a certificate chain or a token
     Validate(validate::ValidateArgs),
     /// Keys of the trust domains that this process may talk to
@@ -91,6 +95,7 @@ enum IdentityCommand {
 pub(crate) fn run(args: &IdentityArgs, global: &Global, console: &mut Console) -> Result<Exit> {
     match &args.command {
         IdentityCommand::Fetch(args) => fetch::run(args, console),
+        IdentityCommand::Exchange(args) => exchange::run(args, console),
         IdentityCommand::Watch(args) => fetch::watch(args, console),
         IdentityCommand::Validate(args) => validate::run(args, console),
         IdentityCommand::Bundle(args) => fetch::bundle(args, console),

@@ -122,7 +122,7 @@ fn what_may_not_stand_above() {
     );
     no(
         [SAME, SAME, |signing| {
-            signing.not_after = NOW.minus(1).calendar().unwrap()
+            signing.not_after = NOW.minus(1).calendar().unwrap();
         }],
         "certificate 1 counts from",
     );
@@ -144,7 +144,7 @@ fn what_may_not_stand_above() {
     );
     no(
         [SAME, SAME, |signing| {
-            signing.is_ca = IsCa::Ca(BasicConstraints::Constrained(0))
+            signing.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         }],
         "certificate 1 allows 0 authorities below it (pathlen) and 1 are needed",
     );

@@ -94,7 +94,10 @@ fn certificates_come_from_the_authority_above() {
     let company = Company::new(&world, dir.path(), "company");
     let authority = open(&world, Some(company.options())).unwrap();
     let bundle = authority.bundle();
-    assert_eq!(bundle.x509_authorities(), [company.root.2.clone()]);
+    assert_eq!(
+        bundle.x509_authorities(),
+        std::slice::from_ref(&company.root.2)
+    );
     let first = svid(&authority);
     assert_eq!(first.chain.len(), 3, "leaf, ours, theirs, no root");
     assert!(accepts(&bundle, &first, authority.now()));
@@ -157,7 +160,7 @@ fn while_the_authority_above_fails_the_old_intermediate_serves_on() {
     std::fs::write(company.file("ca.pem"), "nothing").unwrap();
     fails("holds no certificates in PEM");
     company.hand_out(&world, |params| {
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0))
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     });
     fails("allows 0 authorities below it");
     // It comes back.
@@ -218,7 +221,8 @@ fn a_new_root_above_signs_when_validators_know_it() {
     assert!(accepts(&authority.bundle(), &old, authority.now()));
     world.pass(26 * 3600);
     authority.tick().unwrap();
-    assert_eq!(authority.bundle().x509_authorities(), [next.root.2.clone()]);
+    let last = authority.bundle();
+    assert_eq!(last.x509_authorities(), std::slice::from_ref(&next.root.2));
 }
 
 #[test]
