@@ -27,6 +27,7 @@ const PURE: &[&str] = &[
     "thiserror",
     "time",
     "x509-parser",
+    "zeroize",
 ];
 
 /// Modules of the standard library that reach outside of the program.
