@@ -54,9 +54,16 @@ impl Assembly {
     }
 
     /// Takes in a snapshot file.
-    pub(crate) fn snapshot(&mut self, snapshot: &Snapshot) {
+    pub(crate) fn snapshot(&mut self, mut snapshot: Snapshot) {
         let stored = snapshot.cluster.stored;
         self.snapshots = Some(self.snapshots.unwrap_or(true) && stored);
+        if self.is_first() {
+            // Most often it is the only one, and large.
+            let gaps = std::mem::take(&mut self.loaded.snapshot.gaps);
+            snapshot.gaps.splice(..0, gaps);
+            self.loaded.snapshot = snapshot;
+            return;
+        }
         let cluster = &mut self.loaded.snapshot.cluster;
         if cluster.name.is_empty() {
             cluster.name.clone_from(&snapshot.cluster.name);
@@ -84,6 +91,12 @@ impl Assembly {
             };
             self.put(object, origin);
         }
+    }
+
+    /// Whether no file and no object has been taken in yet.
+    fn is_first(&self) -> bool {
+        let snapshot = &self.loaded.snapshot;
+        snapshot.files.is_empty() && snapshot.objects().next().is_none()
     }
 
     fn file_id(&mut self, name: &Str) -> FileId {

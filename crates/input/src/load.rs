@@ -24,7 +24,7 @@ pub fn load(sources: &[Source], options: &LoadOptions) -> Loaded {
         for outcome in outcomes {
             match outcome {
                 Outcome::File(name, read, held) => assembly.file(&name, read, held),
-                Outcome::Snapshot(snapshot) => assembly.snapshot(&snapshot),
+                Outcome::Snapshot(snapshot) => assembly.snapshot(*snapshot),
                 Outcome::Problem(finding) => assembly.say(finding),
             }
         }

@@ -5,6 +5,7 @@ use bailiwick_core::Str;
 
 use crate::meta::ObjectMeta;
 use crate::object::Object;
+use crate::rbac::{Binding, PolicyRule};
 use crate::workload::PodSpec;
 
 /// Gives equal texts and equal pod specs one allocation, so that a name that ten thousand objects carry costs its bytes
@@ -40,13 +41,47 @@ impl Interner {
     }
 
     /// Lets an object that was read without this interner share what objects have in common: namespaces, labels, the
-    /// names of controllers, and pod specs.
+    /// names of controllers, pod specs, what rules list, and whom and what bindings name.
     pub fn share(&mut self, object: &mut Object) {
         let metadata = object.metadata_mut();
         self.share_metadata(metadata);
-        if let Object::Workload(workload) = object {
-            workload.node_name = self.intern(&workload.node_name);
-            workload.pod = self.share_pod(&workload.pod);
+        match object {
+            Object::Workload(workload) => {
+                workload.node_name = self.intern(&workload.node_name);
+                workload.pod = self.share_pod(&workload.pod);
+            }
+            Object::Role(role) => role.rules.iter_mut().for_each(|rule| self.share_rule(rule)),
+            Object::Binding(binding) => self.share_binding(binding),
+            _ => {}
+        }
+    }
+
+    fn share_rule(&mut self, rule: &mut PolicyRule) {
+        let lists = [
+            &mut rule.verbs,
+            &mut rule.api_groups,
+            &mut rule.resources,
+            &mut rule.resource_names,
+            &mut rule.non_resource_urls,
+        ];
+        for text in lists.into_iter().flatten() {
+            *text = self.intern(text);
+        }
+    }
+
+    fn share_binding(&mut self, binding: &mut Binding) {
+        let role = &mut binding.role_ref;
+        let texts = [&mut role.api_group, &mut role.kind, &mut role.name];
+        let subjects = binding.subjects.iter_mut().flat_map(|subject| {
+            [
+                &mut subject.kind,
+                &mut subject.api_group,
+                &mut subject.name,
+                &mut subject.namespace,
+            ]
+        });
+        for text in texts.into_iter().chain(subjects) {
+            *text = self.intern(text);
         }
     }
 

@@ -141,6 +141,12 @@ impl<T> Store<T> {
         )
     }
 
+    /// Gives back the room that was kept for more.
+    pub(crate) fn pack(&mut self) {
+        // What is made of a whole sorted list has full nodes; one by one they are left half empty.
+        self.0 = std::mem::take(&mut self.0).into_iter().collect();
+    }
+
     pub(crate) fn take(&mut self, namespace: &Str, name: &Str) -> bool {
         let key: (&str, &str) = (namespace, name);
         self.0.remove(&key as &dyn AsKey).is_some()
