@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bailiwick_core::Str;
-use bailiwick_model::Interner;
 use hashbrown::{HashMap, HashSet};
 
 use crate::delegations::Delegation;
 use crate::documents::{Document, DocumentProblem, problem, schema_of};
 use crate::kind::{DocumentId, DocumentKind};
 use crate::policies::{Compiled, Language, Policies};
-use crate::relations::{Relations, Tuple};
+use crate::relations::{Relations, Tuples};
 use crate::revision::{Digest, Sum};
 use crate::revocations::Revocation;
 use crate::specs::SchemaSpec;
@@ -33,7 +32,7 @@ pub struct Prepared {
 enum Part {
     Policies(Compiled),
     Schema(SchemaSpec),
-    Relations(Vec<Tuple>),
+    Relations(Tuples),
     Delegation(Delegation),
     Revocation(Revocation),
 }
@@ -68,7 +67,12 @@ impl Compiler {
                 Part::Policies(compiled)
             }
             Document::Schema(_, spec) => Part::Schema(spec.clone()),
-            Document::Relations { tuples, .. } => Part::Relations(parsed(&title, tuples)?),
+            Document::Relations { tuples, .. } => {
+                let wrong = |error: crate::TupleError| problem(&title, error.to_string());
+                let read = Tuples::read(tuples)
+                    .map_err(|errors| errors.into_iter().map(wrong).collect::<Vec<_>>());
+                Part::Relations(read?)
+            }
             Document::Delegation(delegation) => Part::Delegation(delegation.clone()),
             Document::Revocation(revocation) => Part::Revocation(revocation.clone()),
         };
@@ -78,38 +82,6 @@ impl Compiler {
             part,
         })
     }
-}
-
-fn parsed(title: &str, tuples: &[String]) -> Result<Vec<Tuple>, Vec<DocumentProblem>> {
-    let (mut good, mut wrong) = (Vec::with_capacity(tuples.len()), Vec::new());
-    // Types and relations are few, and tuples may be very many.
-    let mut names = Interner::default();
-    for text in tuples {
-        match text.parse() {
-            Ok(tuple) => good.push(shared(tuple, &mut names)),
-            Err(error) => {
-                let error: crate::TupleError = error;
-                wrong.push(problem(title, error.to_string()));
-            }
-        }
-    }
-    if wrong.is_empty() {
-        Ok(good)
-    } else {
-        Err(wrong)
-    }
-}
-
-fn shared(mut tuple: Tuple, names: &mut Interner) -> Tuple {
-    let subject = &mut tuple.subject;
-    let kinds = [&mut tuple.object.kind, &mut subject.object.kind];
-    let relations = [&mut tuple.relation]
-        .into_iter()
-        .chain(&mut subject.relation);
-    for name in kinds.into_iter().chain(relations) {
-        *name = names.intern(name);
-    }
-    tuple
 }
 
 impl Prepared {
@@ -261,7 +233,7 @@ fn related(
             DocumentKind::Relations | DocumentKind::ClusterRelations
         )
     };
-    let mut said: Vec<(&DocumentId, Option<&[Tuple]>)> = Vec::new();
+    let mut said: Vec<(&DocumentId, Option<&Tuples>)> = Vec::new();
     said.extend(remove.iter().filter(|id| is(id)).map(|id| (id, None)));
     for document in put {
         if let Part::Relations(tuples) = &document.part {

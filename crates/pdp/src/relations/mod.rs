@@ -13,6 +13,7 @@ mod store;
 mod symbols;
 mod tuple;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bailiwick_core::Str;
@@ -22,13 +23,15 @@ use hashbrown::HashMap;
 pub use schema::{RelationSchema, SchemaError};
 pub use search::{Found, SearchError};
 pub use store::StoreSize;
+pub(crate) use tuple::Tuples;
 pub use tuple::{ObjectId, Subject, Tuple, TupleError};
 
 pub(crate) use check::{Answer, Asker};
 use check::{Check, Stores};
 pub(crate) use path::Named;
 pub use path::Path;
-use store::{Replaced, Store};
+use store::{Placed, Replaced, Store};
+use tuple::Written;
 
 /// The relations of the cluster's tier and of each namespace's.
 ///
@@ -52,7 +55,7 @@ struct Documents {
 type Place = (Str, Str);
 
 /// What a document says now; `None` where it is gone.
-pub(crate) type Said<'a> = (&'a Place, Option<&'a [Tuple]>);
+pub(crate) type Said<'a> = (&'a Place, Option<&'a Tuples>);
 
 impl Relations {
     /// Relations without tuples.
@@ -72,7 +75,7 @@ impl Relations {
     /// not, or where one speaks of an object that does not lie in the namespace.
     pub fn extend(&mut self, namespace: &Str, tuples: &[Tuple]) -> Result<(), TupleError> {
         for tuple in tuples {
-            accepts(&self.schema, namespace, tuple)?;
+            accepts(&self.schema, namespace, &tuple.into())?;
         }
         let schema = Arc::clone(&self.schema);
         self.tier(namespace).extend(&schema, tuples);
@@ -83,44 +86,63 @@ impl Relations {
     /// the errors come with the place in `said` of the document that they are about.
     pub(crate) fn replace(&self, said: &[Said<'_>]) -> Result<Self, Vec<(usize, TupleError)>> {
         let mut wrong = Vec::new();
-        for (at, ((namespace, _), tuples)) in said.iter().enumerate() {
-            let tuples = tuples.unwrap_or_default().iter();
-            let refused = tuples.filter_map(|tuple| accepts(&self.schema, namespace, tuple).err());
-            wrong.extend(refused.map(|error| (at, error)));
-        }
-        if !wrong.is_empty() {
-            return Err(wrong);
-        }
         let mut next = self.clone();
-        let mut tiers: HashMap<&Str, Vec<&Said<'_>>> = HashMap::new();
-        for one in said {
-            tiers.entry(&one.0.0).or_default().push(one);
+        let mut tiers: HashMap<&Str, Vec<(usize, &Said<'_>)>> = HashMap::new();
+        for (at, one) in said.iter().enumerate() {
+            tiers.entry(&one.0.0).or_default().push((at, one));
         }
         for (namespace, said) in tiers {
             let numbers = &self.documents.by_place;
             let known: Vec<u32> = said
                 .iter()
-                .filter_map(|(place, _)| numbers.get(*place).copied())
+                .filter_map(|(_, (place, _))| numbers.get(*place).copied())
                 .collect();
             let before = match self.store(namespace) {
                 Some(store) => store.said_by(&known),
-                None => std::collections::BTreeMap::new(),
+                None => BTreeMap::new(),
             };
             let mut replaced = Vec::with_capacity(said.len());
-            for (place, tuples) in said {
+            for (at, (place, tuples)) in said {
                 let document = next.number_of(place, tuples.is_some());
+                let (now, refused) = next.place(namespace, *tuples);
+                wrong.extend(refused.into_iter().map(|error| (at, error)));
                 replaced.push(Replaced {
                     document,
                     before: before.get(&document).map_or(&[][..], Vec::as_slice),
-                    tuples: tuples.unwrap_or_default(),
+                    now,
                 });
             }
-            next.tier(namespace).replace(&self.schema, replaced);
+            next.tier(namespace).replace(replaced);
             if !namespace.is_empty() && next.tier(namespace).len() == 0 {
                 next.namespaces.remove(namespace);
             }
         }
-        Ok(next)
+        wrong.sort_by_key(|(at, _)| *at);
+        if wrong.is_empty() {
+            Ok(next)
+        } else {
+            Err(wrong)
+        }
+    }
+
+    /// Tuples by their numbers, and what is wrong with others.
+    fn place(
+        &mut self,
+        namespace: &Str,
+        tuples: Option<&Tuples>,
+    ) -> (Vec<Placed>, Vec<TupleError>) {
+        let schema = Arc::clone(&self.schema);
+        let tier = self.tier(namespace);
+        let (mut placed, mut wrong) = (Vec::new(), Vec::new());
+        for text in tuples.into_iter().flat_map(Tuples::iter) {
+            let accepted = Written::read(text)
+                .and_then(|tuple| accepts(&schema, namespace, &tuple).map(|()| tuple));
+            match accepted {
+                Ok(tuple) => placed.push(tier.placed(&schema, &tuple)),
+                Err(error) => wrong.push(error),
+            }
+        }
+        (placed, wrong)
     }
 
     /// The same tuples under another schema, or those that it does not accept, each with its document.
@@ -137,6 +159,7 @@ impl Relations {
             .collect();
         let nowhere = (Str::default(), Str::default());
         let mut next = Self::new(schema);
+        let schema = Arc::clone(&next.schema);
         next.documents = Arc::clone(&self.documents);
         let mut wrong = Vec::new();
         let tiers = self
@@ -144,25 +167,28 @@ impl Relations {
             .iter()
             .map(|(name, store)| (name.clone(), store));
         for (namespace, store) in tiers.chain([(Str::default(), &self.cluster)]) {
-            let mut said: HashMap<u32, Vec<Tuple>> = HashMap::new();
+            let mut said: HashMap<u32, Vec<Placed>> = HashMap::new();
             for (number, tuple) in store.tuples(&self.schema) {
                 let place = places.get(&number).copied().unwrap_or(&nowhere);
                 if without.contains(&place) {
                     continue;
                 }
-                match accepts(&next.schema, &namespace, &tuple) {
-                    Ok(()) => said.entry(number).or_default().push(tuple),
+                let tuple = Written::from(&tuple);
+                match accepts(&schema, &namespace, &tuple) {
+                    Ok(()) => {
+                        let placed = next.tier(&namespace).placed(&schema, &tuple);
+                        said.entry(number).or_default().push(placed);
+                    }
                     Err(error) => wrong.push((place.clone(), error)),
                 }
             }
-            let schema = Arc::clone(&next.schema);
-            let replaced = said.iter().map(|(number, tuples)| Replaced {
-                document: *number,
-                before: &[],
-                tuples,
-            });
             if !said.is_empty() {
-                next.tier(&namespace).replace(&schema, replaced);
+                let replaced = said.into_iter().map(|(document, now)| Replaced {
+                    document,
+                    before: &[],
+                    now,
+                });
+                next.tier(&namespace).replace(replaced);
             }
         }
         if wrong.is_empty() {
@@ -325,9 +351,13 @@ impl Relations {
 }
 
 /// Whether a tier may hold a tuple.
-fn accepts(schema: &RelationSchema, namespace: &Str, tuple: &Tuple) -> Result<(), TupleError> {
+fn accepts(
+    schema: &RelationSchema,
+    namespace: &Str,
+    tuple: &Written<'_>,
+) -> Result<(), TupleError> {
     schema.accepts(tuple)?;
-    if namespace.is_empty() || lies_in(&tuple.object, namespace) {
+    if namespace.is_empty() || lies_in(tuple, namespace) {
         return Ok(());
     }
     Err(TupleError::Elsewhere {
@@ -337,10 +367,10 @@ fn accepts(schema: &RelationSchema, namespace: &Str, tuple: &Tuple) -> Result<()
 }
 
 /// Whether an object's id is that of something in the namespace, or of the namespace itself.
-fn lies_in(object: &ObjectId, namespace: &str) -> bool {
-    match object.id.split_once('/') {
+fn lies_in(tuple: &Written<'_>, namespace: &str) -> bool {
+    match tuple.id.split_once('/') {
         Some((own, name)) => own == namespace && !name.is_empty(),
-        None => &*object.kind == "namespaces" && &*object.id == namespace,
+        None => tuple.kind == "namespaces" && tuple.id == namespace,
     }
 }
 

@@ -5,7 +5,7 @@ use hashbrown::{Equivalent, HashMap, HashSet};
 
 use super::builtin;
 use super::plan::Plan;
-use super::tuple::{Tuple, TupleError};
+use super::tuple::{TupleError, Written};
 
 /// Types, how their objects can be related, and what that allows.
 #[derive(Clone, Debug, Default)]
@@ -259,25 +259,24 @@ impl RelationSchema {
     }
 
     /// Whether a tuple can be.
-    pub(crate) fn accepts(&self, tuple: &Tuple) -> Result<(), TupleError> {
-        let terms = self.terms(&tuple.object.kind, &tuple.relation);
+    pub(crate) fn accepts(&self, tuple: &Written<'_>) -> Result<(), TupleError> {
+        let terms = self.terms(tuple.kind, tuple.relation);
         if terms.is_empty() {
             return Err(TupleError::Unknown {
                 tuple: tuple.to_string(),
-                unknown: format!("`{}#{}`", tuple.object.kind, tuple.relation),
+                unknown: format!("`{}#{}`", tuple.kind, tuple.relation),
             });
         }
-        let subject = &tuple.subject;
         let taken = || {
             terms.iter().flat_map(|term| match term {
                 Term::Direct(taken) => taken.as_slice(),
                 _ => &[],
             })
         };
-        let all = &*subject.object.id == "*";
+        let all = tuple.subject_id == "*";
         let fits = |taken: &Taken| {
-            taken.kind == subject.object.kind
-                && taken.relation == subject.relation
+            &*taken.kind == tuple.subject_kind
+                && taken.relation.as_deref() == tuple.subject_relation
                 && taken.all == all
         };
         if taken().any(fits) {
@@ -286,10 +285,10 @@ impl RelationSchema {
         let takes: Vec<String> = taken().map(|taken| format!("`{taken}`")).collect();
         Err(TupleError::Subject {
             tuple: tuple.to_string(),
-            relation: tuple.relation.to_string(),
+            relation: tuple.relation.to_owned(),
             subject: Taken {
-                kind: subject.object.kind.clone(),
-                relation: subject.relation.clone(),
+                kind: tuple.subject_kind.into(),
+                relation: tuple.subject_relation.map(Str::from),
                 all,
             }
             .to_string(),

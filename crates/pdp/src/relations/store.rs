@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::schema::RelationSchema;
 use super::symbols::{Symbol, Symbols};
-use super::tuple::{ObjectId, Subject, Tuple};
+use super::tuple::{ObjectId, Subject, Tuple, Written};
 
 /// Tuples, sorted from both ends. A copy shares everything; a change copies two shards of about a thousandth each.
 #[derive(Clone, Debug, Default)]
@@ -77,7 +77,8 @@ pub(crate) struct Replaced<'a> {
     pub(crate) document: u32,
     /// What it has said until now, sorted.
     pub(crate) before: &'a [Placed],
-    pub(crate) tuples: &'a [Tuple],
+    /// What it says now, by [`Store::placed`].
+    pub(crate) now: Vec<Placed>,
 }
 
 impl Edge {
@@ -130,30 +131,26 @@ fn back((id, edge): &Placed) -> Placed {
 impl Store {
     /// Adds tuples that the schema accepts; those that are there already stay once.
     pub(crate) fn extend(&mut self, schema: &RelationSchema, tuples: &[Tuple]) {
+        let placed = |tuple| self.placed(schema, &Written::from(tuple));
+        let now = tuples.iter().map(placed).collect();
         let said = Replaced {
             document: NO_DOCUMENT,
             before: &[],
-            tuples,
+            now,
         };
-        self.replace(schema, [said]);
+        self.replace([said]);
     }
 
     /// Documents say these tuples now. All at once: each shard is made anew once, however many documents it has
     /// tuples of.
-    pub(crate) fn replace<'a>(
-        &mut self,
-        schema: &RelationSchema,
-        said: impl IntoIterator<Item = Replaced<'a>>,
-    ) {
+    pub(crate) fn replace<'a>(&mut self, said: impl IntoIterator<Item = Replaced<'a>>) {
         let (mut added, mut all_gone) = (Vec::new(), Vec::new());
         for Replaced {
             document,
             before,
-            tuples,
+            mut now,
         } in said
         {
-            let placed = |tuple| self.placed(schema, tuple);
-            let mut now: Vec<Placed> = tuples.iter().map(placed).collect();
             now.sort_unstable();
             now.dedup();
             if document == NO_DOCUMENT {
@@ -169,7 +166,7 @@ impl Store {
         if added.len() > SHARDS {
             self.symbols.shrink();
         }
-        self.change(&added, &all_gone);
+        self.change(added, all_gone);
     }
 
     /// What these documents say, each sorted.
@@ -213,21 +210,24 @@ impl Store {
         })
     }
 
-    fn placed(&mut self, schema: &RelationSchema, tuple: &Tuple) -> Placed {
-        let mut node = |object: &ObjectId| Node {
-            kind: schema.number_of(&object.kind).unwrap_or(ITSELF),
-            id: self.symbols.intern(&object.id),
+    /// A tuple by its numbers. Its ids are known from now on.
+    pub(crate) fn placed(&mut self, schema: &RelationSchema, tuple: &Written<'_>) -> Placed {
+        let number = |name: &str| schema.number_of(name).unwrap_or(ITSELF);
+        let mut node = |kind: &str, id: &str| Node {
+            kind: number(kind),
+            id: self.symbols.intern(id),
         };
-        let (object, subject) = (node(&tuple.object), node(&tuple.subject.object));
-        let relation = schema.number_of(&tuple.relation).unwrap_or(ITSELF);
-        Edge::new(object, relation, subject_relation(schema, tuple), subject)
+        let object = node(tuple.kind, tuple.id);
+        let subject = node(tuple.subject_kind, tuple.subject_id);
+        let of_subject = tuple.subject_relation.map_or(ITSELF, number);
+        Edge::new(object, number(tuple.relation), of_subject, subject)
     }
 
     /// Takes a tuple away that no document says; says whether it was there.
     pub(crate) fn remove(&mut self, schema: &RelationSchema, tuple: &Tuple) -> bool {
-        let (edge, before) = (self.placed(schema, tuple), self.count);
+        let (edge, before) = (self.placed(schema, &Written::from(tuple)), self.count);
         if self.said().any(|said| said == (edge, NO_DOCUMENT)) {
-            self.change(&[], &[(edge, NO_DOCUMENT)]);
+            self.change(Vec::new(), vec![(edge, NO_DOCUMENT)]);
         }
         self.count < before
     }
@@ -243,36 +243,37 @@ impl Store {
         shards.flat_map(|(number, (shard, documents))| shard.placed(number).zip(each(documents)))
     }
 
-    /// Adds what documents say, and takes away what they have said.
-    fn change(&mut self, added: &[Said], gone: &[Said]) {
+    /// Adds what documents say, and takes away what they have said. There may be very many of both: they are turned
+    /// and sorted where they are.
+    fn change(&mut self, mut added: Vec<Said>, mut gone: Vec<Said>) {
         self.forward.resize_with(SHARDS, Arc::default);
         self.documents.resize_with(SHARDS, || Arc::from([]));
         self.reverse.resize_with(SHARDS, Arc::default);
-        let turned = |said: &[Said]| -> Vec<Said> {
-            let turned = said.iter().map(|(edge, document)| (back(edge), *document));
-            turned.collect()
-        };
-        for (number, changed) in by_shard(&turned(added), &turned(gone)) {
+        turn(&mut added);
+        turn(&mut gone);
+        for (number, added, gone) in by_shard(&added, &gone) {
             if let Some(shard) = self.reverse.get_mut(number) {
                 let mut all: Vec<Placed> = shard.placed(number).collect();
                 all.sort_unstable();
-                for (edge, _) in changed.gone {
-                    if let Ok(place) = all.binary_search(&edge) {
+                for (edge, _) in gone {
+                    if let Ok(place) = all.binary_search(edge) {
                         all.remove(place);
                     }
                 }
-                all.extend(changed.added.into_iter().map(|(edge, _)| edge));
+                all.extend(added.iter().map(|(edge, _)| *edge));
                 all.sort_unstable();
                 *shard = Arc::new(Shard::new(&all));
             }
         }
-        for (number, changed) in by_shard(added, gone) {
+        turn(&mut added);
+        turn(&mut gone);
+        for (number, added, gone) in by_shard(&added, &gone) {
             let shard = self.forward.get_mut(number);
             if let (Some(shard), Some(documents)) = (shard, self.documents.get_mut(number)) {
                 let all = shard.placed(number).zip(each(documents));
-                let stays = |said: &Said| changed.gone.binary_search(said).is_err();
+                let stays = |said: &Said| gone.binary_search(said).is_err();
                 let mut all: Vec<Said> = all.filter(stays).collect();
-                all.extend(changed.added);
+                all.extend(added);
                 all.sort_unstable();
                 let edges: Vec<Placed> = all.iter().map(|(edge, _)| *edge).collect();
                 *shard = Arc::new(Shard::new(&edges));
@@ -349,13 +350,6 @@ impl Store {
     }
 }
 
-fn subject_relation(schema: &RelationSchema, tuple: &Tuple) -> u16 {
-    let relation = tuple.subject.relation.as_deref();
-    relation
-        .and_then(|relation| schema.number_of(relation))
-        .unwrap_or(ITSELF)
-}
-
 impl Shard {
     /// From edges in the order of their ids' places.
     fn new(placed: &[Placed]) -> Self {
@@ -424,25 +418,24 @@ fn each(documents: &Arc<[u32]>) -> impl Iterator<Item = u32> {
         .chain(std::iter::repeat(NO_DOCUMENT))
 }
 
-/// What changes in a shard.
-#[derive(Default)]
-struct Changed {
-    added: Vec<Said>,
-    gone: Vec<Said>,
+/// The same tuples, seen from their other ends, sorted.
+fn turn(said: &mut [Said]) {
+    for (edge, _) in said.iter_mut() {
+        *edge = back(edge);
+    }
+    said.sort_unstable();
 }
 
-/// Edges to add and to take away, by the shard that they belong to; those that go are sorted.
-fn by_shard(added: &[Said], gone: &[Said]) -> BTreeMap<usize, Changed> {
-    let mut shards: BTreeMap<usize, Changed> = BTreeMap::new();
-    for said in added {
-        let changed = shards.entry(said.0.0.shard()).or_default();
-        changed.added.push(*said);
-    }
-    for said in gone {
-        let changed = shards.entry(said.0.0.shard()).or_default();
-        changed.gone.push(*said);
-    }
-    let lists = shards.values_mut();
-    lists.for_each(|changed| changed.gone.sort_unstable());
-    shards
+/// What to add and what to take away, both sorted, by the shard that it belongs to.
+fn by_shard<'a>(
+    added: &'a [Said],
+    gone: &'a [Said],
+) -> impl Iterator<Item = (usize, &'a [Said], &'a [Said])> {
+    let part = |said: &'a [Said], number: usize| -> &'a [Said] {
+        let before = |limit| said.partition_point(|((id, _), _)| id.shard() < limit);
+        said.get(before(number)..before(number + 1))
+            .unwrap_or_default()
+    };
+    let parts = (0..SHARDS).map(move |number| (number, part(added, number), part(gone, number)));
+    parts.filter(|(_, added, gone)| !added.is_empty() || !gone.is_empty())
 }

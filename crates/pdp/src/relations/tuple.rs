@@ -1,5 +1,6 @@
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use bailiwick_core::Str;
 
@@ -95,36 +96,139 @@ impl FromStr for ObjectId {
 }
 
 fn object(text: &str) -> Option<ObjectId> {
+    let (kind, id) = typed(text)?;
+    Some(ObjectId::new(kind, id))
+}
+
+/// Type and id.
+fn typed(text: &str) -> Option<(&str, &str)> {
     let (kind, id) = text.split_once(':')?;
     let good = !kind.is_empty() && !id.is_empty() && text.len() <= LONGEST && !id.contains('#');
-    good.then(|| ObjectId::new(kind, id))
+    good.then_some((kind, id))
+}
+
+/// A tuple as it is written, cut into its parts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Written<'a> {
+    pub(crate) kind: &'a str,
+    pub(crate) id: &'a str,
+    pub(crate) relation: &'a str,
+    pub(crate) subject_kind: &'a str,
+    pub(crate) subject_id: &'a str,
+    pub(crate) subject_relation: Option<&'a str>,
+}
+
+impl<'a> Written<'a> {
+    /// Cuts a text.
+    pub(crate) fn read(text: &'a str) -> Result<Self, TupleError> {
+        Self::cut(text).ok_or_else(|| TupleError::Syntax(text.chars().take(LONGEST).collect()))
+    }
+
+    fn cut(text: &'a str) -> Option<Self> {
+        let (of, rest) = text.split_once('#')?;
+        let (relation, subject) = rest.split_once('@')?;
+        let (subject, subject_relation) = match subject.split_once('#') {
+            Some((subject, relation)) if !relation.is_empty() => (subject, Some(relation)),
+            Some(_) => return None,
+            None => (subject, None),
+        };
+        (!relation.is_empty() && text.len() <= LONGEST).then_some(())?;
+        let ((kind, id), (subject_kind, subject_id)) = (typed(of)?, typed(subject)?);
+        Some(Self {
+            kind,
+            id,
+            relation,
+            subject_kind,
+            subject_id,
+            subject_relation,
+        })
+    }
+}
+
+impl<'a> From<&'a Tuple> for Written<'a> {
+    fn from(tuple: &'a Tuple) -> Self {
+        let Subject { object, relation } = &tuple.subject;
+        Self {
+            kind: &tuple.object.kind,
+            id: &tuple.object.id,
+            relation: &tuple.relation,
+            subject_kind: &object.kind,
+            subject_id: &object.id,
+            subject_relation: relation.as_deref(),
+        }
+    }
+}
+
+/// Tuples as they are written, one behind the other: a document may hold very many, and they are cut only once they are
+/// put in force.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tuples {
+    texts: Arc<str>,
+    /// Where each ends.
+    ends: Arc<[usize]>,
+}
+
+impl Tuples {
+    /// Keeps texts that are tuples, or says of which what is wrong.
+    pub(crate) fn read(written: &[String]) -> Result<Self, Vec<TupleError>> {
+        let mut texts = String::with_capacity(written.iter().map(String::len).sum());
+        let (mut ends, mut wrong) = (Vec::with_capacity(written.len()), Vec::new());
+        for text in written {
+            wrong.extend(Written::read(text).err());
+            texts.push_str(text);
+            ends.push(texts.len());
+        }
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        Ok(Self {
+            texts: texts.into(),
+            ends: ends.into(),
+        })
+    }
+
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| {
+            let text = self.texts.get(start..*end);
+            start = *end;
+            text.unwrap_or_default()
+        })
+    }
 }
 
 impl FromStr for Tuple {
     type Err = TupleError;
 
     fn from_str(text: &str) -> Result<Self, TupleError> {
-        parse(text).ok_or_else(|| TupleError::Syntax(text.chars().take(LONGEST).collect()))
+        let written = Written::read(text)?;
+        Ok(Self {
+            object: ObjectId::new(written.kind, written.id),
+            relation: written.relation.into(),
+            subject: Subject {
+                object: ObjectId::new(written.subject_kind, written.subject_id),
+                relation: written.subject_relation.map(Str::from),
+            },
+        })
     }
 }
 
-fn parse(text: &str) -> Option<Tuple> {
-    let (of, rest) = text.split_once('#')?;
-    let (relation, subject) = rest.split_once('@')?;
-    let (subject, of_relation) = match subject.split_once('#') {
-        Some((subject, relation)) if !relation.is_empty() => (subject, Some(relation)),
-        Some(_) => return None,
-        None => (subject, None),
-    };
-    (!relation.is_empty() && text.len() <= LONGEST).then_some(())?;
-    Some(Tuple {
-        object: object(of)?,
-        relation: relation.into(),
-        subject: Subject {
-            object: object(subject)?,
-            relation: of_relation.map(Str::from),
-        },
-    })
+impl fmt::Display for Written<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            kind,
+            id,
+            relation,
+            subject_kind,
+            subject_id,
+            subject_relation,
+        } = self;
+        write!(f, "{kind}:{id}#{relation}@{subject_kind}:{subject_id}")?;
+        match subject_relation {
+            Some(relation) => write!(f, "#{relation}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl fmt::Display for ObjectId {
@@ -145,6 +249,6 @@ impl fmt::Display for Subject {
 
 impl fmt::Display for Tuple {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}@{}", self.object, self.relation, self.subject)
+        Written::from(self).fmt(f)
     }
 }
