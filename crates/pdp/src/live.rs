@@ -77,7 +77,8 @@ impl Live {
     }
 
     /// The cluster is read anew.
-    pub fn replace_cluster(&mut self, snapshot: Snapshot) {
+    pub fn replace_cluster(&mut self, mut snapshot: Snapshot) {
+        snapshot.pack();
         self.cluster = sum(&snapshot);
         let engine = Arc::new(Engine::new(snapshot));
         self.make(vec![Change::WholeCluster(engine)]);

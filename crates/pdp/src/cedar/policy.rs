@@ -38,7 +38,7 @@ impl Policy {
             reads_object: reads_object(&ast),
             namespace: namespace.clone(),
             id,
-            ast,
+            ast: without_annotations(ast),
         }
     }
 
@@ -101,6 +101,25 @@ fn annotation(policy: &ast::Policy, name: &str) -> Str {
         .ok()
         .and_then(|name| policy.annotation(&name))
         .map_or_else(Str::default, |text| Arc::from(text.val.as_str()))
+}
+
+/// The same policy to whoever evaluates it. Annotations take nearly a kilobyte, however few they are.
+fn without_annotations(policy: ast::Policy) -> ast::Policy {
+    let template = policy.template();
+    if !policy.is_static() {
+        return policy;
+    }
+    let bare = ast::Template::new_shared(
+        template.id().clone(),
+        template.loc().cloned(),
+        Arc::new(ast::Annotations::new()),
+        template.effect(),
+        template.principal_constraint().clone(),
+        template.action_constraint().clone(),
+        template.resource_constraint().clone(),
+        template.non_scope_constraints_arc().cloned(),
+    );
+    ast::StaticPolicy::try_from(bare).map_or(policy, ast::Policy::from)
 }
 
 /// The bytes of the conditions, or of the whole policy where it has none.
