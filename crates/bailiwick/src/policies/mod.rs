@@ -4,7 +4,7 @@ pub(crate) mod options;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
@@ -19,7 +19,7 @@ use bailiwick_rbac::Engine;
 /// A directory is walked no further down.
 const DEPTH: usize = 16;
 /// Files and directories read in all.
-const MOST_FILES: usize = 10_000;
+pub(crate) const MOST_FILES: usize = 10_000;
 
 /// What is wrong, and in which file.
 #[derive(Debug, PartialEq, Eq)]
@@ -322,6 +322,19 @@ pub(crate) fn state(engine: Arc<Engine>, bundle: Bundle) -> State {
     state
 }
 
+/// Whether a file of a directory is one of those that are read of it. `inside`: its path from there.
+pub(crate) fn is_read(inside: &Path) -> bool {
+    let mut parts = inside.components().map(Component::as_os_str);
+    let dotted = parts.any(|part| part.as_encoded_bytes().starts_with(b"."));
+    !dotted && inside.components().count() <= DEPTH && has_ending(inside)
+}
+
+fn has_ending(path: &Path) -> bool {
+    let endings = ["yaml", "yml", "json", "cedar"];
+    path.extension()
+        .is_some_and(|own| endings.iter().any(|ending| own == *ending))
+}
+
 fn walk(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
     let listed = std::fs::read_dir(directory)
         .with_context(|| format!("`{}` cannot be read", directory.display()))?;
@@ -346,11 +359,7 @@ fn walk(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> 
                 );
             }
             walk(&path, depth - 1, files)?;
-        } else if path.extension().is_some_and(|end| {
-            ["yaml", "yml", "json", "cedar"]
-                .iter()
-                .any(|known| end == *known)
-        }) {
+        } else if has_ending(&path) {
             files.push(path);
         }
         if files.len() > MOST_FILES {

@@ -485,7 +485,7 @@ impl Feed {
         if self.published.as_ref() != Some(&state.revision) {
             tracing::info!(
                 revision = %state.revision,
-                bindings = state.rbac.size().bindings,
+                bindings = state.rbac.snapshot().bindings.len(),
                 documents = self.live.documents(),
                 revocations = state.revocations.len(),
                 "new state"

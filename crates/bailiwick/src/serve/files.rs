@@ -1,6 +1,7 @@
 //! Follows files: documents, the floor, manifests and entities.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, sync_channel};
 use std::time::Duration;
@@ -10,13 +11,13 @@ use bailiwick_input::{Defaults, LoadOptions, Source};
 use bailiwick_model::Snapshot;
 use bailiwick_pdp::{Compiler, Live};
 use bailiwick_server::{Directory, Known};
-use notify::event::{AccessKind, AccessMode, ModifyKind};
+use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
 use notify::{EventKind, RecursiveMode, Watcher};
 
 use super::entities;
 use super::feed::{News, Part};
 use super::policy_files::{PolicyFiles, Scan};
-use super::stamps::{Stamp, Stamps};
+use super::stamps::{Stamp, Stamps, Told, absolute};
 use crate::console::Console;
 
 /// Everything that is read from files.
@@ -48,10 +49,23 @@ pub(super) struct Entities {
 
 /// Why to look.
 pub(super) enum Wake {
-    /// These files have changed, or something near them.
-    Touched(Vec<PathBuf>),
+    /// The system tells of a change.
+    Heard(Heard),
     /// Somebody wants everything to be read again.
     Again,
+}
+
+/// What the system tells of.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Heard {
+    /// Somebody has finished writing these, or has put them there.
+    whole: Vec<PathBuf>,
+    /// These are new. Somebody may be writing them.
+    made: Vec<PathBuf>,
+    /// These have been there.
+    gone: Vec<PathBuf>,
+    /// Something has happened somewhere.
+    somewhere: bool,
 }
 
 /// A directory is walked no further down.
@@ -60,7 +74,7 @@ const DEPTH: usize = 16;
 impl Files {
     /// Reads the documents, which have to be right.
     pub(super) fn read_first(mut self) -> Result<Self> {
-        self.first = self.policies.scan(&BTreeSet::new(), &self.compiler)?;
+        self.first = self.policies.scan(&Told::all(), &self.compiler)?;
         Ok(self)
     }
 
@@ -87,18 +101,22 @@ impl Files {
         news: &Sender<News>,
     ) {
         let _watcher = self.watch(wake.clone());
+        let roots: Vec<PathBuf> = self.paths().map(|path| absolute(path)).collect();
         let mut always = true;
-        let mut told = BTreeSet::new();
+        let mut told = Told::all();
         while self.look(&told, always, news).is_ok() {
-            (always, told) = (false, BTreeSet::new());
+            (always, told) = (false, Told::default());
             let mut next = match wakes.recv_timeout(every) {
                 Ok(wake) => Some(wake),
-                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Timeout) => {
+                    told.all = true;
+                    None
+                }
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             while let Some(wake) = next {
                 match wake {
-                    Wake::Touched(paths) => told.extend(paths),
+                    Wake::Heard(heard) => heard.tell(&roots, &mut told),
                     Wake::Again => always = true,
                 }
                 next = wakes.try_recv().ok();
@@ -106,12 +124,22 @@ impl Files {
         }
     }
 
+    /// Every path that is followed.
+    fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        let rbac = self.rbac.iter().flat_map(|manifests| &manifests.paths);
+        let entities = self.entities.iter().map(|entities| &entities.path);
+        let files = self.policy_paths.iter().chain(&self.floor.paths);
+        files.chain(rbac).chain(entities)
+    }
+
     /// Has the system tell of changes. Where it does not, files are looked at every so often all the same.
     fn watch(&self, wake: Sender<Wake>) -> Option<impl Watcher + use<>> {
         let heard = move |event: notify::Result<notify::Event>| {
-            if let Some(paths) = event.ok().and_then(changed) {
-                // Nobody follows any more.
-                let _ = wake.send(Wake::Touched(paths));
+            // What cannot be told may be anything.
+            let heard = event.map_or_else(|_| Some(Heard::somewhere()), changed);
+            if let Some(heard) = heard {
+                // Nobody may follow any more.
+                let _ = wake.send(Wake::Heard(heard));
             }
         };
         let watcher = notify::recommended_watcher(heard);
@@ -120,15 +148,7 @@ impl Files {
                 |error| tracing::warn!(%error, "files are looked at from time to time only"),
             )
             .ok()?;
-        let rbac = self.rbac.iter().flat_map(|manifests| &manifests.paths);
-        let entities = self.entities.iter().map(|entities| &entities.path);
-        for path in self
-            .policy_paths
-            .iter()
-            .chain(&self.floor.paths)
-            .chain(rbac)
-            .chain(entities)
-        {
+        for path in self.paths() {
             let (watched, how) = if path.is_dir() {
                 (path.as_path(), RecursiveMode::Recursive)
             } else {
@@ -147,7 +167,7 @@ impl Files {
     }
 
     /// Fails when nobody listens.
-    fn look(&mut self, told: &BTreeSet<PathBuf>, always: bool, news: &Sender<News>) -> Result<()> {
+    fn look(&mut self, told: &Told, always: bool, news: &Sender<News>) -> Result<()> {
         match self
             .entities
             .as_mut()
@@ -193,19 +213,64 @@ fn tell(message: &str, error: &anyhow::Error) {
     tracing::warn!(error = format!("{error:#}"), "{message}");
 }
 
-/// The files that an event says to be whole in a new state; empty where that cannot be said, `None` where it is about
-/// something else. While somebody writes, nothing is to be read: on Linux the end of it is told.
-fn changed(event: notify::Event) -> Option<Vec<PathBuf>> {
+/// What an event tells; `None` where it is about something else. While somebody writes, nothing is to be read: on Linux
+/// the end of it is told.
+fn changed(event: notify::Event) -> Option<Heard> {
+    let mut heard = Heard::default();
+    if event.need_rescan() {
+        return Some(Heard::somewhere());
+    }
     match event.kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write))
-        | EventKind::Modify(ModifyKind::Name(_)) => Some(event.paths),
-        EventKind::Create(_) | EventKind::Remove(_) | EventKind::Any | EventKind::Other => {
-            Some(Vec::new())
-        }
+        | EventKind::Modify(ModifyKind::Name(RenameMode::To)) => heard.whole = event.paths,
         EventKind::Modify(ModifyKind::Data(_)) if cfg!(not(target_os = "linux")) => {
-            Some(event.paths)
+            heard.whole = event.paths;
         }
-        _ => None,
+        // Both ends of it are told one by one, too.
+        EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => return None,
+        EventKind::Modify(ModifyKind::Name(RenameMode::From)) | EventKind::Remove(_) => {
+            heard.gone = event.paths;
+        }
+        EventKind::Create(_) => heard.made = event.paths,
+        EventKind::Modify(ModifyKind::Name(_)) | EventKind::Any | EventKind::Other => {
+            heard.somewhere = true;
+        }
+        _ => return None,
+    }
+    Some(heard)
+}
+
+impl Heard {
+    fn somewhere() -> Self {
+        Self {
+            somewhere: true,
+            ..Self::default()
+        }
+    }
+
+    /// What it means for those who follow `roots`, which are absolute.
+    fn tell(self, roots: &[PathBuf], told: &mut Told) {
+        told.all |= self.somewhere;
+        for path in self.whole {
+            match std::fs::symlink_metadata(&path) {
+                Ok(metadata) if metadata.is_file() => drop(told.files.insert(path)),
+                // A link may lead to very many, wherever it stands.
+                Ok(_) => told.all = true,
+                Err(_) => drop(told.gone.insert(path)),
+            }
+        }
+        for path in self.made {
+            // Whoever makes a file writes it, and the end of that is told, unless the file has other names. One that is
+            // gone already is told of too.
+            if let Ok(metadata) = std::fs::symlink_metadata(&path) {
+                let waits = metadata.is_file() && metadata.nlink() == 1;
+                told.all |= !waits || cfg!(not(target_os = "linux"));
+            }
+        }
+        for path in self.gone {
+            told.all |= roots.iter().any(|root| root.starts_with(&path));
+            told.gone.insert(path);
+        }
     }
 }
 
@@ -217,14 +282,11 @@ impl Entities {
         }
     }
 
-    fn look(
-        &mut self,
-        told: &BTreeSet<PathBuf>,
-        always: bool,
-    ) -> Option<Result<Vec<(String, Known)>>> {
-        let (path, now) = (&self.path, || below(std::slice::from_ref(&self.path)));
-        let read = || entities::read(path);
-        self.stamps.read_together(now, told, always, read)
+    fn look(&mut self, told: &Told, always: bool) -> Option<Result<Vec<(String, Known)>>> {
+        let paths = std::slice::from_ref(&self.path);
+        let read = || entities::read(&self.path);
+        self.stamps
+            .read_together(paths, || below(paths), told, always, read)
     }
 }
 
@@ -239,10 +301,10 @@ impl Manifests {
 
     /// What they say, where it is another than when this was last asked, or `always`. What cannot be read is told.
     /// They are read together, so all of them have to be whole.
-    fn look(&mut self, told: &BTreeSet<PathBuf>, always: bool) -> Option<Snapshot> {
+    fn look(&mut self, told: &Told, always: bool) -> Option<Snapshot> {
         let mut stamps = std::mem::take(&mut self.stamps);
         let now = || below(&self.paths);
-        let read = stamps.read_together(now, told, always, || self.read());
+        let read = stamps.read_together(&self.paths, now, told, always, || self.read());
         self.stamps = stamps;
         read?
             .inspect_err(|error| tell("nothing new is taken", error))
@@ -299,6 +361,8 @@ fn walk(path: &Path, depth: usize, files: &mut BTreeMap<PathBuf, Stamp>) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::super::stamps::WRITING;
     use super::*;
 
@@ -308,6 +372,46 @@ mod tests {
              roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}}\n\
              subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {user}}}]\n"
         )
+    }
+
+    /// What is written, put in a place or taken away is looked at by itself; all is looked at where it cannot be said what
+    /// has changed.
+    #[test]
+    fn what_is_told_says_which_files_to_look_at() {
+        let home = tempfile::tempdir().unwrap();
+        let at = |name: &str| home.path().join(name);
+        std::fs::write(at("a.yaml"), "a: 1").unwrap();
+        std::fs::write(at("one"), "").unwrap();
+        std::fs::hard_link(at("one"), at("other")).unwrap();
+        std::os::unix::fs::symlink("a.yaml", at("link")).unwrap();
+        let named =
+            |names: &[&str]| -> Vec<PathBuf> { names.iter().map(|name| at(name)).collect() };
+        let check =
+            |whole: &[&str], made: &[&str], gone: &[&str], expected: (&[&str], &[&str], bool)| {
+                let heard = Heard {
+                    whole: named(whole),
+                    made: named(made),
+                    gone: named(gone),
+                    somewhere: false,
+                };
+                let mut told = Told::default();
+                heard.tell(&[at("policies")], &mut told);
+                let files: Vec<PathBuf> = told.files.into_iter().collect();
+                let lost: Vec<PathBuf> = told.gone.into_iter().collect();
+                assert_eq!(
+                    (files, lost, told.all),
+                    (named(expected.0), named(expected.1), expected.2)
+                );
+            };
+        check(&["a.yaml"], &[], &[], (&["a.yaml"], &[], false));
+        check(&["b.yaml"], &[], &[], (&[], &["b.yaml"], false));
+        check(&["link"], &[], &[], (&[], &[], true));
+        check(&[""], &[], &[], (&[], &[], true));
+        check(&[], &["a.yaml", "b.yaml"], &[], (&[], &[], false));
+        check(&[], &["link"], &[], (&[], &[], true));
+        check(&[], &["other"], &[], (&[], &[], true));
+        check(&[], &[], &["c.yaml"], (&[], &["c.yaml"], false));
+        check(&[], &[], &[""], (&[], &[""], true));
     }
 
     /// Manifests were read while one of them was being written, when it was empty or gone: break-glass was taken away.
@@ -320,8 +424,10 @@ mod tests {
         write("b.yaml", &binding("ben"));
         let mut manifests = Manifests::new(vec![home.path().to_owned()], Defaults::None);
         let mut bindings = |told: &[&str], always| {
-            let told = told.iter().map(|name| file(name)).collect();
-            let found = manifests.look(&told, always);
+            let files = told.iter().map(|name| file(name)).collect();
+            let all = told.is_empty();
+            let gone = BTreeSet::new();
+            let found = manifests.look(&Told { files, gone, all }, always);
             found.map(|snapshot| snapshot.bindings.len())
         };
         assert_eq!(bindings(&[], true), Some(2));

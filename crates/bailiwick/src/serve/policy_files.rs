@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 use bailiwick_pdp::{Compiler, Document, DocumentId, DocumentProblem, Edit};
 use sha2::{Digest as _, Sha256};
 
-use super::stamps::{Stamp, Stamps};
+use super::stamps::{Stamp, Stamps, Told};
 use crate::policies::{self, FileRead, Wrong};
 
 /// The files, as far as what they say is in force.
@@ -17,6 +18,8 @@ pub(super) struct PolicyFiles {
     taken: BTreeMap<PathBuf, Pieces>,
     /// Files as they were when they were looked at last, in force or refused: what is wrong is told once.
     seen: Option<u64>,
+    /// Whether something was found since that is not in force.
+    open: bool,
 }
 
 /// What a file holds, piece by piece.
@@ -25,12 +28,16 @@ type Pieces = Vec<(Hash, Vec<DocumentId>)>;
 type Hash = [u8; 16];
 
 /// What has changed, to be put in force.
+#[derive(Default)]
 pub(super) struct Scan {
     pub(super) edit: Edit,
     /// Documents that say nothing here.
     pub(super) strange: Vec<Wrong>,
+    /// Those to put in force, by title, each with its place.
     documents: BTreeMap<String, (String, Document)>,
     stamps: BTreeMap<PathBuf, Stamp>,
+    /// Whether these are of all files.
+    all: bool,
     taken: BTreeMap<PathBuf, Pieces>,
     gone: Vec<PathBuf>,
 }
@@ -42,15 +49,64 @@ impl PolicyFiles {
             stamps: Stamps::default(),
             taken: BTreeMap::new(),
             seen: None,
+            open: true,
         }
     }
 
-    /// Looks at the files; `told` are those of which it is known that they have changed. `None` where nothing has.
-    pub(super) fn scan(
-        &mut self,
-        told: &BTreeSet<PathBuf>,
-        compiler: &Compiler,
-    ) -> Result<Option<Scan>> {
+    /// Looks at the files that may have changed. `None` where none has.
+    pub(super) fn scan(&mut self, told: &Told, compiler: &Compiler) -> Result<Option<Scan>> {
+        let ours = told.below(&self.paths);
+        let scan = if self.open || self.stamps.may_differ(&self.paths, told) {
+            self.scan_all(&ours, compiler)
+        } else if ours.is_empty() {
+            Ok(None)
+        } else {
+            match self.scan_some(&ours, compiler) {
+                Ok(Some(scan)) => Ok(Some(scan)),
+                // What is wrong is told once, of all files.
+                Ok(None) | Err(_) => self.scan_all(&ours, compiler),
+            }
+        };
+        self.open |= !matches!(scan, Ok(None));
+        scan
+    }
+
+    /// Looks at files of which it is known that they have changed. `None` where that is not enough.
+    fn scan_some(&self, told: &BTreeSet<PathBuf>, compiler: &Compiler) -> Result<Option<Scan>> {
+        let mut changed = Vec::with_capacity(told.len());
+        for file in told {
+            if !self.taken.contains_key(file) && !self.is_read(file) {
+                continue;
+            }
+            match Stamp::of(file) {
+                Ok(stamp) if !stamp.is_empty() => changed.push((file, stamp)),
+                _ => return Ok(None),
+            }
+        }
+        let mut reading = self.read(&changed, compiler)?;
+        if !reading.unread.is_empty() {
+            return Ok(None);
+        }
+        let stamps = changed
+            .iter()
+            .map(|(file, stamp)| ((*file).clone(), *stamp));
+        reading.scan.stamps = stamps.collect();
+        let more = self.taken.len() + reading.scan.taken.len() > policies::MOST_FILES;
+        let scan = self.finish(reading)?;
+        // What is gone from one file may have come to another.
+        Ok((!more && scan.edit.remove.is_empty()).then_some(scan))
+    }
+
+    /// Whether a file that is there is one of those that are read.
+    fn is_read(&self, file: &Path) -> bool {
+        let inside = |path: &PathBuf| {
+            let inside = file.strip_prefix(path).ok();
+            inside.is_some_and(|inside| inside == Path::new("") || policies::is_read(inside))
+        };
+        self.paths.iter().any(inside)
+    }
+
+    fn scan_all(&mut self, told: &BTreeSet<PathBuf>, compiler: &Compiler) -> Result<Option<Scan>> {
         let mut now = BTreeMap::new();
         for file in policies::files(&self.paths)? {
             let stamp = Stamp::of(&file)?;
@@ -62,59 +118,103 @@ impl PolicyFiles {
             return Ok(None);
         }
         self.seen = Some(fingerprint);
-        let mut reading = Reading::default();
-        for (file, stamp) in &mut look.stamps {
-            let known = self.stamps.of(file);
-            let changed = look.told.contains(file) || known != Some(*stamp);
-            if changed && !reading.file(file, *stamp, self.taken.get(file))? {
-                // Somebody writes it again: the next look sees that.
-                *stamp = known.unwrap_or(*stamp);
+        let differs = |(file, stamp): &(&PathBuf, Stamp)| {
+            look.told.contains(*file) || self.stamps.of(file) != Some(*stamp)
+        };
+        let files = look.stamps.iter().map(|(file, stamp)| (file, *stamp));
+        let changed: Vec<(&PathBuf, Stamp)> = files.filter(differs).collect();
+        let mut reading = self.read(&changed, compiler)?;
+        for file in std::mem::take(&mut reading.unread) {
+            // Somebody writes it again: the next look sees that.
+            if let Some(known) = self.stamps.of(&file) {
+                look.stamps.insert(file, known);
             }
         }
         let there = |file: &&PathBuf| look.stamps.contains_key(*file);
         let gone = self.taken.keys().filter(|file| !there(file)).cloned();
         reading.scan.gone = gone.collect();
+        if reading.is_empty() && !self.open {
+            self.stamps.take(look.stamps);
+            return Ok(None);
+        }
         reading.scan.stamps = look.stamps;
-        self.finish(reading, compiler).map(Some)
+        reading.scan.all = true;
+        self.finish(reading).map(Some)
     }
 
-    fn finish(&self, reading: Reading, compiler: &Compiler) -> Result<Scan> {
+    /// Reads what is new in files, on two threads where they are many.
+    fn read(&self, changed: &[(&PathBuf, Stamp)], compiler: &Compiler) -> Result<Reading> {
+        let next = Mutex::new(changed.iter().enumerate());
+        let work = || -> Result<Vec<(usize, Reading)>> {
+            let mut done = Vec::new();
+            loop {
+                // A poisoned lock still holds the iterator: the other thread died between two files.
+                let file = next.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let Some((number, (file, stamp))) = file else {
+                    return Ok(done);
+                };
+                let before = self.taken.get(*file);
+                done.push((number, Reading::of(file, *stamp, before, compiler)?));
+            }
+        };
+        let mut done = if changed.len() < MANY {
+            work()?
+        } else {
+            std::thread::scope(|scope| {
+                let other = scope.spawn(work);
+                let mut done = work()?;
+                match other.join() {
+                    Ok(others) => done.extend(others?),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+                Ok::<_, anyhow::Error>(done)
+            })?
+        };
+        done.sort_unstable_by_key(|(number, _)| *number);
+        let mut all = Reading::default();
+        done.into_iter().for_each(|(_, one)| all.add(one));
+        Ok(all)
+    }
+
+    /// Puts together what was read.
+    fn finish(&self, reading: Reading) -> Result<Scan> {
         let Reading {
             mut scan,
             mut wrong,
+            ..
         } = reading;
-        for (place, document) in scan.documents.values_mut() {
-            match compiler.prepare(document) {
-                Ok(prepared) => scan.edit.put.push(prepared),
-                Err(problems) => wrong.extend(
-                    problems
-                        .iter()
-                        .map(|problem| policies::placed(problem, place.clone(), Some(document))),
-                ),
-            }
-            // Their text is not needed again, and may be most of the memory.
-            if let Document::Relations { tuples, .. } = document {
-                *tuples = Vec::new();
-            }
-        }
         let replaced = |file: &PathBuf| scan.taken.contains_key(file) || scan.gone.contains(file);
-        let kept = self.taken.iter().filter(|(file, _)| !replaced(file));
         let mut holders: HashMap<&DocumentId, &Path> = HashMap::new();
-        for (file, pieces) in kept.chain(&scan.taken) {
-            for id in pieces.iter().flat_map(|(_, ids)| ids) {
+        let mut twice = |id: &DocumentId, file: &Path, other: &Path| {
+            wrong.push(Wrong {
+                place: file.display().to_string(),
+                message: format!(
+                    "{id}: 2 documents have this kind and name; the other is in `{}`",
+                    other.display()
+                ),
+            });
+        };
+        for (file, pieces) in &scan.taken {
+            for id in ids(pieces) {
                 if let Some(other) = holders.insert(id, file) {
-                    wrong.push(Wrong {
-                        place: file.display().to_string(),
-                        message: format!(
-                            "{id}: 2 documents have this kind and name; the other is in `{}`",
-                            other.display()
-                        ),
-                    });
+                    twice(id, file, other);
                 }
             }
         }
-        let before = self.taken.iter().filter(|(file, _)| replaced(file));
-        let before = before.flat_map(|(_, pieces)| pieces.iter().flat_map(|(_, ids)| ids));
+        // Those of other files differ from one another: they are in force.
+        for (other, pieces) in &self.taken {
+            if replaced(other) {
+                continue;
+            }
+            for id in ids(pieces) {
+                if let Some(file) = holders.get(id) {
+                    twice(id, file, other);
+                }
+            }
+        }
+        let changed = scan.taken.keys().chain(&scan.gone);
+        let before = changed.filter_map(|file| self.taken.get(file));
+        let before = before.flat_map(ids);
         scan.edit.remove = before
             .filter(|id| !holders.contains_key(id))
             .cloned()
@@ -132,8 +232,18 @@ impl PolicyFiles {
             self.taken.remove(&file);
         }
         self.taken.extend(scan.taken);
-        self.stamps.take(scan.stamps);
+        if scan.all {
+            self.stamps.take(scan.stamps);
+        } else {
+            self.stamps.take_some(scan.stamps);
+        }
+        self.open = false;
     }
+}
+
+/// The documents of a file.
+fn ids(pieces: &Pieces) -> impl Iterator<Item = &DocumentId> {
+    pieces.iter().flat_map(|(_, ids)| ids)
 }
 
 impl Scan {
@@ -153,34 +263,47 @@ fn refusal(wrong: &[Wrong]) -> anyhow::Error {
     anyhow::anyhow!("{}", lines.join("\n"))
 }
 
+/// What was read of files.
+#[derive(Default)]
 struct Reading {
     scan: Scan,
     wrong: Vec<Wrong>,
+    /// Those that somebody wrote meanwhile.
+    unread: Vec<PathBuf>,
 }
 
-impl Default for Reading {
-    fn default() -> Self {
-        Self {
-            scan: Scan {
-                edit: Edit::default(),
-                strange: Vec::new(),
-                documents: BTreeMap::new(),
-                stamps: BTreeMap::new(),
-                taken: BTreeMap::new(),
-                gone: Vec::new(),
-            },
-            wrong: Vec::new(),
-        }
-    }
-}
+/// From this many files on they are read on two threads.
+const MANY: usize = 16;
 
 impl Reading {
-    /// Reads what is new in a file; `false` where somebody wrote it meanwhile.
-    fn file(&mut self, file: &Path, stamp: Stamp, before: Option<&Pieces>) -> Result<bool> {
+    /// Whether no file is another than it was.
+    fn is_empty(&self) -> bool {
+        self.scan.taken.is_empty() && self.scan.gone.is_empty()
+    }
+
+    /// Adds what was read of other files.
+    fn add(&mut self, other: Self) {
+        let Self {
+            scan,
+            wrong,
+            unread,
+        } = other;
+        self.scan.edit.put.extend(scan.edit.put);
+        self.scan.strange.extend(scan.strange);
+        self.scan.documents.extend(scan.documents);
+        self.scan.taken.extend(scan.taken);
+        self.wrong.extend(wrong);
+        self.unread.extend(unread);
+    }
+
+    /// Reads and prepares what is new in a file.
+    fn of(file: &Path, stamp: Stamp, before: Option<&Pieces>, compiler: &Compiler) -> Result<Self> {
+        let mut reading = Self::default();
         let bytes =
             std::fs::read(file).with_context(|| format!("`{}` cannot be read", file.display()))?;
         if before.is_some() && Stamp::of(file)? != stamp {
-            return Ok(false);
+            reading.unread.push(file.to_owned());
+            return Ok(reading);
         }
         let whole = hash(&bytes);
         let known: HashMap<Hash, &Vec<DocumentId>> = before
@@ -203,14 +326,32 @@ impl Reading {
             if let Some((_, ids)) = pieces.get_mut(piece.unwrap_or(last)) {
                 ids.push(document.id());
             }
-            self.scan
-                .documents
-                .insert(document.title(), (place, document));
+            reading.document(document, place, compiler);
         }
-        self.wrong.extend(read.wrong);
-        self.scan.strange.extend(read.strange);
-        self.scan.taken.insert(file.to_owned(), pieces);
-        Ok(true)
+        pieces.iter_mut().for_each(|(_, ids)| ids.shrink_to_fit());
+        pieces.shrink_to_fit();
+        reading.wrong.extend(read.wrong);
+        reading.scan.strange.extend(read.strange);
+        reading.scan.taken.insert(file.to_owned(), pieces);
+        Ok(reading)
+    }
+
+    fn document(&mut self, mut document: Document, place: String, compiler: &Compiler) {
+        match compiler.prepare(&document) {
+            Ok(prepared) => self.scan.edit.put.push(prepared),
+            Err(problems) => self.wrong.extend(
+                problems
+                    .iter()
+                    .map(|problem| policies::placed(problem, place.clone(), Some(&document))),
+            ),
+        }
+        // Their text is not needed again, and may be most of the memory.
+        if let Document::Relations { tuples, .. } = &mut document {
+            *tuples = Vec::new();
+        }
+        self.scan
+            .documents
+            .insert(document.title(), (place, document));
     }
 }
 
@@ -259,8 +400,13 @@ mod tests {
         }
 
         fn scan(&mut self, told: &[&str]) -> Result<Option<Scan>> {
-            let told = told.iter().map(|name| self.directory.path().join(name));
-            self.files.scan(&told.collect(), &self.compiler)
+            let files = told.iter().map(|name| self.directory.path().join(name));
+            let told = Told {
+                files: files.collect(),
+                gone: BTreeSet::new(),
+                all: told.is_empty(),
+            };
+            self.files.scan(&told, &self.compiler)
         }
 
         /// What is put and what is removed, once it is taken.

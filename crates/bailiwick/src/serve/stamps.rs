@@ -3,6 +3,7 @@
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash as _, Hasher as _};
+use std::ops::Bound;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -20,6 +21,51 @@ pub(super) struct Stamp {
     inode: u64,
     modified: (i64, i64),
     changed: (i64, i64),
+}
+
+/// What was heard of files since they were looked at last.
+#[derive(Default)]
+pub(super) struct Told {
+    /// These have changed and are whole; absolute paths of plain files, whoever they belong to.
+    pub(super) files: BTreeSet<PathBuf>,
+    /// These, files or directories, are not where they were.
+    pub(super) gone: BTreeSet<PathBuf>,
+    /// Others may have changed too.
+    pub(super) all: bool,
+}
+
+impl Told {
+    /// Nothing was heard: look at everything.
+    pub(super) fn all() -> Self {
+        Self {
+            all: true,
+            ..Self::default()
+        }
+    }
+
+    /// The files among `paths` and below them, named as these name them.
+    pub(super) fn below(&self, paths: &[PathBuf]) -> BTreeSet<PathBuf> {
+        below(&self.files, paths)
+    }
+}
+
+/// Those of `files`, which are absolute, that are among `paths` and below them, named as these name them.
+fn below(files: &BTreeSet<PathBuf>, paths: &[PathBuf]) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    if files.is_empty() {
+        return found;
+    }
+    for path in paths {
+        let root = absolute(path);
+        for file in files {
+            match file.strip_prefix(&root) {
+                Ok(rest) if rest.as_os_str().is_empty() => drop(found.insert(path.clone())),
+                Ok(rest) => drop(found.insert(path.join(rest))),
+                Err(_) => {}
+            }
+        }
+    }
+    found
 }
 
 /// Files as they were when they were read last.
@@ -40,8 +86,8 @@ pub(super) struct Look {
 }
 
 impl Stamps {
-    /// Files as they are now, beside what they were; `told` are those, as absolute paths, of which somebody said that
-    /// they have changed and are whole.
+    /// Files as they are now, beside what they were; `told` are those of which somebody said that they have changed and
+    /// are whole.
     pub(super) fn look(&mut self, now: BTreeMap<PathBuf, Stamp>, told: &BTreeSet<PathBuf>) -> Look {
         let mut look = Look {
             stamps: now,
@@ -49,7 +95,7 @@ impl Stamps {
             told: BTreeSet::new(),
         };
         for (file, stamp) in &mut look.stamps {
-            let told = !told.is_empty() && told.contains(&absolute(file));
+            let told = told.contains(file);
             // What was told may be the end of the writing before this one.
             let whole = told && stamp.length > 0;
             match self.taken.get(file) {
@@ -80,21 +126,38 @@ impl Stamps {
         look
     }
 
+    /// Whether more than the files that were told may be others than they were, among `paths` and below them.
+    pub(super) fn may_differ(&self, paths: &[PathBuf], told: &Told) -> bool {
+        let gone = below(&told.gone, paths);
+        told.all || gone.iter().any(|path| self.any_below(path))
+    }
+
+    fn any_below(&self, path: &Path) -> bool {
+        let from = (Bound::Included(path), Bound::Unbounded);
+        let next = self.taken.range::<Path, _>(from).next();
+        next.is_some_and(|(file, _)| file.starts_with(path))
+    }
+
     /// How a file was when it was read last.
     pub(super) fn of(&self, file: &Path) -> Option<Stamp> {
         self.taken.get(file).copied()
     }
 
-    /// Reads files that mean something only together, where any of them has changed, or `always`, and none may be half
-    /// written.
+    /// Reads files, those of `paths`, that mean something only together, where any of them has changed, or `always`,
+    /// and none may be half written.
     pub(super) fn read_together<R>(
         &mut self,
+        paths: &[PathBuf],
         now: impl Fn() -> BTreeMap<PathBuf, Stamp>,
-        told: &BTreeSet<PathBuf>,
+        told: &Told,
         always: bool,
         read: impl FnOnce() -> R,
     ) -> Option<R> {
-        let look = self.look(now(), told);
+        let ours = told.below(paths);
+        if ours.is_empty() && !self.may_differ(paths, told) && !always {
+            return None;
+        }
+        let look = self.look(now(), &ours);
         let same = look.told.is_empty() && self.taken == look.stamps;
         if !look.unfinished.is_empty() || (same && !always) {
             return None;
@@ -108,9 +171,14 @@ impl Stamps {
         Some(read)
     }
 
-    /// The files have been read.
+    /// The files have been read, and there are no others.
     pub(super) fn take(&mut self, stamps: BTreeMap<PathBuf, Stamp>) {
         self.taken = stamps;
+    }
+
+    /// These have been read; others are as they were.
+    pub(super) fn take_some(&mut self, stamps: BTreeMap<PathBuf, Stamp>) {
+        self.taken.extend(stamps);
     }
 }
 
@@ -124,6 +192,11 @@ impl Look {
 }
 
 impl Stamp {
+    /// Whether there is nothing in the file: perhaps not yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
     /// # Errors
     ///
     /// When there is no such file that can be read.
@@ -153,6 +226,6 @@ impl Stamp {
 }
 
 /// As the system names it when it tells of changes.
-fn absolute(file: &Path) -> PathBuf {
+pub(super) fn absolute(file: &Path) -> PathBuf {
     std::path::absolute(file).unwrap_or_else(|_| file.to_owned())
 }
