@@ -136,12 +136,22 @@ policies: [policies, relations, revocations]
     fn policies(&self) -> Result<()> {
         for version in [Version::First, Version::Second] {
             fs::create_dir(self.path(version.directory()))?;
-            for team in 0..TEAMS {
-                let path = format!("{}/{}", version.directory(), file(team));
-                self.write(&path, &policies_of(team, version))?;
-            }
+            self.policies_in(version.directory(), version)?;
         }
         Ok(())
+    }
+
+    fn policies_in(&self, directory: &str, version: Version) -> Result<()> {
+        for team in 0..TEAMS {
+            let path = format!("{directory}/{}", file(team));
+            self.write(&path, &policies_of(team, version))?;
+        }
+        Ok(())
+    }
+
+    /// Puts the first version of all policies back, for a server that starts anew.
+    pub(super) fn as_at_first(&self) -> Result<()> {
+        self.policies_in(Version::First.directory(), Version::First)
     }
 
     /// Puts the second version of all policies where the first is, file by file.

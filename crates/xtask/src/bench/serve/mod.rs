@@ -61,6 +61,7 @@ pub(super) fn run(bailiwick: &Path) -> Result<Figures> {
     let load = Load::connect(program.address, &client)?;
     changes::of_everything(&home, &program, &load, &connection, &by_rbac, &mut figures)?;
     drop(program);
+    home.as_at_first()?;
     cluster::run(&home, bailiwick, &mut figures)?;
     Ok(figures)
 }
