@@ -127,6 +127,22 @@ impl<'a> Canvas<'a> {
         self
     }
 
+    /// Marks the steps that are gone once all of these changes, each with its words, are made.
+    pub(crate) fn cut(mut self, changes: &[(AtomId, String)]) -> Self {
+        let of = |atom: AtomId| changes.iter().position(|(own, _)| *own == atom);
+        for (&edge, &step) in &self.steps {
+            let atoms = self.graph.closing(edge, &|atom| of(atom).is_some());
+            if let Some(step) = self.picture.steps.get_mut(step) {
+                step.cut = atoms.into_iter().filter_map(of).min();
+            }
+        }
+        self.picture.cuts = (1..)
+            .zip(changes)
+            .map(|(number, (_, what))| format!("{number}. {what}"))
+            .collect();
+        self
+    }
+
     /// Adds everything else that lies on a way, the nearest first: the nodes of `reach` for which `wanted` says so, and
     /// the steps between all that is there.
     pub(crate) fn surroundings(mut self, reach: &Reach, wanted: impl Fn(NodeId) -> bool) -> Self {
@@ -202,6 +218,7 @@ impl<'a> Canvas<'a> {
             facts: self.facts_of(&step),
             reviews: reviews.iter().map(review).collect(),
             guards: texts(&self.admission.guards(&step)),
+            cut: None,
         };
         self.picture.steps.push(step);
         let position = self.picture.steps.len() - 1;

@@ -1,8 +1,8 @@
 // What the page is about: `data` as it was written, with the steps in and out of each node.
 
 /**
- * @param {object} data nodes are [kind, label], edges [id, title, effort], steps [from, to, edge, facts, reviews, guards], facts
- * [text, place, others], paths [from, effort, severity, steps]; everything refers to everything by position.
+ * @param {object} data nodes are [kind, label], edges [id, title, effort], steps [from, to, edge, facts, reviews, guards, cut], facts
+ * [text, place, others], cuts are texts, paths [from, effort, severity, steps]; everything refers to everything by position.
  */
 function readGraph(data) {
   const lists = () => Array.from(data.nodes, () => []);
@@ -14,6 +14,9 @@ function readGraph(data) {
   graph.label = (node) => data.nodes[node][1];
   graph.kind = (node) => data.kinds[data.nodes[node][0]];
   graph.edge = (step) => data.edges[data.steps[step][2]];
+  // The change that takes a step away, in words.
+  graph.cut = (step) => data.cuts[data.steps[step][6]];
+  graph.cutSteps = data.steps.flatMap((step, position) => (step[6] === null ? [] : [position]));
   graph.isFree = (step) => data.steps[step][3].length === 0 && graph.edge(step)[2] === 0;
   graph.end = (path) => {
     const steps = data.paths[path][3];

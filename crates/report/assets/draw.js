@@ -73,7 +73,7 @@ class Picture {
   colours() {
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(`--${name}`).trim();
-    this.colour = Object.fromEntries(["edge", "ink", "faint", "accent", "halo", "bg"].map((name) => [name, colour(name)]));
+    this.colour = Object.fromEntries(["edge", "ink", "faint", "accent", "halo", "bg", "cluster"].map((name) => [name, colour(name)]));
     this.kindColour = this.graph.kinds.map(colour);
     this.draw();
   }
@@ -247,12 +247,25 @@ class Picture {
     this.stroke(few ? rest : [], 0.28 * faint * many);
     this.stroke(tree, 0.75 * faint * many);
     if (this.foundSteps && !lit) this.stroke([...this.foundSteps].filter((step) => this.isPlaced(step)), 1);
+    this.paintCuts();
     if (!lit) return;
     ctx.strokeStyle = ctx.fillStyle = this.colour.accent;
     ctx.lineWidth = 2.2;
     const chosen = [...lit.steps].filter((step) => this.isPlaced(step));
     this.stroke(chosen, 1);
     if (chosen.length <= 400) for (const step of chosen) this.arrow(step);
+  }
+
+  /** The steps that a change takes away. */
+  paintCuts() {
+    const { ctx, lit } = this;
+    const steps = this.graph.cutSteps.filter((step) => this.isPlaced(step));
+    if (!steps.length) return;
+    ctx.strokeStyle = this.colour.cluster;
+    ctx.lineWidth = 2.2;
+    ctx.setLineDash([7, 5]);
+    this.stroke(steps, lit ? 0.4 : 1);
+    ctx.setLineDash([]);
   }
 
   stroke(steps, alpha) {

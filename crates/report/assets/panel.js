@@ -40,6 +40,7 @@ function plural(count, one, many) {
 /** What a step rests on, and what the API server is asked about it. */
 function proof(graph, step) {
   const [, , , facts, reviews, guards] = graph.steps[step];
+  const cut = graph.cut(step);
   if (!facts.length && !reviews.length) {
     return make("div", { class: "proof" }, "Nothing has to be granted for this: it is so by what the two are.");
   }
@@ -51,6 +52,7 @@ function proof(graph, step) {
   };
   const review = (text) => make("li", {}, make("code", {}, text));
   return make("div", { class: "proof" },
+    cut ? make("div", { class: "cut" }, `✂ ${cut}`) : null,
     facts.length ? make("div", {}, "Rests on", make("ul", {}, ...facts.map(fact))) : null,
     reviews.length ? make("div", {}, "The API server allows", make("ul", {}, ...reviews.map(review))) : null,
     guards.length ? make("div", {}, "Not known", make("ul", {}, ...guards.map((text) => make("li", {}, text)))) : null);
@@ -67,7 +69,7 @@ function stepList(graph, steps, open, select) {
       list.append(make("li", { colour: graph.kind(from) }, make("span", { class: "free" }, words)));
       continue;
     }
-    const chip = make("span", { class: "chip" }, effort ? `${id} +${effort}` : id);
+    const chip = make("span", { class: "chip" }, `${effort ? `${id} +${effort}` : id}${graph.cut(step) ? " ✂" : ""}`);
     list.append(make("li", { colour: graph.kind(from) },
       make("details", { open: open && "", ontoggle: (event) => event.target.open && select?.(step) },
         make("summary", {}, words, chip), proof(graph, step))));

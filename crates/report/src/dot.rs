@@ -10,7 +10,7 @@ const EDGES: usize = 1_000;
 
 /// The first paths as a directed graph. Those that do not fit are counted in a node of their own.
 ///
-/// Free steps are dashed; the tooltip of a step, which SVG shows, is what it rests on.
+/// Free steps are dashed, those that a change takes away red; the tooltip of a step, which SVG shows, is what it rests on.
 pub fn dot(picture: &Picture) -> String {
     dot_within(picture, EDGES)
 }
@@ -40,19 +40,24 @@ fn dot_within(picture: &Picture, most: usize) -> String {
         .iter()
         .filter_map(|&step| picture.steps.get(step))
     {
-        let style = if Picture::is_free(step) {
-            ", style=dashed"
-        } else {
-            ""
+        let style = match step.cut {
+            Some(_) => ", color=\"#b3261e\", fontcolor=\"#b3261e\", penwidth=2.5",
+            None if Picture::is_free(step) => ", style=dashed",
+            None => "",
         };
+        let by = step.cut.map(|by| format!("{} ✂ {}", step.edge, by + 1));
         let _ = writeln!(
             out,
             "  n{} -> n{} [label={}, tooltip={}{style}];",
             step.from,
             step.to,
-            quote(step.edge),
+            quote(by.as_deref().unwrap_or(step.edge)),
             quote(&picture.line(step)),
         );
+    }
+    for (position, text) in picture.cuts.iter().enumerate() {
+        let text = quote(&format!("✂ {text}"));
+        let _ = writeln!(out, "  cut{position} [label={text}, color=\"#b3261e\"];");
     }
     if excerpt.left > 0 {
         let what = if excerpt.left == 1 { "path" } else { "paths" };
@@ -73,11 +78,16 @@ fn quote(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::picture;
+    use crate::sample::{cut_picture, picture};
 
     #[test]
     fn as_a_whole() {
         insta::assert_snapshot!(dot(&picture()));
+    }
+
+    #[test]
+    fn what_a_change_takes_away_is_marked() {
+        insta::assert_snapshot!(dot(&cut_picture()));
     }
 
     #[test]

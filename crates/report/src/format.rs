@@ -97,6 +97,9 @@ impl Format {
         Self::Sarif,
         Self::Junit,
         Self::Markdown,
+        Self::Mermaid,
+        Self::Dot,
+        Self::Html,
     ];
     /// The formats of a single decision.
     pub const DECISIONS: &[Self] = &[Self::Table, Self::Json, Self::Yaml];

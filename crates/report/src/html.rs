@@ -24,8 +24,16 @@ const SCRIPT: &str = concat!(
     "})();\n"
 );
 
-/// From, to, edge, facts, reviews and guards.
-type Step<'a> = (usize, usize, usize, &'a [usize], Vec<String>, Vec<String>);
+/// From, to, edge, facts, reviews, guards and the change that takes it away.
+type Step<'a> = (
+    usize,
+    usize,
+    usize,
+    &'a [usize],
+    Vec<String>,
+    Vec<String>,
+    Option<usize>,
+);
 
 /// What the script reads. Tuples are told in `assets/data.js`.
 #[derive(Serialize)]
@@ -43,6 +51,7 @@ struct Data<'a> {
     edges: Vec<(&'static str, &'static str, u32)>,
     steps: Vec<Step<'a>>,
     facts: Vec<(String, String, usize)>,
+    cuts: Vec<String>,
     paths: Vec<(usize, u32, usize, &'a [usize])>,
 }
 
@@ -105,7 +114,15 @@ fn data<'a>(picture: &'a Picture, version: &'a str) -> Data<'a> {
                 let edge = edges.of((step.edge, step.title, step.effort));
                 let texts = |own: &[String]| own.iter().map(|own| text(own)).collect();
                 let (reviews, guards) = (texts(&step.reviews), texts(&step.guards));
-                (step.from, step.to, edge, &*step.facts, reviews, guards)
+                (
+                    step.from,
+                    step.to,
+                    edge,
+                    &*step.facts,
+                    reviews,
+                    guards,
+                    step.cut,
+                )
             })
             .collect(),
         facts: picture
@@ -120,6 +137,7 @@ fn data<'a>(picture: &'a Picture, version: &'a str) -> Data<'a> {
                 )
             })
             .collect(),
+        cuts: picture.cuts.iter().map(|cut| text(cut)).collect(),
         paths: picture
             .paths
             .iter()

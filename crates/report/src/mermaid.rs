@@ -16,7 +16,7 @@ const LABEL: usize = 120;
 
 /// The first paths as a flowchart. Those that do not fit are counted in a node of their own.
 ///
-/// Sources are round, the hub is a hexagon, and free steps are dotted.
+/// Sources are round, the hub is a hexagon, free steps are dotted, and those that a change takes away are red.
 pub fn mermaid(picture: &Picture) -> String {
     mermaid_within(picture, EDGES, CHARACTERS)
 }
@@ -49,11 +49,14 @@ fn draw(picture: &Picture, most: usize) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(out, "  n{position}{shape}");
     }
-    for step in excerpt
-        .steps
-        .iter()
-        .filter_map(|&step| picture.steps.get(step))
-    {
+    let mut cut = Vec::new();
+    let steps = excerpt.steps.iter();
+    let steps = steps.filter_map(|&step| picture.steps.get(step));
+    for (number, step) in steps.enumerate() {
+        let by = step.cut.map_or_else(String::new, |by| {
+            cut.push(number.to_string());
+            format!(" ✂ {}", by + 1)
+        });
         let line = if Picture::is_free(step) {
             "-.->"
         } else {
@@ -61,7 +64,7 @@ fn draw(picture: &Picture, most: usize) -> String {
         };
         let _ = writeln!(
             out,
-            "  n{} {line}|\"{}\"| n{}",
+            "  n{} {line}|\"{}{by}\"| n{}",
             step.from,
             label(step.edge),
             step.to
@@ -78,6 +81,14 @@ fn draw(picture: &Picture, most: usize) -> String {
     if picture.paths.is_empty() {
         let nothing = label(&format!("no {}", picture.title().to_lowercase()));
         let _ = writeln!(out, "  none[\"{nothing}\"]");
+    }
+    if !cut.is_empty() {
+        for (position, text) in picture.cuts.iter().enumerate() {
+            let _ = writeln!(out, "  cut{position}[\"✂ {}\"]:::cut", label(text));
+        }
+        let cut = cut.join(",");
+        let _ = writeln!(out, "  linkStyle {cut} stroke:#b3261e,stroke-width:3px");
+        out += "  classDef cut stroke:#b3261e,stroke-width:2px\n";
     }
     out += "  classDef hub fill:#b3261e,stroke:#7a1410,color:#fff\n  \
             classDef start fill:#1f5fa8,stroke:#123a68,color:#fff\n  \
@@ -105,11 +116,16 @@ fn label(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::picture;
+    use crate::sample::{cut_picture, picture};
 
     #[test]
     fn as_a_whole() {
         insta::assert_snapshot!(mermaid(&picture()));
+    }
+
+    #[test]
+    fn what_a_change_takes_away_is_marked() {
+        insta::assert_snapshot!(mermaid(&cut_picture()));
     }
 
     #[test]

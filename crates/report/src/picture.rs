@@ -28,6 +28,8 @@ pub struct Picture {
     pub paths: Vec<PicturePath>,
     /// What paths come down to, each once.
     pub causes: Vec<PictureCause>,
+    /// Changes that close paths, each as an order, with its number.
+    pub cuts: Vec<String>,
     /// Nodes and paths that belong here and are left out because there are too many.
     pub left_out: usize,
     /// Whether part of the cluster could not be read.
@@ -62,6 +64,8 @@ pub struct PictureStep {
     pub reviews: Vec<String>,
     /// What may stop it all the same, each in a sentence without its end.
     pub guards: Vec<String>,
+    /// Position of the change after which it is gone; `None` where none takes it away.
+    pub cut: Option<usize>,
 }
 
 /// Something that a step rests on.

@@ -155,6 +155,7 @@ pub(crate) fn picture() -> Picture {
         facts: facts.to_vec(),
         reviews: vec![format!("may it {title}")],
         guards: Vec::new(),
+        cut: None,
     };
     let path = |from, effort, steps: &[usize]| PicturePath {
         from,
@@ -211,9 +212,18 @@ pub(crate) fn picture() -> Picture {
             help: "take service account ci/runner out of RoleBinding ci/runner".to_owned(),
             fix: None,
         }],
+        cuts: Vec::new(),
         left_out: 0,
         partial: true,
     }
+}
+
+/// The same with a change that closes the two paths of one cause.
+pub(crate) fn cut_picture() -> Picture {
+    let mut picture = picture();
+    picture.cuts = vec!["1. take sa:ci/runner out of RoleBinding <runner>".to_owned()];
+    picture.steps[0].cut = Some(0);
+    picture
 }
 
 fn span(file: &str, source: &str, token: &str) -> Span {

@@ -1,10 +1,11 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 use bailiwick_core::{Kind, Subject};
 use bailiwick_graph::{Node, NodeId};
-use bailiwick_model::{Gap, PolicyRule};
+use bailiwick_model::{Gap, PolicyRule, Snapshot, Store, Workload};
 use bailiwick_report::{COMMENT, Cell, Column, Format, Picture, Table, Tone};
 use serde::Serialize;
 
@@ -108,8 +109,8 @@ pub(crate) fn run(args: &DiffArgs, global: &Global, console: &mut Console) -> Re
             partial = true;
         }
     }
-    let paths_gained = not_in(&after.sovereigns, &before.sovereigns);
-    let paths_lost = not_in(&before.sovereigns, &after.sovereigns);
+    let paths_gained = after.beside(&before);
+    let paths_lost = before.beside(&after);
     let changes = bailiwick_rbac::diff(&old.engine, &new.engine)
         .into_iter()
         .map(|change| Change {
@@ -126,7 +127,7 @@ pub(crate) fn run(args: &DiffArgs, global: &Global, console: &mut Console) -> Re
     };
     match format {
         Format::Sarif | Format::Junit | Format::Mermaid | Format::Dot | Format::Html => {
-            console.answer(draw(&new, &answer, format)?)?;
+            console.answer(draw(&new, &answer, &after, format)?)?;
         }
         format => show(&answer, format, console)?,
     }
@@ -203,8 +204,11 @@ fn paths_table(answer: &Answer) -> Table {
 
 /// What the graph of one side says.
 struct Side {
-    /// Who gets to full control, in order.
-    sovereigns: Vec<Node>,
+    /// Who gets to full control, each with the node that stands for him in the graph. Pods go by what makes them: those
+    /// of another day have other names, and manifests have none.
+    sovereigns: BTreeMap<Node, Node>,
+    /// What would make pods and has none, where those that are there were looked at in place of plans.
+    plans: BTreeSet<Node>,
     /// What it leaves out.
     cut_short: Option<Gap>,
 }
@@ -234,26 +238,57 @@ fn side(opened: &Opened) -> Side {
             .is_some_and(|reaching| reaching.effort(*node).is_some())
     };
     let reached = starts.filter(reaches);
-    let mut sovereigns: Vec<Node> = reached
-        .filter_map(|node| graph.node(node).cloned())
-        .collect();
-    sovereigns.sort();
+    let mut sovereigns = BTreeMap::new();
+    for node in reached.filter_map(|node| graph.node(node)) {
+        let kept = kept(opened.snapshot(), node);
+        sovereigns.entry(kept).or_insert_with(|| node.clone());
+    }
     Side {
         sovereigns,
+        plans: plans(opened.snapshot()),
         cut_short: cut_short(&graph),
     }
 }
 
-/// Those of the first list that are not in the second; both are in order.
-fn not_in(some: &[Node], others: &[Node]) -> Vec<Node> {
-    let new = some
-        .iter()
-        .filter(|node| others.binary_search(node).is_err());
-    new.cloned().collect()
+/// What makes a pod, where it is known; anything else as it is.
+fn kept(snapshot: &Snapshot, node: &Node) -> Node {
+    let pod = match node {
+        Node::Workload(object) => {
+            let store = snapshot.workloads.get(&object.kind);
+            store.and_then(|store| store.get(&object.namespace, &object.name))
+        }
+        _ => None,
+    };
+    pod.map_or_else(
+        || node.clone(),
+        |pod| Node::Workload(snapshot.keeper(pod).object_ref()),
+    )
+}
+
+fn plans(snapshot: &Snapshot) -> BTreeSet<Node> {
+    let node = |workload: &Workload| Node::Workload(workload.object_ref());
+    let pods = snapshot.workloads.get(&Kind::Pod).into_iter();
+    let kept: BTreeSet<Node> = pods
+        .flat_map(Store::iter)
+        .map(|pod| node(snapshot.keeper(pod)))
+        .collect();
+    let all = snapshot.all_workloads().filter(|_| !kept.is_empty());
+    let plans = all.filter(|workload| workload.kind != Kind::Pod).map(node);
+    plans.filter(|plan| !kept.contains(plan)).collect()
+}
+
+impl Side {
+    /// Who gets to full control here and not on the other side, as far as it was looked at there.
+    fn beside(&self, other: &Self) -> Vec<Node> {
+        let own = self.sovereigns.keys();
+        let new = own
+            .filter(|node| !other.sovereigns.contains_key(*node) && !other.plans.contains(*node));
+        new.cloned().collect()
+    }
 }
 
 /// The new paths, as a picture of the new state.
-fn draw(new: &Opened, answer: &Answer, format: Format) -> Result<String> {
+fn draw(new: &Opened, answer: &Answer, side: &Side, format: Format) -> Result<String> {
     let graph = new.graph();
     let Some(cluster) = graph.find(&Node::Cluster) else {
         let picture = Picture {
@@ -265,6 +300,7 @@ fn draw(new: &Opened, answer: &Answer, format: Format) -> Result<String> {
     };
     let reaching = graph.reaching(cluster);
     let gained = answer.paths_gained.iter();
+    let gained = gained.filter_map(|node| side.sovereigns.get(node));
     let gained = gained.filter_map(|node| graph.path(graph.find(node)?, &reaching));
     let paths: Vec<_> = gained.collect();
     let canvas = Canvas::new(new, &graph, cluster, false).paths(&paths);

@@ -99,9 +99,28 @@ pub(crate) fn known_check(id: &str) -> Result<&'static bailiwick_posture::Check>
     {
         Some(check) => Ok(check),
         None => bail!(
-            "no check, edge or problem is called `{id}`; `bailiwick explain` lists them (for a decision write SUBJECT VERB \
-             RESOURCE)"
+            "no check, edge or problem is called `{id}`; {}`bailiwick explain` lists them (for a decision write SUBJECT VERB \
+             RESOURCE)",
+            alike(id)
         ),
+    }
+}
+
+/// The ids that begin or end with these words, as part of a sentence.
+fn alike(words: &str) -> String {
+    let checks = bailiwick_posture::CHECKS.iter().map(|check| check.id);
+    let edges = bailiwick_graph::EDGES.iter().map(|edge| edge.id);
+    let problems = bailiwick_model::PROBLEMS.iter().map(|problem| problem.id);
+    let is_alike = |id: &&str| {
+        let rest = id.strip_prefix(words).map(|rest| rest.starts_with('-'));
+        let start = id.strip_suffix(words).map(|start| start.ends_with('-'));
+        !words.is_empty() && (rest == Some(true) || start == Some(true))
+    };
+    let all = checks.chain(edges).chain(problems);
+    let found: Vec<&str> = all.filter(is_alike).collect();
+    match found.as_slice() {
+        [] => String::new(),
+        found => format!("did you mean {}? ", found.join(", ")),
     }
 }
 

@@ -11,10 +11,11 @@ use serde::Serialize;
 
 use crate::cli::Global;
 use crate::cluster::{Need, Opened};
-use crate::cmd::paths::{facts, find, graph_with};
+use crate::cmd::paths::{facts, find, graph_with, order};
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::formats::Formats;
+use crate::picture::{Canvas, render};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,6 +24,7 @@ Examples:
   bailiwick fix --target node:worker-1 --from pod:shop/web
   bailiwick fix -o markdown                     a comment on a pull request, with the commands
   bailiwick fix -o sarif                        each change at the file and line of what it takes away
+  bailiwick fix -o html > fix.html              the paths with the steps that the changes take away; -o mermaid, -o dot
 
 What must stay is marked on its object with the annotation `bailiwick.dev/needed: \"why\"`. Objects that Kubernetes
 creates for itself always stay.";
@@ -117,6 +119,12 @@ pub(crate) fn run(args: &FixArgs, global: &Global, console: &mut Console) -> Res
         partial,
     };
     match format {
+        Format::Mermaid | Format::Dot | Format::Html => {
+            let words = answer.changes.iter().map(|change| change.what.clone());
+            let changes: Vec<(AtomId, String)> = fix.atoms.iter().copied().zip(words).collect();
+            let canvas = draw(&opened, &graph, &sources, target).cut(&changes);
+            console.answer(render(&opened, &canvas.finish(partial), format)?)?;
+        }
         Format::Json => console.answer(bailiwick_report::json("Fix", &answer)?)?,
         Format::Yaml => console.answer(bailiwick_report::yaml("Fix", &answer)?)?,
         Format::Markdown => console.answer(markdown(&answer))?,
@@ -137,6 +145,22 @@ fn sources(args: &FixArgs, opened: &Opened, graph: &Graph, target: NodeId) -> Re
         .into_iter()
         .filter(reaches)
         .collect())
+}
+
+/// A path from each who starts.
+fn draw<'a>(
+    opened: &'a Opened,
+    graph: &'a Graph,
+    sources: &[NodeId],
+    target: NodeId,
+) -> Canvas<'a> {
+    let reaching = graph.reaching(target);
+    let paths = sources
+        .iter()
+        .filter_map(|&from| graph.path(from, &reaching));
+    let mut paths: Vec<Path> = paths.collect();
+    paths.sort_by_key(|path| order(path.effort, path.edges.len(), graph.node(path.from)));
+    Canvas::new(opened, graph, target, false).paths(&paths)
 }
 
 fn change(opened: &Opened, mending: &Mending<'_>, atom: &Atom) -> Change {
