@@ -26,8 +26,9 @@ use crate::seal::{SealError, random};
 use crate::store::{StateStore, StoreError};
 use crate::upstream::{Above, Upstream, UpstreamFailure, UpstreamOptions};
 
-/// Documents count from a little before they were made, in seconds, for clocks that are late (SPIRE does the same).
-pub const BACKDATE: u64 = 10;
+/// Documents count from so long before they were made, in seconds: whoever checks them may have a clock that is four minutes
+/// late. RFC 5280 and RFC 7519 leave it to the issuer; Kubernetes dates what it signs back by as much.
+pub const BACKDATE: u64 = 300;
 /// More changes than this in one go mean that they do not end.
 const MOST_STEPS: usize = 50;
 
@@ -438,6 +439,19 @@ impl Authority {
         plan: &Plan,
         public_key: &PublicKey,
     ) -> Result<IssuedX509, AuthorityError> {
+        self.issue_x509_dated_back(BACKDATE, plan, public_key)
+    }
+
+    /// The same, which counts from `backdate` seconds ago on, for receivers that take nothing older.
+    ///
+    /// # Errors
+    /// As [`Authority::issue_x509`].
+    pub fn issue_x509_dated_back(
+        &self,
+        backdate: u64,
+        plan: &Plan,
+        public_key: &PublicKey,
+    ) -> Result<IssuedX509, AuthorityError> {
         let current = self.current();
         let online = current.online.as_ref();
         let issuer = &online.ok_or(AuthorityError::NoKey(Purpose::X509))?.issuer;
@@ -447,7 +461,7 @@ impl Authority {
             return Err(AuthorityError::NoKey(Purpose::X509));
         }
         let lifetime = plan.lifetime.min(self.options.policy.longest_life);
-        let validity = Validity::new(now.minus(BACKDATE), now.plus(lifetime));
+        let validity = Validity::new(now.minus(backdate), now.plus(lifetime));
         let validity = validity.ok_or(AuthorityError::Clock(now))?;
         let serial = Serial::new(random()?);
         let leaf = issuer.leaf(&Leaf {
@@ -495,9 +509,11 @@ impl Authority {
         let claims = claims
             .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
             .collect();
-        let issued_at = self.clock.now();
+        let now = self.clock.now();
+        // Validators that look at it refuse one that lies before them (go-jose does, beyond a minute).
+        let issued_at = now.minus(BACKDATE);
         let lifetime = plan.jwt_lifetime.min(self.options.policy.longest_life);
-        let expires_at = issued_at.plus(lifetime);
+        let expires_at = now.plus(lifetime);
         let jti = Serial::new(random()?).to_string();
         let token = Token {
             id: &plan.id,

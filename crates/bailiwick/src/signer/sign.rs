@@ -8,13 +8,16 @@ use bailiwick_identity::facts::Facts;
 use bailiwick_identity::rules::Plan;
 use bailiwick_identity::x509::Validity;
 use bailiwick_kube::{Condition, Issued, PodRequest, RequestError};
-use bailiwick_spiffe::{BACKDATE, pem};
+use bailiwick_spiffe::pem;
 
 use super::decide::Verdict;
 use super::{Pending, Signer};
 
 /// The shortest life that the API server takes, in seconds (upstream `ValidatePodCertificateRequestStatusUpdate`).
 const SHORTEST: u64 = 3600;
+/// Certificates count from so long before they were made, in seconds. The API server takes what begins within 5 minutes of
+/// its own time, and its clock may be four minutes ahead of ours.
+const BACKDATE: u64 = 10;
 /// How soon the watches are looked at again for what they have not shown.
 const EARLY: Duration = Duration::from_millis(100);
 /// How soon something is tried again that failed.
@@ -78,7 +81,8 @@ impl Signer {
         // What the rule says, within what the API server takes.
         let life = plan.lifetime.max(SHORTEST).min(request.longest_life);
         plan.lifetime = life.saturating_sub(BACKDATE);
-        let issued = self.parts.authority.issue_x509(&plan, key);
+        let authority = &self.parts.authority;
+        let issued = authority.issue_x509_dated_back(BACKDATE, &plan, key);
         let issued = issued.map_err(|error| error.to_string())?;
         let Validity {
             not_before,

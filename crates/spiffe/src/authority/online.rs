@@ -100,8 +100,9 @@ impl Online {
     /// the future was made while the clock was wrong.
     pub(super) fn is_stale(&self, now: UnixTime) -> bool {
         let validity = self.issuer.validity();
-        let half = validity.not_after.since(validity.not_before) / 2;
-        validity.not_before.plus(half) <= now || validity.not_before > now
+        let made = validity.not_before.plus(BACKDATE);
+        let half = validity.not_after.since(made) / 2;
+        made.plus(half) <= now || validity.not_before > now
     }
 }
 

@@ -122,7 +122,7 @@ fn what_is_issued_is_accepted_with_the_bundle() {
     assert_eq!(svid.chain.len(), 2, "leaf and intermediate, no root");
     assert!(accepts(&bundle, &svid, now));
     assert_eq!(svid.validity.not_after, now.plus(3600));
-    assert_eq!(svid.validity.not_before, now.minus(10));
+    assert_eq!(svid.validity.not_before, now.minus(BACKDATE));
 
     let audience = ["me".to_owned()];
     let issued = authority.issue_jwt(&plan(), &audience).unwrap();
@@ -130,6 +130,21 @@ fn what_is_issued_is_accepted_with_the_bundle() {
     assert_eq!(checked.claims["team"], "shop");
     assert_eq!(checked.claims["jti"], issued.jti.as_str());
     assert!(!format!("{issued:?}").contains(&issued.token));
+}
+
+#[test]
+fn what_is_issued_is_accepted_where_clocks_are_four_minutes_apart() {
+    // Of an authority that was born at this moment, with everything that it signs by.
+    let authority = World::new().open().unwrap();
+    let (bundle, now) = (authority.bundle(), authority.now());
+    let svid = svid(&authority);
+    let issued = authority.issue_jwt(&plan(), &["me".to_owned()]).unwrap();
+    for there in [now.minus(240), now.plus(240)] {
+        assert!(accepts(&bundle, &svid, there));
+        let checked = jwt::validate(&issued.token, &["me"], &*bundle, there).unwrap();
+        // Others refuse tokens that were issued later than now.
+        assert!(checked.claims["iat"].as_u64().unwrap() <= there.seconds());
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::held::own_certificate;
+use crate::BACKDATE;
 use crate::channel::Shows;
 use crate::keys::WorkloadKey;
 use crate::pem;
@@ -144,8 +145,8 @@ impl Own {
             not_before,
             not_after,
         } = self.validity;
-        let middle = not_before.plus(not_after.since(not_before) / 2);
-        middle.since(now)
+        let made = not_before.plus(BACKDATE);
+        made.plus(not_after.since(made) / 2).since(now)
     }
 
     /// Keeps it over a restart.

@@ -17,7 +17,7 @@ use bailiwick_identity::pods::{
 };
 use bailiwick_identity::rotation::Policy;
 use bailiwick_identity::rules::{Bans, RuleSet, decode};
-use bailiwick_identity::{BundleMap, KeyType};
+use bailiwick_identity::{BundleMap, KeyType, UnixTime};
 use bailiwick_model::ObjectMeta;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -115,7 +115,22 @@ pub(super) async fn house() -> House {
     house_with(Policy::DEFAULT).await
 }
 
+/// The clock of the machine, beside which that of the server goes wrong by so many seconds.
+struct Skewed(i64);
+
+impl Clock for Skewed {
+    fn now(&self) -> UnixTime {
+        let now = SystemClock.now().seconds();
+        UnixTime::new(now.saturating_add_signed(self.0))
+    }
+}
+
 pub(super) async fn house_with(policy: Policy) -> House {
+    house_of(policy, 0).await
+}
+
+/// A house whose server's clock is ahead of its agents'.
+pub(super) async fn house_of(policy: Policy, ahead: i64) -> House {
     let options = Options {
         policy,
         jwt_keys: vec![KeyType::EcP256],
@@ -127,7 +142,7 @@ pub(super) async fn house_with(policy: Policy) -> House {
         Box::new(MemoryKeys::default()),
         Box::new(MemoryState::default()),
     );
-    let authority = Authority::open(options, keys, state, Arc::new(SystemClock), None);
+    let authority = Authority::open(options, keys, state, Arc::new(Skewed(ahead)), None);
     let pods = Arc::new(Pods::default());
     for (name, uid) in [("n1", "m1"), ("n2", "m2")] {
         pods.put(Object::Node(meta("", name, uid)));
@@ -453,4 +468,22 @@ async fn an_agent_that_keeps_its_key_needs_no_second_join_token() {
     .await;
     assert!(thief.client().await.fetch_x509().await.is_err());
     assert_eq!(house.joined().len(), 1);
+}
+
+#[tokio::test]
+async fn clocks_of_node_and_server_may_be_four_minutes_apart() {
+    for ahead in [240, -240] {
+        let house = house_of(Policy::DEFAULT, ahead).await;
+        let agent = house.agent("a", house.token_file("good-n1"), WEB).await;
+        assert_eq!(agent.ids().await, ["spiffe://td/ns/shop/sa/web"]);
+        let mut client = agent.client().await;
+        let fetched = client.fetch_x509().await.unwrap();
+        let bundle = house.authority.bundle();
+        let checked =
+            bailiwick_identity::x509::validate(&fetched[0].chain, &*bundle, SystemClock.now());
+        assert_eq!(checked.unwrap().id(), &fetched[0].id);
+        let tokens = client.fetch_jwt(vec!["db".into()], None).await.unwrap();
+        client.validate_jwt("db", &tokens[0].1).await.unwrap();
+        assert_eq!(house.issues().len(), 2, "nothing is asked for twice");
+    }
 }
