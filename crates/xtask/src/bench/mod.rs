@@ -59,7 +59,11 @@ enum Part {
     /// Every posture check on made-up clusters
     Scan,
     /// `bailiwick serve` with the full set of `pdp`, beside a server that gives everybody the same answer
-    Serve,
+    Serve {
+        /// Measure these parts alone
+        #[arg(long, value_name = "PART", value_delimiter = ',')]
+        only: Vec<serve::Stage>,
+    },
     /// That server, with the certificates of a directory
     #[command(hide = true)]
     Constant {
@@ -86,7 +90,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Part::Pdp => ("pdp", pdp::run()?),
         Part::Identity => ("identity", identity::run(&bailiwick(arguments)?)?),
         Part::Live => ("live", live::run(&bailiwick(arguments)?)?),
-        Part::Serve => ("serve", serve::run(&bailiwick(arguments)?)?),
+        Part::Serve { only } => ("serve", serve::run(&bailiwick(arguments)?, only)?),
     };
     let path = arguments
         .json

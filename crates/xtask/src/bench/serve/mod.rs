@@ -36,7 +36,21 @@ const LASTS: Duration = Duration::from_secs(4);
 /// Requests a second of the load that comes whether others are answered or not.
 const RATE: u32 = 10_000;
 
-pub(super) fn run(bailiwick: &Path) -> Result<Figures> {
+/// A part of the measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Stage {
+    /// SubjectAccessReviews, beside the constant answer
+    Sar,
+    /// The other doors, and questions that cost more
+    Doors,
+    /// Changes of files
+    Files,
+    /// Custom resources of a real API server
+    Cluster,
+}
+
+pub(super) fn run(bailiwick: &Path, only: &[Stage]) -> Result<Figures> {
+    let wanted = |stage| only.is_empty() || only.contains(&stage);
     let mut figures = Figures::default();
     let home = Home::make()?;
     let snapshot = full_set::cluster();
@@ -44,7 +58,7 @@ pub(super) fn run(bailiwick: &Path) -> Result<Figures> {
     let by_rbac = questions::by_rbac(&snapshot)?;
     drop(snapshot);
     let program = start(&home, bailiwick, &mut figures)?;
-    {
+    if wanted(Stage::Sar) {
         let constant = Program::start(
             Command::new(std::env::current_exe()?)
                 .args(["bench", "constant"])
@@ -52,17 +66,23 @@ pub(super) fn run(bailiwick: &Path) -> Result<Figures> {
         )?;
         let servers = Servers::connect(&home, &program, &constant)?;
         servers.review(&home, &by_rbac, &mut figures)?;
-        servers.others(&mut figures)?;
     }
     let client = home.client()?;
-    let connection = Connection::open(program.address, &client)?;
-    changes::of_files(&home, &connection, &mut figures)?;
-    // Only now: the server ends connections on which nobody answers its pings.
-    let load = Load::connect(program.address, &client)?;
-    changes::of_everything(&home, &program, &load, &connection, &by_rbac, &mut figures)?;
+    if wanted(Stage::Doors) {
+        others(&Load::connect(program.address, &client)?, &mut figures)?;
+    }
+    if wanted(Stage::Files) {
+        let connection = Connection::open(program.address, &client)?;
+        changes::of_files(&home, &connection, &mut figures)?;
+        // Only now: the server ends connections on which nobody answers its pings.
+        let load = Load::connect(program.address, &client)?;
+        changes::of_everything(&home, &program, &load, &connection, &by_rbac, &mut figures)?;
+    }
     drop(program);
-    home.as_at_first()?;
-    cluster::run(&home, bailiwick, &mut figures)?;
+    if wanted(Stage::Cluster) {
+        home.as_at_first()?;
+        cluster::run(&home, bailiwick, &mut figures)?;
+    }
     Ok(figures)
 }
 
@@ -178,35 +198,6 @@ impl<'a> Servers<'a> {
         Ok(())
     }
 
-    /// The other doors, and the questions that cost more.
-    fn others(&self, figures: &mut Figures) -> Result<()> {
-        for (name, requests) in [
-            ("SAR, Cedar evaluates 3 policies", questions::by_cedar()?),
-            ("AuthZEN evaluation, relations", questions::evaluations()),
-            ("ext_authz over gRPC, one policy", questions::checks()),
-        ] {
-            let load = &self.ours.load;
-            load.closed(&requests, WARM)?;
-            figures.add(name, load.closed(&requests, LASTS)?.rate, "/s", None);
-            let mut outcome = load.open(&requests, RATE, LASTS)?;
-            milliseconds(
-                figures,
-                &format!("{name}, at 10,000/s, p50"),
-                &mut outcome.times,
-                50.0,
-                None,
-            );
-            milliseconds(
-                figures,
-                &format!("{name}, at 10,000/s, p99"),
-                &mut outcome.times,
-                99.0,
-                None,
-            );
-        }
-        Ok(())
-    }
-
     /// Answers a second of both, the share, and the processor time of an answer of both in microseconds, each the
     /// median of the rounds.
     fn rates(&self, requests: &[Request]) -> Result<[f64; 5]> {
@@ -247,6 +238,34 @@ impl<'a> Servers<'a> {
     fn both<T>(&self, mut measure: impl FnMut(&Server<'_>) -> Result<T>) -> Result<[T; 2]> {
         Ok([measure(&self.ours)?, measure(&self.constant)?])
     }
+}
+
+/// The other doors, and the questions that cost more.
+fn others(load: &Load, figures: &mut Figures) -> Result<()> {
+    for (name, requests) in [
+        ("SAR, Cedar evaluates 3 policies", questions::by_cedar()?),
+        ("AuthZEN evaluation, relations", questions::evaluations()),
+        ("ext_authz over gRPC, one policy", questions::checks()),
+    ] {
+        load.closed(&requests, WARM)?;
+        figures.add(name, load.closed(&requests, LASTS)?.rate, "/s", None);
+        let mut outcome = load.open(&requests, RATE, LASTS)?;
+        milliseconds(
+            figures,
+            &format!("{name}, at 10,000/s, p50"),
+            &mut outcome.times,
+            50.0,
+            None,
+        );
+        milliseconds(
+            figures,
+            &format!("{name}, at 10,000/s, p99"),
+            &mut outcome.times,
+            99.0,
+            None,
+        );
+    }
+    Ok(())
 }
 
 fn milliseconds(
