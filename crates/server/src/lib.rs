@@ -19,6 +19,7 @@ mod doors;
 mod error;
 mod explain;
 mod ext_authz;
+mod gather;
 mod listen;
 mod metrics;
 mod name;

@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::error::Error;
+use crate::gather::{Gather, Turns};
 use crate::metrics::SharedMetrics;
 use crate::peer::{Peer, Proven};
 use crate::reply::Reply;
@@ -206,11 +207,15 @@ impl<A: Answer> Connection<A> {
         let answer = self.answer;
         let service = service_fn(move |request| {
             let (answer, peer) = (Arc::clone(&answer), Arc::clone(&peer));
-            async move { Ok::<_, Infallible>(answer.answer(peer, request).await) }
+            // Boxed, because it is large, and moved several times on the way to where it runs.
+            Box::pin(async move { Ok::<_, Infallible>(answer.answer(peer, request).await) })
         });
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        let turns = Turns::default();
+        let stream = TokioIo::new(Gather::new(stream, turns.clone()));
+        let connection = builder.serve_connection(stream, service);
+        let connection = self.watcher.watch(connection.into_owned());
         // How a caller hangs up is its own business.
-        let _ = self.watcher.watch(connection.into_owned()).await;
+        let _ = turns.counted(connection).await;
     }
 }
 
