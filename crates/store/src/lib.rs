@@ -17,6 +17,7 @@ mod recover;
 mod segment;
 mod store;
 mod sync;
+mod told;
 mod writer;
 
 pub use error::Error;

@@ -2,16 +2,28 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bailiwick_audit::{Durability, Encoded, Refused};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
+
+use crate::told::Told;
 
 /// A record that waits to be written.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) event: Encoded,
     pub(crate) durability: Durability,
-    pub(crate) done: oneshot::Sender<Result<u64, Refused>>,
-    /// Its bytes of the room for waiting records.
-    pub(crate) room: OwnedSemaphorePermit,
+    pub(crate) done: oneshot::Sender<Told>,
+    /// Its bytes of the room for waiting records, which the writer gives back.
+    pub(crate) room: u32,
+}
+
+/// Wakes the writer when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Wake<'a>(&'a Condvar);
+
+impl Drop for Wake<'_> {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
 }
 
 /// Records on their way to the thread that writes.
@@ -27,33 +39,27 @@ struct State {
     closing: bool,
     /// There is something else to look at.
     nudged: bool,
-    /// The writer sleeps and has to be woken.
+    /// The writer sleeps, and nobody is about to wake it.
     sleeping: bool,
 }
 
 impl Queue {
-    /// Hands a record over; gives it back when the log is closed.
-    pub(crate) fn push(&self, entry: Entry) -> Result<(), Entry> {
+    /// Hands a record over; refuses it when the log is closed. Whoever finds the writer asleep has to wake it, and may
+    /// let others hand theirs over before.
+    pub(crate) fn push(&self, entry: Entry) -> Result<Option<Wake<'_>>, Refused> {
         let mut state = self.lock();
         if state.closing {
-            return Err(entry);
+            return Err(Refused::Closed);
         }
         state.entries.push(entry);
-        self.wake(&mut state);
-        Ok(())
+        let sleeping = std::mem::take(&mut state.sleeping);
+        Ok(sleeping.then_some(Wake(&self.ready)))
     }
 
     /// Lets the writer look at the gaps.
     pub(crate) fn nudge(&self) {
-        let mut state = self.lock();
-        state.nudged = true;
-        self.wake(&mut state);
-    }
-
-    fn wake(&self, state: &mut State) {
-        if std::mem::take(&mut state.sleeping) {
-            self.ready.notify_one();
-        }
+        self.lock().nudged = true;
+        self.ready.notify_one();
     }
 
     /// Takes what waits into `batch`, after at most `patience`. Gives whether the log is closing.
@@ -71,9 +77,8 @@ impl Queue {
     }
 
     pub(crate) fn close(&self) {
-        let mut state = self.lock();
-        state.closing = true;
-        self.wake(&mut state);
+        self.lock().closing = true;
+        self.ready.notify_one();
     }
 
     pub(crate) fn is_closing(&self) -> bool {

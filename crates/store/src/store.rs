@@ -1,5 +1,6 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use crate::options::Options;
 use crate::queue::{Entry, Queue};
 use crate::recover::recover;
 use crate::sync::Sync;
+use crate::told::Told;
 use crate::writer::{Writer, now};
 
 /// A log that is open for writing.
@@ -44,7 +46,7 @@ pub(crate) struct Shared {
     pub(crate) queue: Queue,
     pub(crate) gaps: Gaps,
     pub(crate) sync: Sync,
-    room: Arc<Semaphore>,
+    room: Semaphore,
     room_size: u32,
     health: Mutex<Health>,
 }
@@ -64,6 +66,11 @@ impl Shared {
             .unwrap_or("the disk was slow, or the door was in a hurry");
         self.gaps.add(given, id, now(), cause);
         self.queue.nudge();
+    }
+
+    /// Records of so many bytes wait no more.
+    pub(crate) fn leave(&self, bytes: usize) {
+        self.room.add_permits(bytes);
     }
 
     pub(crate) fn wrote(&self, chain: &Chain) {
@@ -95,7 +102,7 @@ impl Store {
             queue: Queue::default(),
             gaps: Gaps::default(),
             sync: Sync::default(),
-            room: Arc::new(Semaphore::new(room_size as usize)),
+            room: Semaphore::new(room_size as usize),
             room_size,
             health: Mutex::default(),
         });
@@ -159,17 +166,23 @@ impl Log for Store {
             let size = u32::try_from(event.size())
                 .unwrap_or(u32::MAX)
                 .min(shared.room_size);
-            let room = Arc::clone(&shared.room).acquire_many_owned(size).await;
+            let room = shared.room.acquire_many(size).await;
             let room = room.map_err(|_| Refused::Closed)?;
             let (done, written) = oneshot::channel();
             let entry = Entry {
                 event,
                 durability,
                 done,
-                room,
+                room: size,
             };
-            shared.queue.push(entry).map_err(|_| Refused::Closed)?;
+            let wake = shared.queue.push(entry)?;
+            // The writer gives it back.
+            room.forget();
             waiting.at = Stage::Queued(written);
+            if wake.is_some() {
+                behind_others().await;
+                drop(wake);
+            }
             waiting.written().await
         })
     }
@@ -186,7 +199,7 @@ enum Stage {
     /// The writer has not seen the record.
     Outside,
     /// The writer has it.
-    Queued(oneshot::Receiver<Result<u64, Refused>>),
+    Queued(oneshot::Receiver<Told>),
     /// There was an answer.
     Answered,
 }
@@ -196,9 +209,9 @@ impl Waiting<'_> {
         let Stage::Queued(written) = &mut self.at else {
             return Err(Refused::Closed);
         };
-        let answer = written.await.unwrap_or(Err(Refused::Closed));
+        let told = written.await;
         self.at = Stage::Answered;
-        answer
+        told.map_or(Err(Refused::Closed), |told| told.result)
     }
 }
 
@@ -209,13 +222,26 @@ impl Drop for Waiting<'_> {
             // The writer sees that nobody waits, unless it has told so in this very moment.
             Stage::Queued(written) => {
                 written.close();
-                if let Ok(Ok(_)) = written.try_recv() {
+                if written.try_recv().is_ok_and(|told| told.result.is_ok()) {
                     self.shared.gave_up(Given::Late, self.id);
                 }
             }
             Stage::Answered => {}
         }
     }
+}
+
+/// Lets run what is ready on this thread: others may have records too, and the writer takes all of them at once.
+async fn behind_others() {
+    let mut behind = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut behind, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {

@@ -5,19 +5,8 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::told::Waiter;
 use bailiwick_audit::{DecisionId, Refused};
-use tokio::sync::oneshot;
-
-/// An answer that waits for the disk.
-#[derive(Debug)]
-pub(crate) struct Waiter {
-    /// Number of its record.
-    pub(crate) number: u64,
-    /// The decision that the record is of.
-    pub(crate) id: Option<DecisionId>,
-    /// Where to tell.
-    pub(crate) done: oneshot::Sender<Result<u64, Refused>>,
-}
 
 /// Written, and not confirmed yet.
 #[derive(Debug)]
@@ -45,12 +34,10 @@ impl Unconfirmed {
     /// Asks the disk, and tells those who wait; `late` hears of those who do not wait any more.
     pub(crate) fn confirm(self, late: impl Fn(Option<DecisionId>)) -> io::Result<()> {
         let result = self.file.sync_data();
-        for Waiter { number, id, done } in self.waiters {
-            let told = match &result {
-                Ok(()) => Ok(number),
-                Err(_) => Err(Refused::Sync),
-            };
-            if done.send(told).is_err() {
+        for waiter in self.waiters {
+            let id = waiter.id;
+            let told = result.as_ref().copied().map_err(|_| Refused::Sync);
+            if !waiter.tell(told) {
                 late(id);
             }
         }

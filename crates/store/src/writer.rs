@@ -4,9 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use bailiwick_audit::{Chain, CloseReason, DecisionId, Durability, Event, Opening, Refused};
+use bailiwick_audit::{Chain, CloseReason, Durability, Event, Opening, Refused};
 use bailiwick_core::Timestamp;
-use tokio::sync::oneshot;
 
 use crate::directory::Directory;
 use crate::error::Error;
@@ -16,12 +15,31 @@ use crate::queue::Entry;
 use crate::recover::Found;
 use crate::segment::Segment;
 use crate::store::Shared;
-use crate::sync::Waiter;
+use crate::told::{self, Waiter};
 
 /// How long to wait before a disk that failed is tried again.
 const AGAIN: Duration = Duration::from_millis(50);
 /// How long a log that closes goes on trying.
 const LAST_TRIES: Duration = Duration::from_secs(2);
+
+/// Bytes of room for lines that are kept from one batch to the next.
+const KEPT: usize = 1 << 20;
+
+/// Those who wait for the records of a batch, by what the records have to survive before.
+#[derive(Default)]
+struct Waiting {
+    written: Vec<Waiter>,
+    synced: Vec<Waiter>,
+}
+
+impl Waiting {
+    fn of(&mut self, durability: Durability) -> &mut Vec<Waiter> {
+        match durability {
+            Durability::Written => &mut self.written,
+            Durability::Synced => &mut self.synced,
+        }
+    }
+}
 
 /// What the writing thread owns.
 #[derive(Debug)]
@@ -32,15 +50,9 @@ pub(crate) struct Writer {
     log: String,
     chain: Chain,
     segment: Segment,
+    /// Room for the lines of a batch.
+    lines: Vec<u8>,
     closing_since: Option<Instant>,
-}
-
-/// An answer that waits for a record.
-struct Waiting {
-    number: u64,
-    id: Option<DecisionId>,
-    durability: Durability,
-    done: oneshot::Sender<Result<u64, Refused>>,
 }
 
 pub(crate) fn now() -> Timestamp {
@@ -78,6 +90,7 @@ impl Writer {
             log,
             chain,
             segment,
+            lines: Vec::new(),
             closing_since: None,
         })
     }
@@ -108,65 +121,49 @@ impl Writer {
 
     /// Writes what came, and what there is to tell of gaps.
     fn write(&mut self, batch: &mut Vec<Entry>) {
-        let mut lines = Vec::new();
-        let mut waiting = Vec::with_capacity(batch.len());
+        let mut lines = std::mem::take(&mut self.lines);
+        let mut waiting = Waiting::default();
         let mut chain = self.chain;
         let at = now();
+        let mut room = 0;
         for entry in batch.drain(..) {
+            room += entry.room as usize;
             let id = entry.event.decision();
             if entry.done.is_closed() {
                 self.shared.gave_up(Given::Unwritten, id);
                 continue;
             }
             let number = chain.append(at, &entry.event, &mut lines);
-            waiting.push(Waiting {
-                number,
-                id,
-                durability: entry.durability,
-                done: entry.done,
-            });
-            drop(entry.room);
+            let done = entry.done;
+            waiting
+                .of(entry.durability)
+                .push(Waiter { number, id, done });
         }
+        self.shared.leave(room);
         if let Some(gap) = self.shared.gaps.take() {
             lines.extend(line(&mut chain, &Event::Gap(gap)));
         }
-        if lines.is_empty() {
-            return;
+        if !lines.is_empty() {
+            self.append(&lines, chain, waiting);
         }
-        if self
-            .insist(|writer| writer.segment.append(&lines))
-            .is_none()
-        {
-            for waiting in waiting {
-                let _ = waiting.done.send(Err(Refused::Closed));
+        lines.clear();
+        lines.shrink_to(KEPT);
+        self.lines = lines;
+    }
+
+    /// Appends lines, after which the chain is this one, and tells those who wait for them.
+    fn append(&mut self, lines: &[u8], chain: Chain, waiting: Waiting) {
+        let Waiting { written, synced } = waiting;
+        if self.insist(|writer| writer.segment.append(lines)).is_none() {
+            for waiter in written.into_iter().chain(synced) {
+                waiter.tell(Err(Refused::Closed));
             }
             return;
         }
         self.chain = chain;
         self.shared.wrote(&chain);
-        self.tell(waiting);
-    }
-
-    /// Lets go the answers whose records are written; the others wait for the disk.
-    fn tell(&self, waiting: Vec<Waiting>) {
-        let mut for_disk = Vec::new();
-        for Waiting {
-            number,
-            id,
-            durability,
-            done,
-        } in waiting
-        {
-            match durability {
-                Durability::Synced => for_disk.push(Waiter { number, id, done }),
-                Durability::Written => {
-                    if done.send(Ok(number)).is_err() {
-                        self.shared.gave_up(Given::Late, id);
-                    }
-                }
-            }
-        }
-        self.shared.sync.wrote(self.segment.file(), for_disk);
+        told::written(&self.shared, written);
+        self.shared.sync.wrote(self.segment.file(), synced);
     }
 
     /// Tries until it works; `None` when the log closed before.

@@ -8,9 +8,12 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
-use bailiwick_audit::{CloseReason, DecisionId, Durability, Event, Fault, Log as _, Note, Refused};
+use bailiwick_audit::{
+    CloseReason, DecisionId, Durability, Event, Fault, Log as _, Note, Pending, Refused,
+};
 use bailiwick_store::{Error, Options, Store, find, is_being_written, segments, verify};
 use common::{decision, decisions, records, wait};
 
@@ -284,10 +287,50 @@ fn who_stops_waiting_is_in_a_gap_record() {
     assert_eq!(decisions(path).len() as u64, left - 2 + 1 + gap.late);
 }
 
+#[test]
+fn who_stops_waiting_keeps_nobody_else_waiting() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let store = open(path);
+    let mut left = 0;
+    for round in 0..400 {
+        let mut all: Vec<_> = (0..20)
+            .map(|number| store.append(decision(round, number), Durability::Written))
+            .collect();
+        // The first finds the writer asleep, lets the others come, and wakes it.
+        for _ in 0..2 {
+            all.retain_mut(is_waiting);
+        }
+        if round % 2 == 0 {
+            // Records are written, and nobody has heard of it yet.
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        if all.is_empty() {
+            continue;
+        }
+        // Whoever was to tell the others may be gone.
+        let kept = all.swap_remove(round as usize % all.len());
+        left += all.len();
+        drop(all);
+        wait(kept).unwrap();
+    }
+    drop(store);
+    let report = verify(path, None).unwrap();
+    assert!(report.is_intact());
+    let gaps = report.notes.iter().filter_map(|note| match &note.what {
+        Note::Gap(gap) => Some(gap.unwritten + gap.late),
+        _ => None,
+    });
+    assert_eq!(gaps.sum::<u64>(), left as u64);
+}
+
 /// Asks for a record and does not wait for it. Gives whether it was not written yet.
 fn left_waiting(store: &Store, number: u64) -> bool {
     let mut pending = store.append(decision(1, number), Durability::Written);
-    wait(std::future::poll_fn(|context| {
-        std::task::Poll::Ready(pending.as_mut().poll(context).is_pending())
-    }))
+    is_waiting(&mut pending)
+}
+
+fn is_waiting(pending: &mut Pending) -> bool {
+    let context = &mut Context::from_waker(Waker::noop());
+    pending.as_mut().poll(context).is_pending()
 }
