@@ -117,6 +117,9 @@ pub struct Encoded {
     id: Option<DecisionId>,
 }
 
+/// Bytes of most decisions.
+const TYPICAL: usize = 1 << 10;
+
 /// An event that would make a line of more than [`MAX_LINE`] bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -128,6 +131,18 @@ pub struct TooLarge(pub usize);
 impl Encoded {
     /// The longest encoding of an event, in bytes: a line without its hash, number and time.
     pub const MOST: usize = MAX_LINE - 256;
+
+    fn new(event: &impl Serialize, id: Option<DecisionId>) -> Result<Self, TooLarge> {
+        let mut json = Vec::with_capacity(TYPICAL);
+        // Only maps with keys that are no strings cannot be written as JSON, and there are none.
+        if serde_json::to_writer(&mut json, event).is_err() {
+            json.clear();
+        }
+        match json.len() {
+            2..=Self::MOST => Ok(Self { json, id }),
+            size => Err(TooLarge(size)),
+        }
+    }
 
     /// The decision that this is the record of.
     pub fn decision(&self) -> Option<DecisionId> {
@@ -152,15 +167,22 @@ impl Event {
 
     /// The one encoding: JSON without white space, fields in the order of their declaration.
     pub fn encode(&self) -> Result<Encoded, TooLarge> {
-        // Only maps with keys that are no strings cannot be written as JSON, and there are none.
-        let json = serde_json::to_vec(self).unwrap_or_default();
         let id = match self {
             Self::Decision(record) => Some(record.id),
             _ => None,
         };
-        match json.len() {
-            2..=Encoded::MOST => Ok(Encoded { json, id }),
-            size => Err(TooLarge(size)),
+        Encoded::new(self, id)
+    }
+}
+
+impl DecisionRecord {
+    /// The encoding of the event that this is.
+    pub fn encode(&self) -> Result<Encoded, TooLarge> {
+        #[derive(Serialize)]
+        #[serde(tag = "kind", rename_all = "camelCase")]
+        enum Event<'a> {
+            Decision(&'a DecisionRecord),
         }
+        Encoded::new(&Event::Decision(self), Some(self.id))
     }
 }

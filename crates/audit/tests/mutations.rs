@@ -37,6 +37,16 @@ fn decision(number: u64) -> Event {
     }))
 }
 
+#[test]
+fn a_decision_is_encoded_as_the_event_that_it_is() {
+    let event = decision(1);
+    let Event::Decision(record) = &event else {
+        panic!("{event:?}");
+    };
+    assert_eq!(record.encode(), event.encode());
+    assert_eq!(record.encode().unwrap().decision(), Some(record.id));
+}
+
 /// A log with so many decisions in each of its segments; all but the last are closed.
 fn log(sizes: &[u64]) -> (Log, Digest) {
     let mut chain = Chain::new();

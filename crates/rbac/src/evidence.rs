@@ -2,7 +2,7 @@ use bailiwick_core::{Grant, Kind, ObjectRef, Subject};
 use bailiwick_model::{Binding, BindingSubject, PolicyRule, Role};
 
 use crate::engine::Engine;
-use crate::index::{BindingSlot, Given, RoleSlot};
+use crate::index::{BindingSlot, Given, RoleSlot, SubjectKey};
 
 /// Why RBAC allows something: a rule of a role that a binding gives to a subject. Borrowed from the engine; costs
 /// nothing to make and copy.
@@ -116,16 +116,31 @@ impl<'a> GrantRef<'a> {
 
     /// The same with strings of its own.
     pub fn to_grant(&self) -> Grant {
-        let subject = self
-            .binding_subject()
-            .and_then(|subject| subject.subject(self.namespace()));
         Grant {
             binding: self.binding_ref(),
             role: self.role_ref(),
             rule: self.rule(),
-            // The index holds what the snapshot holds, so that the first always is there.
-            subject: subject.unwrap_or_else(|| Subject::from_user_name(self.subject_name())),
+            subject: self.to_subject(),
         }
+    }
+
+    /// The subject as the binding spells it. A service account has two spellings, between which the index makes no
+    /// difference; for whatever else it holds nobody has to look at the snapshot.
+    fn to_subject(self) -> Subject {
+        let key = self.engine.index.subjects(self.binding).get(self.subject());
+        let key = key.copied().unwrap_or(SubjectKey::NOBODY);
+        let known = key != SubjectKey::NOBODY;
+        let name = self.subject_name();
+        if known && key.is_group() {
+            return Subject::Group { name: name.into() };
+        }
+        let user = Subject::from_user_name(name);
+        if known && matches!(user, Subject::User { .. }) {
+            return user;
+        }
+        let spelled = self.binding_subject();
+        let spelled = spelled.and_then(|subject| subject.subject(self.namespace()));
+        spelled.unwrap_or(user)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use bailiwick_audit::{
-    DecisionId, DecisionRecord, Door, Durability, Encoded, Event, Input, Log, SubjectRef,
+    DecisionId, DecisionRecord, Door, Durability, Encoded, Input, Log, SubjectRef,
 };
 use bailiwick_core::{Decision, Effect, Reason, Timestamp};
 use bailiwick_pdp::{Question, State};
@@ -104,17 +104,18 @@ impl Desk {
         }
     }
 
-    /// Writes the record of a decision; `answered` is what the door will say.
+    /// Writes the record of a decision, which comes back; `answered` is what the door will say.
     pub(crate) async fn record(
         &self,
-        decided: &Decided,
+        decided: Decided,
         asked: Asked<'_>,
         subject: SubjectRef,
         input: Input,
         answered: Effect,
         patience: Patience,
-    ) -> Result<(), NotRecorded> {
+    ) -> (Decided, Result<(), NotRecorded>) {
         let micros = asked.arrived.elapsed().as_micros();
+        let effect = decided.decision.effect;
         let record = DecisionRecord {
             id: decided.id,
             door: asked.door,
@@ -122,29 +123,43 @@ impl Desk {
             request_id: asked.request_id,
             subject,
             input,
-            effect: decided.decision.effect,
-            answered: (answered != decided.decision.effect).then_some(answered),
-            reason: decided.decision.reason.clone(),
-            problems: decided.decision.problems.clone(),
-            revision: decided.revision.clone(),
+            effect,
+            answered: (answered != effect).then_some(answered),
+            reason: decided.decision.reason,
+            problems: decided.decision.problems,
+            revision: decided.revision,
             micros: u64::try_from(micros).unwrap_or(u64::MAX),
         };
-        let event = Event::Decision(Box::new(record));
-        let written = match event.encode() {
+        let written = match record.encode() {
             Ok(event) => self.write(event, patience).await,
             Err(error) => Err(error.to_string()),
         };
         let took = asked.arrived.elapsed();
-        self.metrics
-            .decided(asked.door, decided.decision.effect, answered, took);
-        if let (Some(teller), Event::Decision(record)) = (&self.teller, event) {
-            teller.tell(*record, asked.parent, took, written.is_ok());
+        self.metrics.decided(asked.door, effect, answered, took);
+        if let Some(teller) = &self.teller {
+            teller.tell(record.clone(), asked.parent, took, written.is_ok());
         }
-        written.map_err(|why| {
+        let written = written.map_err(|why| {
             self.metrics.unrecorded.inc();
-            tracing::warn!(decision = %decided.id, door = asked.door.name(), why, "no record of a decision");
+            tracing::warn!(decision = %record.id, door = asked.door.name(), why, "no record of a decision");
             NotRecorded
-        })
+        });
+        (Decided::of(record), written)
+    }
+}
+
+impl Decided {
+    /// What a record is of.
+    fn of(record: DecisionRecord) -> Self {
+        Self {
+            id: record.id,
+            decision: Decision {
+                effect: record.effect,
+                reason: record.reason,
+                problems: record.problems,
+            },
+            revision: record.revision,
+        }
     }
 }
 

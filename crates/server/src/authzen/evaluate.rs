@@ -253,8 +253,8 @@ async fn evaluate(
         durability: open.durability,
     };
     let (subject, input) = ask.recorded();
-    let recorded = desk
-        .record(&decided, asked, subject, input, answered, patience)
+    let (decided, recorded) = desk
+        .record(decided, asked, subject, input, answered, patience)
         .await;
     Ok(recorded.map(|()| Evaluation::of(&decided, answered == Effect::Allow)))
 }

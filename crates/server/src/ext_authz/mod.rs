@@ -134,8 +134,8 @@ async fn decide(asking: &Asking<'_>, open: &ExtAuthzDoor, mut described: Describ
         durability: open.durability,
     };
     let Seen { subject, input } = seen;
-    let recorded = desk
-        .record(&decided, asked, subject, input, answered, patience)
+    let (decided, recorded) = desk
+        .record(decided, asked, subject, input, answered, patience)
         .await;
     let (status, message) = match (recorded, answered, refused) {
         (Err(_), ..) => (

@@ -80,8 +80,8 @@ pub(crate) async fn answer(asking: &Asking<'_>, door: &ReviewDoor) -> Reply {
         budget: door.budget,
         durability: door.durability,
     };
-    let recorded = desk
-        .record(&decided, asked, subject, input, answered, patience)
+    let (decided, recorded) = desk
+        .record(decided, asked, subject, input, answered, patience)
         .await;
     let status = match recorded {
         Err(_) if door.mode.decides() => Status::unrecorded(&decided),

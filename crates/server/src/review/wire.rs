@@ -1,8 +1,9 @@
 //! SubjectAccessReview of `authorization.k8s.io`, v1 and v1beta1, as the API server's webhook client sends and reads it
 //! (`staging/src/k8s.io/apiserver/plugin/pkg/authorizer/webhook/webhook.go`).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Display, Write as _};
 
 use bailiwick_core::{
     Effect, NonResourceRequest, Reason, Request, Requirement, ResourceRequest, SelectorOperator,
@@ -29,9 +30,11 @@ pub(super) struct Review {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Document {
-    api_version: String,
-    kind: String,
+struct Document<'a> {
+    #[serde(borrow)]
+    api_version: Cow<'a, str>,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
     spec: Spec,
 }
 
@@ -87,8 +90,9 @@ struct NonResourceAttributes {
 
 impl Review {
     pub(super) fn parse(body: &[u8]) -> Result<Self, String> {
-        let document: Document = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-        let version = match document.api_version.as_str() {
+        let document: Document<'_> =
+            serde_json::from_slice(body).map_err(|error| error.to_string())?;
+        let version = match &*document.api_version {
             V1 => V1,
             V1BETA1 => V1BETA1,
             other => {
@@ -246,7 +250,7 @@ impl Status {
         Self {
             allowed: answered == Effect::Allow,
             denied: answered == Effect::Deny,
-            reason: reason(&decision.reason.to_string(), decided),
+            reason: reason(&decision.reason, decided),
             evaluation_error: refused.chars().take(LONGEST_REASON).collect(),
         }
     }
@@ -264,15 +268,34 @@ impl Status {
     }
 }
 
-fn reason(why: &str, decided: &Decided) -> String {
-    let mut text = String::with_capacity(why.len().min(LONGEST_REASON) + 48);
-    for letter in why.chars().take(LONGEST_REASON) {
-        // Names come from objects that others write; a reason is one line.
-        text.push(if letter.is_control() { ' ' } else { letter });
-    }
+fn reason(why: impl Display, decided: &Decided) -> String {
+    let mut reason = OneLine {
+        text: String::with_capacity(256),
+        room: LONGEST_REASON,
+    };
     // Writing to memory does not fail.
+    let _ = write!(reason, "{why}");
+    let mut text = reason.text;
     let _ = write!(text, " (decision {})", decided.id);
     text
+}
+
+/// A text as far as there is room. Names in it come from objects that others write; a reason is one line.
+struct OneLine {
+    text: String,
+    /// Letters that it still takes.
+    room: usize,
+}
+
+impl fmt::Write for OneLine {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        for letter in part.chars().take(self.room) {
+            self.text
+                .push(if letter.is_control() { ' ' } else { letter });
+            self.room -= 1;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
