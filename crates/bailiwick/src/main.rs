@@ -25,6 +25,10 @@ use clap::Parser;
 use crate::console::Console;
 use crate::exit::Exit;
 
+/// Gives memory back that a large state has left free, and is faster than the usual one where threads share work.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
