@@ -4,7 +4,9 @@
 //! be left out, in a time that grows with the graph, so that every scan can have it: the cut that closes the most of the
 //! shortest paths first, until no path is left, and then without those cuts that others made superfluous.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+
+use hashbrown::HashMap;
 
 use crate::condition::{Atom, AtomId, Clause, ConditionId};
 use crate::fix::Cost;
@@ -173,19 +175,18 @@ impl<'g> Causes<'g> {
         sources.retain(|&source| {
             let mut own = Vec::new();
             for edge in tree.way(source) {
-                let mut cuts_of = |edge: &Edge| -> Vec<usize> {
-                    let clauses = self.graph.clauses_of_all(edge);
+                let mut cuts_of = |clauses: &[Clause]| -> Vec<usize> {
                     let cuts = clauses.iter().flat_map(|clause| self.cuts(clause));
                     cuts.map(|cut| ways.put(cut)).collect()
                 };
                 // What several roles give to somebody rests on more than the condition of one.
                 if edge.by.is_some() {
-                    own.extend(cuts_of(&edge));
+                    own.extend(cuts_of(&self.graph.clauses_of_all(&edge)));
                     continue;
                 }
                 let cuts = known
                     .entry(edge.condition)
-                    .or_insert_with(|| cuts_of(&edge));
+                    .or_insert_with(|| cuts_of(&self.graph.condition_of(&edge).clauses));
                 own.extend_from_slice(cuts);
             }
             own.sort_unstable();
@@ -207,13 +208,15 @@ impl<'g> Causes<'g> {
             .filter(|cause| !cause.iter().any(|&atom| self.is_removed(atom)));
         let mut causes = left.map(|cause| {
             let free = cause.iter().copied();
-            let free = free.filter(|&atom| self.price_of(atom).is_some());
-            free.collect::<BTreeSet<AtomId>>()
+            let mut free: Cut = free.filter(|&atom| self.price_of(atom).is_some()).collect();
+            free.sort_unstable();
+            free.dedup();
+            free
         });
         let Some(first) = causes.next() else {
             return Vec::new();
         };
-        let rest: Vec<BTreeSet<AtomId>> = causes.collect();
+        let rest: Vec<Cut> = causes.collect();
         let common = first
             .iter()
             .filter(|atom| rest.iter().all(|cause| cause.contains(*atom)));
@@ -223,7 +226,7 @@ impl<'g> Causes<'g> {
         }
         let mut cut = BTreeSet::new();
         for cause in std::iter::once(&first).chain(&rest) {
-            if cause.is_disjoint(&cut) {
+            if !cause.iter().any(|atom| cut.contains(atom)) {
                 let Some(&cheapest) = cause.iter().min_by_key(|&&atom| self.price_of(atom)) else {
                     return Vec::new();
                 };

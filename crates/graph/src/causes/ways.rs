@@ -1,7 +1,9 @@
 //! Paths with what would close them, and the choice of what does.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
+
+use hashbrown::HashMap;
 
 use crate::condition::AtomId;
 

@@ -3,7 +3,6 @@ use bailiwick_rbac::Right;
 
 use crate::build::{Held, Link, On, World};
 use crate::edge::{Leg, Rule, Versions, edge};
-use crate::edges::bootstrap_token::bootstrap_groups;
 
 edge! {
     /// Create a Secret that is a bootstrap token.
@@ -36,7 +35,7 @@ fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
         Some(name) => On::Name(name),
         None => return,
     };
-    for group in bootstrap_groups(world) {
+    for group in world.bootstrap_groups() {
         link.edge(held.subject, group, held.condition_on(&[on]));
     }
 }

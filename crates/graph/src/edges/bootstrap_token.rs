@@ -27,23 +27,10 @@ fn link(world: &World<'_>, link: &mut Link<'_>) {
             let (namespace, name) = (&secret.metadata.namespace, &secret.metadata.name);
             let object = ObjectRef::new(Kind::Secret, namespace, name);
             let node = Node::Secret { namespace: namespace.clone(), name: name.clone() };
-            for group in bootstrap_groups(world) {
+            for group in world.bootstrap_groups() {
                 let setting = Atom::Field { object: object.clone(), pointer: String::new() };
                 link.by(&node, group, [setting]);
             }
         }
     }
-}
-
-/// The groups of bootstrap tokens that are bound to something.
-pub(super) fn bootstrap_groups(world: &World<'_>) -> Vec<Node> {
-    const GROUP: &str = "system:bootstrappers";
-    let is_one = |name: &str| {
-        name.strip_prefix(GROUP).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
-    };
-    let groups = world.bound_groups().into_iter().filter(|node| match node {
-        Node::Group { name } => is_one(name),
-        _ => false,
-    });
-    groups.cloned().collect()
 }

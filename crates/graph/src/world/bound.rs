@@ -63,8 +63,13 @@ impl Index {
         }
         self.wake(Key::IsBound(node), woken);
         self.wake(Key::Subjects, woken);
-        if let Node::Group { .. } = node {
-            self.wake(Key::Groups, woken);
+        if is_of_bootstrap_token(node) {
+            if self.held.contains_key(node) {
+                self.bootstrap_groups.insert(node.clone());
+            } else {
+                self.bootstrap_groups.remove(node);
+            }
+            self.wake(Key::BootstrapGroups, woken);
         }
         let mut subject = |node: &Node| {
             woken.units.push(Unit::Subject(node.clone()));
@@ -254,4 +259,13 @@ fn entries(binding: &Binding) -> Vec<(Node, Given)> {
         Some((node, given))
     };
     entries.filter_map(entry).collect()
+}
+
+/// Whether this is a group in which a bootstrap token can be.
+fn is_of_bootstrap_token(node: &Node) -> bool {
+    let Node::Group { name } = node else {
+        return false;
+    };
+    let below = name.strip_prefix("system:bootstrappers");
+    below.is_some_and(|below| below.is_empty() || below.starts_with(':'))
 }

@@ -45,6 +45,8 @@ pub(crate) struct Index {
     pub(super) accounts: HashMap<Str, BTreeSet<Str>>,
     /// Bindings by whom they name, in order.
     pub(super) held: HashMap<Node, Vec<Arc<Given>>>,
+    /// The groups of bootstrap tokens among them.
+    pub(super) bootstrap_groups: BTreeSet<Node>,
     /// Whom bindings name that does not exist.
     pub(super) missing: BTreeSet<Node>,
     /// The roles of service accounts that act in the whole cluster, with how many bindings give them.
@@ -106,6 +108,7 @@ impl Index {
             namespaces: BTreeMap::new(),
             accounts: HashMap::new(),
             held: HashMap::new(),
+            bootstrap_groups: BTreeSet::new(),
             missing: BTreeSet::new(),
             account_roles: BTreeMap::new(),
             account_rules: RefCell::default(),

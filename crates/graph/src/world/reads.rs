@@ -44,8 +44,8 @@ pub(crate) enum Key<'k> {
     Legs(&'k ObjectRef, usize, u32),
     /// Whom bindings name.
     Subjects,
-    /// The groups that bindings name.
-    Groups,
+    /// The groups of bootstrap tokens that bindings name.
+    BootstrapGroups,
     /// The service accounts that bindings name and that do not exist.
     Missing,
     /// Whether this is one of them.

@@ -105,12 +105,10 @@ impl<'a> World<'a> {
         found
     }
 
-    /// The groups that bindings name, in order.
-    pub(crate) fn bound_groups(&self) -> BTreeSet<&'a Node> {
-        self.note(Key::Groups);
-        let held = self.index.held.keys();
-        held.filter(|node| matches!(node, Node::Group { .. }))
-            .collect()
+    /// The groups of bootstrap tokens that bindings name, in order.
+    pub(crate) fn bootstrap_groups(&self) -> impl Iterator<Item = Node> + use<'a> {
+        self.note(Key::BootstrapGroups);
+        self.index.bootstrap_groups.iter().cloned()
     }
 
     /// The first ClusterRole that allows everything; who may bind any role needs no other.

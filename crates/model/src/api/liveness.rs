@@ -178,6 +178,9 @@ const EVERY: &str = "*";
 
 impl Asked {
     fn has_resource(&self, group: &str, resource: &str) -> bool {
+        if group != EVERY && group != self.group {
+            return false;
+        }
         let same = match (self.resource.strip_suffix("/*"), resource.split_once('/')) {
             (Some(own), Some((name, _))) => own == name,
             (None, _) => resource == EVERY || resource == self.resource,
@@ -187,7 +190,7 @@ impl Asked {
             let own = self.resource.split_once('/').map(|(_, sub)| sub);
             own == Some(sub) || own == Some(EVERY)
         });
-        (group == EVERY || group == self.group) && (same || suffix)
+        same || suffix
     }
 
     fn has(&self, group: &str, resource: &str, verb: &str) -> bool {

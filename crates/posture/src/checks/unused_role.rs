@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use bailiwick_core::Kind;
 use bailiwick_diag::{Finding, Place, kubectl};
-use bailiwick_model::Role;
+use bailiwick_model::{LabelSelector, Role};
 
 use crate::check::check;
 use crate::rights::BIND;
@@ -64,11 +64,12 @@ fn run(scan: &Scan<'_>) -> Vec<Finding> {
 
 /// Names of the ClusterRoles whose rules aggregated ones gather.
 fn gathered<'a>(scan: &Scan<'a>) -> HashSet<&'a str> {
+    let aggregated: Vec<&[LabelSelector]> = scan.aggregated().map(|(_, own)| own).collect();
     let roles = scan.snapshot.roles.in_namespace("");
     roles
         .filter(|role| {
-            scan.aggregated()
-                .any(|(_, selectors)| scan.gathers(selectors, role))
+            let mut aggregated = aggregated.iter();
+            aggregated.any(|selectors| scan.gathers(selectors, role))
         })
         .map(|role| &*role.metadata.name)
         .collect()
