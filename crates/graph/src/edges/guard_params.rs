@@ -1,5 +1,5 @@
-use bailiwick_core::Str;
-use bailiwick_model::{CustomResource, ParamRef, PolicyRule};
+use bailiwick_core::{Kind, Str};
+use bailiwick_model::{ParamRef, PolicyRule};
 use bailiwick_rbac::Right;
 
 use crate::build::{Held, Holding, Item, Link, On, World};
@@ -14,11 +14,11 @@ edge! {
     /// that object decides what the policy lets pass, without any right on policies. Deleting it does so where the binding says
     /// `parameterNotFoundAction: Allow`.
     ///
-    /// Parameters may be of any kind. Judged are those in ConfigMaps, and those of a custom kind whose CustomResourceDefinition is in
-    /// the input, for whom a binding names. Where labels select the parameters, or the binding names no namespace, every object
+    /// Parameters may be of any kind. Judged are those in ConfigMaps, and, for whom a binding names, those of the other kinds of
+    /// Kubernetes that are read here and of custom kinds whose CustomResourceDefinition is in the input. Where labels select the parameters, or the binding names no namespace, every object
     /// of the kind in the namespace may be one.
     "guard-params", "change what an admission policy compares with", effort 1, Versions::since(30),
-    &[Rule::Rights { legs: LEGS, link }, Rule::Each(link_custom)],
+    &[Rule::Rights { legs: LEGS, link }, Rule::Each(link_others)],
     "user eve" => "every guard of the cluster", "name: allowed, namespace: shop" => "name: refused, namespace: shop",
     "Role shop/r
        patch on configmaps of '' named allowed
@@ -59,22 +59,29 @@ fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
     }
 }
 
-/// Parameters of a custom kind, as whoever may write them is bound.
-fn link_custom(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
+/// Objects from which a policy takes parameters, other than ConfigMaps.
+struct Params<'w> {
+    group: &'w str,
+    plural: &'w str,
+    namespaced: bool,
+    from: &'w ParamRef,
+}
+
+/// Parameters of other kinds than ConfigMaps, as whoever may write them is bound.
+fn link_others(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
     let Item::Subject(subject) = *item else { return };
-    if !world.fact("custom parameters", |world| !custom_params(world).is_empty()) {
+    if !world.fact("other parameters", |world| !other_params(world).is_empty()) {
         return;
     }
     let mut causes = Vec::new();
-    for (kind, param) in custom_params(world) {
+    for params in other_params(world) {
         for given in world.bindings_of(subject) {
             let scope = &given.binding.namespace;
-            let here = param.namespace.is_empty() || *scope == param.namespace;
-            let is_place = scope.is_empty() || (kind.namespaced && here);
+            let is_place = scope.is_empty() || params.are_in(scope);
             let role = given.role.as_ref().filter(|_| is_place);
             let rules = role.and_then(|name| Some((name, &world.role(name)?.rules)));
             let Some((role, rules)) = rules else { continue };
-            let wanted = (0..).zip(rules.iter()).filter(|(_, rule)| decides(rule, kind, param));
+            let wanted = (0..).zip(rules.iter()).filter(|(_, rule)| params.are_written_by(rule));
             causes.extend(wanted.map(|(position, _)| {
                 vec![given.atom(), Atom::Rule { role: role.clone(), position }]
             }));
@@ -86,32 +93,55 @@ fn link_custom(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
     }
 }
 
-/// Parameters of policies in force, of kinds that somebody has defined.
-fn custom_params<'w>(world: &World<'w>) -> Vec<(&'w CustomResource, &'w ParamRef)> {
-    let mut params = Vec::new();
+/// Parameters of policies in force, of kinds that are known, ConfigMaps aside.
+fn other_params<'w>(world: &World<'w>) -> Vec<Params<'w>> {
+    let mut found = Vec::new();
     for (policy, binding) in world.policies_in_force() {
-        let Some(((version, name), param)) = policy.param_kind.as_ref().zip(binding.param.as_ref())
+        let Some(((version, name), from)) = policy.param_kind.as_ref().zip(binding.param.as_ref())
         else {
             continue;
         };
-        let Some((group, _)) = version.rsplit_once('/') else { continue };
+        let group = version.rsplit_once('/').map_or("", |(group, _)| group);
+        let own = name.parse::<Kind>().ok().filter(|kind| kind.group() == group);
+        if let Some(kind) = own {
+            let (plural, namespaced) = (kind.resource(), kind.is_namespaced());
+            found.push(Params { group, plural, namespaced, from });
+            continue;
+        }
         let mut defined = world.snapshot.custom_resources.iter();
         let defined = defined.find(|kind| *kind.group == *group && kind.kind == *name);
-        params.extend(defined.map(|kind| (kind, param)));
+        found.extend(defined.map(|kind| Params {
+            group,
+            plural: &kind.plural,
+            namespaced: kind.namespaced,
+            from,
+        }));
     }
-    params
+    found
 }
 
-/// Whether a rule lets somebody decide what a policy reads here.
-fn decides(rule: &PolicyRule, kind: &CustomResource, param: &ParamRef) -> bool {
-    let has = |list: &[Str], word: &str| list.iter().any(|own| matches!(&**own, "*") || **own == *word);
-    let verb = |word: &str| has(&rule.verbs, word);
-    let names = &rule.resource_names;
-    let is_named = param.name.is_empty() || names.contains(&param.name);
-    let on_it = names.is_empty() || is_named;
-    let deletes = (verb("delete") && on_it) || (verb("deletecollection") && names.is_empty());
-    let changes = (verb("update") || verb("patch")) && on_it;
-    has(&rule.api_groups, &kind.group)
-        && has(&rule.resources, &kind.plural)
-        && (changes || (deletes && !param.required))
+impl Params<'_> {
+    /// Whether rights in this namespace count for some of them.
+    fn are_in(&self, namespace: &str) -> bool {
+        let from = self.from;
+        if self.namespaced {
+            return from.namespace.is_empty() || *from.namespace == *namespace;
+        }
+        // A request for a Namespace is one in that namespace.
+        (self.group, self.plural) == ("", Kind::Namespace.resource()) && *from.name == *namespace
+    }
+
+    /// Whether a rule lets somebody decide what a policy reads here.
+    fn are_written_by(&self, rule: &PolicyRule) -> bool {
+        let has = |list: &[Str], word: &str| list.iter().any(|own| matches!(&**own, "*") || **own == *word);
+        let verb = |word: &str| has(&rule.verbs, word);
+        let names = &rule.resource_names;
+        let is_named = self.from.name.is_empty() || names.contains(&self.from.name);
+        let on_it = names.is_empty() || is_named;
+        let deletes = (verb("delete") && on_it) || (verb("deletecollection") && names.is_empty());
+        let changes = (verb("update") || verb("patch")) && on_it;
+        has(&rule.api_groups, self.group)
+            && has(&rule.resources, self.plural)
+            && (changes || (deletes && !self.from.required))
+    }
 }

@@ -251,3 +251,85 @@ fn parameters_of_a_custom_kind_are_written_by_whom_a_binding_names() {
         check("guard-params", "user eve", &text, guards);
     }
 }
+
+#[test]
+fn parameters_may_be_of_kinds_of_kubernetes() {
+    let check_kind = |kind: &str, from: &str, rights: &str, binding: &str, expected: bool| {
+        let text = format!(
+            "ClusterRole r
+               {rights}
+             {binding} gives ClusterRole/r to user:eve
+             ---
+             {{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingAdmissionPolicy, metadata: {{name: guard}},
+              spec: {{paramKind: {{{kind}}},
+               matchConstraints: {{resourceRules: [{{apiGroups: [''], apiVersions: [v1], operations: [CREATE], resources: [pods]}}]}},
+               validations: [{{expression: 'true'}}]}}}}
+             {{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingAdmissionPolicyBinding, metadata: {{name: guard}},
+              spec: {{policyName: guard, validationActions: [Deny], paramRef: {{name: most, {from} parameterNotFoundAction: Deny}}}}}}"
+        );
+        let guards: &[&str] = if expected {
+            &["every guard of the cluster"]
+        } else {
+            &[]
+        };
+        check("guard-params", "user eve", &text, guards);
+    };
+    let (shop, all) = ("RoleBinding shop/r", "ClusterRoleBinding r");
+    let (secret, here) = ("apiVersion: v1, kind: Secret", "namespace: shop,");
+    check_kind(
+        secret,
+        here,
+        "patch on secrets of '' named most",
+        shop,
+        true,
+    );
+    check_kind(
+        secret,
+        here,
+        "patch on secrets of '' named least",
+        shop,
+        false,
+    );
+    check_kind(secret, here, "patch on configmaps of ''", shop, false);
+    check_kind(
+        secret,
+        here,
+        "patch on secrets of ''",
+        "RoleBinding pay/r",
+        false,
+    );
+    let deployment = "apiVersion: apps/v1, kind: Deployment";
+    check_kind(
+        deployment,
+        here,
+        "update on deployments of apps",
+        shop,
+        true,
+    );
+    check_kind(
+        deployment,
+        here,
+        "update on deployments of extensions",
+        all,
+        false,
+    );
+    let namespace = "apiVersion: v1, kind: Namespace";
+    check_kind(namespace, "", "patch on namespaces of ''", all, true);
+    check_kind(namespace, "", "patch on namespaces of ''", shop, false);
+    check_kind(
+        namespace,
+        "",
+        "patch on namespaces of ''",
+        "RoleBinding most/r",
+        true,
+    );
+    let node = "apiVersion: v1, kind: Node";
+    check_kind(node, "", "patch on nodes of ''", all, true);
+    check_kind(
+        node,
+        "",
+        "patch on nodes of ''",
+        "RoleBinding most/r",
+        false,
+    );
+}
