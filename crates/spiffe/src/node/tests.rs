@@ -4,6 +4,7 @@
 mod attacks;
 mod fair;
 mod outage;
+mod streams;
 
 use std::collections::HashMap;
 use std::fs;

@@ -98,3 +98,35 @@ async fn keys_that_change_reach_every_stream() {
         bailiwick_identity::x509::validate(&fetched.chain, &second[0].bundle, now).unwrap();
     }
 }
+
+#[tokio::test]
+async fn half_a_lifetime_passes_before_a_workload_notices_that_the_server_is_gone() {
+    const LIFE: u64 = 20;
+    let policy = Policy {
+        longest_life: LIFE,
+        ..Policy::DEFAULT
+    };
+    let mut house = house_with(policy).await;
+    let agent = house.agent("a", house.token_file("good-n1"), WEB).await;
+    agent.ids().await;
+    let mut client = agent.client().await;
+    let mut watching = agent.client().await.watch_x509().await.unwrap();
+    let first = watching.next().await.unwrap();
+    // The worst moment: just before the next certificate would come.
+    tokio::time::sleep(Duration::from_secs(LIFE * 2 / 5)).await;
+    house.kill();
+    let killed = Instant::now();
+    // Less what a busy machine may have been late.
+    while killed.elapsed() < Duration::from_secs(LIFE / 2 - 2) {
+        let fetched = client.fetch_x509().await.unwrap();
+        let bundle = &fetched[0].bundle;
+        let checked =
+            bailiwick_identity::x509::validate(&fetched[0].chain, bundle, SystemClock.now());
+        checked.unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    // The stream neither ended nor said anything.
+    let nothing = tokio::time::timeout(Duration::from_millis(10), watching.next()).await;
+    assert!(nothing.is_err(), "{nothing:?}");
+    assert_eq!(client.fetch_x509().await.unwrap()[0].chain, first[0].chain);
+}
