@@ -70,7 +70,7 @@ enum Part {
         /// The directory
         home: PathBuf,
     },
-    /// Identities of pods through agents of nodes, with a real API server
+    /// Identities of pods through agents of nodes, with a real API server, beside SPIRE
     Identity,
 }
 

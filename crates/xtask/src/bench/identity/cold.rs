@@ -23,7 +23,7 @@ pub(super) fn run(bailiwick: &Path, figures: &mut Figures) -> Result<()> {
     });
     let pods: Vec<(String, Value)> = pods.collect();
     post_all(stage.admin(), &pods)?;
-    let (server, _, took) = stage.server()?;
+    let (server, _, took) = stage.server(&[])?;
     figures.add(
         "server of identities knows 30,000 pods",
         took.as_secs_f64(),

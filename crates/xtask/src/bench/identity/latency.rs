@@ -17,7 +17,7 @@ const WARM_UP: usize = 20;
 
 pub(super) fn run(bailiwick: &Path, figures: &mut Figures) -> Result<()> {
     let stage = Stage::new(bailiwick)?;
-    let (server, address, _) = stage.server()?;
+    let (server, address, _) = stage.server(&[])?;
     figures.add(
         "server of identities, no pods",
         server.resident()?,

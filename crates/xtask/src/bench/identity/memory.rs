@@ -18,7 +18,7 @@ const SERVED: f64 = 200.0;
 
 pub(super) fn run(bailiwick: &Path, figures: &mut Figures) -> Result<()> {
     let stage = Stage::new(bailiwick)?;
-    let (_server, address, _) = stage.server()?;
+    let (_server, address, _) = stage.server(&[])?;
     let path = format!("/api/v1/namespaces/{NAMESPACE}/pods");
     let made = stage.admin().post(&path, &pod("web", Some(NODE)))?.json()?;
     let uid = made.pointer("/metadata/uid").and_then(Value::as_str);

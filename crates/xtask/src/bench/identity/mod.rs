@@ -1,9 +1,12 @@
-//! Identities of pods through agents of nodes, with a real API server.
+//! Identities of pods through agents of nodes, with a real API server, beside SPIRE.
 
 mod cold;
+mod issuers;
 mod latency;
 mod memory;
+mod rate;
 mod stage;
+mod wire;
 
 use std::path::Path;
 
@@ -15,6 +18,7 @@ pub(super) fn run(bailiwick: &Path) -> Result<Figures> {
     let mut figures = Figures::default();
     latency::run(bailiwick, &mut figures)?;
     memory::run(bailiwick, &mut figures)?;
+    rate::run(bailiwick, &mut figures)?;
     cold::run(bailiwick, &mut figures)?;
     Ok(figures)
 }

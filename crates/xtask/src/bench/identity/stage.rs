@@ -83,7 +83,7 @@ impl Stage {
     }
 
     /// The server; its address, and how long it took until it had read the cluster.
-    pub(super) fn server(&self) -> Result<(Running, String, Duration)> {
+    pub(super) fn server(&self, more: &[&str]) -> Result<(Running, String, Duration)> {
         let started = Instant::now();
         let mut child = self
             .command(&["identity", "server", "--listen", "127.0.0.1:0"])
@@ -94,6 +94,7 @@ impl Stage {
             .arg("--kubeconfig")
             .arg(self.admin().kubeconfig())
             .args(["--log-format", "json"])
+            .args(more)
             .stderr(Stdio::piped())
             .spawn()?;
         let errors = child.stderr.take().context("no standard error")?;
@@ -117,16 +118,25 @@ impl Stage {
         bail!("the server ended")
     }
 
+    /// A token by which an agent of the node joins.
+    pub(super) fn join_token(&self) -> Result<String> {
+        let token = self.say(&["identity", "agent-token", "--node", NODE])?;
+        Ok(String::from_utf8(token)?.trim().to_owned())
+    }
+
+    /// What a command about the authority prints.
+    fn say(&self, args: &[&str]) -> Result<Vec<u8>> {
+        let mut command = self.command(args);
+        let output = command.arg("--data").arg(self.path("data")).output()?;
+        ensure!(output.status.success(), "{args:?}: {output:?}");
+        Ok(output.stdout)
+    }
+
     /// An agent of the node, and its socket. It takes this program for a process of the pod that [`Stage::enter`] says.
     pub(super) fn agent(&self, address: &str) -> Result<(Running, PathBuf)> {
-        let data = self.path("data");
-        let say = |args: &[&str], file: &str| -> Result<()> {
-            let output = self.command(args).arg("--data").arg(&data).output()?;
-            ensure!(output.status.success(), "{args:?}: {output:?}");
-            Ok(fs::write(self.path(file), output.stdout)?)
-        };
-        say(&["identity", "authority", "--roots"], "roots.pem")?;
-        say(&["identity", "agent-token", "--node", NODE], "token")?;
+        let roots = self.say(&["identity", "authority", "--roots"])?;
+        fs::write(self.path("roots.pem"), roots)?;
+        fs::write(self.path("token"), self.join_token()?)?;
         self.enter("none")?;
         let socket = self.path("agent.sock");
         let child = self
