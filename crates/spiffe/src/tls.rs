@@ -105,13 +105,12 @@ fn believing(
     server: SpiffeId,
     versions: &[&'static SupportedProtocolVersion],
 ) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, Error> {
-    let provider = provider();
     let verifier = Arc::new(IsServer {
         bundles,
         server,
-        provider: Arc::clone(&provider),
+        signatures: Signatures::new(),
     });
-    let builder = ClientConfig::builder_with_provider(provider);
+    let builder = ClientConfig::builder_with_provider(provider());
     let builder = builder.with_protocol_versions(versions)?;
     let builder = builder
         .dangerous()
@@ -126,10 +125,43 @@ pub(crate) fn web_client(roots: RootCertStore) -> Result<ClientConfig, Error> {
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
+/// That whoever shows a certificate has its key: the same at both ends.
+pub(crate) struct Signatures(Arc<CryptoProvider>);
+
+impl Signatures {
+    pub(crate) fn new() -> Self {
+        Self(provider())
+    }
+
+    pub(crate) fn tls12(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, leaf, signature, algorithms)
+    }
+
+    pub(crate) fn tls13(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, leaf, signature, algorithms)
+    }
+
+    pub(crate) fn schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
 struct IsServer {
     bundles: BundleMap,
     server: SpiffeId,
-    provider: Arc<CryptoProvider>,
+    signatures: Signatures,
 }
 
 impl fmt::Debug for IsServer {
@@ -146,7 +178,8 @@ struct OtherServer {
     wanted: SpiffeId,
 }
 
-fn refused(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+/// Why a certificate is not believed, for the handshake.
+pub(crate) fn refused(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(error))))
 }
 
@@ -180,8 +213,7 @@ impl ServerCertVerifier for IsServer {
         leaf: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, leaf, signature, algorithms)
+        self.signatures.tls12(message, leaf, signature)
     }
 
     fn verify_tls13_signature(
@@ -190,13 +222,10 @@ impl ServerCertVerifier for IsServer {
         leaf: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, leaf, signature, algorithms)
+        self.signatures.tls13(message, leaf, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.signatures.schemes()
     }
 }

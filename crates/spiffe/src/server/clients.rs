@@ -5,20 +5,16 @@ use std::sync::Arc;
 
 use bailiwick_identity::{SpiffeId, TrustDomain, UnixTime, x509};
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::verify_tls13_signature;
 use rustls::pki_types::{CertificateDer, UnixTime as TlsTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore,
-    SignatureScheme,
-};
+use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
 use thiserror::Error;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::authority::Authority;
 use crate::pem;
-use crate::tls::provider;
+use crate::tls::{Signatures, provider, refused};
 
 /// Agents of a trust domain, below the id of the domain: `/bailiwick/agent/NODE/UID-OF-THE-NODE`.
 const AGENTS: &str = "/bailiwick/agent/";
@@ -134,15 +130,12 @@ fn common_name(leaf: &CertificateDer<'_>) -> Option<String> {
 pub(crate) struct Clients {
     authority: Arc<Authority>,
     nodes: Option<NodeCertificates>,
+    signatures: Signatures,
 }
 
 #[derive(Debug, Error)]
 #[error("the certificate is of no agent and of no node that is known here")]
 struct NobodyHere;
-
-fn refused(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(error))))
-}
 
 impl fmt::Debug for Clients {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -152,7 +145,11 @@ impl fmt::Debug for Clients {
 
 impl Clients {
     pub(crate) fn new(authority: Arc<Authority>, nodes: Option<NodeCertificates>) -> Self {
-        Self { authority, nodes }
+        Self {
+            authority,
+            nodes,
+            signatures: Signatures::new(),
+        }
     }
 
     /// Who shows this chain.
@@ -205,11 +202,11 @@ impl ClientCertVerifier for Clients {
 
     fn verify_tls12_signature(
         &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("TLS 1.2 is not spoken here".into()))
+        self.signatures.tls12(message, leaf, signature)
     }
 
     fn verify_tls13_signature(
@@ -218,12 +215,10 @@ impl ClientCertVerifier for Clients {
         leaf: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &provider().signature_verification_algorithms;
-        verify_tls13_signature(message, leaf, signature, algorithms)
+        self.signatures.tls13(message, leaf, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let algorithms = &provider().signature_verification_algorithms;
-        algorithms.supported_schemes()
+        self.signatures.schemes()
     }
 }
