@@ -10,7 +10,7 @@ use bailiwick_kube::Published;
 use bailiwick_spiffe::SystemClock;
 use serde_json::json;
 
-use self::world::{World, eventually, manifests, rules, uid};
+use self::world::{World, eventually, manifests, rules, server_of_1_36, uid};
 use super::*;
 
 #[test]
@@ -55,6 +55,44 @@ fn a_pod_gets_a_certificate() {
     // The longest life that the pod takes is kept, and so is the shortest that the API server takes.
     world.ask("short", true, &json!({"maxExpirationSeconds": 3600}));
     world.check("short", "Issued", "Issued", "");
+}
+
+/// Before 1.37 there is v1beta1 alone, and before 1.36 kubelets showed their key in another form.
+#[test]
+fn k_2_requests_of_v1beta1_are_signed() {
+    use base64::Engine as _;
+    let server = server_of_1_36();
+    let world = World::on(server, "v1beta1", "signer-beta", false);
+    world.ask("request", true, &json!({}));
+    world.check("request", "Issued", "Issued", "");
+    let key = rcgen::KeyPair::generate().unwrap();
+    let base64 = |bytes: Vec<u8>| base64::engine::general_purpose::STANDARD.encode(bytes);
+    let pod = world.facts["podUID"].as_str().unwrap().to_owned();
+    let proof = rcgen::SigningKey::sign(&key, pod.as_bytes()).unwrap();
+    let spki = rcgen::PublicKeyData::subject_public_key_info(&key);
+    let old = json!({
+        "stubPKCS10Request": null,
+        "pkixPublicKey": base64(spki.clone()),
+        "proofOfPossession": base64(proof),
+    });
+    world.ask("key", true, &old);
+    world.check("key", "Issued", "Issued", "");
+    let status = world.status("key");
+    let chain = pem::decode("CERTIFICATE", status["certificateChain"].as_str().unwrap()).unwrap();
+    let profile = x509::leaf_profile(&chain[0]).unwrap();
+    assert_eq!(profile.public_key.unwrap().spki(), spki);
+    // What is forged is refused there too, and the trust bundle is published.
+    world.ask(
+        "forged",
+        false,
+        &json!({"podUID": "00000000-0000-0000-0000-000000000000"}),
+    );
+    world.check("forged", "Denied", "Unproven", "");
+    let path = "/apis/certificates.k8s.io/v1beta1/clustertrustbundles/signer-beta.example:spiffe:bailiwick";
+    eventually(|| {
+        let reply = server.admin().get(path).unwrap();
+        (reply.status == 200 && reply.body.contains("BEGIN CERTIFICATE")).then_some(())
+    });
 }
 
 /// The serial as it stands in the certificate, in hexadecimal digits.

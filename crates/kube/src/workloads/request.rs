@@ -78,9 +78,10 @@ struct Spec {
     #[serde(rename = "nodeUID")]
     node_uid: String,
     max_expiration_seconds: u64,
+    /// v1beta1 writes `null` for the one of the two that is not there.
     #[serde(rename = "stubPKCS10Request")]
-    stub_pkcs10_request: String,
-    pkix_public_key: String,
+    stub_pkcs10_request: Option<String>,
+    pkix_public_key: Option<String>,
     unverified_user_annotations: BTreeMap<String, String>,
 }
 
@@ -105,9 +106,11 @@ impl PodRequest {
             status,
         } = wire;
         let bytes = |text: &str| STANDARD.decode(text).map_err(|error| error.to_string());
-        let key = match spec.stub_pkcs10_request.as_str() {
-            "" => RequestedKey::Pkix(bytes(&spec.pkix_public_key)?),
-            request => RequestedKey::Pkcs10(bytes(request)?),
+        let key = match spec.stub_pkcs10_request.as_deref() {
+            None | Some("") => {
+                RequestedKey::Pkix(bytes(spec.pkix_public_key.as_deref().unwrap_or_default())?)
+            }
+            Some(request) => RequestedKey::Pkcs10(bytes(request)?),
         };
         let final_ = |condition: &StatusCondition| {
             condition.status == "True"

@@ -33,6 +33,8 @@ impl Clock for Shifted {
 /// A signer that works in a namespace of its own, with a node, a service account and a pod.
 pub(super) struct World {
     pub(super) server: &'static servers::Cluster,
+    /// The version of the requests.
+    pub(super) version: &'static str,
     pub(super) name: &'static str,
     pub(super) node: servers::Identity,
     pub(super) facts: Value,
@@ -59,6 +61,19 @@ pub(super) fn server() -> &'static servers::Cluster {
     static SERVER: OnceLock<servers::Cluster> = OnceLock::new();
     SERVER.get_or_init(|| {
         let builder = servers::Cluster::builder().enable_admission_plugins("NodeRestriction");
+        builder.start().unwrap()
+    })
+}
+
+/// One that acts as 1.36 did, which serves requests and trust bundles as v1beta1 alone.
+pub(super) fn server_of_1_36() -> &'static servers::Cluster {
+    static SERVER: OnceLock<servers::Cluster> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        let builder = servers::Cluster::builder()
+            .enable_admission_plugins("NodeRestriction")
+            .emulated_version("1.36")
+            .feature_gates("PodCertificateRequest=true,ClusterTrustBundle=true,ClusterTrustBundleProjection=true")
+            .runtime_config("certificates.k8s.io/v1beta1=true");
         builder.start().unwrap()
     })
 }
@@ -104,7 +119,15 @@ impl World {
     }
 
     pub(super) fn with(name: &'static str, final_: bool) -> Self {
-        let server = server();
+        Self::on(server(), "v1", name, final_)
+    }
+
+    pub(super) fn on(
+        server: &'static servers::Cluster,
+        version: &'static str,
+        name: &'static str,
+        final_: bool,
+    ) -> Self {
         server.admin().apply(&manifests(name)).unwrap();
         let facts = json!({
             "podName": "web", "podUID": uid(server, &format!("/api/v1/namespaces/{name}/pods/web")),
@@ -164,6 +187,7 @@ impl World {
         let working = std::thread::spawn(move || signer.run(&inputs));
         Self {
             server,
+            version,
             name,
             node,
             facts,
@@ -181,8 +205,8 @@ impl World {
 
     pub(super) fn requests(&self) -> String {
         format!(
-            "/apis/certificates.k8s.io/v1/namespaces/{}/podcertificaterequests",
-            self.name
+            "/apis/certificates.k8s.io/{}/namespaces/{}/podcertificaterequests",
+            self.version, self.name
         )
     }
 
@@ -211,7 +235,7 @@ impl World {
             spec[field] = value.clone();
         }
         let body = json!({
-            "apiVersion": "certificates.k8s.io/v1", "kind": "PodCertificateRequest",
+            "apiVersion": format!("certificates.k8s.io/{}", self.version), "kind": "PodCertificateRequest",
             "metadata": {"name": name}, "spec": spec,
         });
         let who = if as_node {
