@@ -12,6 +12,7 @@ mod program;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -82,7 +83,7 @@ fn token(cluster: &Cluster, namespace: &str, spec: &Value) -> String {
 }
 
 /// Starts the server; gives its address.
-fn server(kubeconfig: &Path, data: &str, rules: &str) -> (Process, String) {
+fn server(kubeconfig: &Path, data: &str, rules: &str, more: &[&str]) -> (Process, String) {
     let mut child = Command::new(PROGRAM)
         .args([
             "identity",
@@ -93,6 +94,7 @@ fn server(kubeconfig: &Path, data: &str, rules: &str) -> (Process, String) {
             "td.example",
         ])
         .args(["--data", data, "--rules", rules, "--log-format", "json"])
+        .args(more)
         .arg("--kubeconfig")
         .arg(kubeconfig)
         .stderr(Stdio::piped())
@@ -127,7 +129,7 @@ fn a_pod_shows_its_token_and_gets_an_identity() {
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     fs::write(path("rules.yaml"), RULES).unwrap();
     let data = path("data");
-    let (_server, address) = server(account.kubeconfig(), &data, &path("rules.yaml"));
+    let (_server, address) = server(account.kubeconfig(), &data, &path("rules.yaml"), &[]);
     let (_, roots) = run(&[
         "identity",
         "authority",
@@ -329,7 +331,7 @@ fn rules_lie_in_the_cluster() {
     check(&forbidden, 2, "the rules in the cluster cannot be read");
     admin.apply(&role).unwrap();
     fs::create_dir(path("rules")).unwrap();
-    let (_server, address) = server(account.kubeconfig(), &data, &path("rules"));
+    let (_server, address) = server(account.kubeconfig(), &data, &path("rules"), &[]);
 
     let uid = admin
         .get("/api/v1/namespaces/ruled/pods/web")
@@ -400,4 +402,103 @@ fn rules_lie_in_the_cluster() {
     remove("workloadidentities", "all");
     remove("namespaces/ruled/namespaceworkloadidentities", "own");
     fetches(2, "no rule gives it an identity");
+}
+
+#[test]
+fn two_servers_are_one_authority_by_a_secret() {
+    let cluster = Cluster::shared().unwrap();
+    cluster.admin().apply(MANIFESTS).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let seal = path("seal.key");
+    let state = ["--state-secret", "issue/authority", "--seal-key", &seal];
+    let role = ["identity", "server", "--print-role", "issue/server"];
+    let (_, role) = run(&[&role[..], &state].concat());
+    cluster.admin().apply(&role).unwrap();
+    let account = cluster.service_account("issue", "server").unwrap();
+    let kubeconfig = account.kubeconfig().to_str().unwrap().to_owned();
+    fs::write(path("rules.yaml"), RULES).unwrap();
+    let (data, other) = (path("one"), path("two"));
+    let place = [
+        "--data",
+        &data,
+        "--trust-domain",
+        "td.example",
+        "--kubeconfig",
+        &kubeconfig,
+    ];
+    let authority =
+        |more: &[&'static str]| [&["identity", "authority"][..], &place, &state, more].concat();
+    // Each replica making up a key of its own could read nothing of the others.
+    check(&authority(&[]), 2, "holds no sealing key");
+    fs::write(&seal, [7; 32]).unwrap();
+    fs::set_permissions(&seal, fs::Permissions::from_mode(0o600)).unwrap();
+
+    let rules = path("rules.yaml");
+    let start = |data: &str| server(account.kubeconfig(), data, &rules, &state);
+    let ((_one, first), (_two, second)) = (start(&data), start(&other));
+    let roots = check(&authority(&["--roots"]), 0, "BEGIN CERTIFICATE");
+    fs::write(path("roots.pem"), &roots).unwrap();
+    let pod = cluster
+        .admin()
+        .get("/api/v1/namespaces/issue/pods/web")
+        .unwrap();
+    let pod = pod.json().unwrap();
+    let bound =
+        json!({"apiVersion": "v1", "kind": "Pod", "name": "web", "uid": pod["metadata"]["uid"]});
+    let spec = json!({"audiences": ["td.example"], "boundObjectRef": bound});
+    fs::write(path("token"), token(&cluster, "issue", &spec)).unwrap();
+    for (number, address) in [&first, &second].into_iter().enumerate() {
+        let (token, roots, certs) = (
+            path("token"),
+            path("roots.pem"),
+            path(&format!("certs{number}")),
+        );
+        let more = ["--write", &certs];
+        let ask = [&fetch(address, &token, &roots)[..], &more].concat();
+        until(&ask, 0, "spiffe://td.example/ns/issue/sa/cart");
+        let bundle = fs::read_to_string(Path::new(&certs).join("bundle.pem")).unwrap();
+        assert_eq!(bundle, roots_of(&path("roots.pem")), "of server {number}");
+    }
+    // What the cluster holds is sealed, and neither folder holds a key.
+    let secret = cluster
+        .admin()
+        .get("/api/v1/namespaces/issue/secrets/authority")
+        .unwrap();
+    let secret = secret.json().unwrap();
+    assert_eq!(secret["type"], "bailiwick.dev/authority");
+    let data_of = secret["data"].as_object().unwrap();
+    assert!(
+        data_of.len() >= 7,
+        "the state, a key and the next for three purposes: {data_of:?}"
+    );
+    for folder in [&data, &other] {
+        assert!(
+            !Path::new(folder).join("keys").exists()
+                && !Path::new(folder).join("authority").exists()
+        );
+    }
+    // The role is enough for this Secret and for no other.
+    let denied = account
+        .kubectl(&["get", "secret", "elsewhere", "-n", "issue"])
+        .unwrap();
+    assert!(denied.stderr.contains("Forbidden"), "{}", denied.stderr);
+    check(
+        &[
+            "agent",
+            "--embedded",
+            "--data",
+            &path("three"),
+            "--state-secret",
+            "issue/authority",
+            "--seal-key",
+            &seal,
+        ],
+        2,
+        "--state-secret is for programs that work for a cluster",
+    );
+}
+
+fn roots_of(file: &str) -> String {
+    fs::read_to_string(file).unwrap()
 }

@@ -20,6 +20,7 @@ mod key;
 pub mod pods;
 pub mod rotation;
 pub mod rules;
+pub mod shared;
 mod time;
 pub mod x509;
 

@@ -4,13 +4,15 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::keys::{FileKeys, KeyStore, Pkcs11Keys, Pkcs11Options};
+use bailiwick_identity::shared::SharedValues;
+
+use crate::keys::{FileKeys, KeyStore, Pkcs11Keys, Pkcs11Options, SharedKeys};
 use crate::seal::{Seal, SealError};
-use crate::store::FileState;
+use crate::store::{FileState, SharedState, StateStore};
 use crate::{Authority, AuthorityError, Evidence, KeptBundles, Options, SystemClock};
 
 /// Where an authority without a server keeps what it has.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Embedded {
     /// The folder of its state and keys (0700).
     pub folder: PathBuf,
@@ -18,6 +20,8 @@ pub struct Embedded {
     pub seal_key: Option<PathBuf>,
     /// The hardware module that holds its keys in place of files.
     pub pkcs11: Option<Pkcs11Options>,
+    /// Values that replicas share, which hold state and keys in place of files.
+    pub shared: Option<Arc<dyn SharedValues>>,
 }
 
 impl Embedded {
@@ -32,17 +36,22 @@ impl Embedded {
         evidence: Option<Evidence>,
     ) -> Result<Authority, AuthorityError> {
         let seal = self.seal()?;
-        let keys: Box<dyn KeyStore> = match &self.pkcs11 {
-            Some(options) => Box::new(Pkcs11Keys::open(options)?),
-            None => {
+        let shared = |shared: &Arc<dyn SharedValues>| (Arc::clone(shared), Arc::clone(&seal));
+        let keys: Box<dyn KeyStore> = match (&self.pkcs11, self.shared.as_ref().map(shared)) {
+            (Some(options), _) => Box::new(Pkcs11Keys::open(options)?),
+            (None, Some((values, seal))) => Box::new(SharedKeys::new(values, seal)),
+            (None, None) => {
                 let folder = self.folder.join("keys");
                 private_folder(&folder)?;
                 Box::new(FileKeys::new(&folder, Arc::clone(&seal)))
             }
         };
-        let state = FileState::new(&self.folder.join("authority"), seal);
+        let state: Box<dyn StateStore> = match self.shared.as_ref().map(shared) {
+            Some((values, seal)) => Box::new(SharedState::new(values, seal)),
+            None => Box::new(FileState::new(&self.folder.join("authority"), seal)),
+        };
         let clock = Arc::new(SystemClock);
-        Authority::open(options, keys, Box::new(state), clock, evidence)
+        Authority::open(options, keys, state, clock, evidence)
     }
 }
 
@@ -59,6 +68,10 @@ impl Embedded {
         private_folder(&self.folder)?;
         let named = self.seal_key.clone();
         let seal_key = named.unwrap_or_else(|| self.folder.join("seal.key"));
+        // Each replica with a key of its own could read nothing of the others.
+        if self.shared.is_some() && !seal_key.exists() {
+            return Err(SealError::Key(seal_key));
+        }
         Ok(Arc::new(Seal::open_or_create(&seal_key)?))
     }
 }
@@ -108,6 +121,7 @@ mod tests {
             folder: folder.clone(),
             seal_key: None,
             pkcs11: None,
+            shared: None,
         };
         let options = Options {
             jwt_keys: vec![KeyType::EcP256],

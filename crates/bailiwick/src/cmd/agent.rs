@@ -140,7 +140,7 @@ pub(crate) fn run(args: &AgentArgs, console: &mut Console) -> Result<Exit> {
         let socket = node::socket(&args.node, socket(args)?, mode);
         return node::run(server, &args.node, socket, &args.daemon, console);
     }
-    let mut daemon = args.daemon.open(console)?;
+    let mut daemon = args.daemon.open(console, None)?;
     let socket = socket(args)?;
     let served = Serve {
         socket: Socket::new(socket.clone(), args.socket_mode.unwrap_or(0o600)),

@@ -6,7 +6,7 @@ use bailiwick_identity::{KeyType, PublicKey, UnixTime, jwt, x509};
 use super::{KeyStore, KeyStoreError};
 
 /// Runs the suite. `open` gives the same store again each time, as after a restart, or for one in memory another.
-pub(super) fn run(open: &dyn Fn() -> Box<dyn KeyStore>, kinds: &[KeyType]) {
+pub(crate) fn run(open: &dyn Fn() -> Box<dyn KeyStore>, kinds: &[KeyType]) {
     for (number, key_type) in kinds.iter().enumerate() {
         let store = open();
         let id = KeyId::new([u8::try_from(number).unwrap() + 100; 16]);

@@ -5,8 +5,7 @@ use std::{fs, io};
 use bailiwick_identity::rotation::KeyId;
 use bailiwick_identity::{KeyType, Signer};
 
-use super::software::SoftwareKey;
-use super::{KeyStore, KeyStoreError};
+use super::{KeyStore, KeyStoreError, sealed};
 use crate::seal::{Seal, SealError, read_private, write_private};
 
 /// Keys in files of their own (0600), each sealed for its name.
@@ -24,19 +23,9 @@ impl FileKeys {
         }
     }
 
-    /// Names of keys are hexadecimal digits when they are made, but a stored state could say anything.
     fn path(&self, id: &KeyId) -> Result<PathBuf, KeyStoreError> {
-        let name = id.as_str();
-        let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        if name.is_empty() || !plain || name.len() > 128 {
-            return Err(KeyStoreError::Unreadable(id.clone()));
-        }
-        Ok(self.folder.join(format!("{name}.key")))
+        Ok(self.folder.join(format!("{}.key", sealed::name(id)?)))
     }
-}
-
-fn place(id: &KeyId) -> String {
-    format!("key {id}")
 }
 
 impl KeyStore for FileKeys {
@@ -45,11 +34,8 @@ impl KeyStore for FileKeys {
         if path.exists() {
             return Err(KeyStoreError::Exists(id.clone()));
         }
-        let (key, pkcs8) = SoftwareKey::generate(key_type)?;
-        let mut plain = zeroize::Zeroizing::new(key_type.as_str().as_bytes().to_vec());
-        plain.push(b'\n');
-        plain.extend_from_slice(&pkcs8);
-        write_private(&path, &self.seal.seal(&place(id), &plain)?)?;
+        let (key, sealed) = sealed::generate(&self.seal, id, key_type)?;
+        write_private(&path, &sealed)?;
         Ok(Arc::new(key))
     }
 
@@ -57,15 +43,7 @@ impl KeyStore for FileKeys {
         let Some(sealed) = read_private(&self.path(id)?)? else {
             return Ok(None);
         };
-        let plain = self.seal.open(&place(id), &sealed)?;
-        let unreadable = || KeyStoreError::Unreadable(id.clone());
-        let end = plain.iter().position(|byte| *byte == b'\n');
-        let (word, rest) = plain.split_at(end.ok_or_else(unreadable)?);
-        let mut kinds = KeyType::ALL.into_iter();
-        let key_type = kinds.find(|kind| kind.as_str().as_bytes() == word);
-        let key = key_type.zip(rest.get(1..));
-        let key = key.and_then(|(key_type, pkcs8)| SoftwareKey::from_pkcs8(key_type, pkcs8));
-        Ok(Some(Arc::new(key.ok_or_else(unreadable)?)))
+        Ok(Some(Arc::new(sealed::open(&self.seal, id, &sealed)?)))
     }
 
     fn remove(&self, id: &KeyId) -> Result<(), KeyStoreError> {

@@ -2,16 +2,19 @@
 //! out is a [`Signer`].
 
 #[cfg(test)]
-mod conformance;
+pub(crate) mod conformance;
 mod file;
 mod memory;
 mod pkcs11;
+mod sealed;
+mod shared;
 mod software;
 mod uri;
 
 use std::sync::Arc;
 
 use bailiwick_identity::rotation::KeyId;
+use bailiwick_identity::shared::SharedError;
 use bailiwick_identity::{KeyType, SignError, Signer};
 use thiserror::Error;
 
@@ -20,6 +23,7 @@ use crate::seal::SealError;
 pub use file::FileKeys;
 pub use memory::MemoryKeys;
 pub use pkcs11::{Pin, Pkcs11Keys, Pkcs11Options};
+pub use shared::SharedKeys;
 pub use uri::{KeyUri, KeyUriError};
 
 pub(crate) use software::{WorkloadKey, private_key};
@@ -31,6 +35,9 @@ pub enum KeyStoreError {
     /// A file cannot be read or written.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// Values that replicas share.
+    #[error(transparent)]
+    Shared(#[from] SharedError),
     /// A key of that name is there.
     #[error("there is a key `{0}` already")]
     Exists(KeyId),

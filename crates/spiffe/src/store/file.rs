@@ -5,11 +5,8 @@ use std::sync::Arc;
 
 use bailiwick_identity::rotation::{Revision, State};
 
-use super::{StateStore, StoreError};
+use super::{PLACE, StateStore, StoreError};
 use crate::seal::{Seal, read_private, write_private};
-
-/// What the file is sealed for.
-const PLACE: &str = "authority state";
 
 /// A state in a sealed file (0600), which processes change one after another under a lock.
 pub struct FileState {

@@ -2,16 +2,24 @@
 
 mod file;
 mod memory;
+mod shared;
 
 use std::io;
 
 use bailiwick_identity::rotation::{Revision, State, StateError};
+use bailiwick_identity::shared::SharedError;
 use thiserror::Error;
 
 use crate::seal::SealError;
 
 pub use file::FileState;
 pub use memory::MemoryState;
+pub use shared::SharedState;
+
+/// What a sealed state is sealed for.
+const PLACE: &str = "authority state";
+/// So often somebody else may be first before it is given up.
+pub(crate) const ATTEMPTS: usize = 50;
 
 /// Why the state cannot be read or changed.
 #[derive(Debug, Error)]
@@ -23,6 +31,9 @@ pub enum StoreError {
     /// A file cannot be read or written.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// Values that replicas share.
+    #[error(transparent)]
+    Shared(#[from] SharedError),
     /// The lock cannot be had.
     #[error("cannot lock the state of the authority")]
     Lock(#[source] io::Error),

@@ -5,6 +5,7 @@ use anyhow::{Context, Result, bail};
 use bailiwick_audit::Log;
 use bailiwick_identity::rotation::{Authority as Key, KeyId, Purpose, Step};
 use bailiwick_identity::{KeyType, TrustDomain};
+use bailiwick_kube::{Cluster, StateSecret, state_secret_role};
 use bailiwick_report::{Format, Table};
 use bailiwick_spiffe::keys::Pkcs11Options;
 use bailiwick_spiffe::{
@@ -15,6 +16,8 @@ use bailiwick_store::Store;
 use serde::Serialize;
 
 use super::List;
+use crate::cli::Global;
+use crate::cluster::connect_options;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::formats::Formats;
@@ -63,6 +66,10 @@ pub(crate) struct AuthorityOptions {
     /// Its roots (PEM) where they are not in the same file, and those that it will have
     #[arg(long, value_name = "FILE", requires = "upstream_certificate")]
     upstream_roots: Option<PathBuf>,
+    /// Secret of the cluster that holds state and keys in place of the folder, sealed with the same `--seal-key`
+    /// by every replica
+    #[arg(long, value_name = "NAMESPACE/NAME", requires = "seal_key", value_parser = secret_name)]
+    state_secret: Option<(String, String)>,
     /// URL that tokens name as their issuer, for verifiers that know OpenID Connect
     #[arg(long, value_name = "URL")]
     jwt_issuer: Option<String>,
@@ -75,6 +82,14 @@ fn jwt_key(text: &str) -> Result<KeyType, String> {
     let mut both = [KeyType::EcP256, KeyType::Rsa2048].into_iter();
     both.find(|kind| kind.as_str() == text)
         .ok_or_else(|| "write ec-p256 or rsa-2048".to_owned())
+}
+
+fn secret_name(text: &str) -> Result<(String, String), String> {
+    let dns = bailiwick_core::dns::is_dns_subdomain;
+    let named = text.split_once('/');
+    let named = named.filter(|(namespace, name)| dns(namespace) && dns(name));
+    let (namespace, name) = named.ok_or("write NAMESPACE/NAME")?;
+    Ok((namespace.to_owned(), name.to_owned()))
 }
 
 impl FolderOptions {
@@ -125,12 +140,33 @@ impl FolderOptions {
 
 impl AuthorityOptions {
     /// Opens the authority to change something.
-    fn open_to_change(&self) -> Result<(Authority, Option<Arc<Store>>)> {
+    fn open_to_change(
+        &self,
+        global: &Global,
+        console: &Console,
+    ) -> Result<(Authority, Option<Arc<Store>>)> {
         let (evidence, store) = self.place.open_log()?.unzip();
-        Ok((self.open(evidence)?, store))
+        let cluster = self.cluster(global, console)?;
+        Ok((self.open(evidence, cluster.as_ref())?, store))
     }
 
-    /// Where it is and how it keeps its keys.
+    /// The cluster that holds the state, where one does.
+    fn cluster(&self, global: &Global, console: &Console) -> Result<Option<Arc<Cluster>>> {
+        if self.state_secret.is_none() {
+            return Ok(None);
+        }
+        let cluster = Cluster::connect(&connect_options(global, console))?;
+        Ok(Some(Arc::new(cluster)))
+    }
+
+    /// What the service account `NAMESPACE/NAME` needs to keep the state in the cluster; nothing where it is elsewhere.
+    pub(super) fn state_role(&self, account: (&str, &str)) -> String {
+        let secret = self.state_secret.as_ref();
+        let role = secret.map(|(namespace, name)| state_secret_role((namespace, name), account));
+        role.unwrap_or_default()
+    }
+
+    /// Where it is and how it keeps its keys, but for what a cluster holds.
     pub(super) fn embedded(&self) -> Result<Embedded> {
         let folder = self.place.folder()?;
         let pkcs11 = match (&self.pkcs11_module, &self.pkcs11_pin_file) {
@@ -149,6 +185,7 @@ impl AuthorityOptions {
             folder,
             seal_key: self.seal_key.clone(),
             pkcs11,
+            shared: None,
         })
     }
 
@@ -166,8 +203,12 @@ impl AuthorityOptions {
     }
 
     /// Opens the authority to sign with it.
-    pub(super) fn open_to_sign(&self, evidence: Evidence) -> Result<Authority> {
-        let authority = self.open(Some(evidence))?;
+    pub(super) fn open_to_sign(
+        &self,
+        evidence: Evidence,
+        cluster: Option<&Arc<Cluster>>,
+    ) -> Result<Authority> {
+        let authority = self.open(Some(evidence), cluster)?;
         if self.upstream_certificate.is_none() && authority.state().is_below_upstream() {
             bail!(
                 "certificates of this authority come from an upstream one: name it with --upstream-certificate and --upstream-key"
@@ -176,7 +217,11 @@ impl AuthorityOptions {
         Ok(authority)
     }
 
-    pub(crate) fn open(&self, evidence: Option<Evidence>) -> Result<Authority> {
+    fn open(
+        &self,
+        evidence: Option<Evidence>,
+        cluster: Option<&Arc<Cluster>>,
+    ) -> Result<Authority> {
         let mut jwt_keys = vec![self.jwt_key];
         jwt_keys.extend(
             [KeyType::EcP256, KeyType::Rsa2048]
@@ -189,7 +234,13 @@ impl AuthorityOptions {
             upstream: self.upstream(),
             ..Options::new(self.place.trust_domain.clone())
         };
-        Ok(self.embedded()?.open(options, evidence)?)
+        let mut embedded = self.embedded()?;
+        if let Some((namespace, name)) = &self.state_secret {
+            let cluster = cluster.context("--state-secret is for programs that work for a cluster: `identity server` and `identity signer`")?;
+            let secret = StateSecret::new(Arc::clone(cluster), namespace, name);
+            embedded.shared = Some(Arc::new(secret));
+        }
+        Ok(embedded.open(options, evidence)?)
     }
 }
 
@@ -267,8 +318,9 @@ struct Row {
     upstream: bool,
 }
 
-pub(super) fn show(args: &ShowArgs, console: &mut Console) -> Result<Exit> {
-    let authority = args.authority.open(None)?;
+pub(super) fn show(args: &ShowArgs, global: &Global, console: &mut Console) -> Result<Exit> {
+    let cluster = args.authority.cluster(global, console)?;
+    let authority = args.authority.open(None, cluster.as_ref())?;
     if args.roots {
         console.answer(pem::certificates(authority.bundle().x509_authorities()))?;
         return Ok(Exit::Yes);
@@ -308,8 +360,8 @@ pub(super) fn show(args: &ShowArgs, console: &mut Console) -> Result<Exit> {
     Ok(Exit::Yes)
 }
 
-pub(super) fn rotate(args: &RotateArgs, console: &mut Console) -> Result<Exit> {
-    let (authority, log) = args.authority.open_to_change()?;
+pub(super) fn rotate(args: &RotateArgs, global: &Global, console: &mut Console) -> Result<Exit> {
+    let (authority, log) = args.authority.open_to_change(global, console)?;
     let state = authority.state();
     let next = state.successor(args.purpose);
     let next = next.with_context(|| format!("no key waits to sign for {}", args.purpose))?;
@@ -324,21 +376,22 @@ pub(super) fn rotate(args: &RotateArgs, console: &mut Console) -> Result<Exit> {
     Ok(Exit::Yes)
 }
 
-pub(super) fn taint(args: &KeyArgs, console: &mut Console) -> Result<Exit> {
-    step(args, Step::Taint, "is tainted", console)
+pub(super) fn taint(args: &KeyArgs, global: &Global, console: &mut Console) -> Result<Exit> {
+    step(args, Step::Taint, "is tainted", global, console)
 }
 
-pub(super) fn revoke(args: &KeyArgs, console: &mut Console) -> Result<Exit> {
-    step(args, Step::Revoke, "is out of the bundle", console)
+pub(super) fn revoke(args: &KeyArgs, global: &Global, console: &mut Console) -> Result<Exit> {
+    step(args, Step::Revoke, "is out of the bundle", global, console)
 }
 
 fn step(
     args: &KeyArgs,
     step: fn(KeyId) -> Step,
     done: &str,
+    global: &Global,
     console: &mut Console,
 ) -> Result<Exit> {
-    let (authority, log) = args.authority.open_to_change()?;
+    let (authority, log) = args.authority.open_to_change(global, console)?;
     let state = authority.state();
     let mut keys = state.authorities().iter();
     let key = keys.find(|key| key.id.as_str() == args.key);

@@ -89,8 +89,17 @@ impl DaemonOptions {
         self.logging.start();
     }
 
-    /// Opens log and authority; lines go to standard error from now on.
-    pub(crate) fn open(&self, console: &mut Console) -> Result<Daemon<'_>> {
+    /// What the service account `NAMESPACE/NAME` needs besides, as YAML.
+    pub(super) fn state_role(&self, account: (&str, &str)) -> String {
+        self.authority.state_role(account)
+    }
+
+    /// Opens log and authority, which may be kept in the cluster; lines go to standard error from now on.
+    pub(crate) fn open(
+        &self,
+        console: &mut Console,
+        cluster: Option<&Arc<Cluster>>,
+    ) -> Result<Daemon<'_>> {
         let rules = self.load_rules(console)?;
         let relationships = self.load_relationships(console)?;
         let given = self.federation.given(console)?;
@@ -103,7 +112,7 @@ impl DaemonOptions {
         private_folder(&self.authority.place.folder()?)?;
         let store = Arc::new(Store::open(&log, Default::default())?);
         let evidence = Evidence::new(Arc::clone(&store) as Arc<dyn Log>, Arc::new(record::trace));
-        let authority = Arc::new(self.authority.open_to_sign(evidence.clone())?);
+        let authority = Arc::new(self.authority.open_to_sign(evidence.clone(), cluster)?);
         let agents = self.authority.place.agents()?.load()?;
         let kept = self.authority.embedded()?.kept_bundles()?;
         let federation = Federation::new(kept, given, Arc::new(federation::trace));

@@ -100,14 +100,15 @@ pub(super) fn run(args: &ServerArgs, global: &Global, console: &mut Console) -> 
         let (namespace, name) = account
             .split_once('/')
             .context("write --print-role NAMESPACE/NAME")?;
-        console.answer(issuer_role(namespace, name))?;
+        let state = args.daemon.state_role((namespace, name));
+        console.answer(issuer_role(namespace, name) + &state)?;
         return Ok(Exit::Yes);
     }
     if !global.filename.is_empty() {
         bail!("the server works for a live cluster: leave out --filename");
     }
     let cluster = Arc::new(Cluster::connect(&connect_options(global, console))?);
-    let mut daemon = args.daemon.open(console)?;
+    let mut daemon = args.daemon.open(console, Some(&cluster))?;
     let _rules = daemon.follow_rules(&cluster)?;
     let node_certificates = match &args.node_ca {
         Some(file) => {

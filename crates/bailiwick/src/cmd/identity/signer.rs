@@ -58,7 +58,8 @@ pub(super) fn run(args: &SignerArgs, global: &Global, console: &mut Console) -> 
         let (namespace, name) = account
             .split_once('/')
             .context("write --print-role NAMESPACE/NAME")?;
-        console.answer(signer_role(&args.name, namespace, name))?;
+        let state = args.daemon.state_role((namespace, name));
+        console.answer(signer_role(&args.name, namespace, name) + &state)?;
         return Ok(Exit::Yes);
     }
     if !global.filename.is_empty() {
@@ -66,7 +67,7 @@ pub(super) fn run(args: &SignerArgs, global: &Global, console: &mut Console) -> 
     }
     let cluster = Arc::new(Cluster::connect(&connect_options(global, console))?);
     let api = cluster.certificates_api()?;
-    let mut daemon = args.daemon.open(console)?;
+    let mut daemon = args.daemon.open(console, Some(&cluster))?;
     let _rules = daemon.follow_rules(&cluster)?;
     let (sender, inputs) = mpsc::channel();
     let ears = sender.clone();
