@@ -65,12 +65,13 @@ pub(super) fn server() -> &'static servers::Cluster {
     })
 }
 
-/// One that acts as 1.36 did, which serves requests and trust bundles as v1beta1 alone.
+/// One that acts as 1.36 did, which serves requests and trust bundles as v1beta1 alone. Its Node authorizer would wait for
+/// requests of v1 for ever, so it has none, and nodes cannot ask.
 pub(super) fn server_of_1_36() -> &'static servers::Cluster {
     static SERVER: OnceLock<servers::Cluster> = OnceLock::new();
     SERVER.get_or_init(|| {
         let builder = servers::Cluster::builder()
-            .enable_admission_plugins("NodeRestriction")
+            .authorization_modes("RBAC")
             .emulated_version("1.36")
             .feature_gates("PodCertificateRequest=true,ClusterTrustBundle=true,ClusterTrustBundleProjection=true")
             .runtime_config("certificates.k8s.io/v1beta1=true");
