@@ -165,7 +165,7 @@ impl<'a> From<&'a Tuple> for Written<'a> {
 pub(crate) struct Tuples {
     texts: Arc<str>,
     /// Where each ends.
-    ends: Arc<[usize]>,
+    ends: Arc<[u32]>,
 }
 
 impl Tuples {
@@ -176,7 +176,7 @@ impl Tuples {
         for text in written {
             wrong.extend(Written::read(text).err());
             texts.push_str(text);
-            ends.push(texts.len());
+            ends.push(texts.len() as u32);
         }
         if !wrong.is_empty() {
             return Err(wrong);
@@ -190,8 +190,9 @@ impl Tuples {
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
         let mut start = 0;
         self.ends.iter().map(move |end| {
-            let text = self.texts.get(start..*end);
-            start = *end;
+            let end = *end as usize;
+            let text = self.texts.get(start..end);
+            start = end;
             text.unwrap_or_default()
         })
     }
