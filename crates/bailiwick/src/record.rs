@@ -35,11 +35,17 @@ pub(crate) fn sentence(event: &Event) -> String {
     }
 }
 
-/// Tells standard error what the log was to hold, and whether it does.
+/// Tells standard error what the log was to hold, and whether it does. What is given all the time, and is in the log, is
+/// told to those alone who look for everything.
 pub(crate) fn trace(event: &Event, outcome: Result<(), &Unrecorded>) {
+    let everyday = outcome.is_ok() && matches!(event, Event::Issue(_));
+    if everyday && !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
     let line = sentence(event);
     let line = bailiwick_report::inert(&line);
     match outcome {
+        Ok(()) if everyday => tracing::debug!("{line}"),
         Ok(()) => tracing::info!("{line}"),
         Err(error) => tracing::error!(%error, "not written: {line}"),
     }
