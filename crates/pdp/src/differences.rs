@@ -23,6 +23,30 @@ pub struct Differences {
     pub differ: usize,
 }
 
+impl Differences {
+    /// Asks both states one more question. `wanted`: differences kept.
+    pub fn ask(
+        &mut self,
+        old: &State,
+        new: &State,
+        question: Asked,
+        now: Timestamp,
+        wanted: usize,
+    ) {
+        self.asked += 1;
+        let (old, new) = (
+            old.decide(question.question(), now).to_decision(),
+            new.decide(question.question(), now).to_decision(),
+        );
+        if says(&old) != says(&new) {
+            self.differ += 1;
+            if self.found.len() < wanted {
+                self.found.push(Difference { question, old, new });
+            }
+        }
+    }
+}
+
 /// A question that two states answer differently.
 #[derive(Clone, Debug)]
 pub struct Difference {
@@ -79,21 +103,7 @@ pub fn differences(
         let step = possible.div_ceil(most.max(1)) | 1;
         for number in (0..possible).step_by(step).take(most) {
             let asked = space.question(&places(number, &sizes));
-            differences.asked += 1;
-            let (before, after) = (
-                old.decide(asked.question(), now).to_decision(),
-                new.decide(asked.question(), now).to_decision(),
-            );
-            if says(&before) != says(&after) {
-                differences.differ += 1;
-                if differences.found.len() < wanted {
-                    differences.found.push(Difference {
-                        question: asked,
-                        old: before,
-                        new: after,
-                    });
-                }
-            }
+            differences.ask(old, new, asked, now, wanted);
         }
     }
     differences

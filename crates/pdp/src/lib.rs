@@ -38,8 +38,8 @@ mod status;
 mod tests;
 
 pub use cedar::{
-    Objects, Oddity, PolicyDocument, PolicyLint, PolicyProblem, SCHEMA, TemplateLink,
-    TooManyFields, Words,
+    Objects, Oddity, PolicyDocument, PolicyLint, PolicyProblem, SCHEMA, Statement, TemplateLink,
+    TooManyFields, Words, request_schemas,
 };
 pub use conditions::{Settled, Truth, Union, settle};
 pub use crds::definitions;

@@ -7,8 +7,8 @@ use hashbrown::HashMap;
 
 use crate::cedar::{
     Asking, Candidate, Candidates, Checker, Evaluation, Facts, Hashes, Index, Input, Objects,
-    Policy, PolicyDocument, PolicyLint, PolicyProblem, Side, Types, Words, application, evaluate,
-    kubernetes, lints,
+    Policy, PolicyDocument, PolicyLint, PolicyProblem, Side, Statement, Types, Words, application,
+    evaluate, kubernetes, lints,
 };
 use crate::question::Question;
 
@@ -231,6 +231,13 @@ impl Policies {
         tiers
             .flat_map(|tier| lints(&tier.all(), &language.parts.checker))
             .collect()
+    }
+
+    /// All policies, in no order. Fails where one cannot be written as JSON.
+    pub fn statements(&self) -> Result<Vec<Statement>, serde_json::Error> {
+        let tiers = std::iter::once(&self.cluster).chain(self.namespaces.values());
+        let policies = tiers.flat_map(|tier| tier.all());
+        policies.map(Statement::of).collect()
     }
 
     /// The words of all policies.

@@ -15,6 +15,7 @@ mod rest;
 mod scope;
 mod selection;
 mod split;
+mod statement;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -31,5 +32,6 @@ pub use lint::{Oddity, PolicyLint};
 pub use object::{Objects, TooManyFields};
 pub(crate) use policy::Policy;
 pub(crate) use rest::Rest;
+pub use statement::{Statement, request_schemas};
 pub(crate) use types::Types;
 pub use words::Words;

@@ -35,6 +35,7 @@ const CRATES: &[(&str, Layer)] = &[
     ("bailiwick-report", Layer::Adapters),
     ("bailiwick-store", Layer::Adapters),
     ("bailiwick-spiffe", Layer::Adapters),
+    ("bailiwick-prove", Layer::Adapters),
     ("bailiwick-server", Layer::Adapters),
     ("bailiwick", Layer::Program),
     ("bailiwick-testkit", Layer::Dev),

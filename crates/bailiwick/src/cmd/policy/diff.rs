@@ -8,6 +8,7 @@ use bailiwick_pdp::{Asked, Difference, Document, differences};
 use bailiwick_rbac::Engine;
 use serde::Serialize;
 
+use super::proof::{Proven, SolverArgs, lines, prove};
 use super::{OutputArgs, test};
 use crate::cli::Global;
 use crate::console::Console;
@@ -16,10 +17,11 @@ use crate::policies;
 
 const ABOUT: &str = "\
 The search asks both sets questions made of the words that occur in the policies of either, and of unheard-of ones.
-It finds differences; that it finds none proves nothing, save where both sets are the same, letter for letter.
+It finds differences; that it finds none proves nothing. A solver proves, for every type of request, that nothing is
+allowed that was not, and that nothing is refused that was not, or says for which types it cannot.
 Differences of RBAC are found exactly by `bailiwick diff`.
 
-Exit codes: 0 the sets are the same, 1 a difference was found, 3 none was found, which proves nothing";
+Exit codes: 0 proven to be the same, 1 a difference was found, 3 none was found, which proves nothing";
 
 /// Arguments of `bailiwick policy diff`.
 #[derive(clap::Args, Debug)]
@@ -36,6 +38,8 @@ pub(super) struct DiffArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 10)]
     most: usize,
     #[command(flatten)]
+    solver: SolverArgs,
+    #[command(flatten)]
     output: OutputArgs,
 }
 
@@ -50,6 +54,9 @@ struct Compared {
     differ: usize,
     counterexamples: Vec<Shown>,
     not_searched: Vec<&'static str>,
+    /// What a solver proved; absent where there is none, or nothing to prove.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<Proven>,
 }
 
 /// One question that is answered differently.
@@ -76,16 +83,25 @@ pub(super) fn run(args: &DiffArgs, global: &Global, console: &mut Console) -> Re
         differ: 0,
         counterexamples: Vec::new(),
         not_searched: unsearched(&old_documents, &new_documents),
+        proof: None,
     };
     if !compared.same {
+        compared.proof = prove(&old, &new, &args.solver, console)?;
         let mut words = old.policies.words();
         words.extend(new.policies.words());
         let engine = Arc::new(Engine::new(test::manifests(global, console)));
         let old = policies::state(Arc::clone(&engine), old);
         let new = policies::state(engine, new);
         let now = Timestamp::default();
-        let found = differences(&old, &new, &words, now, args.questions, args.most);
-        compared.proven = found.differ > 0;
+        let mut found = differences(&old, &new, &words, now, args.questions, args.most);
+        if found.differ == 0 {
+            let examples = compared.proof.iter().flat_map(|proof| &proof.examples);
+            for question in examples {
+                found.ask(&old, &new, question.clone(), now, args.most);
+            }
+        }
+        let whole = compared.proof.as_ref().is_some_and(Proven::is_whole);
+        compared.proven = found.differ > 0 || whole && compared.not_searched.is_empty();
         compared.questions = found.asked;
         compared.possible = found.possible;
         compared.differ = found.differ;
@@ -204,10 +220,18 @@ fn text(compared: &Compared) -> String {
     } = compared;
     line(&match (compared.same, differ) {
         (true, _) => "the same documents".to_owned(),
+        (false, 0) if compared.proven => {
+            format!("no difference in {questions} of {possible} questions")
+        }
         (false, 0) => format!(
             "no difference in {questions} of {possible} questions; not proven that there is none"
         ),
         (false, differ) => format!("{differ} of {questions} questions are answered differently"),
     });
+    match &compared.proof {
+        Some(proof) => lines(proof, &mut out),
+        None if compared.same => {}
+        None => out.push_str("nothing was proven: no solver (cvc5) was found, or wanted\n"),
+    }
     out
 }

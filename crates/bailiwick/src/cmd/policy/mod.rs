@@ -2,6 +2,7 @@
 
 mod check;
 mod diff;
+mod proof;
 mod replay;
 mod test;
 mod why;
