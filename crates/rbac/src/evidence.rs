@@ -1,4 +1,4 @@
-use bailiwick_core::{Grant, Kind, ObjectRef, Subject};
+use bailiwick_core::{Grant, Kind, ObjectRef, Subject, names};
 use bailiwick_model::{Binding, BindingSubject, PolicyRule, Role};
 
 use crate::engine::Engine;
@@ -134,13 +134,13 @@ impl<'a> GrantRef<'a> {
         if known && key.is_group() {
             return Subject::Group { name: name.into() };
         }
-        let user = Subject::from_user_name(name);
-        if known && matches!(user, Subject::User { .. }) {
-            return user;
+        // By its prefix, not by its parts: a binding may name an account whose name no account can have.
+        if known && !name.starts_with(names::SERVICE_ACCOUNT_USER_PREFIX) {
+            return Subject::User { name: name.into() };
         }
         let spelled = self.binding_subject();
         let spelled = spelled.and_then(|subject| subject.subject(self.namespace()));
-        spelled.unwrap_or(user)
+        spelled.unwrap_or_else(|| Subject::from_user_name(name))
     }
 }
 

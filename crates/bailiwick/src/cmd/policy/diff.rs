@@ -107,8 +107,13 @@ pub(super) fn run(args: &DiffArgs, global: &Global, console: &mut Console) -> Re
         compared.differ = found.differ;
         compared.counterexamples = found.found.into_iter().map(shown).collect();
     }
-    args.output
-        .print("PolicyComparison", &compared, text, console)?;
+    let sought = args.solver.is_wanted();
+    args.output.print(
+        "PolicyComparison",
+        &compared,
+        |compared| text(compared, sought),
+        console,
+    )?;
     Ok(Exit::answer(compared.differ == 0, !compared.proven))
 }
 
@@ -189,7 +194,8 @@ pub(super) fn word(effect: Effect) -> &'static str {
     }
 }
 
-fn text(compared: &Compared) -> String {
+/// `sought`: whether a solver was looked for.
+fn text(compared: &Compared, sought: bool) -> String {
     let mut out = String::new();
     let mut line = |text: &str| {
         let _ = writeln!(out, "{}", bailiwick_report::inert(text));
@@ -230,8 +236,8 @@ fn text(compared: &Compared) -> String {
     });
     match &compared.proof {
         Some(proof) => lines(proof, &mut out),
-        None if compared.same => {}
-        None => out.push_str("nothing was proven: no solver (cvc5) was found, or wanted\n"),
+        None if compared.same || !sought => {}
+        None => out.push_str("nothing was proven: no solver (cvc5) was found\n"),
     }
     out
 }

@@ -59,6 +59,13 @@ struct Unproven {
     why: &'static str,
 }
 
+impl SolverArgs {
+    /// Whether a solver is to be used where there is one.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.solver.as_deref() != Some(Path::new("none"))
+    }
+}
+
 impl Proven {
     /// Whether both sets answer all requests alike.
     pub(super) fn is_whole(&self) -> bool {
@@ -78,7 +85,7 @@ pub(super) fn prove(
     args: &SolverArgs,
     console: &Console,
 ) -> Result<Option<Proven>> {
-    if args.solver.as_deref() == Some(Path::new("none")) {
+    if !args.is_wanted() {
         return Ok(None);
     }
     let solver = Solver {
