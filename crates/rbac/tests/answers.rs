@@ -3,12 +3,13 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a helper of a test fails the test"
 )]
 
 use std::collections::BTreeSet;
 
-use bailiwick_core::{Kind, Request};
+use bailiwick_core::{Kind, Reason, Request};
 use bailiwick_model::{Gap, Snapshot};
 use bailiwick_rbac::{Engine, Memberships, WhoCan};
 use bailiwick_testkit::generate::{Requests, Wild};
@@ -164,6 +165,27 @@ fn the_grant_that_is_named_depends_on_the_objects_alone() {
     for engine in [Engine::new(backward), changed] {
         assert_eq!(engine.decide(&ann, &secrets).to_decision(), expected);
     }
+}
+
+/// The user name of an account whose name holds a colon reads as that of no account.
+#[test]
+fn an_account_that_cannot_be_is_named_as_its_binding_spells_it() {
+    let check = |spelled: &str, expected: &str| {
+        let text = format!(
+            "ClusterRole reader\n  get on pods of ''\n\
+             ClusterRoleBinding readers gives ClusterRole/reader to {spelled}"
+        );
+        let engine = Engine::new(snapshot(&text));
+        let who = user("system:serviceaccount:shop:a:b");
+        let pods = request("get pods");
+        let decision = engine.decide(&who, &pods).to_decision();
+        let Reason::Rbac(grant) = decision.reason else {
+            panic!("{spelled} allows nothing");
+        };
+        assert_eq!(grant.subject.kind(), expected, "{spelled}");
+    };
+    check("sa:shop/a:b", "ServiceAccount");
+    check("user:system:serviceaccount:shop:a:b", "User");
 }
 
 #[test]
