@@ -1,8 +1,8 @@
 use std::fmt;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyUsagePurpose, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue,
+    ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType, SerialNumber, string::PrintableString,
 };
 use thiserror::Error;
 
@@ -307,8 +307,12 @@ fn authority_params(
     // A common name has at most 64 letters (RFC 5280, appendix A); a domain may have 255.
     let name: String = domain.as_str().chars().take(64).collect();
     subject.push(DnType::CommonName, name);
-    // serialNumber, 2.5.4.5.
-    subject.push(DnType::CustomDnType(vec![2, 5, 4, 5]), serial.to_string());
+    // serialNumber, 2.5.4.5, is a PrintableString and nothing else (RFC 5280, appendix A).
+    let number = PrintableString::try_from(serial.to_string())?;
+    subject.push(
+        DnType::CustomDnType(vec![2, 5, 4, 5]),
+        DnValue::PrintableString(number),
+    );
     params.subject_alt_names = vec![uri(&domain.id())?];
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
