@@ -1,9 +1,10 @@
 //! Lets clients in that the HTTP/2 library would turn away.
 //!
 //! gRPC's C library, and with it those of Python, C++ and Ruby, puts the path of the unix socket into the header
-//! `:authority`, as `run%2Fagent.sock`. The `http` crate takes no percent sign there and resets the stream. Nobody reads
-//! that header on a unix socket, so each percent sign in it becomes a hyphen, in place, before the library sees it:
-//! lengths, and with them frames and the table of HPACK, stay what they are.
+//! `:authority`, as `run%2Fagent.sock`; that of Java puts it there as it is, as `/run/agent.sock`. The `http` crate takes
+//! neither and resets the stream. Nobody reads that header on a unix socket, so what no host's name and port can hold
+//! becomes a hyphen, in place, before the library sees it: lengths, and with them frames and the table of HPACK, stay what
+//! they are.
 //!
 //! Only the structure of header blocks is followed (RFC 7541 section 6), no string is decoded. A value that is compressed
 //! with Huffman codes is left alone, which those clients do not do.
@@ -186,7 +187,7 @@ impl Block {
                 Self::string(text, length)
             }
             Self::String(text, left) => {
-                if text == Text::Authority && *byte == b'%' {
+                if text == Text::Authority && !of_host(*byte) {
                     *byte = b'-';
                 }
                 let text = match text {
@@ -241,6 +242,11 @@ impl Block {
             (text, left) => Self::String(text, left),
         }
     }
+}
+
+/// Whether a host and port can hold it, percent signs left out (RFC 3986 3.2.2).
+fn of_host(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~:[]".contains(&byte)
 }
 
 #[cfg(test)]
@@ -321,6 +327,18 @@ mod tests {
             )
         };
         check(&[dressed(&sent)], &[dressed(&seen)]);
+    }
+
+    #[test]
+    fn the_authority_of_clients_of_java_is_a_path() {
+        let block = |authority: &str| vec![frame(1, 4, &literal(0x41, &[authority]))];
+        for (sent, seen) in [
+            ("/run/my agent@1.sock", "-run-my-agent-1.sock"),
+            ("[::1]:8443", "[::1]:8443"),
+            ("host-1.example_x~y:80", "host-1.example_x~y:80"),
+        ] {
+            check(&block(sent), &block(seen));
+        }
     }
 
     #[test]

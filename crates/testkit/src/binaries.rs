@@ -38,7 +38,7 @@ pub enum Set {
     Servers,
     /// The oracle alone: editing it does not rebuild the servers.
     Oracle,
-    /// The judge and client of SPIFFE, over go-spiffe.
+    /// The judge and client of SPIFFE, over go-spiffe, and spiffe-helper, which keeps SVIDs in files.
     Spiffe,
     /// SPIRE's server and agent. Not part of what every test run needs: they take six minutes to build.
     Spire,
@@ -124,13 +124,15 @@ impl Set {
             Self::Servers => {}
             Self::Oracle => return Ok(vec![kubernetes("./oracle", "oracle", "-s -w")]),
             Self::Spiffe => {
-                return Ok(vec![Recipe {
+                let spiffe = |package, binary| Recipe {
                     module: "spiffe",
-                    package: ".",
-                    binary: "spiffe",
+                    package,
+                    binary,
                     ldflags: "-s -w".to_owned(),
                     cgo: false,
-                }]);
+                };
+                let helper = "github.com/spiffe/spiffe-helper/cmd/spiffe-helper";
+                return Ok(vec![spiffe(".", "spiffe"), spiffe(helper, "spiffe-helper")]);
             }
             Self::Spire => {
                 return Ok(vec![
@@ -254,16 +256,16 @@ pub fn oracle() -> Result<PathBuf, BinariesError> {
     existing(&Set::Oracle.cached()?, "oracle")
 }
 
-/// The path of the judge and client of SPIFFE: from [`BIN_VARIABLE`] when it is there, else from
-/// the cache.
+/// The path of `spiffe`, the judge and client of SPIFFE, or of `spiffe-helper`: from [`BIN_VARIABLE`] when it is there,
+/// else from the cache.
 ///
 /// # Errors
 /// [`BinariesError::Missing`] tells what to run.
-pub fn spiffe() -> Result<PathBuf, BinariesError> {
-    if let Some(ready) = ready_dir().and_then(|dir| existing(&dir, "spiffe").ok()) {
+pub fn spiffe(binary: &'static str) -> Result<PathBuf, BinariesError> {
+    if let Some(ready) = ready_dir().and_then(|dir| existing(&dir, binary).ok()) {
         return Ok(ready);
     }
-    existing(&Set::Spiffe.cached()?, "spiffe")
+    existing(&Set::Spiffe.cached()?, binary)
 }
 
 /// The path of SPIRE's `spire-server` or `spire-agent`, where it was built; tests go on without.

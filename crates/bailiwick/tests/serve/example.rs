@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use bailiwick_testkit::packages::Packages;
 use serde_json::{Value, json};
 
 use crate::program::{Home, verify};
@@ -12,16 +13,12 @@ use crate::program::{Home, verify};
 #[test]
 fn the_envoy_example_prints_what_its_readme_shows() {
     let examples = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/envoy"));
-    let envoy = bailiwick_testkit::envoy::cached().unwrap().join("envoy");
-    if !envoy.is_file() || Command::new("python3").arg("--version").output().is_err() {
-        println!(
-            "NOT TESTED: examples/envoy needs Envoy and Python; `cargo xtask testenv` installs Envoy"
-        );
+    let Some(envoy) = Packages::Envoy.ready().unwrap() else {
         return;
-    }
+    };
     let output = Command::new(examples.join("run.sh"))
         .env("BAILIWICK", env!("CARGO_BIN_EXE_bailiwick"))
-        .env("ENVOY", envoy)
+        .env("ENVOY", Packages::envoy(&envoy))
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -1,4 +1,5 @@
-//! Clients and validators that others wrote, against a real socket: go-spiffe, the clients for Python and Rust, Envoy, OpenSSL and GnuTLS.
+//! Clients and validators that others wrote, against a real socket: go-spiffe, the clients for Python, Java and Rust,
+//! spiffe-helper, Envoy, OpenSSL, GnuTLS and pkilint.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,7 +10,9 @@
 
 mod envoy;
 mod go_spiffe;
+mod helper;
 mod house;
+mod java;
 mod python;
 mod rust;
 mod validators;

@@ -1,11 +1,9 @@
 use std::process::Command;
 
+use bailiwick_testkit::packages::Packages;
 use serde_json::Value;
 
 use crate::house::House;
-
-/// Which Python has the package `spiffe`.
-const PYTHON: &str = "BAILIWICK_PYTHON";
 
 const CLIENT: &str = r#"
 import json, sys
@@ -31,17 +29,12 @@ with WorkloadApiClient(socket_path=sys.argv[1]) as client:
 
 #[test]
 fn the_python_client_fetches_and_validates() {
-    let python = std::env::var(PYTHON).unwrap_or_else(|_| "python3".to_owned());
-    let has = Command::new(&python).args(["-c", "import spiffe"]).output();
-    if !has.is_ok_and(|output| output.status.success()) {
-        println!(
-            "NOT TESTED: the Python package spiffe is not here: `python3 -m venv V`, `V/bin/pip install spiffe==0.3.2`, \
-             and {PYTHON}=V/bin/python"
-        );
+    let Some(packages) = Packages::Python.ready().unwrap() else {
         return;
-    }
+    };
     let house = House::new(&["/a"]);
-    let output = Command::new(&python)
+    let output = Command::new("python3")
+        .env("PYTHONPATH", packages)
         .args(["-c", CLIENT, &house.endpoint()])
         .output()
         .unwrap();

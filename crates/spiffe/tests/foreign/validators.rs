@@ -2,6 +2,8 @@ use std::path::Path;
 use std::process::Command;
 
 use bailiwick_spiffe::pem;
+use bailiwick_testkit::packages::Packages;
+use serde_json::Value;
 
 use crate::house::House;
 
@@ -107,4 +109,59 @@ fn gnutls_follows_the_path() {
         "{said}"
     );
     assert!(!verify("foreign.pem").0);
+}
+
+/// What pkilint finds in a certificate, from warnings on.
+fn pkilint(packages: &Path, dir: &Path, file: &str) -> Vec<String> {
+    let lint = "-m pkilint.bin.lint_pkix_cert lint --severity WARNING --format JSON";
+    let output = Command::new("python3")
+        .args(lint.split(' '))
+        .arg(file)
+        .env("PYTHONPATH", packages)
+        .current_dir(dir)
+        .output()
+        .unwrap();
+    let found: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let results = found["results"].as_array().unwrap().iter();
+    let mut codes: Vec<String> = results
+        .flat_map(|result| result["finding_descriptions"].as_array().unwrap())
+        .map(|finding| {
+            finding["message"]
+                .as_str()
+                .unwrap_or(finding["code"].as_str().unwrap())
+                .to_owned()
+        })
+        .collect();
+    codes.sort();
+    codes.dedup();
+    codes
+}
+
+#[test]
+fn pkilint_finds_nothing_that_spiffe_does_not_ask_for() {
+    let Some(packages) = Packages::Python.ready().unwrap() else {
+        return;
+    };
+    let dir = files();
+    let roots = std::fs::read_to_string(dir.path().join("roots.pem")).unwrap();
+    let end = "-----END CERTIFICATE-----\n";
+    let first = roots.split_inclusive(end).next().unwrap();
+    std::fs::write(dir.path().join("root.pem"), first).unwrap();
+    let found = |file| pkilint(&packages, dir.path(), file);
+    // pkilint knows no scheme `spiffe:` and no name without a dot.
+    assert_eq!(
+        found("leaf.pem"),
+        [
+            "Invalid URI syntax: \"spiffe://td.example/a\"",
+            "Invalid domain name syntax: \"localhost\"",
+        ]
+    );
+    for authority in ["intermediate.pem", "root.pem"] {
+        assert_eq!(
+            found(authority),
+            ["Invalid URI syntax: \"spiffe://td.example\""],
+            "{authority}"
+        );
+    }
 }
