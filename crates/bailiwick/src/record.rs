@@ -1,7 +1,7 @@
 //! A record of the log as a sentence, for terminals.
 
 use bailiwick_audit::{DecisionRecord, Event, Input, IssueRecord, RotationRecord};
-use bailiwick_identity::agents::Agents;
+use bailiwick_identity::agents::Admissions;
 use bailiwick_identity::rules::Bans;
 use bailiwick_spiffe::{Evidence, Unrecorded};
 
@@ -59,7 +59,7 @@ pub(crate) async fn bans(evidence: &Evidence, before: &Bans, after: &Bans) {
 }
 
 /// Writes what a person did about agents between two states.
-pub(crate) async fn agents(evidence: &Evidence, before: &Agents, after: &Agents) {
+pub(crate) async fn admissions(evidence: &Evidence, before: &Admissions, after: &Admissions) {
     for record in before.changes(after) {
         let _ = evidence.write(&Event::Agent(Box::new(record))).await;
     }

@@ -57,7 +57,7 @@ fn a_ban_holds_within_a_second_and_everything_is_in_the_log() {
     check(
         &["identity", "ban", &name, "--why", "stolen", "--data", &data],
         0,
-        "within a second",
+        "within seconds",
     );
     until(&fetch, 2, "stolen");
     // Who gets nothing can say that the agent is well.

@@ -9,20 +9,24 @@ use crate::UnixTime;
 
 /// A join token lives no longer, in seconds.
 pub const LONGEST_INVITATION: u64 = 600;
-/// Join tokens at one time.
-const MOST_INVITATIONS: usize = 10_000;
+/// Join tokens at one time: as many as a Secret has room for.
+const MOST_INVITATIONS: usize = 2_000;
 
-/// What is remembered of agents. No secret is in it: of a join token there is its hash alone.
+/// Who may come in, and who has to go: all replicas of a server go by the same. No secret is in it: of a join token there is
+/// its hash alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Agents {
+pub struct Admissions {
     /// Join tokens that nobody has used, by the SHA-256 of the token in hexadecimal digits.
     invitations: BTreeMap<String, Invitation>,
-    /// The agent that a node had last, by the name of the node.
-    known: BTreeMap<String, Agent>,
     /// Certificates of agents of a node count only if they begin later than this.
     evicted: BTreeMap<String, UnixTime>,
 }
+
+/// The agents that one server let in: the last one of each node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Agents(BTreeMap<String, Agent>);
 
 /// A join token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +50,7 @@ pub struct Agent {
     pub until: UnixTime,
 }
 
-impl Agents {
+impl Admissions {
     /// Remembers a join token. Says whether there is room for it.
     pub fn invite(&mut self, hash: String, node: &str, now: UnixTime, seconds: u64) -> bool {
         self.forget(now);
@@ -70,26 +74,12 @@ impl Agents {
         (now < invitation.until).then_some(invitation.node)
     }
 
-    /// An agent has a certificate.
-    pub fn admit(&mut self, node: &str, agent: Agent, now: UnixTime) {
+    /// The certificates that agents of a node have now count no more, and neither do join tokens for it.
+    pub fn evict(&mut self, node: &str, now: UnixTime) {
         self.forget(now);
-        self.known.insert(node.to_owned(), agent);
-    }
-
-    /// The agent of a node has its next certificate.
-    pub fn renew(&mut self, node: &str, until: UnixTime) {
-        if let Some(agent) = self.known.get_mut(node) {
-            agent.until = until;
-        }
-    }
-
-    /// The certificates that agents of a node have now count no more, and neither do join tokens for it. Says whether
-    /// any agent of it was known.
-    pub fn evict(&mut self, node: &str, now: UnixTime) -> bool {
         self.evicted.insert(node.to_owned(), now);
         self.invitations
             .retain(|_, invitation| invitation.node != node);
-        self.known.remove(node).is_some()
     }
 
     /// Whether a certificate that begins at `not_before` counts for an agent of a node. Certificates are dated back by
@@ -97,15 +87,6 @@ impl Agents {
     pub fn counts(&self, node: &str, not_before: UnixTime, backdate: u64) -> bool {
         let evicted = self.evicted.get(node);
         evicted.is_none_or(|evicted| *evicted < not_before.plus(backdate))
-    }
-
-    /// All agents that have a certificate, by the name of their node.
-    pub fn iter(&self, now: UnixTime) -> impl Iterator<Item = (&str, &Agent)> {
-        let known = self
-            .known
-            .iter()
-            .map(|(node, agent)| (node.as_str(), agent));
-        known.filter(move |(_, agent)| now < agent.until)
     }
 
     /// What a person did since an earlier state, for the log.
@@ -131,8 +112,34 @@ impl Agents {
         const DAY: u64 = 24 * 3600;
         self.invitations
             .retain(|_, invitation| now < invitation.until);
-        self.known.retain(|_, agent| now < agent.until);
         self.evicted.retain(|_, at| now < at.plus(2 * DAY));
+    }
+}
+
+impl Agents {
+    /// An agent has a certificate.
+    pub fn admit(&mut self, node: &str, agent: Agent, now: UnixTime) {
+        self.0.retain(|_, agent| now < agent.until);
+        self.0.insert(node.to_owned(), agent);
+    }
+
+    /// The agent of a node has its next certificate.
+    pub fn renew(&mut self, node: &str, until: UnixTime) {
+        if let Some(agent) = self.0.get_mut(node) {
+            agent.until = until;
+        }
+    }
+
+    /// All agents that have a certificate which counts, by the name of their node.
+    pub fn iter<'a>(
+        &'a self,
+        admissions: &'a Admissions,
+        now: UnixTime,
+    ) -> impl Iterator<Item = (&'a str, &'a Agent)> {
+        let known = self.0.iter().map(|(node, agent)| (node.as_str(), agent));
+        known.filter(move |(node, agent)| {
+            now < agent.until && admissions.counts(node, agent.joined, 0)
+        })
     }
 }
 
@@ -146,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_join_token_is_good_once_for_one_node_and_ten_minutes() {
-        let mut agents = Agents::default();
+        let mut agents = Admissions::default();
         assert!(agents.invite("h1".into(), "n1", at(100), 9999));
         assert!(agents.invite("h2".into(), "n2", at(100), 60));
         assert_eq!(agents.accept("other", at(101)), None);
@@ -161,6 +168,7 @@ mod tests {
 
     #[test]
     fn eviction_ends_what_was_before_it() {
+        let mut admissions = Admissions::default();
         let mut agents = Agents::default();
         let agent = Agent {
             id: "spiffe://td/bailiwick/agent/n1/u".into(),
@@ -169,21 +177,23 @@ mod tests {
             until: at(3700),
         };
         agents.admit("n1", agent.clone(), at(100));
-        agents.invite("h1".into(), "n1", at(100), 60);
-        assert!(agents.counts("n1", at(90), 10));
-        let before = agents.clone();
-        assert!(agents.evict("n1", at(110)));
-        assert!(!agents.counts("n1", at(90), 10));
-        assert!(!agents.counts("n1", at(100), 10), "of the same second");
-        assert!(agents.counts("n1", at(101), 10), "after it");
-        assert!(agents.counts("n2", at(90), 10));
-        assert_eq!(agents.accept("h1", at(111)), None);
-        assert_eq!(agents.iter(at(111)).count(), 0);
-        let said = before.changes(&agents);
+        assert_eq!(agents.iter(&admissions, at(110)).count(), 1);
+        admissions.invite("h1".into(), "n1", at(100), 60);
+        assert!(admissions.counts("n1", at(90), 10));
+        let before = admissions.clone();
+        admissions.evict("n1", at(110));
+        assert!(!admissions.counts("n1", at(90), 10));
+        assert!(!admissions.counts("n1", at(100), 10), "of the same second");
+        assert!(admissions.counts("n1", at(101), 10), "after it");
+        assert!(admissions.counts("n2", at(90), 10));
+        assert_eq!(admissions.accept("h1", at(111)), None);
+        assert_eq!(agents.iter(&admissions, at(111)).count(), 0);
+        let said = before.changes(&admissions);
         assert_eq!(said.len(), 1);
         assert_eq!(said[0].step, AgentStep::Evicted);
-        agents.admit("n1", agent, at(120));
-        assert_eq!(agents.iter(at(120)).count(), 1);
-        assert_eq!(agents.iter(at(3700)).count(), 0);
+        let joined = at(120);
+        agents.admit("n1", Agent { joined, ..agent }, joined);
+        assert_eq!(agents.iter(&admissions, joined).count(), 1);
+        assert_eq!(agents.iter(&admissions, at(3700)).count(), 0);
     }
 }

@@ -110,6 +110,9 @@ pub enum AuthorityError {
     /// The authority above ours does not sign; what it signed before goes on.
     #[error("the upstream authority: {0}")]
     Upstream(#[from] UpstreamFailure),
+    /// Whoever runs the authority cannot stand for what it signs.
+    #[error("nothing is signed now: {0}")]
+    Held(String),
     /// A time that certificates cannot say.
     #[error("the clock says {0}, which no certificate can say")]
     Clock(UnixTime),
@@ -161,6 +164,8 @@ pub struct Authority {
     /// One change at a time in this process; other processes are held off by compare-and-swap.
     changing: Mutex<()>,
     changed: watch::Sender<u64>,
+    /// Why nothing is signed now.
+    held: RwLock<Option<String>>,
 }
 
 /// What is signed with now.
@@ -207,6 +212,7 @@ impl Authority {
             evidence,
             changing: Mutex::new(()),
             changed: watch::Sender::new(0),
+            held: RwLock::new(None),
         };
         match authority.tick() {
             // Its root has to be published for it to be known, and tokens need it not.
@@ -430,6 +436,18 @@ impl Authority {
         signer.ok_or_else(|| AuthorityError::KeyLost(id.clone()))
     }
 
+    /// Signs nothing for anybody while there is a reason.
+    pub fn hold(&self, why: Option<&str>) {
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        *held = why.map(str::to_owned);
+    }
+
+    fn check_held(&self) -> Result<(), AuthorityError> {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let why = held.clone().map(AuthorityError::Held);
+        why.map_or(Ok(()), Err)
+    }
+
     /// Makes an X509-SVID for a key.
     ///
     /// # Errors
@@ -452,6 +470,7 @@ impl Authority {
         plan: &Plan,
         public_key: &PublicKey,
     ) -> Result<IssuedX509, AuthorityError> {
+        self.check_held()?;
         let current = self.current();
         let online = current.online.as_ref();
         let issuer = &online.ok_or(AuthorityError::NoKey(Purpose::X509))?.issuer;
@@ -491,6 +510,7 @@ impl Authority {
     /// # Errors
     /// When nothing signs, or the plan does not fit into a token.
     pub fn issue_jwt(&self, plan: &Plan, audience: &[String]) -> Result<IssuedJwt, AuthorityError> {
+        self.check_held()?;
         let current = self.current();
         let wanted = self.options.jwt_keys.first().copied();
         let rsa = |name: &String| Azure::AUDIENCES.contains(&name.as_str());

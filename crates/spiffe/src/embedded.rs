@@ -4,9 +4,14 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bailiwick_identity::agents::{Admissions, Agents};
+use bailiwick_identity::rules::Bans;
 use bailiwick_identity::shared::SharedValues;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::keys::{FileKeys, KeyStore, Pkcs11Keys, Pkcs11Options, SharedKeys};
+use crate::ledger::Ledger;
 use crate::seal::{Seal, SealError};
 use crate::store::{FileState, SharedState, StateStore};
 use crate::{Authority, AuthorityError, Evidence, KeptBundles, Options, SystemClock};
@@ -56,6 +61,37 @@ impl Embedded {
 }
 
 impl Embedded {
+    /// Who is banned.
+    ///
+    /// # Errors
+    /// When replicas share it, and the key that seals it cannot be read.
+    pub fn bans(&self) -> Result<Ledger<Bans>, SealError> {
+        self.ledger("bans")
+    }
+
+    /// Which agents of nodes may come in.
+    ///
+    /// # Errors
+    /// As [`Embedded::bans`].
+    pub fn admissions(&self) -> Result<Ledger<Admissions>, SealError> {
+        self.ledger("admissions")
+    }
+
+    /// The agents that this server let in. Each writes its own ones down, all the time.
+    pub fn agents(&self) -> Ledger<Agents> {
+        Ledger::file(self.folder.join("agents"))
+    }
+
+    fn ledger<T: Clone + Default + Serialize + DeserializeOwned>(
+        &self,
+        name: &'static str,
+    ) -> Result<Ledger<T>, SealError> {
+        Ok(match &self.shared {
+            Some(values) => Ledger::shared(Arc::clone(values), self.seal()?, name),
+            None => Ledger::file(self.folder.join(name)),
+        })
+    }
+
     /// The bundles of other trust domains that it keeps.
     ///
     /// # Errors

@@ -15,13 +15,13 @@ mod federation;
 mod issuer_client;
 mod issuer_core;
 pub mod keys;
+mod ledger;
 mod limit;
 mod listen;
 mod node;
 mod own;
 mod peer;
 pub mod pem;
-mod private_file;
 mod pseudo;
 mod seal;
 mod serve;
@@ -43,11 +43,11 @@ pub use federation::{
     Federation, FetchError, Heard, KeepError, Kept, KeptBundles, RefreshError, fetch_bundle,
 };
 pub use issuer_client::IssuerClient;
+pub use ledger::{Ledger, LedgerError};
 pub use limit::Rate;
 pub use node::{AgentNews, NodeAgent, NodeProof, Tell, serve_node};
 pub use own::{OwnSvid, OwnSvidError, server_id};
 pub use peer::{PeerError, facts_of};
-pub use private_file::{AgentFile, BanFile, PrivateFile};
 pub use seal::{Seal, SealError};
 pub use serve::{Serve, ServeError, Socket, serve};
 pub use server::{

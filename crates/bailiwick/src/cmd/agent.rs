@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use bailiwick_spiffe::{AgentState, Client, Endpoint, Serve, Socket, private_folder, serve};
 
 use self::node::NodeOptions;
-use crate::cmd::identity::authority::default_socket;
 use crate::cmd::identity::daemon::DaemonOptions;
+use crate::cmd::identity::place::default_socket;
 use crate::console::Console;
 use crate::exit::Exit;
 

@@ -59,13 +59,13 @@ pub fn issuer_role(namespace: &str, name: &str) -> String {
     )
 }
 
-/// A ClusterRoleBinding of a ClusterRole, both of this name, to the service account `NAMESPACE/NAME`.
+/// A ClusterRoleBinding of a ClusterRole to the service account `NAMESPACE/NAME`, which takes it from no other account.
 pub(crate) fn binding(role: &str, namespace: &str, name: &str) -> String {
     format!(
         "---\n\
          apiVersion: rbac.authorization.k8s.io/v1\n\
          kind: ClusterRoleBinding\n\
-         metadata:\n  name: {role}\n\
+         metadata:\n  name: {role}-{namespace}-{name}\n\
          roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: ClusterRole\n  name: {role}\n\
          subjects:\n- kind: ServiceAccount\n  namespace: {namespace}\n  name: {name}\n",
     )

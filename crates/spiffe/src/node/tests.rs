@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use bailiwick_audit::{AgentStep, Event, IssueRecord};
-use bailiwick_identity::agents::Agents;
+use bailiwick_identity::agents::{Admissions, Agents};
 use bailiwick_identity::pods::{
     Object, ObjectKind, Review, ReviewError, Reviewed, Reviewer, SeenPod,
 };
@@ -30,8 +30,8 @@ use crate::evidence::tests::{MemoryLog, evidence};
 use crate::keys::MemoryKeys;
 use crate::store::MemoryState;
 use crate::{
-    AgentDoor, AgentFile, Authority, Client, Clock, Endpoint, IdentityServer, JoinToken, Options,
-    Pods, SystemClock, pem, serve_identities,
+    AgentDoor, Authority, Client, Clock, Endpoint, IdentityServer, JoinToken, Options, Pods,
+    SystemClock, pem, serve_identities,
 };
 
 /// The pods of the tests, by their UIDs.
@@ -57,8 +57,9 @@ impl Reviewer for Api {
 pub(super) struct House {
     pub(super) authority: Arc<Authority>,
     pub(super) rules: watch::Sender<Arc<RuleSet>>,
-    pub(super) agents: watch::Sender<Arc<Agents>>,
-    pub(super) file: AgentFile,
+    pub(super) agents: watch::Sender<Arc<Admissions>>,
+    pub(super) admissions: crate::Ledger<Admissions>,
+    pub(super) known: crate::Ledger<Agents>,
     pub(super) pods: Arc<Pods>,
     api: Arc<Api>,
     pub(super) events: Arc<Mutex<Vec<Event>>>,
@@ -164,7 +165,8 @@ pub(super) async fn house_of(policy: Policy, ahead: i64) -> House {
         authority: Arc::new(authority.unwrap()),
         rules: watch::Sender::new(Arc::new(rules())),
         agents: watch::Sender::default(),
-        file: AgentFile::new(dir.path().join("agents")),
+        admissions: crate::Ledger::file(dir.path().join("admissions")),
+        known: crate::Ledger::file(dir.path().join("agents")),
         pods,
         api: Arc::default(),
         events,
@@ -227,8 +229,9 @@ impl House {
             reviewer: Arc::clone(&self.api) as _,
             evidence: crate::Evidence::new(log, witness),
             agents: Some(AgentDoor {
-                file: self.file.clone(),
-                agents: self.agents.subscribe(),
+                admissions: self.admissions.clone(),
+                admitted: self.agents.subscribe(),
+                known: self.known.clone(),
                 accounts: vec![("bailiwick".into(), "agent".into())],
             }),
             node_certificates: None,
@@ -419,8 +422,8 @@ async fn a_pod_gets_its_identity_through_its_node() {
         house.joined(),
         [("n1".to_owned(), "token of its pod".to_owned())]
     );
-    let known = house.file.load().unwrap();
-    assert_eq!(known.iter(SystemClock.now()).count(), 1);
+    let (known, now) = (house.known.load().unwrap(), SystemClock.now());
+    assert_eq!(known.iter(&Admissions::default(), now).count(), 1);
 }
 
 #[tokio::test]
@@ -450,8 +453,8 @@ async fn an_agent_that_keeps_its_key_needs_no_second_join_token() {
     let token = JoinToken::generate().unwrap();
     let (hash, now) = (token.hash(), SystemClock.now());
     house
-        .file
-        .change(|agents| assert!(agents.invite(hash, "n1", now, 60)))
+        .admissions
+        .change(|admissions| assert!(admissions.invite(hash.clone(), "n1", now, 60)))
         .unwrap();
     fs::write(house.path("join"), token.reveal()).unwrap();
     let proof = NodeProof::JoinTokenFile(house.path("join"));

@@ -3,13 +3,15 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use bailiwick_audit::Event;
 use bailiwick_core::dns::is_dns_subdomain;
-use bailiwick_identity::agents::{Agent, Agents, LONGEST_INVITATION};
+use bailiwick_identity::agents::{Admissions, Agent, LONGEST_INVITATION};
 use bailiwick_report::{Format, Table};
 use bailiwick_spiffe::{Clock, JoinToken, SystemClock};
 use serde::Serialize;
 
 use super::List;
-use super::authority::{FORMATS, FolderOptions};
+use super::authority::FORMATS;
+use super::place::PlaceOptions;
+use crate::cli::Global;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::formats::Formats;
@@ -34,14 +36,14 @@ pub(super) struct TokenArgs {
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = ttl)]
     ttl: Duration,
     #[command(flatten)]
-    authority: FolderOptions,
+    authority: PlaceOptions,
 }
 
 /// Arguments of `bailiwick identity agents`.
 #[derive(clap::Args, Debug)]
 pub(super) struct AgentsArgs {
     #[command(flatten)]
-    authority: FolderOptions,
+    authority: PlaceOptions,
     /// Form of the output
     #[arg(short, long, value_name = "FORMAT", value_parser = Formats(FORMATS))]
     output: Option<Format>,
@@ -54,7 +56,7 @@ pub(super) struct EvictArgs {
     #[arg(value_parser = node)]
     node: String,
     #[command(flatten)]
-    authority: FolderOptions,
+    authority: PlaceOptions,
 }
 
 fn node(text: &str) -> Result<String, String> {
@@ -93,13 +95,13 @@ struct Seen<'s> {
     until: String,
 }
 
-pub(super) fn token(args: &TokenArgs, console: &mut Console) -> Result<Exit> {
+pub(super) fn token(args: &TokenArgs, global: &Global, console: &mut Console) -> Result<Exit> {
     let (token, now) = (JoinToken::generate()?, SystemClock.now());
     let mut room = false;
-    let change = |agents: &mut Agents| {
-        room = agents.invite(token.hash(), &args.node, now, args.ttl.as_secs());
+    let change = |admissions: &mut Admissions| {
+        room = admissions.invite(token.hash(), &args.node, now, args.ttl.as_secs());
     };
-    self::change(&args.authority, console, change)?;
+    self::change(&args.authority, global, console, change)?;
     if !room {
         bail!("there are too many join tokens that nobody used: wait until some have run out");
     }
@@ -107,31 +109,26 @@ pub(super) fn token(args: &TokenArgs, console: &mut Console) -> Result<Exit> {
     Ok(Exit::Yes)
 }
 
-pub(super) fn evict(args: &EvictArgs, console: &mut Console) -> Result<Exit> {
-    let mut was = false;
+pub(super) fn evict(args: &EvictArgs, global: &Global, console: &mut Console) -> Result<Exit> {
     let now = SystemClock.now();
-    let change = |agents: &mut Agents| was = agents.evict(&args.node, now);
-    self::change(&args.authority, console, change)?;
-    if !was {
-        console.note(format_args!(
-            "no agent of the node `{}` was known",
-            args.node
-        ));
-    }
+    let change = |admissions: &mut Admissions| admissions.evict(&args.node, now);
+    self::change(&args.authority, global, console, change)?;
     Ok(Exit::Yes)
 }
 
-/// Changes what is known of agents. It stands in the log, unless a program runs that has the log open and writes it.
+/// Changes which agents may come in. It stands in the log, unless a program runs that has the log open and writes it.
 fn change(
-    authority: &FolderOptions,
+    authority: &PlaceOptions,
+    global: &Global,
     console: &Console,
-    change: impl FnOnce(&mut Agents),
+    change: impl FnMut(&mut Admissions),
 ) -> Result<()> {
+    let cluster = authority.cluster(global, console)?;
+    let admissions = authority.embedded(cluster.as_ref())?.admissions()?;
     let log = authority.open_log()?;
-    let (before, after) = authority.agents()?.change(change)?;
+    let (before, after) = admissions.change(change)?;
     let Some((evidence, store)) = log else {
-        console
-            .note("the server that runs takes it over within a second, and writes it to its log");
+        console.note("servers that run take it over within seconds, and write it to their logs");
         return Ok(());
     };
     for record in before.changes(&after) {
@@ -141,10 +138,15 @@ fn change(
     Ok(())
 }
 
-pub(super) fn list(args: &AgentsArgs, console: &mut Console) -> Result<Exit> {
-    let agents = args.authority.agents()?.load()?;
+pub(super) fn list(args: &AgentsArgs, global: &Global, console: &mut Console) -> Result<Exit> {
+    let cluster = args.authority.cluster(global, console)?;
+    let embedded = args.authority.embedded(cluster.as_ref())?;
+    let (agents, admissions) = (embedded.agents().load()?, embedded.admissions()?.load()?);
     let row = |(node, agent): (&'_ str, &'_ Agent)| (node.to_owned(), agent.clone());
-    let known: Vec<(String, Agent)> = agents.iter(SystemClock.now()).map(row).collect();
+    let known: Vec<(String, Agent)> = agents
+        .iter(&admissions, SystemClock.now())
+        .map(row)
+        .collect();
     let rows: Vec<Row<'_>> = known
         .iter()
         .map(|(node, agent)| Row {

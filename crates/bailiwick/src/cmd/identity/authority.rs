@@ -2,50 +2,30 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use bailiwick_audit::Log;
+use bailiwick_identity::KeyType;
 use bailiwick_identity::rotation::{Authority as Key, KeyId, Purpose, Step};
-use bailiwick_identity::{KeyType, TrustDomain};
-use bailiwick_kube::{Cluster, StateSecret, state_secret_role};
+use bailiwick_kube::Cluster;
 use bailiwick_report::{Format, Table};
 use bailiwick_spiffe::keys::Pkcs11Options;
-use bailiwick_spiffe::{
-    AgentFile, Authority, BanFile, Embedded, Evidence, Options, UpstreamKey, UpstreamOptions, pem,
-    private_folder,
-};
+use bailiwick_spiffe::{Authority, Embedded, Evidence, Options, UpstreamKey, UpstreamOptions, pem};
 use bailiwick_store::Store;
 use serde::Serialize;
 
 use super::List;
+use super::place::PlaceOptions;
 use crate::cli::Global;
-use crate::cluster::connect_options;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::formats::Formats;
 
-/// The domain of a machine that was given no name. RFC 6761 keeps `localhost` from ever being anybody else's.
-const LOCAL_DOMAIN: &str = "localhost";
 /// The forms of lists here.
 pub(super) const FORMATS: &[Format] = &[Format::Table, Format::Json, Format::Yaml];
-
-/// Where an authority is kept.
-#[derive(clap::Args, Debug)]
-pub(crate) struct FolderOptions {
-    /// Trust domain of the authority
-    #[arg(long, value_name = "DOMAIN", default_value = LOCAL_DOMAIN)]
-    trust_domain: TrustDomain,
-    /// Folder of the authority; `$XDG_STATE_HOME/bailiwick/DOMAIN` where it is not given
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-}
 
 /// Which authority, and how it keeps its keys.
 #[derive(clap::Args, Debug)]
 pub(crate) struct AuthorityOptions {
     #[command(flatten)]
-    pub(crate) place: FolderOptions,
-    /// File with the key that seals what is stored, made where it is not there; `seal.key` in the folder otherwise
-    #[arg(long, value_name = "FILE")]
-    seal_key: Option<PathBuf>,
+    pub(crate) place: PlaceOptions,
     /// Library of a PKCS#11 module that holds the keys
     #[arg(long, value_name = "FILE", requires = "pkcs11_pin_file")]
     pkcs11_module: Option<PathBuf>,
@@ -66,10 +46,6 @@ pub(crate) struct AuthorityOptions {
     /// Its roots (PEM) where they are not in the same file, and those that it will have
     #[arg(long, value_name = "FILE", requires = "upstream_certificate")]
     upstream_roots: Option<PathBuf>,
-    /// Secret of the cluster that holds state and keys in place of the folder, sealed with the same `--seal-key`
-    /// by every replica
-    #[arg(long, value_name = "NAMESPACE/NAME", requires = "seal_key", value_parser = secret_name)]
-    state_secret: Option<(String, String)>,
     /// URL that tokens name as their issuer, for verifiers that know OpenID Connect
     #[arg(long, value_name = "URL")]
     jwt_issuer: Option<String>,
@@ -84,60 +60,6 @@ fn jwt_key(text: &str) -> Result<KeyType, String> {
         .ok_or_else(|| "write ec-p256 or rsa-2048".to_owned())
 }
 
-fn secret_name(text: &str) -> Result<(String, String), String> {
-    let dns = bailiwick_core::dns::is_dns_subdomain;
-    let named = text.split_once('/');
-    let named = named.filter(|(namespace, name)| dns(namespace) && dns(name));
-    let (namespace, name) = named.ok_or("write NAMESPACE/NAME")?;
-    Ok((namespace.to_owned(), name.to_owned()))
-}
-
-impl FolderOptions {
-    pub(crate) fn trust_domain(&self) -> &TrustDomain {
-        &self.trust_domain
-    }
-
-    /// The folder of the authority.
-    pub(crate) fn folder(&self) -> Result<PathBuf> {
-        match &self.data {
-            Some(folder) => Ok(folder.clone()),
-            None => Ok(state_home()?
-                .join("bailiwick")
-                .join(self.trust_domain.as_str())),
-        }
-    }
-
-    /// The directory of the log of an authority that was given no other.
-    pub(crate) fn log(&self) -> Result<PathBuf> {
-        Ok(self.folder()?.join("log"))
-    }
-
-    /// Who is banned.
-    pub(crate) fn bans(&self) -> Result<BanFile> {
-        Ok(BanFile::new(self.folder()?.join("bans")))
-    }
-
-    /// What is remembered of agents of nodes.
-    pub(crate) fn agents(&self) -> Result<AgentFile> {
-        Ok(AgentFile::new(self.folder()?.join("agents")))
-    }
-
-    /// The log of the authority, for a change that a person makes; nothing where a program runs that has the log open:
-    /// that program sees the change and writes it.
-    pub(super) fn open_log(&self) -> Result<Option<(Evidence, Arc<Store>)>> {
-        private_folder(&self.folder()?)?;
-        match Store::open(&self.log()?, Default::default()) {
-            Ok(store) => {
-                let store = Arc::new(store);
-                let log = Arc::clone(&store) as Arc<dyn Log>;
-                Ok(Some((Evidence::new(log, Arc::new(|_, _| ())), store)))
-            }
-            Err(bailiwick_store::Error::Locked(_)) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
 impl AuthorityOptions {
     /// Opens the authority to change something.
     fn open_to_change(
@@ -146,29 +68,12 @@ impl AuthorityOptions {
         console: &Console,
     ) -> Result<(Authority, Option<Arc<Store>>)> {
         let (evidence, store) = self.place.open_log()?.unzip();
-        let cluster = self.cluster(global, console)?;
+        let cluster = self.place.cluster(global, console)?;
         Ok((self.open(evidence, cluster.as_ref())?, store))
     }
 
-    /// The cluster that holds the state, where one does.
-    fn cluster(&self, global: &Global, console: &Console) -> Result<Option<Arc<Cluster>>> {
-        if self.state_secret.is_none() {
-            return Ok(None);
-        }
-        let cluster = Cluster::connect(&connect_options(global, console))?;
-        Ok(Some(Arc::new(cluster)))
-    }
-
-    /// What the service account `NAMESPACE/NAME` needs to keep the state in the cluster; nothing where it is elsewhere.
-    pub(super) fn state_role(&self, account: (&str, &str)) -> String {
-        let secret = self.state_secret.as_ref();
-        let role = secret.map(|(namespace, name)| state_secret_role((namespace, name), account));
-        role.unwrap_or_default()
-    }
-
-    /// Where it is and how it keeps its keys, but for what a cluster holds.
-    pub(super) fn embedded(&self) -> Result<Embedded> {
-        let folder = self.place.folder()?;
+    /// Where it is and how it keeps its keys.
+    pub(super) fn embedded(&self, cluster: Option<&Arc<Cluster>>) -> Result<Embedded> {
         let pkcs11 = match (&self.pkcs11_module, &self.pkcs11_pin_file) {
             (Some(module), Some(file)) => {
                 let pin = std::fs::read_to_string(file);
@@ -182,10 +87,8 @@ impl AuthorityOptions {
             _ => None,
         };
         Ok(Embedded {
-            folder,
-            seal_key: self.seal_key.clone(),
             pkcs11,
-            shared: None,
+            ..self.place.embedded(cluster)?
         })
     }
 
@@ -232,35 +135,10 @@ impl AuthorityOptions {
             jwt_keys,
             jwt_issuer: self.jwt_issuer.clone(),
             upstream: self.upstream(),
-            ..Options::new(self.place.trust_domain.clone())
+            ..Options::new(self.place.trust_domain().clone())
         };
-        let mut embedded = self.embedded()?;
-        if let Some((namespace, name)) = &self.state_secret {
-            let cluster = cluster.context("--state-secret is for programs that work for a cluster: `identity server` and `identity signer`")?;
-            let secret = StateSecret::new(Arc::clone(cluster), namespace, name);
-            embedded.shared = Some(Arc::new(secret));
-        }
-        Ok(embedded.open(options, evidence)?)
+        Ok(self.embedded(cluster)?.open(options, evidence)?)
     }
-}
-
-fn state_home() -> Result<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let home = || set("HOME").map(|home| PathBuf::from(home).join(".local/state"));
-    let state = set("XDG_STATE_HOME").map(PathBuf::from).or_else(home);
-    state.context("no HOME to keep the authority in: name a folder with --data")
-}
-
-/// The socket of `bailiwick agent` of this user.
-pub(crate) fn default_socket() -> PathBuf {
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|value| !value.is_empty());
-    let folder = match runtime {
-        Some(folder) => PathBuf::from(folder).join("bailiwick"),
-        None => state_home()
-            .unwrap_or_else(|_| "/tmp".into())
-            .join("bailiwick/run"),
-    };
-    folder.join("agent.sock")
 }
 
 /// Arguments of `bailiwick identity authority`.
@@ -319,7 +197,7 @@ struct Row {
 }
 
 pub(super) fn show(args: &ShowArgs, global: &Global, console: &mut Console) -> Result<Exit> {
-    let cluster = args.authority.cluster(global, console)?;
+    let cluster = args.authority.place.cluster(global, console)?;
     let authority = args.authority.open(None, cluster.as_ref())?;
     if args.roots {
         console.answer(pem::certificates(authority.bundle().x509_authorities()))?;

@@ -5,7 +5,9 @@ use bailiwick_report::{Format, Table};
 use serde::Serialize;
 
 use super::List;
-use super::authority::{FORMATS, FolderOptions};
+use super::authority::FORMATS;
+use super::place::PlaceOptions;
+use crate::cli::Global;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::formats::Formats;
@@ -29,7 +31,7 @@ pub(super) struct BanArgs {
     #[arg(long, value_name = "TEXT")]
     why: String,
     #[command(flatten)]
-    authority: FolderOptions,
+    authority: PlaceOptions,
 }
 
 /// Arguments of `bailiwick identity unban`.
@@ -38,14 +40,14 @@ pub(super) struct UnbanArgs {
     /// Whom, as `bailiwick identity bans` lists it
     who: Banned,
     #[command(flatten)]
-    authority: FolderOptions,
+    authority: PlaceOptions,
 }
 
 /// Arguments of `bailiwick identity bans`.
 #[derive(clap::Args, Debug)]
 pub(super) struct BansArgs {
     #[command(flatten)]
-    authority: FolderOptions,
+    authority: PlaceOptions,
     /// Form of the output
     #[arg(short, long, value_name = "FORMAT", value_parser = Formats(FORMATS))]
     output: Option<Format>,
@@ -57,18 +59,19 @@ struct Row {
     why: String,
 }
 
-pub(super) fn ban(args: &BanArgs, console: &mut Console) -> Result<Exit> {
+pub(super) fn ban(args: &BanArgs, global: &Global, console: &mut Console) -> Result<Exit> {
     if args.why.trim().is_empty() || args.why.len() > 1000 {
         bail!("say why in 1 to 1000 bytes");
     }
-    let who = args.who.clone();
-    change(&args.authority, console, |bans| bans.insert(who, &args.why))?;
+    change(&args.authority, global, console, |bans| {
+        bans.insert(args.who.clone(), &args.why);
+    })?;
     Ok(Exit::Yes)
 }
 
-pub(super) fn unban(args: &UnbanArgs, console: &mut Console) -> Result<Exit> {
+pub(super) fn unban(args: &UnbanArgs, global: &Global, console: &mut Console) -> Result<Exit> {
     let mut was = false;
-    change(&args.authority, console, |bans| {
+    change(&args.authority, global, console, |bans| {
         was = bans.remove(&args.who);
     })?;
     if !was {
@@ -82,15 +85,17 @@ pub(super) fn unban(args: &UnbanArgs, console: &mut Console) -> Result<Exit> {
 
 /// Changes the bans. What changed stands in the log, unless a program runs that has the log open and writes it.
 fn change(
-    authority: &FolderOptions,
+    authority: &PlaceOptions,
+    global: &Global,
     console: &Console,
-    change: impl FnOnce(&mut Bans),
+    change: impl FnMut(&mut Bans),
 ) -> Result<()> {
+    let cluster = authority.cluster(global, console)?;
+    let bans = authority.embedded(cluster.as_ref())?.bans()?;
     let log = authority.open_log()?;
-    let (before, after) = authority.bans()?.change(change)?;
+    let (before, after) = bans.change(change)?;
     let Some((evidence, store)) = log else {
-        console
-            .note("the program that runs takes it over within a second, and writes it to its log");
+        console.note("programs that run take it over within seconds, and write it to their logs");
         return Ok(());
     };
     for record in before.changes(&after) {
@@ -100,8 +105,10 @@ fn change(
     Ok(())
 }
 
-pub(super) fn list(args: &BansArgs, console: &mut Console) -> Result<Exit> {
-    let bans = args.authority.bans()?.load()?;
+pub(super) fn list(args: &BansArgs, global: &Global, console: &mut Console) -> Result<Exit> {
+    let cluster = args.authority.cluster(global, console)?;
+    let bans = args.authority.embedded(cluster.as_ref())?.bans()?;
+    let bans = bans.load()?;
     let row = |(who, why): (&Banned, &str)| Row {
         who: who.to_string(),
         why: why.to_owned(),

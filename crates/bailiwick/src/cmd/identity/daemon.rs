@@ -7,21 +7,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use bailiwick_audit::Log;
+use bailiwick_audit::{Event, Log};
 use bailiwick_identity::BundleMap;
-use bailiwick_identity::agents::Agents;
+use bailiwick_identity::agents::{Admissions, Agents};
 use bailiwick_identity::federation::Relationship;
-use bailiwick_identity::rules::RuleSet;
+use bailiwick_identity::rules::{Bans, RuleSet};
 use bailiwick_kube::Cluster;
-use bailiwick_server::{Current, Metrics, Operations, Ready};
-use bailiwick_spiffe::{AgentFile, Authority, Evidence, Federation, private_folder};
+use bailiwick_server::{Current, Metrics, NotYet, Operations, Ready};
+use bailiwick_spiffe::{Authority, Evidence, Federation, Ledger, private_folder};
 use bailiwick_store::Store;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-use super::authority::{AuthorityOptions, FolderOptions};
+use super::authority::AuthorityOptions;
 use super::federation::{self, FederationOptions};
+use super::ledgers::{Ledgers, News, Said};
 use super::live_rules::{Following, LiveRules};
+use super::place::PlaceOptions;
 use super::published::PublishedOptions;
 use super::rules::RuleOptions;
 use crate::console::Console;
@@ -30,8 +32,6 @@ use crate::record;
 
 /// How often the keys are looked after.
 const TICK: Duration = Duration::from_secs(60);
-/// How often it is looked whether somebody was banned.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// Arguments of such a program.
 #[derive(clap::Args, Debug)]
@@ -62,7 +62,11 @@ pub(crate) struct Daemon<'d> {
     options: &'d DaemonOptions,
     store: Arc<Store>,
     rules: Arc<LiveRules>,
-    agents: watch::Sender<Arc<Agents>>,
+    ledgers: Ledgers,
+    admitted: watch::Sender<Arc<Admissions>>,
+    known_agents: Ledger<Agents>,
+    /// What people said cannot be read for so long that nothing is given.
+    unread: Option<NotYet>,
     federation: Arc<Federation>,
     relationships: watch::Sender<Arc<Vec<Relationship>>>,
     answers: mpsc::UnboundedReceiver<String>,
@@ -80,7 +84,7 @@ pub(crate) struct Daemon<'d> {
 
 impl DaemonOptions {
     /// Where the authority is kept.
-    pub(crate) fn place(&self) -> &FolderOptions {
+    pub(crate) fn place(&self) -> &PlaceOptions {
         &self.authority.place
     }
 
@@ -91,7 +95,7 @@ impl DaemonOptions {
 
     /// What the service account `NAMESPACE/NAME` needs besides, as YAML.
     pub(super) fn state_role(&self, account: (&str, &str)) -> String {
-        self.authority.state_role(account)
+        self.authority.place.role(account)
     }
 
     /// Opens log and authority, which may be kept in the cluster; lines go to standard error from now on.
@@ -110,11 +114,20 @@ impl DaemonOptions {
             None => self.authority.place.log()?,
         };
         private_folder(&self.authority.place.folder()?)?;
+        let embedded = self.authority.embedded(cluster)?;
+        let ledgers = Ledgers::of(&embedded)?;
+        self.authority.place.mark()?;
         let store = Arc::new(Store::open(&log, Default::default())?);
         let evidence = Evidence::new(Arc::clone(&store) as Arc<dyn Log>, Arc::new(record::trace));
         let authority = Arc::new(self.authority.open_to_sign(evidence.clone(), cluster)?);
-        let agents = self.authority.place.agents()?.load()?;
-        let kept = self.authority.embedded()?.kept_bundles()?;
+        let Said { bans, admissions } = ledgers.load()?;
+        if self.authority.place.is_shared() {
+            // Whoever banned them wrote it into no log of ours.
+            for ban in Bans::default().changes(&bans) {
+                evidence.write_blocking(&Event::Ban(Box::new(ban)))?;
+            }
+        }
+        let kept = embedded.kept_bundles()?;
         let federation = Federation::new(kept, given, Arc::new(federation::trace));
         federation.adopt(&relationships);
         let (answer, answers) = mpsc::unbounded_channel();
@@ -123,8 +136,11 @@ impl DaemonOptions {
             store,
             answers,
             answer,
-            rules: LiveRules::new(rules),
-            agents: watch::Sender::new(Arc::new(agents)),
+            rules: LiveRules::new(rules.banning(bans)),
+            ledgers,
+            admitted: watch::Sender::new(Arc::new(admissions)),
+            known_agents: embedded.agents(),
+            unread: None,
             federation: Arc::new(federation),
             relationships: watch::Sender::new(Arc::new(relationships)),
             evidence,
@@ -135,11 +151,8 @@ impl DaemonOptions {
     }
 
     fn load_rules(&self, console: &mut Console) -> Result<RuleSet> {
-        let bans = self.authority.place.bans()?.load()?;
-        let rules = self
-            .rules
-            .load(self.authority.place.trust_domain(), console)?;
-        Ok(rules.banning(bans))
+        self.rules
+            .load(self.authority.place.trust_domain(), console)
     }
 
     fn load_relationships(&self, console: &mut Console) -> Result<Vec<Relationship>> {
@@ -159,9 +172,19 @@ impl Daemon<'_> {
         self.rules.follow(cluster)
     }
 
-    /// What is remembered of agents, as it changes.
-    pub(crate) fn agents(&self) -> watch::Receiver<Arc<Agents>> {
-        self.agents.subscribe()
+    /// Which agents may come in.
+    pub(super) fn admissions(&self) -> Ledger<Admissions> {
+        self.ledgers.admissions.clone()
+    }
+
+    /// The same, as it changes.
+    pub(super) fn admitted(&self) -> watch::Receiver<Arc<Admissions>> {
+        self.admitted.subscribe()
+    }
+
+    /// Those that were let in here.
+    pub(super) fn known_agents(&self) -> Ledger<Agents> {
+        self.known_agents.clone()
     }
 
     /// Bundles of other trust domains, as they change.
@@ -203,42 +226,23 @@ impl Daemon<'_> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut reload = signal(SignalKind::hangup())?;
         let mut tick = tokio::time::interval(TICK);
-        let mut look = tokio::time::interval(LOOK);
-        let bans = self.options.authority.place.bans()?;
-        let agents = self.options.authority.place.agents()?;
-        let mut changed = bans.changed();
-        let mut agents_changed = agents.changed();
+        let mut news = self.ledgers.follow();
         tokio::pin!(work);
         loop {
-            let again = tokio::select! {
+            tokio::select! {
                 outcome = &mut work => return outcome,
                 Some(line) = self.answers.recv() => {
                     console.answer(line)?;
-                    false
                 }
                 () = async { tokio::select! {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
                 } } => {
                     end.send_replace(true);
-                    false
                 }
-                _ = reload.recv() => true,
-                _ = tick.tick() => {
-                    self.tick().await;
-                    false
-                }
-                _ = look.tick() => {
-                    if agents.changed() != agents_changed {
-                        agents_changed = agents.changed();
-                        self.reload_agents(&agents).await;
-                    }
-                    bans.changed() != changed
-                }
-            };
-            if again {
-                changed = bans.changed();
-                self.reload(console).await;
+                _ = reload.recv() => self.reload(console).await,
+                _ = tick.tick() => self.tick().await,
+                Some(news) = news.recv() => self.hear(news).await,
             }
         }
     }
@@ -253,11 +257,7 @@ impl Daemon<'_> {
     async fn reload(&self, console: &mut Console) {
         self.tick().await;
         match self.options.load_rules(console) {
-            Ok(new) => {
-                let old = self.rules.now();
-                record::bans(&self.evidence, old.bans(), new.bans()).await;
-                self.rules.put_files(new);
-            }
+            Ok(new) => self.rules.put_files(new),
             Err(error) => {
                 tracing::error!(error = format!("{error:#}"), "the rules stay as they are");
             }
@@ -279,14 +279,31 @@ impl Daemon<'_> {
         }
     }
 
-    async fn reload_agents(&self, file: &AgentFile) {
-        match file.load() {
-            Ok(new) => {
-                let old = Arc::clone(&self.agents.borrow());
-                record::agents(&self.evidence, &old, &new).await;
-                self.agents.send_replace(Arc::new(new));
+    /// Takes what people said. A ban counts before it is written.
+    async fn hear(&mut self, news: News) {
+        match news {
+            News::Said(said) => {
+                let Said { bans, admissions } = *said;
+                self.authority.hold(None);
+                self.unread = None;
+                let before = self.rules.put_bans(bans.clone());
+                let admitted = self.admitted.send_replace(Arc::new(admissions.clone()));
+                record::bans(&self.evidence, &before, &bans).await;
+                record::admissions(&self.evidence, &admitted, &admissions).await;
             }
-            Err(error) => tracing::error!(%error, "what is known of agents stays as it is"),
+            News::Unread { why, long: false } => {
+                tracing::error!(
+                    why,
+                    "bans and join tokens cannot be read: they stay as they are"
+                );
+            }
+            News::Unread { why, long: true } => {
+                tracing::error!(why, "nothing is given before bans can be read again");
+                self.authority
+                    .hold(Some("who is banned could not be read for 10 minutes"));
+                let unread = || self.ready.wait_for("who is banned is known");
+                self.unread = self.unread.take().or_else(|| Some(unread()));
+            }
         }
     }
 

@@ -220,7 +220,7 @@ fn row(relationship: &Relationship, kept: &KeptBundles) -> Result<Row> {
 fn list(args: &ListArgs, console: &mut Console) -> Result<Exit> {
     let own = args.authority.place.trust_domain();
     let relationships = args.federation.relationships(own, console)?;
-    let kept = args.authority.embedded()?.kept_bundles()?;
+    let kept = args.authority.place.in_folder()?.kept_bundles()?;
     let rows = relationships
         .iter()
         .map(|relationship| row(relationship, &kept));
@@ -282,7 +282,7 @@ fn open(
     authority: &AuthorityOptions,
     console: &mut Console,
 ) -> Result<Federation> {
-    let kept = authority.embedded()?.kept_bundles()?;
+    let kept = authority.place.in_folder()?.kept_bundles()?;
     Ok(Federation::new(
         kept,
         options.given(console)?,

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use bailiwick_identity::rules::{RULE_KINDS, Rule, RuleName, RuleSet, decode};
+use bailiwick_identity::rules::{Bans, RULE_KINDS, Rule, RuleName, RuleSet, decode};
 use bailiwick_kube::{Batch, Cluster, CustomDelta, LoadKinds, Stopper, WatchOptions};
 use bailiwick_model::CustomKind;
 use tokio::sync::watch;
@@ -92,11 +92,22 @@ impl LiveRules {
         self.lock().troubles.values().cloned().collect()
     }
 
-    /// Takes other files and bans.
+    /// Takes other files. Who is banned stays so.
     pub(super) fn put_files(&self, files: RuleSet) {
         let mut sources = self.lock();
-        sources.files = files;
+        sources.files = files.banning(sources.files.bans().clone());
         self.publish(&sources);
+    }
+
+    /// Bans others, whatever the files say now. Gives who was banned before.
+    pub(super) fn put_bans(&self, bans: Bans) -> Bans {
+        let mut sources = self.lock();
+        let before = sources.files.bans().clone();
+        if before != bans {
+            sources.files = sources.files.clone().banning(bans);
+            self.publish(&sources);
+        }
+        before
     }
 
     fn lock(&self) -> MutexGuard<'_, Sources> {

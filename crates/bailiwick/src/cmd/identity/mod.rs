@@ -1,11 +1,13 @@
 mod agents;
-pub(crate) mod authority;
+mod authority;
 mod ban;
 pub(crate) mod daemon;
 mod exchange;
 mod federation;
 mod fetch;
+mod ledgers;
 mod live_rules;
+pub(crate) mod place;
 mod published;
 pub(crate) mod rules;
 mod server;
@@ -106,12 +108,12 @@ pub(crate) fn run(args: &IdentityArgs, global: &Global, console: &mut Console) -
         IdentityCommand::Taint(args) => authority::taint(args, global, console),
         IdentityCommand::Revoke(args) => authority::revoke(args, global, console),
         IdentityCommand::Federation(args) => federation::run(args, console),
-        IdentityCommand::Ban(args) => ban::ban(args, console),
-        IdentityCommand::Unban(args) => ban::unban(args, console),
-        IdentityCommand::Bans(args) => ban::list(args, console),
-        IdentityCommand::AgentToken(args) => agents::token(args, console),
-        IdentityCommand::Agents(args) => agents::list(args, console),
-        IdentityCommand::Evict(args) => agents::evict(args, console),
+        IdentityCommand::Ban(args) => ban::ban(args, global, console),
+        IdentityCommand::Unban(args) => ban::unban(args, global, console),
+        IdentityCommand::Bans(args) => ban::list(args, global, console),
+        IdentityCommand::AgentToken(args) => agents::token(args, global, console),
+        IdentityCommand::Agents(args) => agents::list(args, global, console),
+        IdentityCommand::Evict(args) => agents::evict(args, global, console),
         IdentityCommand::Signer(args) => signer::run(args, global, console),
         IdentityCommand::Server(args) => server::run(args, global, console),
     }
@@ -141,7 +143,7 @@ struct SocketOptions {
 impl SocketOptions {
     fn endpoint(&self) -> Result<Endpoint> {
         match &self.socket {
-            None => Ok(Endpoint::Unix(authority::default_socket())),
+            None => Ok(Endpoint::Unix(place::default_socket())),
             Some(path) if path.starts_with('/') => Ok(Endpoint::Unix(PathBuf::from(path))),
             Some(text) => Ok(text.parse()?),
         }

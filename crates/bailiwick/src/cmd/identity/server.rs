@@ -139,8 +139,9 @@ pub(super) fn run(args: &ServerArgs, global: &Global, console: &mut Console) -> 
             reviewer: cluster,
             evidence: daemon.evidence.clone(),
             agents: Some(AgentDoor {
-                file: args.daemon.place().agents()?,
-                agents: daemon.agents(),
+                admissions: daemon.admissions(),
+                admitted: daemon.admitted(),
+                known: daemon.known_agents(),
                 accounts: args.agent_account.clone(),
             }),
             node_certificates,

@@ -6,8 +6,9 @@ use bailiwick_kube::Cluster;
 use bailiwick_report::{Format, Table, Tone};
 use serde::Serialize;
 
-use super::authority::{FORMATS, FolderOptions};
+use super::authority::FORMATS;
 use super::live_rules::LiveRules;
+use super::place::PlaceOptions;
 use super::rules::RuleOptions;
 use crate::cli::Global;
 use crate::cluster::connect_options;
@@ -26,7 +27,7 @@ pub(super) struct WhyArgs {
     #[command(flatten)]
     rules: RuleOptions,
     #[command(flatten)]
-    place: FolderOptions,
+    place: PlaceOptions,
     /// Form of the output
     #[arg(short, long, value_name = "FORMAT", value_parser = Formats(FORMATS))]
     output: Option<Format>,
@@ -55,7 +56,9 @@ struct RuleAnswer {
 
 pub(super) fn run(args: &WhyArgs, global: &Global, console: &mut Console) -> Result<Exit> {
     let rules = args.rules.load(args.place.trust_domain(), console)?;
-    let rules = LiveRules::new(rules.banning(args.place.bans()?.load()?));
+    let shared = args.place.cluster(global, console)?;
+    let bans = args.place.embedded(shared.as_ref())?.bans()?.load()?;
+    let rules = LiveRules::new(rules.banning(bans));
     let facts = match &args.pod {
         Some(pod) => {
             let cluster = Cluster::connect(&connect_options(global, console))?;

@@ -105,8 +105,8 @@ async fn who_proves_no_node_does_not_join() {
     let token = JoinToken::generate().unwrap();
     let (hash, now) = (token.hash(), SystemClock.now().minus(601));
     house
-        .file
-        .change(|agents| assert!(agents.invite(hash, "n1", now, 600)))
+        .admissions
+        .change(|admissions| assert!(admissions.invite(hash.clone(), "n1", now, 600)))
         .unwrap();
     let late = Some(Proof::JoinToken(token.reveal().into()));
     try_it(late, "has run out").await;
@@ -120,8 +120,8 @@ async fn of_many_who_show_one_join_token_one_joins() {
     let token = JoinToken::generate().unwrap();
     let (hash, now) = (token.hash(), SystemClock.now());
     house
-        .file
-        .change(|agents| assert!(agents.invite(hash, "n1", now, 60)))
+        .admissions
+        .change(|admissions| assert!(admissions.invite(hash.clone(), "n1", now, 60)))
         .unwrap();
     let proof = || Some(Proof::JoinToken(token.reveal().into()));
     let (a, b, c, d) = tokio::join!(
@@ -291,7 +291,7 @@ async fn a_node_that_was_made_anew_or_evicted_has_to_join_again() {
     attacker.client.sign(sign(WEB, web)).await.unwrap();
     let now = SystemClock.now();
     house.agents.send_modify(|agents| {
-        let mut next = Agents::clone(agents);
+        let mut next = Admissions::clone(agents);
         next.evict("n1", now);
         *agents = Arc::new(next);
     });

@@ -60,7 +60,7 @@ impl Follower {
         let mut rules = service.core.rules.clone();
         let mut authority = service.core.authority.subscribe();
         let mut federated = service.federated.clone();
-        let mut agents = service.door.agents.clone();
+        let mut admitted = service.door.admitted.clone();
         loop {
             let message = match service.check(&self.agent) {
                 Ok(()) => self.news().map(Ok),
@@ -81,7 +81,7 @@ impl Follower {
                 changed = rules.changed() => changed.is_ok(),
                 changed = authority.changed() => changed.is_ok(),
                 changed = federated.changed() => changed.is_ok(),
-                changed = agents.changed() => changed.is_ok(),
+                changed = admitted.changed() => changed.is_ok(),
                 () = tokio::time::sleep(LOOK) => true,
                 () = sender.closed() => return,
                 _ = &mut ended => {

@@ -2,15 +2,18 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use bailiwick_audit::{AgentRecord, AgentStep, Event, Proof, WorkloadRef};
-use bailiwick_identity::agents::{Agent, Agents};
+use bailiwick_identity::agents::{Admissions, Agent};
 use bailiwick_identity::rules::Plan;
 use bailiwick_identity::x509::requested_key;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tonic::Status;
 
 use super::{DOOR, Service, agent_audience};
 use crate::authority::IssuedX509;
 use crate::evidence::certificate_record;
 use crate::issuer_core::unavailable;
+use crate::ledger::Ledger;
 use crate::listen::Remote;
 use crate::own::own_plan;
 use crate::seal::{SealError, fill};
@@ -106,8 +109,10 @@ impl Service {
             until: issued.validity.not_after,
         };
         let node = joiner.node;
-        self.remember(move |agents| agents.admit(&node, agent, now))
-            .await?;
+        remember(&self.door.known, move |agents| {
+            agents.admit(&node, agent.clone(), now);
+        })
+        .await?;
         Ok(self.response(&plan, issued))
     }
 
@@ -125,8 +130,7 @@ impl Service {
         self.written(&plan, &issued, &agent.node, agent.proof())
             .await?;
         let (node, until) = (agent.node.clone(), issued.validity.not_after);
-        self.remember(move |agents| agents.renew(&node, until))
-            .await?;
+        remember(&self.door.known, move |agents| agents.renew(&node, until)).await?;
         Ok(self.response(&plan, issued))
     }
 
@@ -170,9 +174,9 @@ impl Service {
     async fn by_invitation(&self, token: &str) -> Result<Joiner, Status> {
         let (hash, now) = (hash_of(token), self.core.authority.now());
         // One that was used so soon after it was made is in nobody's sight yet, nor in the log.
-        let unseen = !self.door.agents.borrow().is_invited(&hash);
-        let accept = move |agents: &mut Agents| agents.accept(&hash, now);
-        let node = self.remember(accept).await?;
+        let unseen = !self.door.admitted.borrow().is_invited(&hash);
+        let accept = move |admissions: &mut Admissions| admissions.accept(&hash, now);
+        let node = remember(&self.door.admissions, accept).await?;
         if let (Some(node), true) = (&node, unseen) {
             let invited = Self::step(node, AgentStep::Invited, "", Proof::default());
             let written = self.core.evidence.write(&invited).await;
@@ -243,24 +247,6 @@ impl Service {
         written.map_err(|error| unavailable(&error))
     }
 
-    /// Changes what is remembered of agents, by compare-and-swap.
-    async fn remember<T: Send + 'static>(
-        &self,
-        change: impl FnOnce(&mut Agents) -> T + Send + 'static,
-    ) -> Result<T, Status> {
-        let file = self.door.file.clone();
-        let changed = tokio::task::spawn_blocking(move || {
-            let mut outcome = None;
-            file.change(|agents| outcome = Some(change(agents)))
-                .map(|_| outcome)
-        });
-        match changed.await {
-            Ok(Ok(Some(outcome))) => Ok(outcome),
-            Ok(Err(error)) => Err(unavailable(&error)),
-            _ => Err(Status::unavailable("agents cannot be remembered now")),
-        }
-    }
-
     fn response(&self, plan: &Plan, issued: IssuedX509) -> JoinResponse {
         let bundle = self.core.authority.bundle();
         JoinResponse {
@@ -268,5 +254,28 @@ impl Service {
             chain: issued.chain,
             bundle: bundle.to_json().to_string().into_bytes(),
         }
+    }
+}
+
+/// Changes what is remembered. Where it is shared, no other replica changes it in between.
+async fn remember<L, T>(
+    ledger: &Ledger<L>,
+    mut change: impl FnMut(&mut L) -> T + Send + 'static,
+) -> Result<T, Status>
+where
+    L: Clone + Default + Serialize + DeserializeOwned + 'static,
+    T: Send + 'static,
+{
+    let ledger = ledger.clone();
+    let changed = tokio::task::spawn_blocking(move || {
+        let mut outcome = None;
+        ledger
+            .change(|kept| outcome = Some(change(kept)))
+            .map(|_| outcome)
+    });
+    match changed.await {
+        Ok(Ok(Some(outcome))) => Ok(outcome),
+        Ok(Err(error)) => Err(unavailable(&error)),
+        _ => Err(Status::unavailable("agents cannot be remembered now")),
     }
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bailiwick_audit::{DenialRecord, Door, Proof, WorkloadRef};
-use bailiwick_identity::agents::Agents;
+use bailiwick_identity::agents::{Admissions, Agents};
 use bailiwick_identity::x509::requested_key;
 use bailiwick_identity::{BundleMap, SpiffeId};
 use tokio::sync::{oneshot, watch};
@@ -25,9 +25,9 @@ use super::pods::Pods;
 use super::tokens::Tokens;
 use crate::BACKDATE;
 use crate::issuer_core::{Asker, IssuerCore, unavailable};
+use crate::ledger::Ledger;
 use crate::limit::{Limit, origin};
 use crate::listen::Remote;
-use crate::private_file::AgentFile;
 use crate::wire::issuer::node_agents_server::NodeAgents;
 use crate::wire::issuer::{
     FollowRequest, JoinRequest, JoinResponse, Push, RenewRequest, SignManyRequest,
@@ -42,10 +42,12 @@ pub(crate) const MOST_AT_ONCE: usize = 100;
 
 /// Which agents a server lets in.
 pub struct AgentDoor {
-    /// What is remembered of them.
-    pub file: AgentFile,
+    /// Who may come in, for all replicas.
+    pub admissions: Ledger<Admissions>,
     /// The same, as it changes.
-    pub agents: watch::Receiver<Arc<Agents>>,
+    pub admitted: watch::Receiver<Arc<Admissions>>,
+    /// Those that this server let in.
+    pub known: Ledger<Agents>,
     /// Service accounts whose pods may be agents, by namespace and name.
     pub accounts: Vec<(String, String)>,
 }
@@ -199,8 +201,8 @@ impl Service {
         if self.core.authority.now() >= agent.not_after {
             return again("has run out");
         }
-        let agents = self.door.agents.borrow().clone();
-        if !agents.counts(&agent.node, agent.not_before, BACKDATE) {
+        let admitted = self.door.admitted.borrow().clone();
+        if !admitted.counts(&agent.node, agent.not_before, BACKDATE) {
             return again("was evicted");
         }
         let uid = self.node_uid(&agent.node)?;

@@ -1,13 +1,15 @@
 use std::sync::{Mutex, PoisonError};
 
+use bailiwick_identity::agents::Admissions;
+use bailiwick_identity::rules::{Banned, Bans};
 use bailiwick_identity::shared::Version;
-use bailiwick_identity::{KeyType, TrustDomain};
+use bailiwick_identity::{KeyType, TrustDomain, UnixTime};
 use bailiwick_kube::{Cluster, ConnectOptions, StateSecret};
 use bailiwick_testkit::servers;
 
 use super::*;
 use crate::keys::{KeyStore, SharedKeys, conformance};
-use crate::{Authority, Options, SystemClock};
+use crate::{Authority, Ledger, Options, SystemClock};
 
 /// Values in this process.
 #[derive(Default)]
@@ -44,6 +46,36 @@ impl SharedValues for Memory {
     }
 }
 
+/// Of many who show one join token to servers of their own one comes in, and what one bans the others know.
+fn ledgers(values: &Arc<dyn SharedValues>) {
+    let now = UnixTime::new(100);
+    let admissions = || Ledger::<Admissions>::shared(Arc::clone(values), seal(), "admissions");
+    let invite = |admissions: &mut Admissions| {
+        assert!(admissions.invite("hash".to_owned(), "n1", now, 60));
+    };
+    admissions().change(invite).unwrap();
+    let accept = || {
+        let mut node = None;
+        let accept = |admissions: &mut Admissions| node = admissions.accept("hash", now);
+        admissions().change(accept).unwrap();
+        usize::from(node.is_some())
+    };
+    let accepted: usize = std::thread::scope(|scope| {
+        let racers: Vec<_> = (0..4).map(|_| scope.spawn(accept)).collect();
+        racers.into_iter().map(|racer| racer.join().unwrap()).sum()
+    });
+    assert_eq!(accepted, 1);
+    let bans = || Ledger::<Bans>::shared(Arc::clone(values), seal(), "bans");
+    let who: Banned = "node:n1".parse().unwrap();
+    bans()
+        .change(|bans| bans.insert(who.clone(), "stolen"))
+        .unwrap();
+    assert_eq!(bans().load().unwrap().of_node("n1"), Some("stolen"));
+    let other = Arc::new(Seal::new(&[2; 32]).unwrap());
+    let forged = Ledger::<Bans>::shared(Arc::clone(values), other, "bans");
+    assert!(forged.load().is_err() && forged.change(|_| ()).is_err());
+}
+
 fn seal() -> Arc<Seal> {
     Arc::new(Seal::new(&[1; 32]).unwrap())
 }
@@ -61,6 +93,7 @@ fn shared_values_conform() {
     suites(&values(), &values());
     let both = values();
     suites(&both, &both);
+    ledgers(&both);
 }
 
 #[test]
@@ -80,6 +113,7 @@ fn a_secret_of_a_cluster_conforms_and_replicas_share_it() {
         Arc::new(StateSecret::new(Arc::clone(&cluster), "state", name))
     };
     suites(&secret("keys"), &secret("one"));
+    ledgers(&secret("ledgers"));
 
     // Replicas with connections of their own that start at once, and go on while others change keys.
     let open = || {

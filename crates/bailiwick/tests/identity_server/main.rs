@@ -8,7 +8,9 @@
     reason = "a test that cannot go on ends, and not every test uses all of the shared module"
 )]
 
+#[path = "../program/mod.rs"]
 mod program;
+mod replicas;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -249,7 +251,7 @@ fn a_pod_shows_its_token_and_gets_an_identity() {
     check(
         &[&ban[..], &["--trust-domain", "td.example"]].concat(),
         0,
-        "within a second",
+        "within seconds",
     );
     why("issue/web", 1, "banned (node:issue-node): stolen");
     until(&good, 2, "banned");

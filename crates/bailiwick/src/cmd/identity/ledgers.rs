@@ -1,0 +1,149 @@
+//! What people tell programs that run, themselves or through another replica.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bailiwick_identity::agents::Admissions;
+use bailiwick_identity::rules::Bans;
+use bailiwick_spiffe::{Embedded, Ledger, LedgerError, SealError};
+use tokio::sync::mpsc;
+
+/// How often it is looked whether somebody said something.
+const LOOK: Duration = Duration::from_secs(1);
+/// Who is banned is not known for so long at most: after that nothing is given to anybody. What a workload has lives an hour
+/// by default and is renewed at half of that, so that nobody is without a certificate for 40 minutes.
+const LONGEST_UNREAD: Duration = Duration::from_secs(600);
+
+/// Where it lies.
+#[derive(Clone, Debug)]
+pub(super) struct Ledgers {
+    pub(super) bans: Ledger<Bans>,
+    pub(super) admissions: Ledger<Admissions>,
+}
+
+/// What was said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) bans: Bans,
+    pub(super) admissions: Admissions,
+}
+
+/// News of it.
+pub(super) enum News {
+    /// It is this now.
+    Said(Box<Said>),
+    /// It cannot be read; `long` after it could not be for so long that it no longer counts.
+    Unread { why: String, long: bool },
+}
+
+impl Ledgers {
+    pub(super) fn of(embedded: &Embedded) -> Result<Self, SealError> {
+        Ok(Self {
+            bans: embedded.bans()?,
+            admissions: embedded.admissions()?,
+        })
+    }
+
+    pub(super) fn load(&self) -> Result<Said, LedgerError> {
+        Ok(Said {
+            bans: self.bans.load()?,
+            admissions: self.admissions.load()?,
+        })
+    }
+
+    /// Looks again and again, on a thread that ends with whoever listens.
+    pub(super) fn follow(&self) -> mpsc::UnboundedReceiver<News> {
+        let ledgers = self.clone();
+        let (sender, receiver) = mpsc::unbounded_channel();
+        thread::spawn(move || {
+            let mut seen = Seen::new(Instant::now());
+            while !sender.is_closed() {
+                let read = ledgers.load().map_err(|error| error.to_string());
+                if let Some(news) = seen.news(read, Instant::now()) {
+                    let _ = sender.send(news);
+                }
+                thread::sleep(LOOK);
+            }
+        });
+        receiver
+    }
+}
+
+/// What was told already.
+struct Seen {
+    said: Option<Said>,
+    read: Instant,
+    trouble: Option<(String, bool)>,
+}
+
+impl Seen {
+    fn new(now: Instant) -> Self {
+        Self {
+            said: None,
+            read: now,
+            trouble: None,
+        }
+    }
+
+    /// What is new in what was read at a moment.
+    fn news(&mut self, read: Result<Said, String>, now: Instant) -> Option<News> {
+        match read {
+            Ok(said) => {
+                self.read = now;
+                let better = self.trouble.take().is_some();
+                if !better && self.said.as_ref() == Some(&said) {
+                    return None;
+                }
+                self.said = Some(said.clone());
+                Some(News::Said(Box::new(said)))
+            }
+            Err(why) => {
+                let long = now.duration_since(self.read) > LONGEST_UNREAD;
+                let trouble = Some((why.clone(), long));
+                if self.trouble == trouble {
+                    return None;
+                }
+                self.trouble = trouble;
+                Some(News::Unread { why, long })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_of_what_is_read() {
+        let start = Instant::now();
+        let mut seen = Seen::new(start);
+        let mut check = |second: u64, read: Result<&str, &str>, expected: &str| {
+            let read = read.map_err(str::to_owned).map(|banned| {
+                let mut bans = Bans::default();
+                bans.insert(banned.parse().unwrap(), "x");
+                let admissions = Admissions::default();
+                Said { bans, admissions }
+            });
+            let told = match seen.news(read, start + Duration::from_secs(second)) {
+                None => String::new(),
+                Some(News::Said(said)) => {
+                    said.bans.iter().map(|(who, _)| who.to_string()).collect()
+                }
+                Some(News::Unread { why, long }) => format!("{why} {long}"),
+            };
+            assert_eq!(told, expected, "{second}");
+        };
+        check(1, Ok("pod:1"), "pod:1");
+        check(2, Ok("pod:1"), "");
+        check(3, Ok("pod:2"), "pod:2");
+        check(4, Err("away"), "away false");
+        check(5, Err("away"), "");
+        check(6, Err("broken"), "broken false");
+        check(7, Ok("pod:2"), "pod:2");
+        check(607, Err("away"), "away false");
+        check(608, Err("away"), "away true");
+        check(609, Err("away"), "");
+        check(610, Ok("pod:3"), "pod:3");
+    }
+}
