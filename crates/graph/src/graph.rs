@@ -14,7 +14,7 @@ use crate::table::Table;
 use shared::Shared;
 
 pub(crate) use made::Made;
-pub(crate) use shared::{RoleId, SharedRole};
+pub(crate) use shared::{Common, CommonId, SharedRole, SharedToken};
 pub use step::{HeldBack, Step};
 
 /// Position of a node in its graph.
@@ -24,7 +24,7 @@ pub struct NodeId(pub(crate) u32);
 /// Position of an edge in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EdgeId {
-    /// For an edge by a role the position of who has it.
+    /// For an edge that is shared the position of who has the share.
     share: Option<u32>,
     position: u32,
 }
@@ -44,11 +44,13 @@ impl EdgeId {
 /// Who can become whom.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
+    /// Whether steps that several take are there once.
+    is_shared: bool,
     nodes: Table<Node>,
     edges: Table<Own>,
     outgoing: Vec<Vec<u32>>,
     incoming: Vec<Vec<u32>>,
-    /// Edges by roles.
+    /// Edges by what several have in common.
     shared: Shared,
     atoms: Table<Atom>,
     conditions: Table<Condition>,
@@ -74,14 +76,14 @@ pub(crate) struct Edge {
     /// Position of the rule that it comes from in those of its kind.
     pub(crate) rule: u8,
     pub(crate) condition: ConditionId,
-    /// The role that gives it, where it is by one.
+    /// By what it is taken, where it is shared.
     pub(crate) by: Option<By>,
 }
 
-/// Somebody's role.
+/// Somebody's share in what several have in common.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct By {
-    role: RoleId,
+    common: CommonId,
     /// What gives it to him.
     condition: ConditionId,
 }
@@ -135,6 +137,19 @@ impl Hash for Own {
 }
 
 impl Graph {
+    /// One that will change.
+    pub(crate) fn to_change() -> Self {
+        Self {
+            is_shared: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether steps that several take are there once, beside those who take them.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
     /// The node's position; the node is new if it was not there.
     pub(crate) fn put(&mut self, node: Node) -> NodeId {
         let is_role = matches!(node, Node::Role { .. });
@@ -302,7 +317,7 @@ impl Graph {
         }
         self.atoms.sweep();
         self.nodes.sweep();
-        self.sweep_shared_roles();
+        self.sweep_commons();
     }
 
     /// Steps that are not there because a setting stands in their way.
@@ -342,7 +357,7 @@ impl Graph {
     fn is_linked(&self, node: NodeId) -> bool {
         let lists = [&self.outgoing, &self.incoming].into_iter();
         let mut lists = lists.filter_map(|lists| lists.get(node.0 as usize));
-        lists.any(|list| !list.is_empty()) || self.is_linked_by_roles(node)
+        lists.any(|list| !list.is_empty()) || self.is_linked_by_shares(node)
     }
 
     /// The node.
@@ -361,7 +376,7 @@ impl Graph {
         self.own_outgoing(node).chain(self.shared_from(node))
     }
 
-    /// The edges from a node but for those by roles.
+    /// The edges from a node but for those that are shared.
     pub(crate) fn own_outgoing(&self, node: NodeId) -> impl Iterator<Item = (EdgeId, Edge)> {
         self.listed(&self.outgoing, node)
     }

@@ -139,7 +139,10 @@ impl<'a> Builder<'_, 'a, '_> {
         };
         let mut uses: BTreeMap<Node, Clause> = BTreeMap::new();
         for workload in self.world.workloads_on(node) {
-            for used in self.world.used_by_node(workload) {
+            let token = self.world.token_for_node(workload);
+            let account = Some(token.account()).filter(|_| self.world.is_there(&token));
+            let secrets = self.world.secrets_for_node(workload);
+            for used in account.into_iter().chain(secrets) {
                 let (right, namespace, name) = match &used {
                     Node::Secret { namespace, name } => (READ_SECRETS, namespace, name),
                     Node::ServiceAccount { namespace, name } => (CREATE_TOKENS, namespace, name),

@@ -194,15 +194,15 @@ impl Builder<'_, '_, '_> {
                 }
             }
         }
-        self.shared_roles();
+        self.commons();
         self.graph.sweep();
     }
 
-    /// Makes the steps of roles that somebody has come to have, and drops those that nobody has any more.
-    fn shared_roles(&mut self) {
+    /// Makes the steps by what somebody has come to have, and drops those by what nobody has any more.
+    fn commons(&mut self) {
         self.graph.sweep_edges();
-        for role in self.graph.take_shared_roles() {
-            let Some((shared, is_had)) = self.graph.shared_role_at(role) else {
+        for common in self.graph.take_commons() {
+            let Some((shared, is_had)) = self.graph.common_at(common) else {
                 continue;
             };
             let unit = Unit::Shared(shared.clone());

@@ -1,31 +1,31 @@
 use crate::condition::{Atom, AtomId, Cause, Clause, Condition};
 use crate::edge::EdgeKind;
-use crate::graph::{Graph, HeldBack, RoleId};
+use crate::graph::{Common, CommonId, Graph, HeldBack, SharedToken};
 use crate::node::Node;
+use crate::world::{Token, World};
 
 /// Where edges of one kind go.
 pub(crate) struct Link<'g> {
     graph: &'g mut Graph,
     kind: &'static EdgeKind,
     rule: u8,
-    /// The role whose holders all take these edges, where it is one.
-    role: Option<RoleId>,
+    /// What all who take these edges have, where they are shared.
+    common: Option<CommonId>,
 }
 
 impl<'g> Link<'g> {
     pub(crate) fn new(graph: &'g mut Graph, kind: &'static EdgeKind, rule: u8) -> Self {
-        let role = None;
         Self {
             graph,
             kind,
             rule,
-            role,
+            common: None,
         }
     }
 
-    /// The same for everybody who has this role, if there is one: its node stands for them.
-    pub(crate) fn of_role(self, role: Option<RoleId>) -> Self {
-        Self { role, ..self }
+    /// The same for everybody who has this, if there is one: a node stands for them.
+    pub(crate) fn by_common(self, common: Option<CommonId>) -> Self {
+        Self { common, ..self }
     }
 
     /// An edge that is there as long as its condition holds.
@@ -33,8 +33,8 @@ impl<'g> Link<'g> {
         let to = self.graph.put(to);
         let condition = self.graph.condition(condition);
         let kind = (self.kind, self.rule);
-        if let Some(role) = self.role {
-            return self.graph.link_shared(role, to, kind, condition);
+        if let Some(common) = self.common {
+            return self.graph.link_shared(common, to, kind, condition);
         }
         let from = self.graph.put(from.clone());
         self.graph.link(from, to, kind, condition);
@@ -61,13 +61,44 @@ impl<'g> Link<'g> {
         self.edge(from, to, Condition::default());
     }
 
+    /// An edge to a service account from where its token may be, as long as it is there and each of these settings.
+    pub(crate) fn token(
+        &mut self,
+        from: &Node,
+        token: Token,
+        settings: impl IntoIterator<Item = Atom>,
+        world: &World<'_>,
+    ) {
+        if token.is_there == Some(false) {
+            return;
+        }
+        if !self.graph.is_shared() {
+            if world.is_there(&token) {
+                self.by(from, token.account(), settings);
+            }
+            return;
+        }
+        let condition = self.all_of(settings);
+        let condition = self.graph.condition(condition);
+        let holder = self.graph.put(from.clone());
+        let by = (self.kind.id, self.rule);
+        let common = Common::Token(SharedToken { token, by });
+        let common = self.graph.common(common);
+        self.graph.share(holder, common, condition);
+    }
+
     /// An edge that is there as long as each of these settings is.
     pub(crate) fn by(&mut self, from: &Node, to: Node, settings: impl IntoIterator<Item = Atom>) {
-        let clauses = settings
-            .into_iter()
-            .map(|atom| vec![vec![self.graph.atom(atom)]])
-            .collect();
-        self.edge(from, to, Condition { clauses });
+        let condition = self.all_of(settings);
+        self.edge(from, to, condition);
+    }
+
+    fn all_of(&mut self, settings: impl IntoIterator<Item = Atom>) -> Condition {
+        let settings = settings.into_iter();
+        let clauses = settings.map(|atom| vec![vec![self.graph.atom(atom)]]);
+        Condition {
+            clauses: clauses.collect(),
+        }
     }
 
     /// An edge that is there as long as one of these causes is, each with all of its settings.

@@ -28,7 +28,7 @@ pub(crate) use uses::{KindRule, Use, UseOf, Wanted, kind_rules, uses, uses_in_sh
 
 use crate::condition::{Atom, AtomId, Clause, Condition};
 use crate::edge::Rule;
-use crate::graph::{Graph, NodeId, RoleId, SharedRole};
+use crate::graph::{Common, CommonId, Graph, NodeId, SharedRole, SharedToken};
 use crate::node::Node;
 use crate::world::{Index, Key, Unit};
 use uses::bit;
@@ -102,7 +102,8 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
         match unit {
             Unit::Holder(node) => self.holder(node),
             Unit::Bound(node) => self.bound(node),
-            Unit::Shared(role) => self.of_role(role),
+            Unit::Shared(Common::Role(role)) => self.of_role(role),
+            Unit::Shared(Common::Token(token)) => self.of_token(token),
             Unit::Rule(rule) => {
                 if let Some((kind, number, Rule::Objects(link))) = world.index.rules.get(*rule) {
                     link(world, &mut Link::new(self.graph, kind, *number));
@@ -122,7 +123,7 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
     /// What somebody gets to by rights. Roles that somebody can give to himself are as good as subjects that have them.
     fn holder(&mut self, node: &Node) {
         let mut holdings = self.holdings_in_all(node);
-        if self.is_shared() {
+        if self.graph.is_shared() {
             let had = self.had(node);
             let limited = self.limited(&had);
             let mut seen = limited.clone();
@@ -145,12 +146,6 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
         if self.only.is_none() {
             self.acting(node);
         }
-    }
-
-    /// Whether what a role allows alone is there once, beside those who have it: in graphs that change. Others spell it
-    /// out.
-    fn is_shared(&self) -> bool {
-        self.parts.is_some()
     }
 
     /// The roles of a subject, for what they allow alone.
@@ -204,11 +199,11 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
             let mut without: Vec<usize> = rules.filter(|rule| limited.contains(rule)).collect();
             without.dedup();
             let holder = self.graph.put(subject.clone());
-            let role = self.graph.shared_role(SharedRole {
+            let role = self.graph.common(Common::Role(SharedRole {
                 role: role.clone(),
                 namespace: namespace.clone(),
                 without,
-            });
+            }));
             self.graph.share(holder, role, condition);
         }
     }
@@ -223,12 +218,29 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
         self.world.note(Key::Uses(role));
         let keep = |rule| !without.contains(&rule);
         let holdings = self.by_itself((role, namespace), None, &keep);
-        let id = self.graph.shared_role(shared.clone());
+        let id = self.graph.common(Common::Role(shared.clone()));
         let node = Node::Role {
             role: role.clone(),
             namespace: namespace.clone(),
         };
         self.link_as(&node, Some(id), &holdings);
+    }
+
+    /// The step of everybody who has the token of a service account, where there is one.
+    fn of_token(&mut self, shared: &SharedToken) {
+        if !self.world.is_there(&shared.token) {
+            return;
+        }
+        let rules = &self.world.index.rules;
+        let mut rules = rules.iter().map(|&(kind, number, _)| (kind, number));
+        let Some((kind, number)) = rules.find(|(kind, number)| (kind.id, *number) == shared.by)
+        else {
+            return;
+        };
+        let id = self.graph.common(Common::Token(shared.clone()));
+        let account = shared.token.account();
+        let mut link = Link::new(self.graph, kind, number).by_common(Some(id));
+        link.always(&account, account.clone());
     }
 
     /// What a subject holds by its own bindings and by its groups, or by being what a role gives, but for what leads
@@ -339,7 +351,7 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
 
     /// What a role is good for, as far as it is looked at.
     fn uses_of(&mut self, role: &ObjectRef) -> &Uses<'a> {
-        let is_shared = self.is_shared();
+        let is_shared = self.graph.is_shared();
         let (world, graph) = (self.world, &mut *self.graph);
         let (known, only) = match &self.only {
             Some(only) => (&mut self.uses_of_rules, Some(only)),
@@ -387,7 +399,7 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
     }
 
     /// The same, or everybody who has a role, whom its node stands for.
-    fn link_as(&mut self, subject: &Node, role: Option<RoleId>, holdings: &[Holding<'a>]) {
+    fn link_as(&mut self, subject: &Node, role: Option<CommonId>, holdings: &[Holding<'a>]) {
         let mut by_rule: BTreeMap<usize, Vec<&Holding<'a>>> = BTreeMap::new();
         for holding in holdings {
             by_rule.entry(holding.rule).or_default().push(holding);
@@ -403,7 +415,7 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
                 _ => Held::all(subject, legs, &holdings),
             };
             for held in all {
-                let mut edges = Link::new(self.graph, kind, number).of_role(role);
+                let mut edges = Link::new(self.graph, kind, number).by_common(role);
                 link(&held, self.world, &mut edges);
             }
         }

@@ -5,6 +5,7 @@ use crate::build::{Item, Link, World};
 use crate::edge::{Rule, Versions, edge};
 use crate::host::{Relation, Seen, relation, to_what};
 use crate::node::Node;
+use crate::world::Token;
 
 edge! {
     /// Read the tokens and Secrets of a node's pods from its disk.
@@ -44,10 +45,7 @@ fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
     }
     for workload in workloads {
         let (from, namespace) = (files(machine), &workload.metadata.namespace);
-        if world.has_token(workload) {
-            let account = workload.pod.service_account().into();
-            link.always(&from, Node::service_account(namespace, &account));
-        }
+        link.token(&from, Token::of(workload), [], world);
         for name in world.secrets_of(workload, &workload.pod.secrets) {
             link.always(&from, Node::Secret { namespace: namespace.clone(), name: name.clone() });
         }

@@ -42,10 +42,14 @@ fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
         let seen = Seen::new(world, workload, own);
         [POD_LOGS, NODE_LOGS].iter().any(|place| mount(&seen, place).is_some())
     };
-    if !containers.any(writes) || !world.has_token(workload) {
+    if !containers.any(writes) {
         return;
     }
-    for (place, causes) in causes(workload, world) {
+    let causes = causes(workload, world);
+    if causes.is_empty() || !world.has_token(workload) {
+        return;
+    }
+    for (place, causes) in causes {
         to_node(item, world, link, |seen| {
             let way = way(seen, place)?;
             Some(causes.iter().cloned().fold(way, Way::and))

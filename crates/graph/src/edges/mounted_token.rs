@@ -2,6 +2,7 @@ use crate::build::{Item, Link, World};
 use crate::edge::{Rule, Versions, edge};
 use crate::host::field;
 use crate::node::Node;
+use crate::world::Token;
 
 edge! {
     /// Code in a pod has the token of the pod's service account.
@@ -18,11 +19,7 @@ edge! {
 
 fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
     let Item::Workload(workload) = *item else { return };
-    if !world.has_token(workload) {
-        return;
-    }
     let setting = field(world.keeper(workload), "/automountServiceAccountToken");
-    let account = workload.pod.service_account().into();
-    let account = Node::service_account(&workload.metadata.namespace, &account);
-    link.by(&Node::Workload(workload.object_ref()), account, [setting]);
+    let pod = Node::Workload(workload.object_ref());
+    link.token(&pod, Token::of(workload), [setting], world);
 }

@@ -21,7 +21,8 @@ edge! {
 fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
     let Item::Workload(workload) = *item else { return };
     let Some(user) = node_user(&workload.node_name) else { return };
-    for used in world.used_by_node(workload) {
-        link.always(&user, used);
+    link.token(&user, world.token_for_node(workload), [], world);
+    for secret in world.secrets_for_node(workload) {
+        link.always(&user, secret);
     }
 }

@@ -1,7 +1,8 @@
-//! Steps by what a role allows alone: they are there once, beside those who have the role, and not once for each of them.
+//! Steps that many take by one thing, a role or a service account: they are there once, beside those who have it, and not
+//! once for each of them.
 //!
-//! So a role that changes costs as many steps as it gives, whoever has it. Graphs that change have such steps; others spell
-//! them out. Whoever looks at the graph sees no difference: such a step is an edge from each of those who have the role, and
+//! So what changes costs as many steps as it gives, whoever has it. Graphs that change have such steps; others spell them
+//! out. Whoever looks at the graph sees no difference: such a step is an edge from each of those who have the thing, and
 //! rests on what gives it to them as well.
 
 use std::hash::{Hash, Hasher};
@@ -13,10 +14,20 @@ use super::{By, Edge, EdgeId, Graph, NodeId};
 use crate::condition::{Cause, Clause, ConditionId};
 use crate::edge::EdgeKind;
 use crate::table::Table;
+use crate::world::Token;
 
-/// Position of a role where it is bound.
+/// Position of what several have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct RoleId(u32);
+pub(crate) struct CommonId(u32);
+
+/// What several have in common.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Common {
+    /// A role.
+    Role(SharedRole),
+    /// The token of a service account.
+    Token(SharedToken),
+}
 
 /// A role where it is bound.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,46 +39,54 @@ pub(crate) struct SharedRole {
     pub(crate) without: Vec<usize>,
 }
 
-/// Steps by roles, and who takes them.
+/// The token of a service account, in one of the ways in which somebody gets it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct SharedToken {
+    pub(crate) token: Token,
+    /// The id of the kind of edge, and the position of its rule.
+    pub(crate) by: (&'static str, u8),
+}
+
+/// Such steps, and who takes them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shared {
-    roles: Table<SharedRole>,
+    commons: Table<Common>,
     steps: Table<SharedStep>,
     shares: Table<Share>,
-    /// Positions of steps by role.
+    /// Positions of steps by what they are taken by.
     steps_of: Vec<Vec<u32>>,
     /// Positions of steps by the node to which they lead.
     steps_to: Vec<Vec<u32>>,
-    /// Positions of shares by role.
+    /// Positions of shares by what is shared.
     shares_in: Vec<Vec<u32>>,
     /// Positions of shares by who has them.
     shares_of: Vec<Vec<u32>>,
-    /// The roles that somebody has come to have, or has no more.
-    touched: Vec<RoleId>,
+    /// What somebody has come to have, or has no more.
+    touched: Vec<CommonId>,
 }
 
-/// A step that everybody takes who has a role.
+/// A step that everybody takes who has something.
 #[derive(Clone, Copy, Debug)]
 struct SharedStep {
-    role: RoleId,
+    common: CommonId,
     to: NodeId,
     kind: &'static EdgeKind,
     rule: u8,
     condition: ConditionId,
 }
 
-/// Somebody who has a role.
+/// Somebody who has something that others have, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Share {
     holder: NodeId,
-    role: RoleId,
+    common: CommonId,
     /// What gives it to him.
     condition: ConditionId,
 }
 
 impl PartialEq for SharedStep {
     fn eq(&self, other: &Self) -> bool {
-        let place = |step: &Self| (step.role, step.to, step.rule, step.condition);
+        let place = |step: &Self| (step.common, step.to, step.rule, step.condition);
         place(self) == place(other) && std::ptr::eq(self.kind, other.kind)
     }
 }
@@ -77,7 +96,7 @@ impl Eq for SharedStep {}
 impl Hash for SharedStep {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let kind = std::ptr::from_ref(self.kind);
-        (self.role, self.to, kind, self.rule, self.condition).hash(state);
+        (self.common, self.to, kind, self.rule, self.condition).hash(state);
     }
 }
 
@@ -90,7 +109,7 @@ impl SharedStep {
             rule: self.rule,
             condition: self.condition,
             by: Some(By {
-                role: share.role,
+                common: share.common,
                 condition: share.condition,
             }),
         }
@@ -98,22 +117,22 @@ impl SharedStep {
 }
 
 impl Graph {
-    /// The role's position; the role is new if it was not there.
-    pub(crate) fn shared_role(&mut self, role: SharedRole) -> RoleId {
-        RoleId(self.shared.roles.put(role).0)
+    /// The position of what is shared; it is new if it was not there.
+    pub(crate) fn common(&mut self, common: Common) -> CommonId {
+        CommonId(self.shared.commons.put(common).0)
     }
 
-    /// Adds a step of everybody who has a role.
+    /// Adds a step of everybody who has this.
     pub(crate) fn link_shared(
         &mut self,
-        role: RoleId,
+        common: CommonId,
         to: NodeId,
         (kind, rule): (&'static EdgeKind, u8),
         condition: ConditionId,
     ) {
         let shared = &mut self.shared;
         let (position, is_new) = shared.steps.put(SharedStep {
-            role,
+            common,
             to,
             kind,
             rule,
@@ -124,19 +143,19 @@ impl Graph {
         if !is_new {
             return;
         }
-        shared.roles.hold(role.0);
+        shared.commons.hold(common.0);
         self.nodes.hold(to.0);
         self.conditions.hold(condition.0);
-        enter(&mut shared.steps_of, role.0, position);
+        enter(&mut shared.steps_of, common.0, position);
         enter(&mut shared.steps_to, to.0, position);
     }
 
-    /// Has somebody take the steps of a role.
-    pub(crate) fn share(&mut self, holder: NodeId, role: RoleId, condition: ConditionId) {
+    /// Has somebody take the steps of what he shares with others.
+    pub(crate) fn share(&mut self, holder: NodeId, common: CommonId, condition: ConditionId) {
         let shared = &mut self.shared;
         let (position, is_new) = shared.shares.put(Share {
             holder,
-            role,
+            common,
             condition,
         });
         shared.shares.hold(position);
@@ -144,49 +163,49 @@ impl Graph {
         if !is_new {
             return;
         }
-        shared.roles.hold(role.0);
+        shared.commons.hold(common.0);
         self.nodes.hold(holder.0);
         self.conditions.hold(condition.0);
-        if listed(&shared.shares_in, role.0).is_empty() {
-            shared.touched.push(role);
+        if listed(&shared.shares_in, common.0).is_empty() {
+            shared.touched.push(common);
         }
-        enter(&mut shared.shares_in, role.0, position);
+        enter(&mut shared.shares_in, common.0, position);
         enter(&mut shared.shares_of, holder.0, position);
     }
 
-    /// The roles that somebody has come to have since this was last asked, or has no more.
-    pub(crate) fn take_shared_roles(&mut self) -> Vec<RoleId> {
+    /// What somebody has come to have since this was last asked, or has no more.
+    pub(crate) fn take_commons(&mut self) -> Vec<CommonId> {
         std::mem::take(&mut self.shared.touched)
     }
 
     /// The role, and whether anybody has it.
-    pub(crate) fn shared_role_at(&self, role: RoleId) -> Option<(&SharedRole, bool)> {
-        let is_had = !listed(&self.shared.shares_in, role.0).is_empty();
-        Some((self.shared.roles.value(role.0)?, is_had))
+    pub(crate) fn common_at(&self, common: CommonId) -> Option<(&Common, bool)> {
+        let is_had = !listed(&self.shared.shares_in, common.0).is_empty();
+        Some((self.shared.commons.value(common.0)?, is_had))
     }
 
     /// Drops the steps and shares that nobody puts in any more.
     pub(super) fn sweep_shared(&mut self) {
         let shared = &mut self.shared;
         for (position, step) in shared.steps.sweep() {
-            forget(&mut shared.steps_of, step.role.0, position);
+            forget(&mut shared.steps_of, step.common.0, position);
             forget(&mut shared.steps_to, step.to.0, position);
             self.nodes.release(step.to.0);
             self.conditions.release(step.condition.0);
-            shared.roles.release(step.role.0);
+            shared.commons.release(step.common.0);
         }
         for (position, share) in shared.shares.sweep() {
-            forget(&mut shared.shares_in, share.role.0, position);
+            forget(&mut shared.shares_in, share.common.0, position);
             forget(&mut shared.shares_of, share.holder.0, position);
             self.nodes.release(share.holder.0);
             self.conditions.release(share.condition.0);
-            shared.roles.release(share.role.0);
-            shared.touched.push(share.role);
+            shared.commons.release(share.common.0);
+            shared.touched.push(share.common);
         }
     }
 
-    pub(super) fn sweep_shared_roles(&mut self) {
-        self.shared.roles.sweep();
+    pub(super) fn sweep_commons(&mut self) {
+        self.shared.commons.sweep();
     }
 
     pub(super) fn release_shared(&mut self, steps: &[u32], shares: &[u32]) {
@@ -200,19 +219,19 @@ impl Graph {
         Some(step.taken_by(self.shared.shares.value(share)?))
     }
 
-    /// The edges from a node by the roles that it has.
+    /// The edges from a node by what it shares.
     pub(super) fn shared_from(&self, node: NodeId) -> impl Iterator<Item = (EdgeId, Edge)> {
         let shares = listed(&self.shared.shares_of, node.0).iter();
         let edges = shares.flat_map(|&share| self.edges_by(share));
         edges.filter(move |(_, edge)| edge.to != node)
     }
 
-    /// The edges to a node from those who have the roles that lead there.
+    /// The edges to a node from those who have what leads there.
     pub(super) fn shared_to(&self, node: NodeId) -> impl Iterator<Item = (EdgeId, Edge)> {
         let steps = listed(&self.shared.steps_to, node.0).iter();
         let edges = steps.flat_map(move |&step| {
-            let role = self.shared.steps.value(step).map(|step| step.role.0);
-            let shares = role.map_or(&[][..], |role| listed(&self.shared.shares_in, role));
+            let common = self.shared.steps.value(step).map(|step| step.common.0);
+            let shares = common.map_or(&[][..], |common| listed(&self.shared.shares_in, common));
             let edge = move |&share: &u32| {
                 Some((EdgeId::shared(share, step), self.shared_edge(share, step)?))
             };
@@ -221,33 +240,33 @@ impl Graph {
         edges.filter(move |(_, edge)| edge.from != node)
     }
 
-    /// All edges by roles, those that several roles give to somebody once for each.
+    /// All such edges, those that several roles give to somebody once for each.
     pub(super) fn shared_edges(&self) -> impl Iterator<Item = (EdgeId, Edge)> {
         let shares = self.shared.shares.values();
         let edges = shares.flat_map(|(share, _)| self.edges_by(share));
         edges.filter(|(_, edge)| edge.from != edge.to)
     }
 
-    /// The steps of everybody who has a role, and those who have one.
+    /// The steps that several take, and who takes them.
     pub(super) fn shared_count(&self) -> usize {
         self.shared.steps.len() + self.shared.shares.len()
     }
 
     fn edges_by(&self, share: u32) -> impl Iterator<Item = (EdgeId, Edge)> {
         let by = self.shared.shares.value(share);
-        let steps = by.map_or(&[][..], |by| listed(&self.shared.steps_of, by.role.0));
+        let steps = by.map_or(&[][..], |by| listed(&self.shared.steps_of, by.common.0));
         steps.iter().filter_map(move |&step| {
             let edge = self.shared.steps.value(step)?.taken_by(by?);
             Some((EdgeId::shared(share, step), edge))
         })
     }
 
-    /// Whether a step by a role starts or ends here.
-    pub(super) fn is_linked_by_roles(&self, node: NodeId) -> bool {
+    /// Whether a step that several take starts or ends here.
+    pub(super) fn is_linked_by_shares(&self, node: NodeId) -> bool {
         self.shared_from(node).next().is_some() || self.shared_to(node).next().is_some()
     }
 
-    /// Of several edges by which roles that are bound in one place give the same step to somebody one.
+    /// Of several edges by which the same step is given to somebody, by roles that are bound in one place or by tokens, one.
     pub(super) fn distinct(
         &self,
         edges: impl Iterator<Item = (EdgeId, Edge)>,
@@ -267,59 +286,64 @@ impl Graph {
             return self.condition_of(edge).clauses.clone();
         };
         let scope = self.scope_of(by);
-        let mut first: Clause = self
-            .shared_from(edge.from)
-            .filter(|(_, other)| {
-                let step = |edge: &Edge| (edge.to, edge.rule);
-                step(other) == step(edge)
-                    && std::ptr::eq(other.kind, edge.kind)
-                    && other.by.is_some_and(|by| self.scope_of(by) == scope)
-                    && self.settings_of(other) == self.settings_of(edge)
-            })
-            .flat_map(|(_, other)| self.causes_by_role(&other))
-            .collect();
-        first.sort();
-        first.dedup();
+        let same = self.shared_from(edge.from).filter(|(_, other)| {
+            let step = |edge: &Edge| (edge.to, edge.rule);
+            step(other) == step(edge)
+                && std::ptr::eq(other.kind, edge.kind)
+                && other.by.is_some_and(|by| self.scope_of(by) == scope)
+                && self.settings_of(other) == self.settings_of(edge)
+        });
+        // Where one of them is always there, so is the step.
+        let first: Option<Vec<Clause>> = same.map(|(_, other)| self.first_clause(&other)).collect();
+        let first = first.map(|clauses| {
+            let mut causes = clauses.concat();
+            causes.sort();
+            causes.dedup();
+            causes
+        });
         let settings = self.settings_of(edge).iter().cloned();
-        std::iter::once(first).chain(settings).collect()
+        first.into_iter().chain(settings).collect()
     }
 
-    /// What an edge rests on, what gives a role together with what the role gives.
+    /// What an edge rests on, what gives something together with what that gives.
     pub(crate) fn joined_clauses(&self, edge: &Edge) -> Vec<Clause> {
         if edge.by.is_none() {
             return self.condition_of(edge).clauses.clone();
         }
         let settings = self.settings_of(edge).iter().cloned();
-        std::iter::once(self.causes_by_role(edge))
+        self.first_clause(edge)
+            .into_iter()
             .chain(settings)
             .collect()
     }
 
-    /// What gives somebody a right by a role: what gives him the role, each with what gives the role the right.
-    fn causes_by_role(&self, edge: &Edge) -> Clause {
-        let of_role = self.condition_of(edge).clauses.first();
-        let of_role = of_role.map_or(&[][..], Vec::as_slice);
+    /// What gives somebody a step: what gives him that by which it is taken, each with what gives that the step. `None`
+    /// where neither rests on anything.
+    fn first_clause(&self, edge: &Edge) -> Option<Clause> {
         let by = edge.by.and_then(|by| self.condition_at(by.condition));
-        match by.and_then(|by| by.clauses.first()) {
-            None => of_role.to_vec(),
-            Some(by) => {
-                let joined = |by: &Cause| {
-                    let causes = of_role.iter();
-                    let causes = causes.map(|own| by.iter().chain(own).copied().collect());
-                    causes.collect::<Vec<Cause>>()
-                };
-                by.iter().flat_map(joined).collect()
-            }
+        let by = by.and_then(|by| by.clauses.first());
+        let own = self.condition_of(edge).clauses.first();
+        let (Some(by), Some(own)) = (by, own) else {
+            return by.or(own).cloned();
+        };
+        let joined = |by: &Cause| {
+            let causes = own.iter();
+            let causes = causes.map(|own| by.iter().chain(own).copied().collect());
+            causes.collect::<Vec<Cause>>()
+        };
+        Some(by.iter().flat_map(joined).collect())
+    }
+
+    /// Where a role is bound: what holds in one place and what holds in another are steps of their own. Tokens have no such
+    /// place.
+    fn scope_of(&self, by: By) -> Option<&Str> {
+        match self.shared.commons.value(by.common.0)? {
+            Common::Role(role) => Some(&role.namespace),
+            Common::Token(_) => None,
         }
     }
 
-    /// Where a role is bound: what holds in one place and what holds in another are steps of their own.
-    fn scope_of(&self, by: By) -> Option<&Str> {
-        let role = self.shared.roles.value(by.role.0);
-        role.map(|role| &role.namespace)
-    }
-
-    /// What an edge by a role rests on beside the right.
+    /// What such an edge rests on beside the right.
     fn settings_of(&self, edge: &Edge) -> &[Clause] {
         let clauses = &self.condition_of(edge).clauses;
         clauses.get(1..).unwrap_or_default()

@@ -17,6 +17,7 @@ use machine::control_planes_for;
 use crate::build::{Item, Link, World};
 use crate::condition::Atom;
 use crate::node::Node;
+use crate::world::Token;
 
 /// A container of a workload.
 #[derive(Clone, Copy)]
@@ -347,31 +348,31 @@ impl<'a> World<'a> {
 
     /// Whether code in the pod, or root on its node, finds a token in it that the API server accepts.
     pub(crate) fn has_token(&self, workload: &Workload) -> bool {
-        let (pod, namespace) = (&workload.pod, &workload.metadata.namespace);
-        let mounted = pod
-            .automount_service_account_token
-            .unwrap_or_else(|| self.mounts_token(namespace, pod.service_account()));
-        mounted || pod.tokens.iter().any(|token| token.audience.is_empty())
+        self.is_there(&Token::of(workload))
     }
 
-    /// What the Node authorizer lets a node have for a pod of it: its service account by a token, and the Secrets that
-    /// it names.
-    pub(crate) fn used_by_node(&self, workload: &Workload) -> Vec<Node> {
+    /// The token that the Node authorizer lets a node ask for, for a pod of it.
+    pub(crate) fn token_for_node(&self, workload: &Workload) -> Token {
+        let minor = self.minor();
+        let any_audience = minor.is_some_and(|minor| minor < OWN_AUDIENCES_SINCE);
+        let mut token = Token::of(workload);
+        if any_audience {
+            token.is_there = Some(true);
+        }
+        token
+    }
+
+    /// The Secrets that the Node authorizer lets a node read for a pod of it: those that it names.
+    pub(crate) fn secrets_for_node(&self, workload: &Workload) -> impl Iterator<Item = Node> {
         let (pod, namespace) = (&workload.pod, &workload.metadata.namespace);
-        let any_audience = self
-            .minor()
-            .is_some_and(|minor| minor < OWN_AUDIENCES_SINCE);
-        let account = Node::service_account(namespace, &pod.service_account().into());
-        let account = Some(account).filter(|_| any_audience || self.has_token(workload));
         let names = [&pod.secrets, &pod.node_secrets];
         let names = names
             .into_iter()
             .flat_map(|names| self.secrets_of(workload, names));
-        let secrets = names.map(|name| Node::Secret {
+        names.map(|name| Node::Secret {
             namespace: namespace.clone(),
             name: name.clone(),
-        });
-        account.into_iter().chain(secrets).collect()
+        })
     }
 
     /// Those of the Secrets named by a workload that are there.

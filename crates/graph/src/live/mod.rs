@@ -35,7 +35,7 @@ impl Live {
             snapshot,
             memberships,
             index,
-            graph: Graph::default(),
+            graph: Graph::to_change(),
             parts: Parts::default(),
         };
         live.make_all();

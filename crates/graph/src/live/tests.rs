@@ -196,3 +196,61 @@ fn roles_that_share_their_subjects_equal_a_rebuild() {
         }
     }
 }
+
+const SAYS: &[&str] = &[
+    "",
+    "automountServiceAccountToken: true, ",
+    "automountServiceAccountToken: false, ",
+];
+const VOLUMES: &[&str] = &[
+    "",
+    "{name: own, projected: {sources: [{serviceAccountToken: {path: token}}]}}",
+    "{name: own, projected: {sources: [{serviceAccountToken: {path: token, audience: vault}}]}}",
+];
+const MOUNTS: &[&str] = &["/var/lib", "/var/log", "/tmp"];
+
+/// Pods that leave it to their service accounts whether they get a token, and those who say so themselves.
+#[test]
+fn tokens_that_service_accounts_give_equal_a_rebuild() {
+    let first = seed(0x2026_1123);
+    println!("BAILIWICK_SEED={first}");
+    let mut rng = Rng::new(first);
+    for minor in [32, 37] {
+        let run = rng.bits();
+        let mut rng = Rng::new(run);
+        let rights = "Role shop/r\n  get on pods/log of ''\n  get on secrets of ''\n\
+            RoleBinding shop/r gives Role/r to sa:shop/app";
+        let mut live = Live::new(cluster(rights, minor), BTreeMap::new());
+        for step in 0..60 {
+            let account = rng.pick(&["app", "other"]);
+            let object = match rng.below(3) {
+                0 => {
+                    let says = rng.pick(SAYS);
+                    format!(
+                        "{{apiVersion: v1, kind: ServiceAccount, {says}metadata: {{namespace: shop, name: {account}}}}}"
+                    )
+                }
+                _ => {
+                    let (number, node) = (rng.below(6), rng.below(2));
+                    let (says, volume) = (rng.pick(SAYS), rng.pick(VOLUMES));
+                    let mount = rng.pick(MOUNTS);
+                    format!(
+                        "{{apiVersion: v1, kind: Pod, metadata: {{namespace: shop, name: p{number}}}, \
+                         spec: {{nodeName: n{node}, serviceAccountName: {account}, {says}\
+                         volumes: [{{name: host, hostPath: {{path: {mount}}}}}, {volume}], \
+                         containers: [{{name: web, image: web, volumeMounts: [{{name: host, mountPath: /host}}]}}]}}}}"
+                    )
+                }
+            };
+            let changed = cluster(&format!("---\n{object}"), minor);
+            let changed = changed.objects().map(|(object, _)| object);
+            let changed = changed.last().unwrap();
+            let delta = match rng.below(5) {
+                0 => Delta::Remove(changed.object_ref()),
+                _ => Delta::Upsert(Box::new(changed), Origin::Live),
+            };
+            live.apply(delta);
+            assert_same(&live, &format!("run {run}, step {step}: {object}"));
+        }
+    }
+}

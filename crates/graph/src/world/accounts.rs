@@ -1,13 +1,56 @@
 //! Namespaces, and which service accounts there are and act.
 
 use bailiwick_core::{Kind, Str};
-use bailiwick_model::{Object, ServiceAccount};
+use bailiwick_model::{Object, ServiceAccount, Workload};
 
-use super::Unit;
 use super::bound::Given;
 use super::index::{DEFAULT, Index, Woken};
 use super::reads::Key;
+use super::{Unit, World};
 use crate::node::Node;
+
+/// The token of a service account where it may be: in a pod.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Token {
+    namespace: Str,
+    name: Str,
+    /// Whether it is; `None` leaves that to the service account.
+    pub(crate) is_there: Option<bool>,
+}
+
+impl Token {
+    /// The token that code in a pod, or root on its node, finds in it and that the API server accepts.
+    pub(crate) fn of(workload: &Workload) -> Self {
+        let pod = &workload.pod;
+        let is_projected = pod.tokens.iter().any(|token| token.audience.is_empty());
+        Self {
+            namespace: workload.metadata.namespace.clone(),
+            name: pod.service_account().into(),
+            is_there: match is_projected {
+                true => Some(true),
+                false => pod.automount_service_account_token,
+            },
+        }
+    }
+
+    /// The service account.
+    pub(crate) fn account(&self) -> Node {
+        Node::service_account(&self.namespace, &self.name)
+    }
+}
+
+impl World<'_> {
+    /// Whether a token is where it may be. Pods of a service account that is not there yet get its token, too.
+    pub(crate) fn is_there(&self, token: &Token) -> bool {
+        let Token {
+            namespace, name, ..
+        } = token;
+        token.is_there.unwrap_or_else(|| {
+            self.note(Key::Automount(namespace, name));
+            mounts_token(self.whole.service_accounts.get(namespace, name))
+        })
+    }
+}
 
 impl Index {
     pub(super) fn enter(&mut self, namespace: &Str, woken: &mut Woken) {
@@ -160,7 +203,7 @@ impl Index {
 }
 
 /// Whether pods get the token of this service account unless they say otherwise.
-pub(super) fn mounts_token(account: Option<&ServiceAccount>) -> bool {
+fn mounts_token(account: Option<&ServiceAccount>) -> bool {
     let said = account.and_then(|account| account.automount_service_account_token);
     said.unwrap_or(true)
 }

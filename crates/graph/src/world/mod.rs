@@ -15,12 +15,12 @@ use std::collections::BTreeSet;
 use bailiwick_core::{Kind, ObjectRef, Str, Subject};
 use bailiwick_model::{AdmissionBinding, AdmissionPolicy, PersistentVolume, Snapshot, Workload};
 
+pub(crate) use self::accounts::Token;
 pub(crate) use self::bound::Given;
 pub(crate) use self::index::{Index, Woken};
 pub(crate) use self::reads::{Key, Mark};
 pub(crate) use self::unit::{Item, Unit};
 
-use self::accounts::mounts_token;
 use self::index::{DEFAULT, Fact, by_name};
 use self::reads::Reads;
 use self::view::View;
@@ -300,12 +300,6 @@ impl<'a> World<'a> {
             _ => &[],
         };
         known.iter().cloned().chain(node.implied_groups()).collect()
-    }
-
-    /// Whether pods of a service account get its token unless they say otherwise. So do those of one that is not there yet.
-    pub(crate) fn mounts_token(&self, namespace: &str, name: &str) -> bool {
-        self.note(Key::Automount(namespace, name));
-        mounts_token(self.whole.service_accounts.get(namespace, name))
     }
 
     /// Whether a pod, or what makes pods, runs as this service account.

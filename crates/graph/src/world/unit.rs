@@ -5,7 +5,7 @@ use bailiwick_model::{Ingress, Route, Secret, Service, Workload};
 
 use super::World;
 use super::index::{DEFAULT, by_name};
-use crate::graph::SharedRole;
+use crate::graph::Common;
 use crate::node::Node;
 
 /// A part of the graph that is made on its own: all edges that come from one thing of the cluster.
@@ -35,8 +35,8 @@ pub(crate) enum Unit {
     Holder(Node),
     /// Somebody with the roles that he can bind to himself.
     Bound(Node),
-    /// What a role where it is bound allows alone, whoever has it.
-    Shared(SharedRole),
+    /// What several have in common, for what it gives to all of them.
+    Shared(Common),
 }
 
 /// The thing that a [`Unit`] is about.

@@ -44,11 +44,11 @@ fn shared(steps: &Steps, shares: &Shares) -> (Graph, Vec<NodeId>, Vec<AtomId>) {
     let (mut graph, nodes, atoms) = base();
     let role = |number: usize, graph: &mut Graph| {
         let role = ObjectRef::new(Kind::ClusterRole, "", &number.to_string());
-        graph.shared_role(SharedRole {
+        graph.common(Common::Role(SharedRole {
             role,
             namespace: "".into(),
             without: Vec::new(),
-        })
+        }))
     };
     let mut merged: BTreeMap<(usize, usize, Option<u32>), Clause> = BTreeMap::new();
     for &(of, to, right, setting) in steps {
@@ -150,7 +150,7 @@ proptest! {
         graph.unmake(&made);
         graph.sweep();
         prop_assert_eq!((graph.nodes.len(), graph.edge_count()), (0, 0));
-        prop_assert_eq!((graph.conditions.len(), graph.atoms.len(), graph.shared.roles.len()), (0, 0, 0));
+        prop_assert_eq!((graph.conditions.len(), graph.atoms.len(), graph.shared.commons.len()), (0, 0, 0));
         prop_assert_eq!(graph.edges().count(), 0);
     }
 }
