@@ -11,7 +11,7 @@ use bailiwick_core::{Kind, ObjectRef};
 use bailiwick_graph::{Graph, Live, Node as GraphNode};
 use bailiwick_model::{
     Binding, BindingSubject, CustomResource, Delta, Namespace, Node, Object, ObjectMeta, Origin,
-    PolicyRule, Role, RoleRef, Secret, ServiceAccount, Snapshot, Store, Workload,
+    PodSpec, PolicyRule, Role, RoleRef, Secret, ServiceAccount, Snapshot, Store, Workload,
 };
 use bailiwick_rbac::Engine;
 use bailiwick_testkit::generate::{Pods, Shape};
@@ -163,6 +163,10 @@ pub(super) fn of(pods: usize, times: usize) -> Result<()> {
     measured.insert(
         "one role with 4,000 bindings changed".to_owned(),
         bound_most(&mut live),
+    );
+    measured.insert(
+        "a ServiceAccount with a pod on every node changed".to_owned(),
+        everywhere(&mut live),
     );
     measured.insert("peak memory".to_owned(), json!(resident().0 / 1024.0));
     println!("{}", serde_json::to_string(&measured)?);
@@ -427,6 +431,35 @@ fn bound_most(live: &mut Live) -> Value {
         let (changed, same) = (with_secrets(&role), role.clone());
         taken.measure(|| live.apply(put(Object::Role(changed))));
         taken.measure(|| live.apply(put(Object::Role(same))));
+    }
+    figures_of(&taken, 2)
+}
+
+/// Changes whether a ServiceAccount gives its token to pods on every node, which leave that to it.
+fn everywhere(live: &mut Live) -> Value {
+    let pods = live.snapshot().workloads.get(&Kind::Pod);
+    let pods = pods.into_iter().flat_map(Store::iter);
+    let own: Vec<Workload> = pods
+        .filter(|pod| pod.pod.service_account() == "logs")
+        .cloned()
+        .collect();
+    for mut pod in own {
+        let spec = PodSpec {
+            tokens: Box::default(),
+            ..(*pod.pod).clone()
+        };
+        pod.pod = Arc::new(spec);
+        live.apply(put(Object::Workload(pod)));
+    }
+    let account = ServiceAccount {
+        metadata: ObjectMeta::named("kube-system", "logs"),
+        ..ServiceAccount::default()
+    };
+    let mut taken = Times::default();
+    for _ in 0..ROUNDS {
+        let (changed, same) = (unmounted(&account), account.clone());
+        taken.measure(|| live.apply(changed));
+        taken.measure(|| live.apply(put(Object::ServiceAccount(same))));
     }
     figures_of(&taken, 2)
 }
