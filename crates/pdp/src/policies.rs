@@ -7,8 +7,8 @@ use hashbrown::HashMap;
 
 use crate::cedar::{
     Asking, Candidate, Candidates, Checker, Evaluation, Facts, Hashes, Index, Input, Objects,
-    Policy, PolicyDocument, PolicyLint, PolicyProblem, Side, Statement, Types, Words, application,
-    evaluate, kubernetes, lints,
+    Policy, PolicyDocument, PolicyLint, PolicyProblem, Shared, Side, Statement, Types, Words,
+    application, evaluate, kubernetes, lints,
 };
 use crate::question::Question;
 
@@ -39,6 +39,7 @@ pub(crate) struct Language {
 struct LanguageParts {
     checker: Checker,
     types: Types,
+    shared: Shared,
 }
 
 /// The policies of one document, checked.
@@ -63,6 +64,7 @@ impl Language {
         let parts = Arc::new(LanguageParts {
             checker: Checker::new().map_err(problem)?,
             types: Types::new().map_err(problem)?,
+            shared: Shared::default(),
         });
         Ok(Self { parts, hashes })
     }
@@ -73,7 +75,8 @@ impl Language {
         document: &PolicyDocument,
     ) -> Result<Compiled, Vec<PolicyProblem>> {
         let policies = document.compile(&self.parts.checker)?;
-        let policy = |(id, ast)| Policy::new(&document.namespace, id, ast, &self.hashes, true);
+        let (namespace, shared) = (&document.namespace, &self.parts.shared);
+        let policy = |(id, ast)| Policy::new(namespace, id, ast, &self.hashes, shared, true);
         Ok(Compiled {
             namespace: document.namespace.clone(),
             name: document.name.clone(),
@@ -182,7 +185,14 @@ impl Policies {
         let id: Str = id.into();
         let ast = cedar_policy_core::parser::parse_policy(None, cedar).unwrap();
         let hashes = self.hashes.clone();
-        let policy = Policy::new(&Str::default(), id, ast.into(), &hashes, false);
+        let policy = Policy::new(
+            &Str::default(),
+            id,
+            ast.into(),
+            &hashes,
+            &Shared::default(),
+            false,
+        );
         self.tier(&Str::default()).put(policy);
     }
 

@@ -14,6 +14,7 @@ mod policy;
 mod rest;
 mod scope;
 mod selection;
+mod share;
 mod split;
 mod statement;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub use lint::{Oddity, PolicyLint};
 pub use object::{Objects, TooManyFields};
 pub(crate) use policy::Policy;
 pub(crate) use rest::Rest;
+pub(crate) use share::Shared;
 pub use statement::{Statement, request_schemas};
 pub(crate) use types::Types;
 pub use words::Words;

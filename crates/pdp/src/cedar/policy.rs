@@ -8,6 +8,7 @@ use super::check::{reads_object, reads_unlogged, span};
 use super::facts::Hashes;
 use super::lint::{Oddity, PolicyLint};
 use super::scope::Scope;
+use super::share::Shared;
 
 /// One policy, parsed.
 #[derive(Clone, Debug)]
@@ -29,16 +30,19 @@ impl Policy {
         id: Str,
         ast: ast::Policy,
         hashes: &Hashes,
+        shared: &Shared,
         trusted: bool,
     ) -> Self {
+        let (says, clause) = (annotation(&ast, "reason"), clause(&ast));
+        let ast = shared.bare(ast);
         Self {
             scope: Scope::of(&ast, hashes, trusted),
-            says: annotation(&ast, "reason"),
-            clause: clause(&ast),
+            says,
+            clause,
             reads_object: reads_object(&ast),
             namespace: namespace.clone(),
             id,
-            ast: without_annotations(ast),
+            ast,
         }
     }
 
@@ -101,25 +105,6 @@ fn annotation(policy: &ast::Policy, name: &str) -> Str {
         .ok()
         .and_then(|name| policy.annotation(&name))
         .map_or_else(Str::default, |text| Arc::from(text.val.as_str()))
-}
-
-/// The same policy to whoever evaluates it. Annotations take nearly a kilobyte, however few they are.
-fn without_annotations(policy: ast::Policy) -> ast::Policy {
-    let template = policy.template();
-    if !policy.is_static() {
-        return policy;
-    }
-    let bare = ast::Template::new_shared(
-        template.id().clone(),
-        template.loc().cloned(),
-        Arc::new(ast::Annotations::new()),
-        template.effect(),
-        template.principal_constraint().clone(),
-        template.action_constraint().clone(),
-        template.resource_constraint().clone(),
-        template.non_scope_constraints_arc().cloned(),
-    );
-    ast::StaticPolicy::try_from(bare).map_or(policy, ast::Policy::from)
 }
 
 /// The bytes of the conditions, or of the whole policy where it has none.

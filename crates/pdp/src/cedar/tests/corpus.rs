@@ -19,7 +19,7 @@ use crate::cedar::facts;
 use crate::cedar::facts::Side;
 use crate::cedar::scope::Met;
 use crate::cedar::{
-    Candidate, Candidates, Evaluation, Facts, Hashes, Index, Input, Policy, evaluate,
+    Candidate, Candidates, Evaluation, Facts, Hashes, Index, Input, Policy, Shared, evaluate,
 };
 
 /// cedar-policy/cedar-integration-tests, commit f161e9f.
@@ -195,16 +195,12 @@ fn check_split(candidates: &Candidates<'_>, input: &Input, whole: &Evaluation<'_
 }
 
 fn index(policies: &PolicySet, hashes: &Hashes) -> Index {
-    let mut index = Index::default();
+    let (mut index, shared) = (Index::default(), Shared::default());
+    let cluster = Str::default();
     for policy in policies.policies() {
         let id: Str = policy.id().to_string().into();
-        index.put(Policy::new(
-            &Str::default(),
-            id,
-            policy.clone(),
-            hashes,
-            false,
-        ));
+        let policy = Policy::new(&cluster, id, policy.clone(), hashes, &shared, false);
+        index.put(policy);
     }
     index
 }
