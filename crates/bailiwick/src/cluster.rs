@@ -395,5 +395,6 @@ pub(crate) fn connect_options(global: &Global, console: &Console) -> ConnectOpti
         request_timeout: global.request_timeout.map(|timeout| timeout.0),
         plugin_timeout: None,
         stdin_in_use: console.stdin_in_use(),
+        yaml: Some(bailiwick_input::read_embedded),
     }
 }

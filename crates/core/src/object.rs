@@ -50,6 +50,7 @@ pub enum Kind {
     TCPRoute,
     UDPRoute,
     ReferenceGrant,
+    ConfigMap,
 }
 
 /// A kind that Bailiwick does not read.
@@ -59,7 +60,7 @@ pub struct UnknownKind(pub String);
 
 impl Kind {
     /// Every kind, in the order of the declaration.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::Role,
         Self::ClusterRole,
         Self::RoleBinding,
@@ -99,6 +100,7 @@ impl Kind {
         Self::TCPRoute,
         Self::UDPRoute,
         Self::ReferenceGrant,
+        Self::ConfigMap,
     ];
 
     /// The four kinds that RBAC is made of.
@@ -151,6 +153,7 @@ impl Kind {
             Self::TCPRoute => "TCPRoute",
             Self::UDPRoute => "UDPRoute",
             Self::ReferenceGrant => "ReferenceGrant",
+            Self::ConfigMap => "ConfigMap",
         }
     }
 
@@ -168,7 +171,8 @@ impl Kind {
             | Self::ReplicationController
             | Self::PersistentVolume
             | Self::PersistentVolumeClaim
-            | Self::Service => "",
+            | Self::Service
+            | Self::ConfigMap => "",
             Self::Deployment | Self::ReplicaSet | Self::StatefulSet | Self::DaemonSet => "apps",
             Self::Job | Self::CronJob => "batch",
             Self::CustomResourceDefinition => "apiextensions.k8s.io",
@@ -235,6 +239,7 @@ impl Kind {
             Self::TCPRoute => "tcproutes",
             Self::UDPRoute => "udproutes",
             Self::ReferenceGrant => "referencegrants",
+            Self::ConfigMap => "configmaps",
         }
     }
 
@@ -250,6 +255,12 @@ impl Kind {
             Self::TLSRoute => &["v1alpha3", "v1alpha2"],
             _ => &[],
         }
+    }
+
+    /// The one object that is read of the kind, by namespace and name, where not all are: of ConfigMaps the one that
+    /// says who identities of AWS are.
+    pub fn only(self) -> Option<(&'static str, &'static str)> {
+        (self == Self::ConfigMap).then_some(("kube-system", "aws-auth"))
     }
 
     /// Whether it is a custom resource: Kubernetes does not bring it, and a cluster has it where somebody defines it.

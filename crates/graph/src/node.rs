@@ -173,6 +173,8 @@ pub enum Area {
     Guards,
     /// Identities at a cloud provider that service accounts name.
     Clouds,
+    /// Being any node at the API server.
+    NodeUsers,
     /// Being anybody at the servers that extend the API.
     Extensions,
     /// That what runs goes on running.
@@ -240,6 +242,7 @@ impl Node {
             } if !namespace.is_empty() => {
                 format!("namespace:{namespace}")
             }
+            Self::Cloud { name } => format!("cloud:{name}"),
             Self::Cluster => "cluster".to_owned(),
             Self::Outside => "outside".to_owned(),
             _ => return None,
@@ -335,6 +338,7 @@ impl Area {
             Self::Devices => "every device",
             Self::Guards => "every guard",
             Self::Clouds => "every cloud identity",
+            Self::NodeUsers => "the identity of every node",
             Self::Extensions => "every identity at servers that extend the API",
             Self::Running => "the running of everything",
             Self::Kubelets => "what kubelets tell",

@@ -50,7 +50,9 @@ impl Step<'_> {
             .or_else(|| held.iter().find_map(|leg| leg.namespace.clone()))
             .unwrap_or_default();
         let groups: Vec<String> = held.iter().filter_map(|leg| leg.group.clone()).collect();
-        let user = user(self.from, &groups).or_else(|| self.bound(snapshot));
+        let user = user(self.from, &groups)
+            .or_else(|| mapped(self.from, snapshot))
+            .or_else(|| self.bound(snapshot));
         let review = |(number, leg): (usize, &LegHeld<'_>)| {
             let request = leg.request(&namespace, self.name(number, leg, &held));
             let user = user.clone();
@@ -180,6 +182,21 @@ fn user(from: &Node, groups: &[String]) -> Option<UserInfo> {
         _ => return None,
     };
     Some(UserInfo::of(&subject, groups))
+}
+
+/// Whom the API server sees where an identity of AWS comes that is somebody in the cluster.
+fn mapped(from: &Node, snapshot: &Snapshot) -> Option<UserInfo> {
+    let Node::Cloud { name } = from else {
+        return None;
+    };
+    let mut all = snapshot
+        .identity_maps
+        .iter()
+        .flat_map(|map| &map.identities);
+    let identity = all.find(|identity| identity.arn == *name)?;
+    let name = identity.username.to_string();
+    let groups: Vec<String> = identity.groups.iter().map(Str::to_string).collect();
+    Some(UserInfo::of(&Subject::User { name }, &groups))
 }
 
 fn namespace_of(node: &Node) -> Option<Str> {

@@ -23,4 +23,5 @@ pub use exceptions::{EXCEPT, ExceptionsError, annotation, exceptions};
 pub use held::Held;
 pub use load::load;
 pub use locate::Locator;
+pub use read::read_embedded;
 pub use source::{Defaults, LoadOptions, Loaded, Source};

@@ -7,7 +7,7 @@ use bailiwick_model::{Interner, Snapshot};
 use crate::assemble::Assembly;
 use crate::file::{FileRead, read_file};
 use crate::held::Held;
-use crate::read::{Lines, to_utf8};
+use crate::read::{Lines, read_embedded, to_utf8};
 use crate::snapshot;
 use crate::source::{Format, LoadOptions, Loaded, Source, Unit, UnitPlace, lost, members, units};
 
@@ -42,7 +42,7 @@ enum Outcome {
 /// Reads on two threads where there are several files; the results are in the order of the files.
 fn read_units(units: &[Unit], options: &LoadOptions) -> Vec<Vec<Outcome>> {
     if units.len() < 2 {
-        let mut names = Interner::default();
+        let mut names = Interner::reading(Some(read_embedded));
         return units
             .iter()
             .map(|unit| read_unit(unit, options, &mut names))
@@ -50,7 +50,7 @@ fn read_units(units: &[Unit], options: &LoadOptions) -> Vec<Vec<Outcome>> {
     }
     let next = Mutex::new(units.iter().enumerate());
     let work = || {
-        let mut names = Interner::default();
+        let mut names = Interner::reading(Some(read_embedded));
         let mut done = Vec::new();
         loop {
             // A poisoned lock still holds the iterator: the other thread died between two files.

@@ -13,7 +13,7 @@ use crate::held::Held;
 use crate::limits::MAX_FILE_BYTES;
 use crate::read::{BLOCK, Cursor, Lines, to_utf8};
 use crate::source::{Format, bounded};
-use crate::walk::{find_in_json, find_in_yaml};
+use crate::walk::{find_in_embedded, find_in_json};
 
 /// Longest stretch in front of an object on its first line, and behind it on its last, that is looked at.
 const MARGIN: u64 = 300;
@@ -132,7 +132,7 @@ impl<'s> Locator<'s> {
             std::str::from_utf8(own),
         ) {
             (Ok(_), _) => find_in_json(own, 0..own.len(), pointer),
-            (_, Ok(yaml)) => find_in_yaml(yaml, column, pointer),
+            (_, Ok(yaml)) => find_in_embedded(yaml, column, pointer),
             _ => None,
         };
         let at = found.map_or(0..0, |found| found.underline(own));

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bailiwick_core::UserInfo;
+use bailiwick_model::ReadYaml;
 use serde::Deserialize;
 
 use crate::credential::{self, Credential};
@@ -21,6 +22,7 @@ pub struct Cluster {
     name: String,
     namespace: String,
     minor: Option<u16>,
+    pub(crate) yaml: Option<ReadYaml>,
 }
 
 impl Cluster {
@@ -59,6 +61,7 @@ impl Cluster {
             name,
             namespace,
             minor,
+            yaml: options.yaml,
         })
     }
 

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bailiwick_model::ReadYaml;
 use secrecy::{ExposeSecret, SecretString};
 
 /// How to reach a cluster: what kubectl's flags of the same names say. Everything left out comes from the kubeconfig
@@ -41,6 +42,8 @@ pub struct ConnectOptions {
     pub plugin_timeout: Option<Duration>,
     /// Whether standard input holds something else (`-f -`), so that a credential plugin may not ask the user there.
     pub stdin_in_use: bool,
+    /// Reads the YAML that objects hold in their texts. Objects that do are lost without it.
+    pub yaml: Option<ReadYaml>,
 }
 
 impl ConnectOptions {

@@ -82,8 +82,17 @@ fn cluster_role(kinds: &LoadKinds, verbs: &str) -> String {
          kind: ClusterRole\n\
          metadata:\n  name: bailiwick-reader\nrules:\n",
     );
-    let open = kinds.iter().filter(|kind| *kind != Kind::Secret);
+    let open = kinds
+        .iter()
+        .filter(|kind| *kind != Kind::Secret && kind.only().is_none());
     text.push_str(&rules(open, verbs));
+    for kind in kinds.iter() {
+        if let Some((namespace, name)) = kind.only() {
+            text.push_str(&format!("# Of these the one in {namespace}.\n"));
+            let rule = rule(kind.group(), kind.resource(), verbs);
+            text.push_str(&format!("{rule}  resourceNames: [{name}]\n"));
+        }
+    }
     if kinds.iter().any(|kind| kind == Kind::Secret) {
         text.push_str(
             "# Bailiwick asks for names and types of Secrets only, but RBAC cannot say that: this rule shows their values\n\

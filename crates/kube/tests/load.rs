@@ -89,6 +89,17 @@ fn everything_is_read_and_no_value_of_a_secret() {
         .collect();
     assert_eq!(missing, [], "kinds that were not read");
 
+    let maps: Vec<_> = snapshot.identity_maps.iter().collect();
+    let [map] = maps.as_slice() else {
+        panic!("{maps:?}");
+    };
+    let identity = &map.identities[0];
+    assert_eq!(
+        (&*identity.arn, &*identity.username, &*identity.groups[0]),
+        ("arn:aws:iam::1:role/dev", "dev", "ops")
+    );
+    assert!(!format!("{snapshot:?}").contains("planted-elsewhere"));
+
     let secret_type = |name: &str| {
         snapshot
             .secrets

@@ -179,9 +179,10 @@ fn every_kind_is_followed() {
         // Some kinds are in no namespace, others in several.
         let kind_name = plural(kind);
         let label = ["label", &kind_name, "--all", "--overwrite", "watched=yes"];
-        let label: Vec<&str> = match kind.is_namespaced() {
-            true => label.into_iter().chain(["-n", "shop"]).collect(),
-            false => label.to_vec(),
+        let label: Vec<&str> = match (kind.only(), kind.is_namespaced()) {
+            (Some((namespace, _)), _) => label.into_iter().chain(["-n", namespace]).collect(),
+            (None, true) => label.into_iter().chain(["-n", "shop"]).collect(),
+            (None, false) => label.to_vec(),
         };
         admin.kubectl(&label).unwrap().success().unwrap();
     }

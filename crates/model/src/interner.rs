@@ -6,6 +6,7 @@ use bailiwick_core::Str;
 use crate::meta::ObjectMeta;
 use crate::object::Object;
 use crate::rbac::{Binding, PolicyRule};
+use crate::value::Value;
 use crate::workload::PodSpec;
 
 /// Gives equal texts and equal pod specs one allocation, so that a name that ten thousand objects carry costs its bytes
@@ -14,9 +15,38 @@ use crate::workload::PodSpec;
 pub struct Interner {
     texts: HashSet<Str>,
     pods: HashSet<Arc<PodSpec>>,
+    yaml: Option<ReadYaml>,
+}
+
+/// Reads the YAML that a text of an object holds, as Kubernetes reads YAML. Parsing is not done here: whoever can do it
+/// gives it.
+pub type ReadYaml = fn(&str) -> Result<Value, YamlError>;
+
+/// Why the YAML of a text cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct YamlError {
+    /// Line in the text, from 1.
+    pub line: u32,
+    /// What is wrong, in a sentence.
+    pub message: String,
+    /// Whether Kubernetes would read it: it is beyond a limit of our own.
+    pub is_ours: bool,
 }
 
 impl Interner {
+    /// One for objects that hold YAML in their texts.
+    pub fn reading(yaml: Option<ReadYaml>) -> Self {
+        Self {
+            yaml,
+            ..Self::default()
+        }
+    }
+
+    /// What the YAML of a text says; `None` where nobody can read it here.
+    pub(crate) fn read_yaml(&self, text: &str) -> Option<Result<Value, YamlError>> {
+        self.yaml.map(|read| read(text))
+    }
+
     /// The shared text equal to `text`.
     pub fn intern(&mut self, text: &str) -> Str {
         if let Some(known) = self.texts.get(text) {

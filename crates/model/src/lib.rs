@@ -10,6 +10,7 @@ mod custom;
 mod decode;
 mod defaults;
 mod gateway;
+mod identities;
 mod interner;
 mod meta;
 mod network;
@@ -37,7 +38,8 @@ pub use gateway::{
     Gateway, GrantFrom, GrantTo, Listener, ParentRef, ReferenceGrant, Route, RouteBackend,
     RouteNamespaces,
 };
-pub use interner::Interner;
+pub use identities::{IdentityMap, MappedIdentity};
+pub use interner::{Interner, ReadYaml, YamlError};
 pub use meta::ObjectMeta;
 pub use network::{
     Cidr, ContainerPort, EndpointSlice, Ingress, IngressRule, NetworkPolicy, Peer, PolicyPort,

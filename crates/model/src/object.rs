@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use crate::admission::{AdmissionBinding, AdmissionPolicy, WebhookConfiguration};
 use crate::constraints::SecurityContextConstraints;
 use crate::gateway::{Gateway, ReferenceGrant, Route};
+use crate::identities::IdentityMap;
 use crate::meta::ObjectMeta;
 use crate::network::{EndpointSlice, Ingress, NetworkPolicy, Service};
 use crate::origin::Origin;
@@ -61,6 +62,8 @@ pub enum Object {
     Route(Route),
     /// A ReferenceGrant.
     ReferenceGrant(ReferenceGrant),
+    /// The ConfigMap `kube-system/aws-auth`.
+    IdentityMap(IdentityMap),
 }
 
 /// One change of the cluster.
@@ -202,6 +205,7 @@ impl Object {
             Self::Gateway(object) => &object.metadata,
             Self::Route(object) => &object.metadata,
             Self::ReferenceGrant(object) => &object.metadata,
+            Self::IdentityMap(object) => &object.metadata,
         }
     }
 
@@ -230,6 +234,7 @@ impl Object {
             Self::Gateway(object) => &mut object.metadata,
             Self::Route(object) => &mut object.metadata,
             Self::ReferenceGrant(object) => &mut object.metadata,
+            Self::IdentityMap(object) => &mut object.metadata,
         }
     }
 
@@ -259,6 +264,7 @@ impl Object {
             Self::Gateway(_) => Kind::Gateway,
             Self::Route(object) => object.kind,
             Self::ReferenceGrant(_) => Kind::ReferenceGrant,
+            Self::IdentityMap(_) => Kind::ConfigMap,
         }
     }
 

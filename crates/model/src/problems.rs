@@ -82,6 +82,9 @@ problems! {
     "binary-file", "a file is no text", lost "the file";
     /// The archive cannot be unpacked to its end: it is cut short, damaged, or of another kind than its first bytes say.
     "broken-archive", "an archive cannot be read", lost "the archive, or the rest of it";
+    /// A text of the ConfigMap `kube-system/aws-auth` is no YAML, or no list. EKS reads none of that text then, and so does Bailiwick:
+    /// nobody in it is a user of the cluster. The other texts of the ConfigMap count.
+    "broken-identity-map", "a list of the identities of AWS cannot be read", lost "nothing";
     /// The document is no JSON. The message says where it stops to be.
     "broken-json", "a document is no JSON", lost "the document";
     /// The snapshot file was cut short or changed, or is of a newer version. Write it again with `bailiwick snapshot`.
@@ -113,6 +116,12 @@ problems! {
     /// `generateName` gives the object its name when it is created, and a name that nobody knows yet cannot be bound or looked
     /// up. Give it a `name` to have it counted.
     "generated-name", "an object has no name before it is created", lost "the object";
+    /// A text of the ConfigMap `kube-system/aws-auth` holds more than any cluster has identities, or stands for more by its aliases.
+    "identity-map-too-large", "a list of the identities of AWS is too large", lost "the ConfigMap";
+    /// An entry of the ConfigMap `kube-system/aws-auth`, or a part of one, has no effect: EKS finds nobody by it. AWS tells a role without its
+    /// path, so `role/NAME` has to stand there where the role is `role/PATH/NAME`; a session comes as its role; and of two entries
+    /// with one ARN one counts.
+    "identity-not-mapped", "an identity of AWS is nobody in the cluster", lost "nothing";
     /// Bytes that are no UTF-8. kubectl puts a sign in their place and goes on; a name with such a sign is another name.
     "invalid-utf8", "a document is no UTF-8", lost "the document";
     /// The document has `items` and a kind that is no list, so that kubectl takes it for one object and reads none of them.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::admission::{AdmissionBinding, AdmissionPolicy, WebhookConfiguration};
 use crate::constraints::SecurityContextConstraints;
 use crate::gateway::{Gateway, ReferenceGrant, Route};
+use crate::identities::IdentityMap;
 use crate::meta::ObjectMeta;
 use crate::network::{EndpointSlice, Ingress, NetworkPolicy, Service};
 use crate::object::{CustomResource, Delta, Namespace, Node, Object, Secret, ServiceAccount};
@@ -84,6 +85,8 @@ pub struct Snapshot {
     pub udp_routes: Store<Route>,
     /// ReferenceGrants.
     pub reference_grants: Store<ReferenceGrant>,
+    /// The ConfigMap `kube-system/aws-auth`.
+    pub identity_maps: Store<IdentityMap>,
 }
 
 /// What is known of the cluster itself.
@@ -101,7 +104,7 @@ pub struct ClusterInfo {
 }
 
 /// The kinds, one for each store.
-const STORES: [Kind; 37] = [
+const STORES: [Kind; 38] = [
     Kind::Role,
     Kind::RoleBinding,
     Kind::Namespace,
@@ -139,6 +142,7 @@ const STORES: [Kind; 37] = [
     Kind::TCPRoute,
     Kind::UDPRoute,
     Kind::ReferenceGrant,
+    Kind::ConfigMap,
 ];
 
 /// Works with the store of a kind (borrowed as `(&)` or `(&mut)`) and what makes an [`Object`] of what is in it. Gives
@@ -179,6 +183,7 @@ macro_rules! in_store {
             Kind::TCPRoute => in_store!(@ $store $wrap $work, $($by)+ $snapshot.tcp_routes, Route),
             Kind::UDPRoute => in_store!(@ $store $wrap $work, $($by)+ $snapshot.udp_routes, Route),
             Kind::ReferenceGrant => in_store!(@ $store $wrap $work, $($by)+ $snapshot.reference_grants, ReferenceGrant),
+            Kind::ConfigMap => in_store!(@ $store $wrap $work, $($by)+ $snapshot.identity_maps, IdentityMap),
             _ => match $workloads {
                 Some(store) => in_store!(@ $store $wrap $work, store, Workload),
                 None => None,
@@ -246,6 +251,7 @@ impl Snapshot {
                 _ => put!(self.http_routes, object),
             },
             Object::ReferenceGrant(object) => put!(self.reference_grants, object),
+            Object::IdentityMap(object) => put!(self.identity_maps, object),
         }
     }
 

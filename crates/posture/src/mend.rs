@@ -161,6 +161,33 @@ impl<'a> Mending<'a> {
         Change { what, command }
     }
 
+    /// What to change in the texts of the map of identities of AWS, which no patch reaches into.
+    fn in_identity_map(&self, object: &ObjectRef, pointer: &str) -> Option<String> {
+        let maps = &self.snapshot.identity_maps;
+        let map = maps.get(&object.namespace, &object.name)?;
+        if object.kind != Kind::ConfigMap {
+            return None;
+        }
+        if let Some(position) = pointer.strip_prefix("/data/mapAccounts/") {
+            let position: u32 = position.parse().ok()?;
+            let (_, account) = map.accounts.iter().find(|(at, _)| *at == position)?;
+            return Some(format!(
+                "take account {account} out of mapAccounts of {object}"
+            ));
+        }
+        let mut all = map.identities.iter();
+        all.find_map(|identity| {
+            let arn = &identity.arn;
+            let rest = pointer.strip_prefix(&identity.pointer())?;
+            if rest.is_empty() {
+                return Some(format!("take the mapping of {arn} out of {object}"));
+            }
+            let position: usize = rest.strip_prefix("/groups/")?.parse().ok()?;
+            let group = identity.groups.get(position)?;
+            Some(format!("take group {group} from {arn} in {object}"))
+        })
+    }
+
     fn with_setting(&self, object: &ObjectRef, pointer: &str) -> Change {
         if let Some(key) = pointer.strip_prefix("/metadata/labels/") {
             let key = key.replace("~1", "/").replace("~0", "~");
@@ -176,6 +203,10 @@ impl<'a> Mending<'a> {
                 what: format!("take the annotation {key} off {object}"),
                 command: Some(kubectl::patch(object, &[operation])),
             };
+        }
+        if let Some(what) = self.in_identity_map(object, pointer) {
+            let command = None;
+            return Change { what, command };
         }
         let store = self.snapshot.workloads.get(&object.kind);
         let workload = store.and_then(|store| store.get(&object.namespace, &object.name));

@@ -379,16 +379,29 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
 
     /// Adds what the groups of a subject hold, for steps whose legs come from several of them.
     fn inherit(&mut self, subject: &Node, holdings: &mut Vec<Holding<'a>>) {
-        for group in self.world.groups_of(subject) {
-            let node = Node::Group {
-                name: group.clone(),
-            };
-            self.world.note(Key::Inherited(&node));
+        let groups = self.world.groups_of(subject).into_iter();
+        let mut from: Vec<(Node, Str)> = groups
+            .map(|name| (Node::Group { name: name.clone() }, name))
+            .collect();
+        // A user that somebody is by a map goes as a group of him alone.
+        let user = self.world.user_of_identity(subject);
+        from.extend(user.map(|user| (user, Str::default())));
+        for (node, group) in from {
+            self.world.note(Key::Inherited(&self.world.bound_as(&node)));
+            let mapping = self.world.mapping(subject, &node);
+            let mapping: Vec<AtomId> = mapping
+                .into_iter()
+                .map(|atom| self.graph.atom(atom))
+                .collect();
             for given in self.world.given_to(&node) {
                 let Some(role) = &given.role else { continue };
                 let (scope, atom) = (&given.binding.namespace, given.atom());
+                let start = holdings.len();
                 // Who is in a group has noted what matters.
                 self.hold((role, scope), Some(&atom), Some(&group), holdings);
+                for holding in holdings.get_mut(start..).unwrap_or_default() {
+                    holding.cause.extend(&mapping);
+                }
             }
         }
     }

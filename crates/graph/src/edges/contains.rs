@@ -2,6 +2,7 @@ use bailiwick_core::Str;
 
 use crate::build::{Item, Link, World};
 use crate::edge::{Rule, Versions, edge};
+use crate::host::node_user;
 use crate::edges::{cloud_annotation, inline_volume, runtime_flaw_pod};
 use crate::node::{Area, Node};
 
@@ -38,6 +39,10 @@ fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
         }
         Item::Machine(name) => {
             link.always(&every(Area::Machines), Node::Machine { name: name.clone() });
+            let user = node_user(name).filter(|_| world.snapshot.nodes.get("", name).is_some());
+            if let Some(user) = user {
+                link.always(&every(Area::NodeUsers), user);
+            }
         }
         Item::Subject(Node::User { name }) => {
             link.always(&every(Area::Users), world.user_by_name(name));

@@ -103,6 +103,9 @@ fn other_params<'w>(world: &World<'w>) -> Vec<Params<'w>> {
         };
         let group = version.rsplit_once('/').map_or("", |(group, _)| group);
         let own = name.parse::<Kind>().ok().filter(|kind| kind.group() == group);
+        if own == Some(Kind::ConfigMap) {
+            continue;
+        }
         if let Some(kind) = own {
             let (plural, namespaced) = (kind.resource(), kind.is_namespaced());
             found.push(Params { group, plural, namespaced, from });

@@ -22,6 +22,8 @@ macro_rules! edges {
 }
 
 #[cfg(test)]
+mod cloud_tests;
+#[cfg(test)]
 mod constraint_tests;
 #[cfg(test)]
 mod example_tests;
@@ -168,6 +170,8 @@ edges![
     capability_sys_module,
     cloud_annotation,
     cloud_identity,
+    cloud_login,
+    cloud_session,
     contains,
     control_plane_node,
     controller_revision,

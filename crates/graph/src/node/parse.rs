@@ -19,7 +19,7 @@ impl fmt::Display for NodeParseError {
             f,
             "`{}` names nothing in the graph; write user:NAME, group:NAME, sa:NAMESPACE/NAME, pod:NAMESPACE/NAME (or \
              deployment:, service:, ingress:, ...), \
-             container:NAMESPACE/POD/NAME, node:NAME, secret:NAMESPACE/NAME, namespace:NAME, cluster or outside",
+             container:NAMESPACE/POD/NAME, node:NAME, secret:NAMESPACE/NAME, namespace:NAME, cloud:IDENTITY, cluster or outside",
             self.0
         )
     }
@@ -50,6 +50,7 @@ impl FromStr for Node {
         match word {
             "node" => Ok(Self::Machine { name: one()? }),
             "namespace" => Ok(Self::area(Area::Namespace, &one()?)),
+            "cloud" => Ok(Self::Cloud { name: one()? }),
             "secret" => two().map(|(namespace, name)| Self::Secret { namespace, name }),
             "container" => container(rest).ok_or_else(wrong),
             _ => {

@@ -182,7 +182,7 @@ impl Index {
         }
         for (node, given) in &self.held {
             let gives = |given: &Arc<Given>| given.role.as_ref() == Some(&role);
-            if matches!(node, Node::Group { .. }) && given.iter().any(gives) {
+            if self.is_inherited(node) && given.iter().any(gives) {
                 self.wake(Key::Inherited(node), woken);
             }
         }
@@ -209,6 +209,11 @@ impl Index {
         by_rule.into_iter().filter(|(_, [old, new])| old != new)
     }
 
+    /// Whether others have what this one has: groups, and users that identities of AWS are.
+    fn is_inherited(&self, node: &Node) -> bool {
+        matches!(node, Node::Group { .. }) || self.mapped_users.contains(node)
+    }
+
     /// Wakes the members of the groups to which a binding gives something that counts for them.
     pub(super) fn inherit(&self, binding: &Binding, roles: &Store<Role>, woken: &mut Woken) {
         let Some(role) = binding.role() else { return };
@@ -222,7 +227,7 @@ impl Index {
             return;
         }
         for (node, _) in entries(binding) {
-            if matches!(node, Node::Group { .. }) {
+            if self.is_inherited(&node) {
                 self.wake(Key::Inherited(&node), woken);
             }
         }

@@ -37,6 +37,10 @@ pub(crate) struct Index {
     pub(super) memberships: BTreeMap<Str, Vec<Str>>,
     /// The users that they name.
     pub(super) members: BTreeSet<Node>,
+    /// Identities of AWS that are somebody in the cluster, each with its place among them.
+    pub(super) mapped: BTreeMap<Node, usize>,
+    /// The users that these are.
+    pub(super) mapped_users: BTreeSet<Node>,
     /// Whether there are pods, so that templates are only plans.
     pub(super) has_pods: bool,
     /// Every namespace that exists or that something lives in, with how many of these there are.
@@ -104,6 +108,8 @@ impl Index {
             rules,
             members: members(&memberships),
             memberships,
+            mapped: BTreeMap::new(),
+            mapped_users: BTreeSet::new(),
             has_pods: snapshot.workloads.contains_key(&Kind::Pod),
             namespaces: BTreeMap::new(),
             accounts: HashMap::new(),
@@ -153,6 +159,9 @@ impl Index {
         }
         for claim in snapshot.volume_claims.iter() {
             self.ask_for(claim, woken);
+        }
+        for map in snapshot.identity_maps.iter() {
+            self.map(map, woken);
         }
         for binding in snapshot.bindings.iter() {
             self.enter(&binding.metadata.namespace, woken);
@@ -226,6 +235,7 @@ impl Index {
             Object::Workload(workload) => self.place(workload, woken),
             Object::PersistentVolume(volume) => self.claim(volume, woken),
             Object::VolumeClaim(claim) => self.ask_for(claim, woken),
+            Object::IdentityMap(map) => self.map(map, woken),
             Object::Node(node) => woken.units.push(Unit::Machine(node.metadata.name.clone())),
             object => woken.units.extend(unit_of(object)),
         }
@@ -240,6 +250,7 @@ impl Index {
             Object::Workload(workload) => self.displace(workload, woken),
             Object::PersistentVolume(volume) => self.release(volume, woken),
             Object::VolumeClaim(claim) => self.ask_no_more(claim, woken),
+            Object::IdentityMap(_) => self.unmap(woken),
             Object::Node(node) => woken.units.push(Unit::Machine(node.metadata.name.clone())),
             object => woken.units.extend(unit_of(object)),
         }
@@ -290,6 +301,7 @@ fn is_same(old: Option<&Object>, new: Option<&Object>) -> bool {
             (&old.node_name, &old.pod.flex_drivers) == (&new.node_name, &new.pod.flex_drivers)
         }
         (Some(Object::PersistentVolume(old)), Some(Object::PersistentVolume(new))) => old == new,
+        (Some(Object::IdentityMap(old)), Some(Object::IdentityMap(new))) => old == new,
         (Some(Object::Role(_)), Some(_)) => false,
         (Some(_), Some(_)) => true,
         _ => false,

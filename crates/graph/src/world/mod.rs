@@ -3,6 +3,7 @@
 mod accounts;
 mod bound;
 mod index;
+pub(crate) mod mapped;
 mod reads;
 mod rights;
 mod running;
@@ -162,10 +163,11 @@ impl<'a> World<'a> {
         both.collect()
     }
 
-    /// Those, in order, and users of whom nothing but their groups is known.
+    /// Those, in order, users of whom nothing but their groups is known, and identities of AWS that are somebody here.
     pub(crate) fn everybody(&self) -> BTreeSet<Node> {
         let mut all = self.subjects();
         all.extend(self.users_with_groups());
+        all.extend(self.index.mapped.keys().cloned());
         all
     }
 
@@ -297,6 +299,7 @@ impl<'a> World<'a> {
                 let groups = user.user_name().and_then(|name| memberships.get(&*name));
                 groups.map_or(&[][..], Vec::as_slice)
             }
+            Node::Cloud { .. } => return self.groups_of_identity(node),
             _ => &[],
         };
         known.iter().cloned().chain(node.implied_groups()).collect()

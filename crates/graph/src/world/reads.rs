@@ -26,7 +26,8 @@ pub(crate) enum Key<'k> {
     Bound(&'k Node),
     /// Whether a subject has any.
     IsBound(&'k Node),
-    /// What the members of a group have by it for steps that take several rights.
+    /// What the members of a group, or whoever is a user by being somebody in a cloud, have by it for steps that take
+    /// several rights.
     Inherited(&'k Node),
     /// The steps from somebody to the rights of roles.
     Binds(&'k Node),

@@ -28,6 +28,11 @@ impl<'a> World<'a> {
         self.index.held.contains_key(&*as_bound(node))
     }
 
+    /// The node that bindings name where this one is meant.
+    pub(crate) fn bound_as<'n>(&self, node: &'n Node) -> std::borrow::Cow<'n, Node> {
+        as_bound(node)
+    }
+
     /// The roles that somebody has, by being bound or by his groups.
     pub(crate) fn roles_of(&self, node: &Node) -> Vec<Bound> {
         let own = |role: &ObjectRef, namespace: &Str| Bound {
@@ -65,7 +70,9 @@ impl<'a> World<'a> {
         let of_groups = groups
             .iter()
             .flat_map(|name| by(&Node::Group { name: name.clone() }, Some(name)));
-        of_groups.chain(by(node, None)).collect()
+        let user = self.user_of_identity(node);
+        let of_user = user.iter().flat_map(|user| by(user, Some(&Str::default())));
+        of_groups.chain(of_user).chain(by(node, None)).collect()
     }
 
     /// The rules that service accounts have by ClusterRoleBindings of their own, each once.

@@ -168,7 +168,9 @@ impl<'a> World<'a> {
         match unit {
             Unit::Rule(_) => true,
             Unit::Holder(node) | Unit::Bound(node) => {
-                self.index.members.contains(node) || self.is_subject(node)
+                self.index.members.contains(node)
+                    || self.index.mapped.contains_key(node)
+                    || self.is_subject(node)
             }
             unit => self.item(unit).is_some(),
         }

@@ -3,7 +3,7 @@
 use bailiwick_core::{Kind, Str};
 use bailiwick_model::{
     AdmissionBinding, AdmissionPolicy, Binding, ClusterInfo, CsiDriver, CustomResource,
-    EndpointSlice, Gateway, Ingress, Namespace, NetworkPolicy, Node, PersistentVolume,
+    EndpointSlice, Gateway, IdentityMap, Ingress, Namespace, NetworkPolicy, Node, PersistentVolume,
     ReferenceGrant, Role, Route, RuntimeClass, Secret, SecurityContextConstraints, Service,
     ServiceAccount, Snapshot, Store, WebhookConfiguration, Workload,
 };
@@ -42,6 +42,7 @@ pub(crate) struct View<'a> {
     pub(crate) tcp_routes: Watched<'a, Route>,
     pub(crate) udp_routes: Watched<'a, Route>,
     pub(crate) reference_grants: Watched<'a, ReferenceGrant>,
+    pub(crate) identity_maps: Watched<'a, IdentityMap>,
 }
 
 /// A store whose reads are noted.
@@ -115,6 +116,7 @@ impl<'a> View<'a> {
             tcp_routes: watched(&whole.tcp_routes, Kind::TCPRoute, reads),
             udp_routes: watched(&whole.udp_routes, Kind::UDPRoute, reads),
             reference_grants: watched(&whole.reference_grants, Kind::ReferenceGrant, reads),
+            identity_maps: watched(&whole.identity_maps, Kind::ConfigMap, reads),
         }
     }
 

@@ -9,7 +9,7 @@ use super::staging::{Item, Staged};
 use super::{File, FileRead};
 use crate::limits::MAX_FINDINGS;
 use crate::read::{Duplicate, Lines, Problem, Syntax};
-use crate::walk::{find_in_json, find_in_yaml};
+use crate::walk::{find_in_embedded, find_in_json};
 
 /// Longest line that is shown, in bytes, and most lines of one excerpt.
 const MAX_LINE: usize = 300;
@@ -169,7 +169,7 @@ impl File<'_> {
                 let column = self.position(range.start).column as usize - 1;
                 std::str::from_utf8(text)
                     .ok()
-                    .and_then(|text| find_in_yaml(text, column, pointer))
+                    .and_then(|text| find_in_embedded(text, column, pointer))
             }
         };
         let at = found.map_or(0..0, |found| found.underline(text));

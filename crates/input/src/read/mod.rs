@@ -1,5 +1,6 @@
 //! Text into plain values, one document at a time, as kubectl reads it.
 
+mod embedded;
 mod entries;
 mod json;
 mod node;
@@ -15,6 +16,7 @@ use std::ops::Range;
 
 use bailiwick_model::Value;
 
+pub use embedded::read_embedded;
 pub(crate) use json::{JsonError, read_json};
 pub(crate) use node::{is_merge, key_text};
 pub(crate) use problem::{Duplicate, Problem};

@@ -18,7 +18,7 @@ const MAX_LINE: u64 = 64 << 20;
 const WINDOW: u32 = 27;
 
 /// Types of objects in version 1.
-const TYPES: [&str; 23] = [
+const TYPES: [&str; 24] = [
     "role",
     "binding",
     "namespace",
@@ -42,6 +42,7 @@ const TYPES: [&str; 23] = [
     "gateway",
     "route",
     "referenceGrant",
+    "identityMap",
 ];
 
 /// Reads what [`write`](super::write) wrote. Objects of types that are not known become a gap.

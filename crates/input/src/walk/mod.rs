@@ -1,10 +1,12 @@
 //! Where in the text of one object a JSON pointer leads, and where keys are repeated.
 
+mod embedded;
 mod json;
 mod yaml;
 
 use std::ops::Range;
 
+pub(crate) use embedded::find_in_embedded;
 pub(crate) use json::{elements_in_json, find_in_json, json_duplicates};
 pub(crate) use yaml::{elements_in_yaml, find_in_yaml};
 

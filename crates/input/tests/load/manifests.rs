@@ -326,3 +326,76 @@ fn bombs_are_stopped() {
         assert!(begun.elapsed().as_secs() < 10, "{text:.60}");
     }
 }
+
+#[test]
+fn the_map_of_identities_is_read_and_no_other_configmap_is() {
+    let map =
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: aws-auth, namespace: kube-system}\n";
+    let other = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: aws-auth, namespace: shop}\ndata: {mapRoles: planted}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: other, namespace: kube-system}\ndata: {mapRoles: planted}\n";
+    let check = |data: &str, identities: &[&str], findings: &[&str]| {
+        let text = format!("{map}data:\n{data}---\n{other}");
+        let directory = directory(&[("a.yaml", text.as_bytes())]);
+        let loaded = read(directory.path());
+        assert!(!format!("{loaded:?}").contains("planted"), "{data}");
+        let found = loaded.snapshot.identity_maps.iter();
+        let found: Vec<String> = found
+            .flat_map(|map| {
+                let identities = map.identities.iter().map(|one| {
+                    format!(
+                        "{} {} {:?} {}",
+                        one.arn,
+                        one.username,
+                        one.groups,
+                        one.pointer()
+                    )
+                });
+                let accounts = map.accounts.iter();
+                identities.chain(accounts.map(|(at, account)| format!("{at} {account}")))
+            })
+            .collect();
+        assert_eq!(found, identities, "{data}");
+        let said: Vec<String> = loaded
+            .findings
+            .iter()
+            .filter(|finding| finding.id != "defaults-added")
+            .map(|finding| {
+                let place = finding.places.first();
+                let line = place
+                    .and_then(|place| place.span.as_ref())
+                    .map(|span| span.start.line);
+                format!("{} {}", finding.id, line.unwrap_or_default())
+            })
+            .collect();
+        assert_eq!(said, findings, "{data}: {:#?}", loaded.findings);
+    };
+    check(
+        "  mapRoles: |\n    - rolearn: arn:aws:iam::1:role/a\n      username: a\n      groups: [g]\n  mapUsers: ''\n  mapAccounts: |\n    - '012'\n    - 7\n",
+        &[
+            "arn:aws:iam::1:role/a a [\"g\"] /data/mapRoles/0",
+            "0 012",
+            "1 000000000007",
+        ],
+        &[],
+    );
+    // What cannot be read costs itself, and is told where it stands.
+    check(
+        "  mapRoles: |\n    - rolearn: [\n  mapUsers: |\n    - userarn: arn:aws:iam::1:user/a\n",
+        &["arn:aws:iam::1:user/a  [] /data/mapUsers/0"],
+        &["broken-identity-map 6"],
+    );
+    check("  mapRoles: 'a: b'\n", &[], &["broken-identity-map 5"]);
+    check(
+        "  mapRoles: |\n    - rolearn: arn:aws:iam::1:role/path/a\n    - rolearn: arn:aws:sts::1:assumed-role/a/b\n    - nothing\n    - rolearn: arn:aws:iam::1:role/a\n      groups: g\n    - ROLEARN: arn:aws:iam::1:role/A\n      username: 7\n",
+        &["arn:aws:iam::1:role/A  [] /data/mapRoles/4"],
+        &[
+            "identity-not-mapped 6",
+            "identity-not-mapped 7",
+            "identity-not-mapped 8",
+            "identity-not-mapped 10",
+            "identity-not-mapped 12",
+            "identity-not-mapped 11",
+        ],
+    );
+    let many = format!("  mapAccounts: '[{}]'\n", "1,".repeat(10_001));
+    check(&many, &[], &["identity-map-too-large 5"]);
+}

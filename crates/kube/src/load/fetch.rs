@@ -1,5 +1,6 @@
 //! Reads the pages of one kind, one after the other, and hands them over while the next one is under way.
 
+use bailiwick_core::Kind;
 use tokio::sync::mpsc::Sender;
 
 use super::kinds::{list_path, may_be_unserved, page_size, selection};
@@ -70,7 +71,9 @@ impl<K: Followed> Reader<K> {
         match self.list(transport, (api, ""), events).await {
             Ok(()) => Coverage::Whole,
             Err(refused @ RequestError::Forbidden { .. })
-                if kind.namespaced() && !self.namespace.is_empty() =>
+                if kind.namespaced()
+                    && kind.known().and_then(Kind::only).is_none()
+                    && !self.namespace.is_empty() =>
             {
                 match self.list(transport, (api, &self.namespace), events).await {
                     Ok(()) => Coverage::Namespace(refused),

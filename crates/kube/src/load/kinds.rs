@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use bailiwick_core::Kind;
 
 use crate::followed::Followed;
@@ -48,10 +50,12 @@ pub(crate) fn version_path(kind: impl Followed, version: &str) -> String {
     }
 }
 
-/// Path of the list of a kind, in one namespace or (empty) in the whole cluster.
+/// Path of the list of a kind, in one namespace or (empty) in the whole cluster. Of a kind of which one object is read
+/// it is the list of that one's namespace.
 pub(crate) fn list_path(kind: impl Followed, version: &str, namespace: &str) -> String {
     let root = version_path(kind, version);
-    match namespace {
+    let only = kind.known().and_then(Kind::only);
+    match only.map_or(namespace, |(namespace, _)| namespace) {
         "" => format!("{root}/{}", kind.plural()),
         namespace => format!("{root}/namespaces/{namespace}/{}", kind.plural()),
     }
@@ -75,14 +79,17 @@ pub(crate) fn may_be_unserved(kind: impl Followed) -> bool {
     is_later || kind.is_custom()
 }
 
-/// What a list and a watch ask for besides: slices that follow from the selectors of Services are most of them, and say
-/// nothing more.
-pub(crate) fn selection(kind: Option<Kind>) -> &'static str {
+/// What a list and a watch ask for besides: the one object that is read of a kind, where it is one. Slices that follow
+/// from the selectors of Services are most of them, and say nothing more.
+pub(crate) fn selection(kind: Option<Kind>) -> Cow<'static, str> {
+    if let Some((_, name)) = kind.and_then(Kind::only) {
+        return format!("&fieldSelector=metadata.name%3D{name}").into();
+    }
     match kind {
         Some(Kind::EndpointSlice) => {
-            "&labelSelector=endpointslice.kubernetes.io%2Fmanaged-by%21%3Dendpointslice-controller.k8s.io"
+            "&labelSelector=endpointslice.kubernetes.io%2Fmanaged-by%21%3Dendpointslice-controller.k8s.io".into()
         }
-        _ => "",
+        _ => "".into(),
     }
 }
 
@@ -132,6 +139,11 @@ mod tests {
             Kind::ClusterRole,
             "",
             "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+        );
+        check(
+            Kind::ConfigMap,
+            "",
+            "/api/v1/namespaces/kube-system/configmaps",
         );
         check(
             Kind::CronJob,

@@ -161,7 +161,7 @@ impl Loading {
                 findings: Vec::new(),
                 start: Start::default(),
             },
-            names: Interner::default(),
+            names: Interner::reading(cluster.yaml),
             open: BTreeMap::new(),
             dropped_findings: 0,
             to_watch,
@@ -230,7 +230,7 @@ impl Loading {
                 .snapshot
                 .apply(Delta::Upsert(Box::new(object), Origin::Live));
         }
-        let what = kind.resource();
+        let what = name_of(kind);
         match coverage {
             Coverage::Whole | Coverage::Unserved(_) => {}
             Coverage::Failed(error) => {
@@ -277,6 +277,14 @@ impl Loading {
             .gaps
             .sort_by(|a, b| a.kinds.cmp(&b.kinds));
         self.loaded
+    }
+}
+
+/// What of a kind is read, as messages name it.
+fn name_of(kind: Kind) -> String {
+    match kind.only() {
+        Some((namespace, name)) => format!("{kind} {namespace}/{name}"),
+        None => kind.resource().to_owned(),
     }
 }
 

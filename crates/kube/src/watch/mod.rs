@@ -105,7 +105,7 @@ impl Cluster {
                 shared: shared.clone(),
                 options: options.clone(),
                 turn: turn.clone(),
-                names: Interner::default(),
+                names: Interner::reading(self.yaml),
                 position: Position::default(),
             };
             let follower = follower.starts_at(start.remove(&kind));

@@ -1,15 +1,26 @@
 //! Reading as somebody.
 
 use bailiwick_kube::{Cluster, ConnectOptions, LoadOptions, Loaded};
+use bailiwick_model::{Value, YamlError};
 use bailiwick_testkit::servers::Identity;
 
 pub(crate) fn connect(identity: &Identity) -> Cluster {
     let kubeconfig = Some(identity.kubeconfig().to_owned());
     Cluster::connect(&ConnectOptions {
         kubeconfig,
+        yaml: Some(json),
         ..ConnectOptions::default()
     })
     .unwrap()
+}
+
+/// JSON is YAML, and here the texts of objects are JSON.
+fn json(text: &str) -> Result<Value, YamlError> {
+    serde_json::from_str(text).map_err(|error| YamlError {
+        line: 1,
+        message: error.to_string(),
+        is_ours: true,
+    })
 }
 
 pub(crate) fn load(cluster: &Cluster, options: &LoadOptions) -> Loaded {

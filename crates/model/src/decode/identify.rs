@@ -22,15 +22,17 @@ const ENDED: [(&str, &str, &str); 9] = [
     ("extensions", "v1beta1", "1.16"),
 ];
 
-/// Decides what `value` is. A kind that is read comes without an issue.
-pub(super) fn identify(value: &Value) -> (DecodedKind, Option<Issue>) {
+/// Decides what `value` is. A kind that is read comes without an issue. A namespaced object that names no namespace is
+/// one of `namespace`.
+pub(super) fn identify(value: &Value, namespace: &str) -> (DecodedKind, Option<Issue>) {
     let text = |key| value.get(key).and_then(Value::as_str).unwrap_or_default();
     let (api_version, kind) = (text("apiVersion"), text("kind"));
     if let Some(issue) = missing(value, api_version, kind) {
         return (DecodedKind::Unknown, Some(issue));
     }
     let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
-    if let Ok(read) = kind.parse::<Kind>() {
+    let read = kind.parse::<Kind>().ok();
+    if let Some(read) = read.filter(|kind| is_read(*kind, value, namespace)) {
         let is_read = version == "v1" || read.older_versions().contains(&version);
         if read.group() == group && is_read {
             return (DecodedKind::Read(read), None);
@@ -44,6 +46,16 @@ pub(super) fn identify(value: &Value) -> (DecodedKind, Option<Issue>) {
         return (DecodedKind::NotKept { group, kind }, None);
     }
     (DecodedKind::Unknown, Some(unknown(group, version, kind)))
+}
+
+/// Whether objects of the kind are read, or this one is.
+fn is_read(kind: Kind, value: &Value, namespace: &str) -> bool {
+    let Some((in_namespace, name)) = kind.only() else {
+        return true;
+    };
+    let metadata = value.get("metadata");
+    let text = |key| metadata?.get(key)?.as_str().filter(|text| !text.is_empty());
+    text("name") == Some(name) && text("namespace").unwrap_or(namespace) == in_namespace
 }
 
 fn lost(id: &'static str, pointer: &str, message: String, help: impl Into<String>) -> Issue {

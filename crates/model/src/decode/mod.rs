@@ -16,6 +16,7 @@ mod core;
 mod custom;
 mod gateway;
 mod identify;
+mod identities;
 mod matches;
 mod meta;
 mod names;
@@ -54,7 +55,7 @@ pub struct Decoded {
 pub enum DecodedKind {
     /// A kind that Bailiwick reads.
     Read(Kind),
-    /// A kind of Kubernetes that says nothing about access, such as ConfigMap.
+    /// A kind of Kubernetes that says nothing about access, such as Event; and every ConfigMap but one.
     NotKept {
         /// The API group; empty for core.
         group: Str,
@@ -95,7 +96,7 @@ pub fn decode(value: Value, names: &mut Interner) -> Decoded {
     reason = "the value, which may hold a Secret, must not outlive the reading"
 )]
 pub fn decode_in(value: Value, namespace: &str, names: &mut Interner) -> Decoded {
-    let (kind, issue) = identify(&value);
+    let (kind, issue) = identify(&value, namespace);
     if let (DecodedKind::Read(read), None) = (&kind, &issue) {
         return read_object(*read, &value, namespace, names);
     }
@@ -149,6 +150,7 @@ fn read_object(kind: Kind, value: &Value, namespace: &str, names: &mut Interner)
             Object::Route(gateway::route(cx, root, metadata))
         }
         Kind::ReferenceGrant => Object::ReferenceGrant(gateway::grant(cx, root, metadata)),
+        Kind::ConfigMap => Object::IdentityMap(identities::map(cx, root, metadata)),
         // Every other kind has pods.
         _ => Object::Workload(pods::workload(cx, root, metadata)),
     };

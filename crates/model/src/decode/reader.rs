@@ -4,7 +4,7 @@ use bailiwick_core::{Kind, Str};
 use bailiwick_diag::Severity;
 
 use super::Issue;
-use crate::interner::Interner;
+use crate::interner::{Interner, YamlError};
 use crate::spelling;
 use crate::value::{Map, Value};
 use crate::workload::PodSpec;
@@ -71,6 +71,11 @@ impl<'n> Node<'n> {
         }
     }
 
+    /// The same place with what its text says.
+    pub(super) fn reading<'s>(&'s self, value: &'s Value) -> Node<'s> {
+        Node { value, ..*self }
+    }
+
     fn child<'s>(&'s self, value: &'s Value, step: Step<'s>) -> Node<'s> {
         Node {
             value,
@@ -79,12 +84,12 @@ impl<'n> Node<'n> {
         }
     }
 
-    fn entries<'s>(&'s self) -> impl Iterator<Item = (&'s str, Node<'s>)> {
+    pub(super) fn entries<'s>(&'s self) -> impl Iterator<Item = (&'s str, Node<'s>)> {
         let entries = self.value.as_object().into_iter().flat_map(Map::iter);
         entries.map(|(key, value)| (key, self.child(value, Step::Key(key))))
     }
 
-    fn elements<'s>(&'s self) -> impl Iterator<Item = Node<'s>> {
+    pub(super) fn elements<'s>(&'s self) -> impl Iterator<Item = Node<'s>> {
         let items = self.value.as_array().unwrap_or_default().iter().enumerate();
         items.map(|(index, value)| self.child(value, Step::Index(index)))
     }
@@ -211,6 +216,29 @@ impl<'c> Context<'c> {
         let missing = node.child(&Value::Null, Step::Key(key));
         let path = missing.path();
         self.refuse_at(node.pointer(), &path, "is missing or empty", help);
+    }
+
+    /// What the YAML of a text says; `None` where nobody can read YAML here.
+    pub(super) fn read_yaml(&self, text: &str) -> Option<Result<Value, YamlError>> {
+        self.names.read_yaml(text)
+    }
+
+    /// Notes something that loses nothing of what counts.
+    pub(super) fn remark(
+        &mut self,
+        node: &Node<'_>,
+        id: &'static str,
+        message: String,
+        help: &str,
+    ) {
+        self.note(Issue {
+            id,
+            severity: Severity::Medium,
+            pointer: node.pointer(),
+            message,
+            help: Some(help.to_owned()),
+            lost: false,
+        });
     }
 
     /// Notes that the object cannot be read for a reason that is Bailiwick's own.
