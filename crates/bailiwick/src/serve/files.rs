@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use bailiwick_input::{Defaults, LoadOptions, Source};
@@ -16,7 +16,7 @@ use notify::{EventKind, RecursiveMode, Watcher};
 
 use super::entities;
 use super::feed::{News, Part};
-use super::policy_files::{PolicyFiles, Scan};
+use super::policy_files::{Found, PolicyFiles, Scan};
 use super::stamps::{Stamp, Stamps, Told, absolute};
 use crate::console::Console;
 
@@ -68,13 +68,27 @@ pub(super) struct Heard {
     somewhere: bool,
 }
 
+/// How far a look went.
+enum Looked {
+    Whole,
+    /// It stopped for what the system tells of.
+    Stopped,
+}
+
+/// The look at everything stops so often at most, and then is made whole, whatever is told meanwhile.
+const STOPS: usize = 8;
 /// A directory is walked no further down.
 const DEPTH: usize = 16;
 
 impl Files {
     /// Reads the documents, which have to be right.
     pub(super) fn read_first(mut self) -> Result<Self> {
-        self.first = self.policies.scan(&Told::all(), &self.compiler)?;
+        let found = self
+            .policies
+            .scan(&Told::all(), &self.compiler, &mut || false)?;
+        if let Found::Changes(scan) = found {
+            self.first = Some(scan);
+        }
         Ok(self)
     }
 
@@ -92,7 +106,7 @@ impl Files {
     }
 
     /// Reads everything, and from then on what changes: at once where the system tells of it, and `every` so often
-    /// anyway. Ends when nobody takes what is read.
+    /// anyway. What is told goes before the look at everything, which stops for it. Ends when nobody takes what is read.
     pub(super) fn follow(
         mut self,
         every: Duration,
@@ -102,24 +116,43 @@ impl Files {
     ) {
         let _watcher = self.watch(wake.clone());
         let roots: Vec<PathBuf> = self.paths().map(|path| absolute(path)).collect();
-        let mut always = true;
-        let mut told = Told::all();
-        while self.look(&told, always, news).is_ok() {
-            (always, told) = (false, Told::default());
-            let mut next = match wakes.recv_timeout(every) {
-                Ok(wake) => Some(wake),
-                Err(RecvTimeoutError::Timeout) => {
-                    told.all = true;
-                    None
-                }
-                Err(RecvTimeoutError::Disconnected) => return,
-            };
-            while let Some(wake) = next {
+        let mut heard: Vec<Wake> = Vec::new();
+        let (mut all, mut always) = (true, true);
+        let (mut next, mut stopped) = (Instant::now(), 0);
+        loop {
+            let mut told = Told::default();
+            for wake in heard.drain(..).chain(wakes.try_iter()) {
                 match wake {
                     Wake::Heard(heard) => heard.tell(&roots, &mut told),
                     Wake::Again => always = true,
                 }
-                next = wakes.try_recv().ok();
+            }
+            all |= std::mem::take(&mut told.all) || always || Instant::now() >= next;
+            if !told.is_empty() && self.look(&told, false, &mut || false, news).is_err() {
+                return;
+            }
+            if all {
+                let mut stop = || {
+                    heard.extend(wakes.try_iter());
+                    !always && stopped < STOPS && !heard.is_empty()
+                };
+                match self.look(&Told::all(), always, &mut stop, news) {
+                    Err(_) => return,
+                    Ok(Looked::Stopped) => {
+                        stopped += 1;
+                        continue;
+                    }
+                    Ok(Looked::Whole) => {}
+                }
+                (all, always, stopped) = (false, false, 0);
+                next = Instant::now() + every;
+            }
+            if heard.is_empty() {
+                match wakes.recv_timeout(next.saturating_duration_since(Instant::now())) {
+                    Ok(wake) => heard.push(wake),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
             }
         }
     }
@@ -166,8 +199,14 @@ impl Files {
         Some(watcher)
     }
 
-    /// Fails when nobody listens.
-    fn look(&mut self, told: &Told, always: bool, news: &Sender<News>) -> Result<()> {
+    /// Fails when nobody listens. The look at all documents stops where `stop` says so.
+    fn look(
+        &mut self,
+        told: &Told,
+        always: bool,
+        stop: &mut dyn FnMut() -> bool,
+        news: &Sender<News>,
+    ) -> Result<Looked> {
         match self
             .entities
             .as_mut()
@@ -186,12 +225,13 @@ impl Files {
             news.send(News::Floor(Box::new(snapshot)))?;
         }
         let scan = match self.first.take() {
-            None => self.policies.scan(told, &self.compiler),
-            first => Ok(first),
+            None => self.policies.scan(told, &self.compiler, stop),
+            Some(first) => Ok(Found::Changes(first)),
         };
         match scan {
-            Ok(None) => {}
-            Ok(Some(mut scan)) => {
+            Ok(Found::Nothing) => {}
+            Ok(Found::Stopped) => return Ok(Looked::Stopped),
+            Ok(Found::Changes(mut scan)) => {
                 for strange in &scan.strange {
                     tracing::warn!(document = %strange, "about the input");
                 }
@@ -205,7 +245,7 @@ impl Files {
             }
             Err(error) => tell("nothing new is taken", &error),
         }
-        Ok(())
+        Ok(Looked::Whole)
     }
 }
 

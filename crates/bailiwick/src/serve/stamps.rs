@@ -43,6 +43,11 @@ impl Told {
         }
     }
 
+    /// Whether nothing was heard of.
+    pub(super) fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.gone.is_empty() && !self.all
+    }
+
     /// The files among `paths` and below them, named as these name them.
     pub(super) fn below(&self, paths: &[PathBuf]) -> BTreeSet<PathBuf> {
         below(&self.files, paths)
