@@ -1,4 +1,4 @@
-//! From a change of a file to the first answer that follows it.
+//! From a changed file to the first answer that follows it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -18,7 +18,7 @@ use crate::bench::figures::{Figures, Times};
 use crate::bench::full_set::of_team;
 
 /// Changes of each kind.
-pub(super) const CHANGES: usize = 100;
+pub(super) const CHANGES: usize = 250;
 /// Between two questions about whether a change is enforced.
 const AGAIN: Duration = Duration::from_micros(500);
 /// Between two changes.
@@ -59,24 +59,25 @@ fn asked(number: usize) -> Result<(Request, String, usize)> {
 pub(super) fn of_files(home: &Home, connection: &Connection, figures: &mut Figures) -> Result<()> {
     let (mut policy, mut revoked, mut lifted) =
         (Times::default(), Times::default(), Times::default());
+    let mut written = Times::default();
     for number in 0..CHANGES {
         let (request, user, team) = asked(number)?;
         until(connection, &request, true)?;
         let path = format!("policies/{}", file(team));
         let text = policies_of(team, Version::Second);
-        policy.push(timed(connection, &request, false, || {
+        policy.push(timed(connection, &request, false, &mut written, || {
             home.replace(&path, &text)
         })?);
         home.replace(&path, &policies_of(team, Version::First))?;
         until(connection, &request, true)?;
         thread::sleep(PAUSE);
         let revocation = document("Revocation", "one", &json!({"user": user}));
-        revoked.push(timed(connection, &request, false, || {
+        revoked.push(timed(connection, &request, false, &mut written, || {
             home.replace("revocations/one.json", &revocation)
         })?);
         thread::sleep(PAUSE);
         let another = document("Revocation", "one", &json!({"user": "nobody"}));
-        lifted.push(timed(connection, &request, true, || {
+        lifted.push(timed(connection, &request, true, &mut written, || {
             home.replace("revocations/one.json", &another)
         })?);
         thread::sleep(PAUSE);
@@ -84,18 +85,26 @@ pub(super) fn of_files(home: &Home, connection: &Connection, figures: &mut Figur
     enforced(figures, "a changed file of three policies", policy);
     enforced(figures, "a file of a revocation", revoked);
     enforced(figures, "the same file, of somebody else", lifted);
+    let name = "writing such a file and renaming it into place";
+    milliseconds(figures, &format!("{name}, p50"), &mut written, 50.0, None);
+    milliseconds(figures, &format!("{name}, p99"), &mut written, 99.0, None);
     Ok(())
 }
 
+/// From the moment at which the file is in place. How long the system takes to put it there is told apart: a rename
+/// waits for what others have the disk keep, such as the log of decisions.
 fn timed(
     connection: &Connection,
     request: &Request,
     allowed: bool,
+    written: &mut Times,
     change: impl FnOnce() -> Result<()>,
 ) -> Result<Duration> {
     let start = Instant::now();
     change()?;
-    Ok(until(connection, request, allowed)?.saturating_duration_since(start))
+    let there = Instant::now();
+    written.push(there.saturating_duration_since(start));
+    Ok(until(connection, request, allowed)?.saturating_duration_since(there))
 }
 
 /// Half of the changes, and nearly all.
