@@ -15,7 +15,8 @@ use crate::state::State;
 pub struct Differences {
     /// Questions asked of both.
     pub asked: usize,
-    /// Questions that there are in the words of the policies; more than were asked where the bound was reached.
+    /// Questions that there are in the words of the policies, and others that were asked; more than were asked where the
+    /// bound was reached.
     pub possible: usize,
     /// Questions that are answered differently, in the order of the search, at most as many as were wanted.
     pub found: Vec<Difference>,
@@ -26,6 +27,18 @@ pub struct Differences {
 impl Differences {
     /// Asks both states one more question. `wanted`: differences kept.
     pub fn ask(
+        &mut self,
+        old: &State,
+        new: &State,
+        question: Asked,
+        now: Timestamp,
+        wanted: usize,
+    ) {
+        self.possible = self.possible.saturating_add(1);
+        self.compare(old, new, question, now, wanted);
+    }
+
+    fn compare(
         &mut self,
         old: &State,
         new: &State,
@@ -103,7 +116,7 @@ pub fn differences(
         let step = possible.div_ceil(most.max(1)) | 1;
         for number in (0..possible).step_by(step).take(most) {
             let asked = space.question(&places(number, &sizes));
-            differences.ask(old, new, asked, now, wanted);
+            differences.compare(old, new, asked, now, wanted);
         }
     }
     differences

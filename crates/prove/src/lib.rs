@@ -15,23 +15,13 @@ mod solver;
 
 use std::collections::BTreeSet;
 
+use bailiwick_pdp::Statement;
 use cedar_policy::{RequestEnv, Schema};
 
 pub use example::Example;
-use question::{Parts, Question};
+use question::{Formulas, Parts, Question};
 pub use solver::Solver;
 use solver::{Answer, Session};
-
-/// One policy, as Cedar's JSON has it: without slots, and without annotations, so that equal policies are equal.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Statement {
-    /// The tier; only policies of one tier are compared with one another.
-    pub tier: String,
-    /// Whether it forbids.
-    pub forbids: bool,
-    /// The policy.
-    pub policy: serde_json::Value,
-}
 
 /// One way in which the second set may differ from the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,8 +120,9 @@ pub async fn compare(
             for request in types {
                 progress(done, proof.types);
                 done += 1;
+                let mut formulas = Formulas::new(request, schema);
                 for direction in [Direction::More, Direction::Less] {
-                    let answer = open(&mut session, parts, direction, request, schema).await?;
+                    let answer = open(&mut session, parts, direction, &mut formulas).await?;
                     let (why, example) = match answer {
                         Answer::Implied => continue,
                         Answer::Differs(example) => (Why::Differs, example),
@@ -160,8 +151,7 @@ async fn open(
     session: &mut Session<'_>,
     parts: &Parts,
     direction: Direction,
-    request: &RequestEnv,
-    schema: &Schema,
+    formulas: &mut Formulas<'_>,
 ) -> Result<Answer, ProveError> {
     for Question { claims, attempts } in parts.questions(direction) {
         if claims.is_empty() {
@@ -169,7 +159,7 @@ async fn open(
         }
         let mut answer = Answer::Open(Why::NoFormula);
         for attempt in attempts {
-            let Some((weaker, stronger)) = attempt.formulas(claims, request, schema) else {
+            let Some((weaker, stronger)) = attempt.formulas(claims, formulas) else {
                 break;
             };
             answer = session.implies(&weaker, &stronger).await?;

@@ -1,11 +1,12 @@
 //! What has to be implied by what, so that one set of policies allows no more than another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
+use bailiwick_pdp::Statement;
 use cedar_policy::{Policy, PolicyId, PolicySet, RequestEnv, Schema};
 use cedar_policy_symcc::CompiledPolicySet;
 
-use crate::{Direction, ProveError, Statement};
+use crate::{Direction, ProveError};
 
 /// The policies of one tier: what either set has alone, and what both have.
 #[derive(Default)]
@@ -34,6 +35,14 @@ pub(crate) struct Attempt<'a> {
     forbidden: Vec<&'a Policy>,
 }
 
+/// Formulas of policies for requests of one type.
+pub(crate) struct Formulas<'a> {
+    request: &'a RequestEnv,
+    schema: &'a Schema,
+    /// Whether there is one, by policy: both directions and every attempt ask it of the same policies.
+    known: HashMap<PolicyId, bool>,
+}
+
 impl Parts {
     /// The tiers that differ.
     pub(crate) fn by_tier(
@@ -44,22 +53,14 @@ impl Parts {
         let mut number = 0;
         let mut put = |statement: &Statement, side: fn(&mut Parts) -> &mut Side| {
             number += 1;
-            let parts = tiers.entry(statement.tier.clone()).or_default();
+            let parts = tiers.entry(statement.namespace.to_string()).or_default();
             side(parts).add(statement, number)
         };
-        // Policies are compared with their like by text, since two may be equal.
-        let texts = |all: &[Statement]| -> Vec<String> {
-            let text = |one: &Statement| format!("{} {}", one.tier, one.policy);
-            all.iter().map(text).collect()
-        };
+        let texts =
+            |all: &[Statement]| -> Vec<String> { all.iter().map(Statement::text).collect() };
         let (old_texts, new_texts) = (texts(old), texts(new));
-        let known = |texts: &[String]| {
-            texts
-                .iter()
-                .cloned()
-                .collect::<std::collections::HashSet<_>>()
-        };
-        let (in_old, in_new) = (known(&old_texts), known(&new_texts));
+        let in_old: HashSet<&String> = old_texts.iter().collect();
+        let in_new: HashSet<&String> = new_texts.iter().collect();
         for (statement, text) in old.iter().zip(&old_texts) {
             if in_new.contains(text) {
                 put(statement, |parts| &mut parts.both)?;
@@ -139,27 +140,43 @@ impl<'a> Attempt<'a> {
     pub(crate) fn formulas(
         &self,
         claims: &[Policy],
-        request: &RequestEnv,
-        schema: &Schema,
+        formulas: &mut Formulas<'_>,
     ) -> Option<(CompiledPolicySet, CompiledPolicySet)> {
-        let compile =
-            |policies: &PolicySet| CompiledPolicySet::compile(policies, request, schema).ok();
-        let fits = |policy: &&&Policy| {
-            let alone = PolicySet::from_policies([(**policy).clone()]);
-            alone.is_ok_and(|alone| compile(&alone).is_some())
-        };
+        if !claims.iter().all(|policy| formulas.has(policy)) {
+            return None;
+        }
         let mut claimed = PolicySet::from_policies(claims.iter().cloned()).ok()?;
-        compile(&claimed)?;
-        for policy in self.forbidden.iter().filter(fits) {
+        for policy in self.forbidden.iter().filter(|policy| formulas.has(policy)) {
             claimed.add(forbidding(policy)?).ok()?;
         }
-        let others = self
-            .others
-            .iter()
-            .filter(fits)
-            .map(|policy| (*policy).clone());
-        let others = PolicySet::from_policies(others).ok()?;
-        Some((compile(&claimed)?, compile(&others)?))
+        let others = self.others.iter().filter(|policy| formulas.has(policy));
+        let others = PolicySet::from_policies(others.map(|policy| (*policy).clone())).ok()?;
+        Some((formulas.of(&claimed)?, formulas.of(&others)?))
+    }
+}
+
+impl<'a> Formulas<'a> {
+    pub(crate) fn new(request: &'a RequestEnv, schema: &'a Schema) -> Self {
+        Self {
+            request,
+            schema,
+            known: HashMap::new(),
+        }
+    }
+
+    fn of(&self, policies: &PolicySet) -> Option<CompiledPolicySet> {
+        CompiledPolicySet::compile(policies, self.request, self.schema).ok()
+    }
+
+    /// Whether a policy has one.
+    fn has(&mut self, policy: &Policy) -> bool {
+        if let Some(known) = self.known.get(policy.id()) {
+            return *known;
+        }
+        let alone = PolicySet::from_policies([policy.clone()]);
+        let has = alone.is_ok_and(|alone| self.of(&alone).is_some());
+        self.known.insert(policy.id().clone(), has);
+        has
     }
 }
 

@@ -43,6 +43,11 @@ impl Statement {
             reads_named: reads_named(policy.ast()),
         })
     }
+
+    /// Its tier and what it says: the same for policies that are equal.
+    pub fn text(&self) -> String {
+        format!("{} {}", self.namespace, self.policy)
+    }
 }
 
 fn reads_named(policy: &ast::Policy) -> bool {

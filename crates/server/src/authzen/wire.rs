@@ -7,6 +7,9 @@ use serde::Deserialize;
 
 use super::{BadRequest, Known};
 
+/// The groups of a subject that are looked at, as many as at the other doors.
+const MOST_GROUPS: usize = 512;
+
 /// A subject or a resource. In a search the one that is looked for has no id that counts.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 pub(super) struct WireEntity {
@@ -82,6 +85,14 @@ impl WireEntity {
     /// The entity; `what` is how the question calls it.
     pub(super) fn entity(self, what: &str) -> Result<Entity, BadRequest> {
         let id = self.id.ok_or_else(|| missing(&format!("{what}.id")))?;
+        if let Some(Value::Array(groups)) = self.properties.get("groups")
+            && groups.len() > MOST_GROUPS
+        {
+            return Err(BadRequest(format!(
+                "`{what}.properties.groups` lists {} groups; {MOST_GROUPS} are looked at",
+                groups.len()
+            )));
+        }
         Ok(Entity {
             kind: self.kind,
             id,
@@ -247,5 +258,30 @@ fn text(value: &Value, place: &str) -> Result<String, BadRequest> {
     match value {
         Value::String(text) => Ok(text.clone()),
         _ => Err(BadRequest(format!("`{place}` is text"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Only the length of the body bounded them.
+    #[test]
+    fn a_subject_has_as_many_groups_as_at_the_other_doors() {
+        let check = |groups: usize, expected: Result<usize, &str>| {
+            let groups = serde_json::json!(vec!["staff"; groups]);
+            let subject = serde_json::json!({
+                "type": "user", "id": "anna", "properties": {"groups": groups},
+            });
+            let subject: WireEntity = serde_json::from_value(subject).unwrap();
+            let user = subject.entity("subject").and_then(kubernetes_user);
+            let found = user.map(|user| user.groups.len());
+            let found = found.as_ref().map_err(|BadRequest(why)| why.as_str());
+            assert_eq!(found.copied(), expected);
+        };
+        check(0, Ok(0));
+        check(512, Ok(512));
+        let many = "`subject.properties.groups` lists 513 groups; 512 are looked at";
+        check(513, Err(many));
     }
 }

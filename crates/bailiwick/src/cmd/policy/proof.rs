@@ -1,14 +1,14 @@
 //! What a solver proves about two sets of policies.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use bailiwick_core::{NonResourceRequest, ResourceRequest, UserInfo, names};
-use bailiwick_pdp::{Asked, Bundle, request_schemas};
-use bailiwick_prove::{Example, Open, ProveError, Solver, Statement, Why, compare};
+use bailiwick_pdp::{Asked, Bundle, Statement, request_schemas};
+use bailiwick_prove::{Example, Open, ProveError, Solver, Why, compare};
 use serde::Serialize;
 
 use crate::console::Console;
@@ -94,15 +94,15 @@ pub(super) fn prove(
     };
     let schemas = request_schemas().map_err(|message| anyhow!(message))?;
     let (old, new) = (old.policies.statements()?, new.policies.statements()?);
+    let differing = differing(&old, &new);
     let but = [
-        (BUT_OBJECT, differing(&old, &new, |one| one.reads_object)),
-        (BUT_NAMED, differing(&old, &new, |one| one.reads_named)),
+        (BUT_OBJECT, differing.iter().any(|one| one.reads_object)),
+        (BUT_NAMED, differing.iter().any(|one| one.reads_named)),
     ];
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let mut line = progress::Line::new(console);
-    let (old, new) = (statements(old), statements(new));
     let compared = runtime.block_on(compare(&schemas, &old, &new, &solver, |done, all| {
         line.show(|| format!("proving: {done} of {all} types of requests"));
     }));
@@ -132,28 +132,17 @@ pub(super) fn prove(
     }))
 }
 
-/// Whether a policy that only one of the sets has is of a kind.
-fn differing(
-    old: &[bailiwick_pdp::Statement],
-    new: &[bailiwick_pdp::Statement],
-    is: impl Fn(&bailiwick_pdp::Statement) -> bool,
-) -> bool {
-    let same = |a: &bailiwick_pdp::Statement, b: &bailiwick_pdp::Statement| {
-        a.namespace == b.namespace && a.policy == b.policy
+/// The policies that only one of the sets has.
+fn differing<'a>(old: &'a [Statement], new: &'a [Statement]) -> Vec<&'a Statement> {
+    let texts =
+        |all: &[Statement]| -> HashSet<String> { all.iter().map(Statement::text).collect() };
+    let alone = |all: &'a [Statement], others: HashSet<String>| {
+        let alone = move |one: &&Statement| !others.contains(&one.text());
+        all.iter().filter(alone)
     };
-    let alone = |one: &&bailiwick_pdp::Statement, others: &[bailiwick_pdp::Statement]| {
-        is(one) && !others.iter().any(|other| same(one, other))
-    };
-    old.iter().any(|one| alone(&one, new)) || new.iter().any(|one| alone(&one, old))
-}
-
-fn statements(all: Vec<bailiwick_pdp::Statement>) -> Vec<Statement> {
-    let of = |one: bailiwick_pdp::Statement| Statement {
-        tier: one.namespace.to_string(),
-        forbids: one.forbids,
-        policy: one.policy,
-    };
-    all.into_iter().map(of).collect()
+    alone(old, texts(new))
+        .chain(alone(new, texts(old)))
+        .collect()
 }
 
 /// The question that a solver found, as one that can come; `None` for kinds of which it says too little.
