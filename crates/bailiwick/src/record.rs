@@ -2,6 +2,7 @@
 
 use bailiwick_audit::{DecisionRecord, Event, Input, IssueRecord, RotationRecord};
 use bailiwick_identity::agents::Admissions;
+use bailiwick_identity::revoked::Revoked;
 use bailiwick_identity::rules::Bans;
 use bailiwick_spiffe::{Evidence, Unrecorded};
 
@@ -53,6 +54,13 @@ pub(crate) fn trace(event: &Event, outcome: Result<(), &Unrecorded>) {
 
 /// Writes who is banned by `after` and not by `before`, and the other way round. The ban holds with or without a record.
 pub(crate) async fn bans(evidence: &Evidence, before: &Bans, after: &Bans) {
+    for record in before.changes(after) {
+        let _ = evidence.write(&Event::Ban(Box::new(record))).await;
+    }
+}
+
+/// Writes which certificates count no more.
+pub(crate) async fn revoked(evidence: &Evidence, before: &Revoked, after: &Revoked) {
     for record in before.changes(after) {
         let _ = evidence.write(&Event::Ban(Box::new(record))).await;
     }

@@ -18,6 +18,7 @@ mod id;
 pub mod jwt;
 mod key;
 pub mod pods;
+pub mod revoked;
 pub mod rotation;
 pub mod rules;
 pub mod shared;

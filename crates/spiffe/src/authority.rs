@@ -1,27 +1,27 @@
+mod issue;
+mod lists;
 mod online;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use bailiwick_identity::exchange::Azure;
-use bailiwick_identity::jwt::{self, JwtIssueError, Token};
+use bailiwick_identity::jwt::JwtIssueError;
 use bailiwick_identity::rotation::{
     Authority as Key, Due, KeyId, NewAuthority, Phase, Policy, Purpose, Refusal, State, Step,
 };
-use bailiwick_identity::rules::Plan;
-use bailiwick_identity::x509::{IssueError, Leaf, Serial, Validity, root};
-use bailiwick_identity::{
-    Bundle, BundleError, KeyType, PublicKey, SignError, Signer, TrustDomain, UnixTime,
-};
-use serde_json::Value;
+use bailiwick_identity::x509::{IssueError, Serial, Validity, root};
+use bailiwick_identity::{Bundle, BundleError, KeyType, SignError, Signer, TrustDomain, UnixTime};
 use thiserror::Error;
 use tokio::sync::watch;
 
+pub use self::issue::{IssuedJwt, IssuedX509};
+pub use self::lists::ListOptions;
 use self::online::Online;
 use crate::clock::Clock;
 use crate::evidence::{Evidence, Unrecorded};
 use crate::keys::{KeyStore, KeyStoreError};
+use crate::ledger::LedgerError;
 use crate::seal::{SealError, random};
 use crate::store::{StateStore, StoreError};
 use crate::upstream::{Above, Upstream, UpstreamFailure, UpstreamOptions};
@@ -45,6 +45,8 @@ pub struct Options {
     pub jwt_issuer: Option<String>,
     /// An authority above ours, whose roots stand in place of our own.
     pub upstream: Option<UpstreamOptions>,
+    /// Lists of revoked certificates are signed.
+    pub lists: Option<ListOptions>,
 }
 
 impl Options {
@@ -56,6 +58,7 @@ impl Options {
             jwt_keys: vec![KeyType::EcP256, KeyType::Rsa2048],
             jwt_issuer: None,
             upstream: None,
+            lists: None,
         }
     }
 }
@@ -113,40 +116,20 @@ pub enum AuthorityError {
     /// Whoever runs the authority cannot stand for what it signs.
     #[error("nothing is signed now: {0}")]
     Held(String),
+    /// What is remembered of authorities whose lists are still signed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// More authorities sign lists than can be.
+    #[error(
+        "too many intermediate authorities were made within a day: find out why the program starts again and again"
+    )]
+    Crowded,
     /// A time that certificates cannot say.
     #[error("the clock says {0}, which no certificate can say")]
     Clock(UnixTime),
     /// The rotation does not come to rest.
     #[error("the keys of the authority change without end")]
     Restless,
-}
-
-/// An X509-SVID that was made.
-#[derive(Clone, Debug)]
-pub struct IssuedX509 {
-    /// Leaf first, without the root, in DER.
-    pub chain: Vec<Vec<u8>>,
-    /// Its number.
-    pub serial: Serial,
-    /// When it counts.
-    pub validity: Validity,
-}
-
-/// A JWT-SVID that was made. The token does not print.
-#[derive(Clone)]
-pub struct IssuedJwt {
-    /// The token.
-    pub token: String,
-    /// Its number.
-    pub jti: String,
-    /// From when on it does not count.
-    pub expires_at: UnixTime,
-}
-
-impl fmt::Debug for IssuedJwt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "IssuedJwt({} until {})", self.jti, self.expires_at)
-    }
 }
 
 /// The authority of a trust domain: signs, and changes its keys in time.
@@ -434,122 +417,6 @@ impl Authority {
     fn signer(&self, id: &KeyId) -> Result<Arc<dyn Signer>, AuthorityError> {
         let signer = self.keys.signer(id)?;
         signer.ok_or_else(|| AuthorityError::KeyLost(id.clone()))
-    }
-
-    /// Signs nothing for anybody while there is a reason.
-    pub fn hold(&self, why: Option<&str>) {
-        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-        *held = why.map(str::to_owned);
-    }
-
-    fn check_held(&self) -> Result<(), AuthorityError> {
-        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
-        let why = held.clone().map(AuthorityError::Held);
-        why.map_or(Ok(()), Err)
-    }
-
-    /// Makes an X509-SVID for a key.
-    ///
-    /// # Errors
-    /// When nothing signs, or the plan does not fit into a certificate.
-    pub fn issue_x509(
-        &self,
-        plan: &Plan,
-        public_key: &PublicKey,
-    ) -> Result<IssuedX509, AuthorityError> {
-        self.issue_x509_dated_back(BACKDATE, plan, public_key)
-    }
-
-    /// The same, which counts from `backdate` seconds ago on, for receivers that take nothing older.
-    ///
-    /// # Errors
-    /// As [`Authority::issue_x509`].
-    pub fn issue_x509_dated_back(
-        &self,
-        backdate: u64,
-        plan: &Plan,
-        public_key: &PublicKey,
-    ) -> Result<IssuedX509, AuthorityError> {
-        self.check_held()?;
-        let current = self.current();
-        let online = current.online.as_ref();
-        let issuer = &online.ok_or(AuthorityError::NoKey(Purpose::X509))?.issuer;
-        let now = self.clock.now();
-        // Dated back, a certificate would fit into an authority that has just run out.
-        if issuer.validity().not_after <= now {
-            return Err(AuthorityError::NoKey(Purpose::X509));
-        }
-        let lifetime = plan.lifetime.min(self.options.policy.longest_life);
-        let validity = Validity::new(now.minus(backdate), now.plus(lifetime));
-        let validity = validity.ok_or(AuthorityError::Clock(now))?;
-        let serial = Serial::new(random()?);
-        let leaf = issuer.leaf(&Leaf {
-            id: &plan.id,
-            dns_names: &plan.dns_names,
-            public_key,
-            validity,
-            serial,
-        })?;
-        let mut chain = vec![leaf];
-        chain.extend_from_slice(issuer.chain());
-        // The issuer cuts what it does not outlive.
-        let not_after = validity.not_after.min(issuer.validity().not_after);
-        let not_before = validity.not_before.max(issuer.validity().not_before);
-        Ok(IssuedX509 {
-            chain,
-            serial,
-            validity: Validity {
-                not_before,
-                not_after,
-            },
-        })
-    }
-
-    /// Makes a JWT-SVID for `audience`.
-    ///
-    /// # Errors
-    /// When nothing signs, or the plan does not fit into a token.
-    pub fn issue_jwt(&self, plan: &Plan, audience: &[String]) -> Result<IssuedJwt, AuthorityError> {
-        self.check_held()?;
-        let current = self.current();
-        let wanted = self.options.jwt_keys.first().copied();
-        let rsa = |name: &String| Azure::AUDIENCES.contains(&name.as_str());
-        let key_type = match wanted {
-            // Who takes RSA alone gets it (C-1).
-            _ if audience.iter().any(rsa) && current.jwt.contains_key(&KeyType::Rsa2048) => {
-                KeyType::Rsa2048
-            }
-            wanted => wanted.unwrap_or(KeyType::EcP256),
-        };
-        let (kid, signer) = current
-            .jwt
-            .get(&key_type)
-            .ok_or(AuthorityError::NoKey(Purpose::Jwt(key_type)))?;
-        let claims = plan.claims.iter();
-        let claims = claims
-            .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
-            .collect();
-        let now = self.clock.now();
-        // Validators that look at it refuse one that lies before them (go-jose does, beyond a minute).
-        let issued_at = now.minus(BACKDATE);
-        let lifetime = plan.jwt_lifetime.min(self.options.policy.longest_life);
-        let expires_at = now.plus(lifetime);
-        let jti = Serial::new(random()?).to_string();
-        let token = Token {
-            id: &plan.id,
-            audience,
-            issuer: self.options.jwt_issuer.as_deref(),
-            issued_at,
-            expires_at,
-            jti: &jti,
-            claims: &claims,
-        };
-        let token = jwt::sign(&token, kid.as_str(), &**signer)?;
-        Ok(IssuedJwt {
-            token,
-            jti,
-            expires_at,
-        })
     }
 }
 

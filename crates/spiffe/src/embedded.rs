@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bailiwick_identity::agents::{Admissions, Agents};
+use bailiwick_identity::revoked::{Issuers, Revoked};
 use bailiwick_identity::rules::Bans;
 use bailiwick_identity::shared::SharedValues;
 use serde::Serialize;
@@ -75,6 +76,22 @@ impl Embedded {
     /// As [`Embedded::bans`].
     pub fn admissions(&self) -> Result<Ledger<Admissions>, SealError> {
         self.ledger("admissions")
+    }
+
+    /// Which certificates count no more.
+    ///
+    /// # Errors
+    /// As [`Embedded::bans`].
+    pub fn revoked(&self) -> Result<Ledger<Revoked>, SealError> {
+        self.ledger("revoked")
+    }
+
+    /// Which intermediate authorities there are, where lists of revoked certificates are signed.
+    ///
+    /// # Errors
+    /// As [`Embedded::bans`].
+    pub fn issuers(&self) -> Result<Ledger<Issuers>, SealError> {
+        self.ledger("issuers")
     }
 
     /// The agents that this server let in. Each writes its own ones down, all the time.

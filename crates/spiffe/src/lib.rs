@@ -33,7 +33,9 @@ mod wire;
 mod wire_plan;
 mod workload;
 
-pub use authority::{Authority, AuthorityError, BACKDATE, IssuedJwt, IssuedX509, Options};
+pub use authority::{
+    Authority, AuthorityError, BACKDATE, IssuedJwt, IssuedX509, ListOptions, Options,
+};
 pub use client::{AgentState, Client, ClientError, Endpoint, EndpointError, Fetched, Watch};
 pub use clock::{Clock, SystemClock};
 pub use embedded::{Embedded, private_folder};

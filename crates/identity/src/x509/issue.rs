@@ -1,9 +1,11 @@
 use std::fmt;
+use std::str::FromStr;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue,
+    BasicConstraints, CertificateParams, CrlDistributionPoint, DistinguishedName, DnType, DnValue,
     ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType, SerialNumber, string::PrintableString,
 };
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
 use crate::key::CertificateSigner;
@@ -11,8 +13,13 @@ use crate::{PublicKey, Signer, SpiffeId, TrustDomain, UnixTime};
 
 /// The number of a certificate: 128 random bits, of which the first is made 0 and the second 1, so that it is
 /// positive and always of the same length (RFC 5280 4.1.2.2 allows 20 bytes).
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Serial([u8; 16]);
+
+/// A text that is no number of a certificate of ours.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{0}` is no serial: write its 32 hexadecimal digits, with or without colons between them")]
+pub struct SerialError(String);
 
 impl Serial {
     /// A number of random bytes.
@@ -20,6 +27,40 @@ impl Serial {
         let [first, ..] = &mut random;
         *first = (*first & 0x3f) | 0x40;
         Self(random)
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// As it prints, or as other programs print it: `5F:0C:...`.
+impl FromStr for Serial {
+    type Err = SerialError;
+
+    fn from_str(text: &str) -> Result<Self, SerialError> {
+        let wrong = || SerialError(text.chars().take(80).collect());
+        let digits: String = text.chars().filter(|letter| *letter != ':').collect();
+        let number = u128::from_str_radix(&digits, 16);
+        let fits = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = number.ok().filter(|_| fits).ok_or_else(wrong)?;
+        let serial = Self::new(number.to_be_bytes());
+        (serial.0 == number.to_be_bytes())
+            .then_some(serial)
+            .ok_or_else(wrong)
+    }
+}
+
+impl Serialize for Serial {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Serial {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
     }
 }
 
@@ -99,6 +140,8 @@ pub struct Leaf<'l> {
     pub validity: Validity,
     /// Its number.
     pub serial: Serial,
+    /// Where the list of revoked certificates of its issuer is, if anywhere (RFC 5280 4.2.1.13).
+    pub crl: Option<&'l str>,
 }
 
 /// Why no certificate was made.
@@ -199,6 +242,10 @@ impl<S: Signer> Issuer<S> {
         })
     }
 
+    pub(super) fn inner(&self) -> &rcgen::Issuer<'static, CertificateSigner<S>> {
+        &self.inner
+    }
+
     /// What has to be sent after a leaf.
     pub fn chain(&self) -> &[Vec<u8>] {
         &self.chain
@@ -237,6 +284,11 @@ impl<S: Signer> Issuer<S> {
             ExtendedKeyUsagePurpose::ClientAuth,
         ];
         params.use_authority_key_identifier_extension = true;
+        let uris = leaf.crl.map(|url| vec![url.to_owned()]);
+        params.crl_distribution_points = uris
+            .map(|uris| CrlDistributionPoint { uris })
+            .into_iter()
+            .collect();
         let certificate = params.signed_by(leaf.public_key, &self.inner)?;
         Ok(certificate.der().to_vec())
     }

@@ -9,16 +9,26 @@ use crate::keys::{KeyStore, MemoryKeys};
 use crate::seal::random;
 use crate::upstream::{Above, Upstream, UpstreamFailure};
 
-/// The intermediate authority of this process. Its key is in memory alone and is never stored: after a restart there is
-/// another one. Validators need not know it, since it comes with every leaf.
+/// The intermediate authority of this process. Its key is in memory alone, and after a restart there is another one, unless
+/// lists of revoked certificates are to be signed by it. Validators need not know it, since it comes with every leaf.
 #[derive(Clone)]
 pub(super) struct Online {
     /// Which root it stands below.
     pub(super) root: KeyId,
     /// The certificate of the key that signed it.
     pub(super) signed_by: Vec<u8>,
+    /// The name of its own key.
+    pub(super) key: KeyId,
+    /// Its number.
+    pub(super) serial: Serial,
     /// What signs leaves.
     pub(super) issuer: Arc<Issuer<Arc<dyn Signer>>>,
+}
+
+/// The key of an intermediate authority that is about to be.
+pub(super) struct Own {
+    pub(super) key: KeyId,
+    pub(super) signer: Arc<dyn Signer>,
 }
 
 impl Online {
@@ -26,11 +36,12 @@ impl Online {
     pub(super) fn below(
         root: &Key,
         root_signer: Arc<dyn Signer>,
+        own: Own,
         serial: Serial,
         validity: Validity,
     ) -> Result<Self, AuthorityError> {
         let top = Issuer::new(&root.public, Vec::new(), root_signer)?;
-        Self::signed(&top, root, root.public.clone(), serial, validity)
+        Self::signed(&top, root, root.public.clone(), own, serial, validity)
     }
 
     /// One below somebody else's authority. What it signs is validated before anybody gets it: what that authority may
@@ -39,6 +50,7 @@ impl Online {
         root: &Key,
         above: &Above,
         domain: &TrustDomain,
+        own: Own,
         serial: Serial,
         validity: Validity,
         now: UnixTime,
@@ -46,7 +58,7 @@ impl Online {
         let signer = Arc::clone(&above.signer);
         let top = Issuer::upstream(&above.path, domain.clone(), signer)?;
         let signed_by = above.path.signing().to_vec();
-        let online = Self::signed(&top, root, signed_by, serial, validity)?;
+        let online = Self::signed(&top, root, signed_by, own, serial, validity)?;
         let id = domain.id().as_str().to_owned() + "/bailiwick/trial";
         let (Ok(id), Ok(key)) = (
             SpiffeId::parse(&id),
@@ -63,6 +75,7 @@ impl Online {
                 ..validity
             },
             serial,
+            crl: None,
         })?;
         let mut chain = vec![leaf];
         chain.extend_from_slice(online.issuer.chain());
@@ -76,10 +89,10 @@ impl Online {
         top: &Issuer<Arc<dyn Signer>>,
         root: &Key,
         signed_by: Vec<u8>,
+        Own { key, signer }: Own,
         serial: Serial,
         validity: Validity,
     ) -> Result<Self, AuthorityError> {
-        let signer = MemoryKeys::default().generate(&root.id, KeyType::EcP256)?;
         let der = top.intermediate(signer.public_key(), serial, validity)?;
         let mut chain = vec![der.clone()];
         chain.extend_from_slice(top.chain());
@@ -87,6 +100,8 @@ impl Online {
         Ok(Self {
             root: root.id.clone(),
             signed_by,
+            key,
+            serial,
             issuer: Arc::new(issuer),
         })
     }
@@ -128,14 +143,19 @@ impl Authority {
         {
             return Ok(Some(online.clone()));
         }
-        match above {
-            Some(above) if root.upstream => {
-                self.bring_online_below(above, state, root, now).map(Some)
-            }
-            // It is not ours to ask, or does not answer.
-            None if root.upstream => Ok(before.cloned().filter(|online| online.counts(now))),
-            _ => self.bring_online(root).map(Some),
+        if let Some(kept) = self.kept_online(root, signed_by, now)? {
+            return Ok(Some(kept));
         }
+        let online = match above {
+            Some(above) if root.upstream => self.bring_online_below(above, state, root, now)?,
+            // It is not ours to ask, or does not answer.
+            None if root.upstream => {
+                return Ok(before.cloned().filter(|online| online.counts(now)));
+            }
+            _ => self.bring_online(root)?,
+        };
+        self.keep_online(&online, now)?;
+        Ok(Some(online))
     }
 
     fn bring_online_below(
@@ -172,7 +192,12 @@ impl Authority {
         }
         let validity = self.intermediate_validity(now)?;
         let (domain, serial) = (&self.options.domain, Serial::new(random()?));
-        let online = Online::below_upstream(root, above, domain, serial, validity, now)?;
+        let own = self.own_key()?;
+        let key = own.key.clone();
+        let online = Online::below_upstream(root, above, domain, own, serial, validity, now)?;
+        if online.is_err() {
+            self.drop_key(&key)?;
+        }
         online.map_err(|why| UpstreamFailure::Useless { path, why }.into())
     }
 
@@ -185,6 +210,12 @@ impl Authority {
     fn bring_online(&self, root: &Key) -> Result<Online, AuthorityError> {
         let signer = self.signer(&root.id)?;
         let validity = self.intermediate_validity(self.clock.now())?;
-        Online::below(root, signer, Serial::new(random()?), validity)
+        Online::below(
+            root,
+            signer,
+            self.own_key()?,
+            Serial::new(random()?),
+            validity,
+        )
     }
 }

@@ -1,8 +1,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bailiwick_identity::rotation::Phase;
-use bailiwick_identity::rules::RuleName;
-use bailiwick_identity::{SpiffeId, x509};
+use bailiwick_identity::rules::{Plan, RuleName};
+use bailiwick_identity::{SpiffeId, jwt, x509};
 
 use super::*;
 use crate::keys::MemoryKeys;
@@ -17,6 +17,7 @@ impl Clock for Hand {
     }
 }
 
+mod lists;
 mod upstream;
 
 /// Stores that outlive an authority, as those of a machine do.

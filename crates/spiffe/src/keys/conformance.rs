@@ -82,6 +82,7 @@ fn certificate_and_token(signer: &dyn bailiwick_identity::Signer) {
         public_key: signer.public_key(),
         validity,
         serial: x509::Serial::new([2; 16]),
+        crl: None,
     });
     let mut bundle = bailiwick_identity::Bundle::new(domain);
     bundle.add_x509(root).unwrap();

@@ -11,6 +11,14 @@ use super::{KeyStore, KeyStoreError};
 #[derive(Default)]
 pub struct MemoryKeys(Mutex<HashMap<KeyId, Arc<SoftwareKey>>>);
 
+#[cfg(test)]
+impl MemoryKeys {
+    pub(crate) fn count(&self) -> usize {
+        let keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.len()
+    }
+}
+
 impl KeyStore for MemoryKeys {
     fn generate(&self, id: &KeyId, key_type: KeyType) -> Result<Arc<dyn Signer>, KeyStoreError> {
         let (key, _) = SoftwareKey::generate(key_type)?;

@@ -7,7 +7,9 @@ use bailiwick_identity::rotation::{Authority as Key, KeyId, Purpose, Step};
 use bailiwick_kube::Cluster;
 use bailiwick_report::{Format, Table};
 use bailiwick_spiffe::keys::Pkcs11Options;
-use bailiwick_spiffe::{Authority, Embedded, Evidence, Options, UpstreamKey, UpstreamOptions, pem};
+use bailiwick_spiffe::{
+    Authority, Embedded, Evidence, ListOptions, Options, UpstreamKey, UpstreamOptions, pem,
+};
 use bailiwick_store::Store;
 use serde::Serialize;
 
@@ -69,7 +71,7 @@ impl AuthorityOptions {
     ) -> Result<(Authority, Option<Arc<Store>>)> {
         let (evidence, store) = self.place.open_log()?.unzip();
         let cluster = self.place.cluster(global, console)?;
-        Ok((self.open(evidence, cluster.as_ref())?, store))
+        Ok((self.open(evidence, cluster.as_ref(), None)?, store))
     }
 
     /// Where it is and how it keeps its keys.
@@ -110,8 +112,9 @@ impl AuthorityOptions {
         &self,
         evidence: Evidence,
         cluster: Option<&Arc<Cluster>>,
+        lists: Option<ListOptions>,
     ) -> Result<Authority> {
-        let authority = self.open(Some(evidence), cluster)?;
+        let authority = self.open(Some(evidence), cluster, lists)?;
         if self.upstream_certificate.is_none() && authority.state().is_below_upstream() {
             bail!(
                 "certificates of this authority come from an upstream one: name it with --upstream-certificate and --upstream-key"
@@ -124,6 +127,7 @@ impl AuthorityOptions {
         &self,
         evidence: Option<Evidence>,
         cluster: Option<&Arc<Cluster>>,
+        lists: Option<ListOptions>,
     ) -> Result<Authority> {
         let mut jwt_keys = vec![self.jwt_key];
         jwt_keys.extend(
@@ -135,6 +139,7 @@ impl AuthorityOptions {
             jwt_keys,
             jwt_issuer: self.jwt_issuer.clone(),
             upstream: self.upstream(),
+            lists,
             ..Options::new(self.place.trust_domain().clone())
         };
         Ok(self.embedded(cluster)?.open(options, evidence)?)
@@ -198,7 +203,7 @@ struct Row {
 
 pub(super) fn show(args: &ShowArgs, global: &Global, console: &mut Console) -> Result<Exit> {
     let cluster = args.authority.place.cluster(global, console)?;
-    let authority = args.authority.open(None, cluster.as_ref())?;
+    let authority = args.authority.open(None, cluster.as_ref(), None)?;
     if args.roots {
         console.answer(pem::certificates(authority.bundle().x509_authorities()))?;
         return Ok(Exit::Yes);

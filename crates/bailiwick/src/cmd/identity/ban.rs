@@ -1,7 +1,13 @@
+use std::str::FromStr;
+
 use anyhow::{Result, bail};
 use bailiwick_audit::Event;
+use bailiwick_identity::revoked::LONGEST_REASON;
+use bailiwick_identity::rotation::Policy;
 use bailiwick_identity::rules::{Banned, Bans};
+use bailiwick_identity::x509::Serial;
 use bailiwick_report::{Format, Table};
+use bailiwick_spiffe::{Clock, SystemClock};
 use serde::Serialize;
 
 use super::List;
@@ -17,6 +23,7 @@ Examples:
   bailiwick identity ban id:spiffe://example.org/ns/shop/sa/cart --why 'key on a stolen laptop'
   bailiwick identity ban node:worker-7 --why 'being searched'
   bailiwick identity ban pod:0d9c6a1e-... --why 'crypto miner'
+  bailiwick identity ban serial:4f2a... --why 'key on a stolen laptop'   this certificate, for who looks at lists
 
 What is banned gets nothing more: its next renewal is refused, within a second. What it has lives until it runs out, an
 hour by default. A request of a banned pod for a certificate waits until the ban is lifted.";
@@ -25,8 +32,9 @@ hour by default. A request of a banned pod for a certificate waits until the ban
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct BanArgs {
-    /// Whom: pod:UID, node:NAME or id:SPIFFE-ID
-    who: Banned,
+    /// Whom: pod:UID, node:NAME or id:SPIFFE-ID; or serial:NUMBER, one certificate, for those who look at lists of revoked
+    /// ones (`--crl-endpoint`)
+    who: Whom,
     /// Why, for the log and for whoever is refused
     #[arg(long, value_name = "TEXT")]
     why: String,
@@ -63,10 +71,62 @@ pub(super) fn ban(args: &BanArgs, global: &Global, console: &mut Console) -> Res
     if args.why.trim().is_empty() || args.why.len() > 1000 {
         bail!("say why in 1 to 1000 bytes");
     }
-    change(&args.authority, global, console, |bans| {
-        bans.insert(args.who.clone(), &args.why);
-    })?;
+    match &args.who {
+        Whom::Serial(serial) => revoke(args, *serial, global, console)?,
+        Whom::Banned(who) => change(&args.authority, global, console, |bans| {
+            bans.insert(who.clone(), &args.why);
+        })?,
+    }
     Ok(Exit::Yes)
+}
+
+/// Whom a ban is about.
+#[derive(Clone, Debug)]
+enum Whom {
+    /// Who gets nothing more.
+    Banned(Banned),
+    /// A certificate that was given.
+    Serial(Serial),
+}
+
+impl FromStr for Whom {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Ok(match text.strip_prefix("serial:") {
+            Some(serial) => Self::Serial(serial.parse()?),
+            None => Self::Banned(text.parse()?),
+        })
+    }
+}
+
+/// Puts a certificate on the lists of revoked ones. How long it lives nobody wrote down: as long as any can.
+fn revoke(args: &BanArgs, serial: Serial, global: &Global, console: &Console) -> Result<()> {
+    if args.why.len() > LONGEST_REASON {
+        bail!("say why in at most {LONGEST_REASON} bytes, since it is kept with the serial");
+    }
+    let place = &args.authority;
+    let cluster = place.cluster(global, console)?;
+    let revoked = place.embedded(cluster.as_ref())?.revoked()?;
+    let log = place.open_log()?;
+    let now = SystemClock.now();
+    let until = now.plus(Policy::DEFAULT.longest_life);
+    let mut room = false;
+    let (before, after) =
+        revoked.change(|revoked| room = revoked.insert(serial, &args.why, now, until))?;
+    if !room {
+        bail!(
+            "too many certificates are revoked one by one: taint the key that signed them (`bailiwick identity taint`)"
+        );
+    }
+    console.note("programs with --crl-endpoint tell it within seconds, and nobody else does; `ban id:` keeps whoever has it from the next one");
+    if let Some((evidence, store)) = log {
+        for record in before.changes(&after) {
+            evidence.write_blocking(&Event::Ban(Box::new(record)))?;
+        }
+        store.close();
+    }
+    Ok(())
 }
 
 pub(super) fn unban(args: &UnbanArgs, global: &Global, console: &mut Console) -> Result<Exit> {

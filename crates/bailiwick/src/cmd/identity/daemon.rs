@@ -11,6 +11,7 @@ use bailiwick_audit::{Event, Log};
 use bailiwick_identity::BundleMap;
 use bailiwick_identity::agents::{Admissions, Agents};
 use bailiwick_identity::federation::Relationship;
+use bailiwick_identity::revoked::Revoked;
 use bailiwick_identity::rules::{Bans, RuleSet};
 use bailiwick_kube::Cluster;
 use bailiwick_server::{Current, Metrics, NotYet, Operations, Ready};
@@ -24,7 +25,7 @@ use super::federation::{self, FederationOptions};
 use super::ledgers::{Ledgers, News, Said};
 use super::live_rules::{Following, LiveRules};
 use super::place::PlaceOptions;
-use super::published::PublishedOptions;
+use super::published::{Lists, PublishedOptions};
 use super::rules::RuleOptions;
 use crate::console::Console;
 use crate::logging::LogOptions;
@@ -65,6 +66,8 @@ pub(crate) struct Daemon<'d> {
     ledgers: Ledgers,
     admitted: watch::Sender<Arc<Admissions>>,
     known_agents: Ledger<Agents>,
+    revoked: Revoked,
+    lists: watch::Sender<Arc<Lists>>,
     /// What people said cannot be read for so long that nothing is given.
     unread: Option<NotYet>,
     federation: Arc<Federation>,
@@ -119,8 +122,16 @@ impl DaemonOptions {
         self.authority.place.mark()?;
         let store = Arc::new(Store::open(&log, Default::default())?);
         let evidence = Evidence::new(Arc::clone(&store) as Arc<dyn Log>, Arc::new(record::trace));
-        let authority = Arc::new(self.authority.open_to_sign(evidence.clone(), cluster)?);
-        let Said { bans, admissions } = ledgers.load()?;
+        let lists = self.published.lists(&embedded)?;
+        let authority = self
+            .authority
+            .open_to_sign(evidence.clone(), cluster, lists)?;
+        let authority = Arc::new(authority);
+        let Said {
+            bans,
+            admissions,
+            revoked,
+        } = ledgers.load()?;
         if self.authority.place.is_shared() {
             // Whoever banned them wrote it into no log of ours.
             for ban in Bans::default().changes(&bans) {
@@ -140,6 +151,8 @@ impl DaemonOptions {
             ledgers,
             admitted: watch::Sender::new(Arc::new(admissions)),
             known_agents: embedded.agents(),
+            revoked,
+            lists: watch::Sender::default(),
             unread: None,
             federation: Arc::new(federation),
             relationships: watch::Sender::new(Arc::new(relationships)),
@@ -218,7 +231,7 @@ impl Daemon<'_> {
         let (authority, evidence) = (&self.authority, &self.evidence);
         let published = &self.options.published;
         published
-            .serve(authority, evidence, issuer, &ending)
+            .serve(authority, evidence, issuer, self.lists.subscribe(), &ending)
             .await?;
         let relationships = self.relationships.subscribe();
         tokio::spawn(Arc::clone(&self.federation).follow(relationships));
@@ -252,6 +265,20 @@ impl Daemon<'_> {
         if let Ok(Err(error)) = tokio::task::spawn_blocking(move || authority.tick()).await {
             tracing::error!(%error, "the keys of the authority could not be looked after");
         }
+        self.sign_lists().await;
+    }
+
+    /// Signs lists of revoked certificates anew, where there are such lists.
+    async fn sign_lists(&self) {
+        let (authority, revoked) = (Arc::clone(&self.authority), self.revoked.clone());
+        let signed = tokio::task::spawn_blocking(move || authority.revocation_lists(&revoked));
+        match signed.await {
+            Ok(Ok(lists)) => drop(self.lists.send_replace(Arc::new(Lists::of(lists)))),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "lists of revoked certificates were not signed; those of before stay");
+            }
+            Err(_) => {}
+        }
     }
 
     async fn reload(&self, console: &mut Console) {
@@ -283,13 +310,22 @@ impl Daemon<'_> {
     async fn hear(&mut self, news: News) {
         match news {
             News::Said(said) => {
-                let Said { bans, admissions } = *said;
+                let Said {
+                    bans,
+                    admissions,
+                    revoked,
+                } = *said;
                 self.authority.hold(None);
                 self.unread = None;
                 let before = self.rules.put_bans(bans.clone());
                 let admitted = self.admitted.send_replace(Arc::new(admissions.clone()));
                 record::bans(&self.evidence, &before, &bans).await;
                 record::admissions(&self.evidence, &admitted, &admissions).await;
+                if self.revoked != revoked {
+                    let before = std::mem::replace(&mut self.revoked, revoked);
+                    record::revoked(&self.evidence, &before, &self.revoked).await;
+                    self.sign_lists().await;
+                }
             }
             News::Unread { why, long: false } => {
                 tracing::error!(

@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bailiwick_identity::agents::Admissions;
+use bailiwick_identity::revoked::Revoked;
 use bailiwick_identity::rules::Bans;
 use bailiwick_spiffe::{Embedded, Ledger, LedgerError, SealError};
 use tokio::sync::mpsc;
@@ -19,6 +20,7 @@ const LONGEST_UNREAD: Duration = Duration::from_secs(600);
 pub(super) struct Ledgers {
     pub(super) bans: Ledger<Bans>,
     pub(super) admissions: Ledger<Admissions>,
+    pub(super) revoked: Ledger<Revoked>,
 }
 
 /// What was said.
@@ -26,6 +28,7 @@ pub(super) struct Ledgers {
 pub(super) struct Said {
     pub(super) bans: Bans,
     pub(super) admissions: Admissions,
+    pub(super) revoked: Revoked,
 }
 
 /// News of it.
@@ -41,6 +44,7 @@ impl Ledgers {
         Ok(Self {
             bans: embedded.bans()?,
             admissions: embedded.admissions()?,
+            revoked: embedded.revoked()?,
         })
     }
 
@@ -48,6 +52,7 @@ impl Ledgers {
         Ok(Said {
             bans: self.bans.load()?,
             admissions: self.admissions.load()?,
+            revoked: self.revoked.load()?,
         })
     }
 
@@ -122,8 +127,11 @@ mod tests {
             let read = read.map_err(str::to_owned).map(|banned| {
                 let mut bans = Bans::default();
                 bans.insert(banned.parse().unwrap(), "x");
-                let admissions = Admissions::default();
-                Said { bans, admissions }
+                Said {
+                    bans,
+                    admissions: Admissions::default(),
+                    revoked: Revoked::default(),
+                }
             });
             let told = match seen.news(read, start + Duration::from_secs(second)) {
                 None => String::new(),

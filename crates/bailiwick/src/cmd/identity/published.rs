@@ -1,6 +1,7 @@
 //! What everybody may read of an authority: its bundle, for other trust domains, and its issuer of tokens, for
 //! verifiers that know OpenID Connect.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,11 +9,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use bailiwick_identity::jwt::IssuerUrl;
+use bailiwick_identity::rotation::KeyId;
 use bailiwick_server::{Document, Documents, Listener, Publication, Tls, TlsFiles};
-use bailiwick_spiffe::{Authority, Evidence, OwnSvid};
+use bailiwick_spiffe::{Authority, Embedded, Evidence, ListOptions, OwnSvid, pem};
 use tokio::sync::watch;
 
 const JSON: &str = "application/json";
+/// Copies of lists are used no longer.
+const LIST_AGE: Duration = Duration::from_secs(60);
 
 /// Where it is published.
 #[derive(clap::Args, Debug)]
@@ -27,6 +31,13 @@ pub(super) struct PublishedOptions {
     /// Its private key, in PEM
     #[arg(long, value_name = "FILE", requires = "bundle_endpoint_certificate")]
     bundle_endpoint_key: Option<PathBuf>,
+    /// Address at which lists of revoked certificates are served, over plain HTTP since they are signed: `/KEY.crl` each,
+    /// `/all.pem` all of them. The keys of intermediate authorities are then stored while their certificates live
+    #[arg(long, value_name = "ADDRESS")]
+    crl_endpoint: Option<SocketAddr>,
+    /// URL under which clients find these lists, for the certificates to name it
+    #[arg(long, value_name = "URL", requires = "crl_endpoint", value_parser = list_url)]
+    crl_url: Option<String>,
     /// Address at which OpenID Connect discovery of the issuer of tokens is served; without a certificate a loopback
     /// address, for something before it that has one
     #[arg(long, value_name = "ADDRESS", requires = "jwt_issuer")]
@@ -37,6 +48,51 @@ pub(super) struct PublishedOptions {
     /// Its private key, in PEM
     #[arg(long, value_name = "FILE", requires = "oidc_certificate")]
     oidc_key: Option<PathBuf>,
+}
+
+fn list_url(text: &str) -> Result<String, String> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    let rest = text.strip_prefix("http://");
+    let rest = rest.filter(|rest| plain && !rest.is_empty() && !rest.starts_with('/'));
+    let named = rest.filter(|_| text.len() <= 500 && !text.contains(['?', '#', '@']));
+    named.map(|_| text.to_owned()).ok_or_else(|| {
+        "write http://HOST/PATH: whoever fetches a list to check a certificate cannot check another one for it".to_owned()
+    })
+}
+
+/// Lists of revoked certificates as they are served.
+#[derive(Debug, Default)]
+pub(super) struct Lists {
+    by_key: BTreeMap<String, Vec<u8>>,
+    all: String,
+}
+
+impl Lists {
+    pub(super) fn of(lists: Vec<(KeyId, Vec<u8>)>) -> Self {
+        let all = lists.iter().map(|(_, der)| pem::encode("X509 CRL", der));
+        Self {
+            all: all.map(|pem| pem.to_string()).collect(),
+            by_key: lists
+                .into_iter()
+                .map(|(key, der)| (key.to_string(), der))
+                .collect(),
+        }
+    }
+
+    fn document(&self, path: &str) -> Option<Document> {
+        let (kind, body) = match path {
+            "/all.pem" => ("application/x-pem-file", self.all.clone().into_bytes()),
+            path => {
+                let key = path.strip_prefix('/')?.strip_suffix(".crl")?;
+                ("application/pkix-crl", self.by_key.get(key)?.clone())
+            }
+        };
+        Some(Document {
+            kind,
+            max_age: LIST_AGE,
+            body,
+        })
+    }
 }
 
 fn files(certificate: Option<&PathBuf>, key: Option<&PathBuf>) -> Result<Option<Arc<Tls>>> {
@@ -63,14 +119,31 @@ impl PublishedOptions {
         Ok(())
     }
 
+    /// How lists of revoked certificates are signed, where they are served.
+    pub(super) fn lists(&self, embedded: &Embedded) -> Result<Option<ListOptions>> {
+        let Some(_) = self.crl_endpoint else {
+            return Ok(None);
+        };
+        Ok(Some(ListOptions {
+            issuers: embedded.issuers()?,
+            url: self.crl_url.clone(),
+        }))
+    }
+
     /// Publishes until `ending` says so.
     pub(super) async fn serve(
         &self,
         authority: &Arc<Authority>,
         evidence: &Evidence,
         issuer: Option<&str>,
+        lists: watch::Receiver<Arc<Lists>>,
         ending: &watch::Receiver<bool>,
     ) -> Result<()> {
+        if let Some(address) = self.crl_endpoint {
+            let documents: Documents = Arc::new(move |path| lists.borrow().document(path));
+            let address = publish(address, None, documents, ending).await?;
+            tracing::info!(%address, "lists of revoked certificates");
+        }
         if let Some(address) = self.bundle_endpoint {
             let web = files(
                 self.bundle_endpoint_certificate.as_ref(),

@@ -16,6 +16,7 @@ fn issue(root: &Root, id: &str, dns_names: &[&str]) -> Result<Vec<u8>, IssueErro
         public_key: key.public_key(),
         validity: hour(),
         serial: Serial::new([9; 16]),
+        crl: None,
     })
 }
 
@@ -188,6 +189,7 @@ fn a_leaf_never_outlives_its_issuer() {
             public_key: key.public_key(),
             validity: Validity::new(from, until).unwrap(),
             serial: Serial::new([9; 16]),
+            crl: None,
         };
         issuer
             .leaf(&leaf)
@@ -215,6 +217,7 @@ fn every_kind_of_key_signs_and_is_signed_for() {
                 public_key: workload.public_key(),
                 validity: hour(),
                 serial: Serial::new([2; 16]),
+                crl: None,
             });
             let leaf = leaf.unwrap();
             let profile = leaf_profile(&leaf).unwrap();

@@ -34,6 +34,7 @@ fn leaf(issuer: &Issuer<&Key>, id: &str) -> Vec<Vec<u8>> {
         public_key: key.public_key(),
         validity: hour(),
         serial: Serial::new([9; 16]),
+        crl: None,
     });
     let mut chain = vec![leaf.unwrap()];
     chain.extend_from_slice(issuer.chain());

@@ -1,0 +1,117 @@
+//! A certificate that a person revokes, and the lists that an agent with an authority of its own serves.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    dead_code,
+    reason = "a test that cannot go on ends, and not every test uses all of the shared module"
+)]
+
+mod program;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+
+use program::{PROGRAM, Process, check, said, until, until_said};
+use serde_json::Value;
+
+/// What is served there.
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: lists\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn a_person_revokes_a_certificate_and_the_lists_say_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (data, socket, certs) = (path("data"), path("s"), path("certs"));
+    let mut child = Command::new(PROGRAM)
+        .args(["agent", "--embedded", "--data", &data, "--socket", &socket])
+        .args([
+            "--crl-endpoint",
+            "127.0.0.1:0",
+            "--crl-url",
+            "http://crl.example",
+        ])
+        .args(["--log-format", "json"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let _running = Process(child);
+    let address = lines.by_ref().find_map(|line| {
+        let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        let told = line["message"] == "lists of revoked certificates";
+        told.then(|| line["address"].as_str().unwrap().to_owned())
+    });
+    let address = address.unwrap();
+    std::thread::spawn(move || lines.for_each(drop));
+    let fetch = ["identity", "fetch", "--socket", &socket];
+    until(&[&fetch[..], &["--write", &certs]].concat(), 0, "");
+    let openssl = |arguments: &[&str], input: &str| {
+        std::fs::write(path("input"), input).unwrap();
+        let mut command = Command::new("openssl");
+        command.args(arguments).current_dir(&certs);
+        said(command.output().unwrap())
+    };
+    let (_, leaf) = openssl(
+        &["x509", "-in", "svid.pem", "-noout", "-text", "-serial"],
+        "",
+    );
+    let (_, rest) = leaf.split_once("URI:http://crl.example").unwrap();
+    let list = rest.lines().next().unwrap();
+    let (_, serial) = leaf.split_once("serial=").unwrap();
+    let serial = serial.trim();
+    let text = || {
+        let served = get(&address, "/all.pem");
+        let input = path("input");
+        openssl(&["crl", "-in", &input, "-noout", "-text"], &served)
+    };
+    until_said(text, 0, "X509v3 CRL Number");
+    assert!(
+        get(&address, list).contains("application/pkix-crl"),
+        "{list}"
+    );
+    assert!(get(&address, "/other.crl").starts_with("HTTP/1.1 404"));
+
+    let ban = |who: &str, why: &str, code: i32, part: &str| {
+        check(
+            &["identity", "ban", who, "--why", why, "--data", &data],
+            code,
+            part,
+        );
+    };
+    ban("serial:4f", "x", 2, "is no serial");
+    ban(
+        &format!("serial:{serial}"),
+        &"x".repeat(121),
+        2,
+        "at most 120 bytes",
+    );
+    ban(&format!("serial:{serial}"), "stolen", 0, "within seconds");
+    // It is on the list of its issuer alone.
+    let told = until_said(
+        || {
+            let served = get(&address, "/all.pem");
+            let blocks = served.split("-----BEGIN X509 CRL-----").skip(1);
+            let all = blocks.map(|block| {
+                let pem = format!("-----BEGIN X509 CRL-----{block}");
+                openssl(&["crl", "-in", &path("input"), "-noout", "-text"], &pem).1
+            });
+            (Some(0), all.collect())
+        },
+        0,
+        serial,
+    );
+    assert_eq!(told.matches("Serial Number:").count(), 1, "{told}");
+    let log = path("data/log");
+    let record = format!("ban of serial:{}: stolen", serial.to_lowercase());
+    until(&["audit", "tail", &log, "--lines", "50"], 0, &record);
+}
