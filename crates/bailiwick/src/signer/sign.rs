@@ -15,9 +15,10 @@ use super::{Pending, Signer};
 
 /// The shortest life that the API server takes, in seconds (upstream `ValidatePodCertificateRequestStatusUpdate`).
 const SHORTEST: u64 = 3600;
-/// Certificates count from so long before they were made, in seconds. The API server takes what begins within 5 minutes of
-/// its own time, and its clock may be four minutes ahead of ours.
-const BACKDATE: u64 = 10;
+/// Certificates count from so long before they were made, in seconds, for whoever checks them by a clock that is late. The
+/// API server takes what begins less than 5 minutes from its own time (upstream `ValidatePodCertificateRequestStatusUpdate`),
+/// and its clock may be four minutes ahead of ours: this leaves a quarter of a minute for the way there.
+const BACKDATE: u64 = 45;
 /// How soon the watches are looked at again for what they have not shown.
 const EARLY: Duration = Duration::from_millis(100);
 /// How soon something is tried again that failed.

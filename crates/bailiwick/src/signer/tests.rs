@@ -240,13 +240,13 @@ fn a_final_signer_denies_who_gets_nothing() {
 #[test]
 fn clocks_may_be_four_minutes_apart_and_not_five() {
     let world = World::new("signer-clock");
-    for (name, seconds) in [("late", -230), ("early", 240)] {
+    for (name, seconds) in [("late", -240), ("early", 240)] {
         world.clock.0.store(seconds, Ordering::SeqCst);
         world.ask(name, true, &json!({}));
         world.check(name, "Issued", "Issued", "");
         assert_eq!(world.ready.waiting(), [""; 0]);
     }
-    for (name, seconds) in [("too-late", -300), ("too-early", 330)] {
+    for (name, seconds) in [("too-late", -260), ("too-early", 350)] {
         world.clock.0.store(seconds, Ordering::SeqCst);
         world.ask(name, true, &json!({}));
         eventually(|| (!world.ready.waiting().is_empty()).then_some(()));
