@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use crate::chain::Digest;
 use crate::decision::{DecisionRecord, SearchRecord};
 use crate::id::DecisionId;
-use crate::identity::{AgentRecord, BanRecord, DenialRecord, IssueRecord, RotationRecord};
+use crate::identity::{
+    AgentRecord, BanRecord, DenialRecord, FederationRecord, IssueRecord, RotationRecord,
+};
 use crate::line::MAX_LINE;
 
 /// What a record is about. More kinds will come; whoever reads a log passes over those that it does not know.
@@ -31,6 +33,8 @@ pub enum Event {
     Rotation(Box<RotationRecord>),
     /// A workload or node that gets nothing more, or may get it again.
     Ban(Box<BanRecord>),
+    /// Another trust domain whose keys are others than before.
+    Federation(Box<FederationRecord>),
     /// An agent of a node that came or was sent away.
     Agent(Box<AgentRecord>),
     /// Decisions and issues that the log does not hold, or holds otherwise than they were answered.

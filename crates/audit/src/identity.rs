@@ -68,11 +68,40 @@ pub struct RotationRecord {
     pub revision: u64,
 }
 
+/// A trust domain whose documents are checked by other keys than before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FederationRecord {
+    /// The trust domain.
+    pub domain: String,
+    /// The keys of before; nothing where none were known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<FederatedKeys>,
+    /// The keys from now on; nothing where the domain is not believed any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<FederatedKeys>,
+}
+
+/// The keys of a bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FederatedKeys {
+    /// Number of the bundle, where it says one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<u64>,
+    /// SHA-256 of each root certificate in DER, in hexadecimal digits; of many the first 32.
+    pub roots: Vec<String>,
+    /// How many roots there are.
+    pub root_count: u64,
+    /// How many keys for tokens there are.
+    pub token_key_count: u64,
+}
+
 /// A workload or node that gets nothing more, or may get it again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BanRecord {
-    /// Who: `pod:UID`, `id:SPIFFE-ID` or `node:NAME`.
+    /// Who: `pod:UID`, `id:SPIFFE-ID` or `node:NAME`; or `serial:NUMBER`, a certificate.
     pub who: String,
     /// Whether the ban was lifted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

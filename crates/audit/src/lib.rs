@@ -25,8 +25,8 @@ pub use decision::{DecisionRecord, Door, Input, SearchRecord, SubjectRef};
 pub use event::{CloseReason, Encoded, Event, Gap, Opening, TooLarge};
 pub use id::{DecisionId, DecisionIdParseError};
 pub use identity::{
-    AgentRecord, AgentStep, BanRecord, DenialRecord, Document, IssueRecord, PodRef, ProcessRef,
-    Proof, RotationRecord, WorkloadRef,
+    AgentRecord, AgentStep, BanRecord, DenialRecord, Document, FederatedKeys, FederationRecord,
+    IssueRecord, PodRef, ProcessRef, Proof, RotationRecord, WorkloadRef,
 };
 pub use line::{Line, LineError, MAX_LINE, Record};
 pub use log::{Durability, Log, Pending, Records, Refused};

@@ -1,6 +1,6 @@
 //! A record of the log as a sentence, for terminals.
 
-use bailiwick_audit::{DecisionRecord, Event, Input, IssueRecord, RotationRecord};
+use bailiwick_audit::{DecisionRecord, Event, FederatedKeys, Input, IssueRecord, RotationRecord};
 use bailiwick_identity::agents::Admissions;
 use bailiwick_identity::revoked::Revoked;
 use bailiwick_identity::rules::Bans;
@@ -25,6 +25,23 @@ pub(crate) fn sentence(event: &Event) -> String {
         Event::Rotation(rotation) => rotated(rotation),
         Event::Ban(ban) if ban.lifted => format!("ban lifted of {}", ban.who),
         Event::Ban(ban) => format!("ban of {}: {}", ban.who, ban.why),
+        Event::Federation(federation) => {
+            let side = |keys: &Option<FederatedKeys>| match keys {
+                None => "no keys".to_owned(),
+                Some(keys) => {
+                    let sequence = keys.sequence.map(|number| format!("bundle {number}, "));
+                    let sequence = sequence.unwrap_or_default();
+                    let FederatedKeys {
+                        root_count,
+                        token_key_count,
+                        ..
+                    } = keys;
+                    format!("{sequence}{root_count} X.509 and {token_key_count} JWT keys")
+                }
+            };
+            let (from, to) = (side(&federation.from), side(&federation.to));
+            format!("domain {}: {to}; was {from}", federation.domain)
+        }
         Event::Agent(agent) => {
             let by = match agent.by.as_str() {
                 "" => String::new(),

@@ -22,6 +22,8 @@ pub struct Metrics {
     pub(crate) unlisted: Counter,
     pub(crate) shed: Counter,
     throttled: Family<DoorLabels, Counter>,
+    federated: Family<DomainLabels, Gauge>,
+    keys_kept: Family<DomainLabels, Gauge>,
     pub(crate) untold: Counter,
     pub(crate) connections: Gauge,
     pub(crate) handshakes_failed: Counter,
@@ -41,6 +43,11 @@ struct DecisionLabels {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DoorLabels {
     door: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DomainLabels {
+    trust_domain: String,
 }
 
 impl Default for Metrics {
@@ -63,6 +70,8 @@ impl Metrics {
             unlisted: Counter::default(),
             shed: Counter::default(),
             throttled: Family::default(),
+            federated: Family::default(),
+            keys_kept: Family::default(),
             untold: Counter::default(),
             connections: Gauge::default(),
             handshakes_failed: Counter::default(),
@@ -126,6 +135,16 @@ impl Metrics {
             "Requests refused because their caller came too early, by door",
             self.throttled.clone(),
         );
+        registry.register(
+            "federation_up",
+            "1 where the last question to the bundle endpoint of a domain brought a bundle that is believed",
+            self.federated.clone(),
+        );
+        registry.register(
+            "authority_keys_kept",
+            "1 when the keys of the authority of a domain, and the one above it, could be looked after the last time",
+            self.keys_kept.clone(),
+        );
         registry.register("connections", "Open connections", self.connections.clone());
         registry.register("ready", "1 when questions are answered", self.ready.clone());
         registry.register(
@@ -152,6 +171,25 @@ impl Metrics {
         self.latency
             .get_or_create(&DoorLabels { door })
             .observe(took.as_secs_f64());
+    }
+
+    /// Whether the endpoint of a domain gave its bundle; nothing for a domain that is not asked any more.
+    pub fn federated(&self, domain: &str, up: Option<bool>) {
+        let labels = DomainLabels {
+            trust_domain: domain.to_owned(),
+        };
+        match up {
+            Some(up) => drop(self.federated.get_or_create(&labels).set(i64::from(up))),
+            None => drop(self.federated.remove(&labels)),
+        }
+    }
+
+    /// Whether the keys of the authority could be looked after.
+    pub fn keys_kept(&self, domain: &str, kept: bool) {
+        let labels = DomainLabels {
+            trust_domain: domain.to_owned(),
+        };
+        self.keys_kept.get_or_create(&labels).set(i64::from(kept));
     }
 
     /// A request at this door was refused because its caller asks for more than its share.

@@ -60,6 +60,17 @@ fn f_1_two_domains_federate_by_svid_and_by_the_web() {
     speak(&mut go, (&at_a.0, at_a.1), (&at_b.0, at_b.1));
     speak(&mut go, (&at_b.0, at_b.1), (&at_a.0, at_a.1));
 
+    // The log of each says so.
+    for (house, partner) in [(&a, B), (&b, A)] {
+        let record = format!("domain {partner}: ");
+        let mut looks = 0;
+        while !house.log().contains(&record) {
+            looks += 1;
+            assert!(looks < 600, "no `{record}` in {}", house.log());
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    }
+
     // Commands show the same.
     let list: Value = serde_json::from_str(&a.federation(&["list", "-o", "json"])).unwrap();
     assert_eq!(list["items"][0]["trustDomain"], B);

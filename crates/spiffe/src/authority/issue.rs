@@ -49,6 +49,13 @@ impl Authority {
         *held = why.map(str::to_owned);
     }
 
+    /// Whether certificates can be signed now: their issuer counts. Without it tokens still are.
+    pub fn signs(&self) -> bool {
+        let current = self.current();
+        let online = current.online.as_ref();
+        online.is_some_and(|online| online.counts(self.clock.now()))
+    }
+
     fn check_held(&self) -> Result<(), AuthorityError> {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         let why = held.clone().map(AuthorityError::Held);

@@ -5,12 +5,12 @@ mod kept;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bailiwick_identity::federation::{Poll, Relationship, next_poll};
-use bailiwick_identity::{BundleMap, TrustDomain};
+use bailiwick_identity::{Bundle, BundleMap, TrustDomain};
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -31,8 +31,17 @@ const LOOK: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Heard {
-    /// The bundle of this domain is a new one now.
-    Changed(Kept),
+    /// The bundle of a domain is another one now; nothing stands for a domain that is not believed.
+    Changed {
+        /// Whose it is.
+        domain: TrustDomain,
+        /// The one of before.
+        from: Option<Bundle>,
+        /// The one from now on.
+        to: Option<Bundle>,
+    },
+    /// What came from the endpoint of this domain is believed, whether it is new or not.
+    Fetched(TrustDomain),
     /// Nothing came that can be believed; the last good bundle stays.
     Failed {
         /// Whose bundle was asked for.
@@ -109,13 +118,36 @@ impl Federation {
                 Err(error) => (self.hear)(&Heard::Unreadable(error)),
             }
         }
+        self.put(|_| map);
+    }
+
+    /// Takes other bundles, and tells which of them are others than before.
+    fn put(&self, change: impl FnOnce(&BundleMap) -> BundleMap) {
+        let mut change = Some(change);
+        let mut changes = Vec::new();
         self.bundles.send_if_modified(|known| {
-            let changed = **known != map;
-            if changed {
-                *known = Arc::new(map);
+            let Some(change) = change.take() else {
+                return false;
+            };
+            let next = change(known);
+            let domains = known.iter().chain(next.iter()).map(Bundle::trust_domain);
+            let domains: BTreeSet<&TrustDomain> = domains.collect();
+            for domain in domains {
+                let (from, to) = (known.bundle(domain), next.bundle(domain));
+                if from != to {
+                    changes.push(Heard::Changed {
+                        domain: domain.clone(),
+                        from: from.cloned(),
+                        to: to.cloned(),
+                    });
+                }
             }
-            changed
+            if !changes.is_empty() {
+                *known = Arc::new(next);
+            }
+            !changes.is_empty()
         });
+        changes.iter().for_each(|change| (self.hear)(change));
     }
 
     /// Asks the endpoint of a relationship now, and keeps what it gives; `reset` takes also what is older. Gives whether
@@ -190,14 +222,15 @@ impl Federation {
         loop {
             let wait = self.wait(domain, failures);
             tokio::time::sleep(wait).await;
-            let before = self.bundles.borrow().bundle(domain).cloned();
             match self.refresh(&relationship, false).await {
                 Ok(kept) => {
                     failures = 0;
-                    self.take(&kept);
-                    if before.as_ref() != Some(&kept.bundle) {
-                        (self.hear)(&Heard::Changed(kept));
-                    }
+                    self.put(|known| {
+                        let mut map = known.clone();
+                        map.insert(kept.bundle);
+                        map
+                    });
+                    (self.hear)(&Heard::Fetched(domain.clone()));
                 }
                 Err(error) => {
                     failures += 1;
@@ -231,18 +264,5 @@ impl Federation {
                 interval.saturating_sub(Duration::from_secs(age))
             }
         }
-    }
-
-    fn take(&self, kept: &Kept) {
-        self.bundles.send_if_modified(|known| {
-            let domain = kept.bundle.trust_domain();
-            let changed = known.bundle(domain) != Some(&kept.bundle);
-            if changed {
-                let mut map = BundleMap::clone(known);
-                map.insert(kept.bundle.clone());
-                *known = Arc::new(map);
-            }
-            changed
-        });
     }
 }

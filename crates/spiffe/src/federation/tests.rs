@@ -380,10 +380,18 @@ async fn bundles_are_followed_and_the_last_good_one_stays() {
     given.insert((*authority("file").bundle()).clone());
     let failed = Arc::new(AtomicUsize::new(0));
     let failures = Arc::clone(&failed);
-    let hear = move |heard: &Heard| {
-        if matches!(heard, Heard::Failed { .. }) {
+    let changes = Arc::new(Mutex::new(Vec::new()));
+    let heard_changes = Arc::clone(&changes);
+    let hear = move |heard: &Heard| match heard {
+        Heard::Failed { .. } => {
             failures.fetch_add(1, Ordering::SeqCst);
         }
+        Heard::Changed { domain, from, to } => {
+            let sequence = |bundle: &Option<Bundle>| bundle.as_ref().and_then(|one| one.sequence);
+            let change = (domain.to_string(), sequence(from), sequence(to));
+            heard_changes.lock().unwrap().push(change);
+        }
+        _ => {}
     };
     let mut federation = Federation::new(kept(dir.path()), given, Arc::new(hear));
     federation.pace = |_, _| Duration::from_millis(50);
@@ -429,4 +437,15 @@ async fn bundles_are_followed_and_the_last_good_one_stays() {
     assert!(endpoint.asked.load(Ordering::SeqCst) <= asked + 1);
     drop(relationships);
     following.await.unwrap();
+    // Each change is told once, whoever fetched it.
+    let told = changes.lock().unwrap().clone();
+    let expected = [
+        (None, Some(1)),
+        (Some(1), Some(2)),
+        (Some(2), Some(3)),
+        (Some(3), Some(1)),
+        (Some(1), None),
+    ];
+    let expected = expected.map(|(from, to)| ("p".to_owned(), from, to));
+    assert_eq!(told, expected);
 }

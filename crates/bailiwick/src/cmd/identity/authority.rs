@@ -117,7 +117,7 @@ impl AuthorityOptions {
         let authority = self.open(Some(evidence), cluster, lists)?;
         if self.upstream_certificate.is_none() && authority.state().is_below_upstream() {
             bail!(
-                "certificates of this authority come from an upstream one: name it with --upstream-certificate and --upstream-key"
+                "certificates of this authority come from an upstream one: name it with --upstream-certificate and --upstream-key. There is no way back to roots of its own: for that begin a new authority in another folder, and give its bundle to all validators before the old one ends"
             );
         }
         Ok(authority)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use bailiwick_audit::{Event, Log};
+use bailiwick_audit::{Event, FederationRecord, Log};
 use bailiwick_identity::BundleMap;
 use bailiwick_identity::agents::{Admissions, Agents};
 use bailiwick_identity::federation::Relationship;
@@ -72,6 +72,9 @@ pub(crate) struct Daemon<'d> {
     unread: Option<NotYet>,
     federation: Arc<Federation>,
     relationships: watch::Sender<Arc<Vec<Relationship>>>,
+    federated: mpsc::UnboundedReceiver<FederationRecord>,
+    /// No key signs certificates now.
+    unable: Option<NotYet>,
     answers: mpsc::UnboundedReceiver<String>,
     /// What goes to standard output.
     pub(crate) answer: mpsc::UnboundedSender<String>,
@@ -139,7 +142,9 @@ impl DaemonOptions {
             }
         }
         let kept = embedded.kept_bundles()?;
-        let federation = Federation::new(kept, given, Arc::new(federation::trace));
+        let metrics = Arc::new(Metrics::new());
+        let (records, federated) = mpsc::unbounded_channel();
+        let federation = Federation::new(kept, given, federation::ears(&metrics, records));
         federation.adopt(&relationships);
         let (answer, answers) = mpsc::unbounded_channel();
         Ok(Daemon {
@@ -159,7 +164,9 @@ impl DaemonOptions {
             evidence,
             authority,
             ready: Ready::new(),
-            metrics: Arc::new(Metrics::new()),
+            metrics,
+            federated,
+            unable: None,
         })
     }
 
@@ -256,15 +263,29 @@ impl Daemon<'_> {
                 _ = reload.recv() => self.reload(console).await,
                 _ = tick.tick() => self.tick().await,
                 Some(news) = news.recv() => self.hear(news).await,
+                Some(record) = self.federated.recv() => {
+                    let _ = self.evidence.write(&Event::Federation(Box::new(record))).await;
+                }
             }
         }
     }
 
-    async fn tick(&self) {
+    async fn tick(&mut self) {
         let authority = Arc::clone(&self.authority);
-        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || authority.tick()).await {
+        let looked = tokio::task::spawn_blocking(move || authority.tick()).await;
+        if let Ok(Err(error)) = &looked {
             tracing::error!(%error, "the keys of the authority could not be looked after");
         }
+        let domain = self.authority.trust_domain().as_str();
+        self.metrics.keys_kept(domain, matches!(looked, Ok(Ok(()))));
+        self.unable = match self.authority.signs() {
+            true => None,
+            false => self.unable.take().or_else(|| {
+                let waits =
+                    "the authority has a key that signs certificates: see its log for why not";
+                Some(self.ready.wait_for(waits))
+            }),
+        };
         self.sign_lists().await;
     }
 
@@ -281,7 +302,7 @@ impl Daemon<'_> {
         }
     }
 
-    async fn reload(&self, console: &mut Console) {
+    async fn reload(&mut self, console: &mut Console) {
         self.tick().await;
         match self.options.load_rules(console) {
             Ok(new) => self.rules.put_files(new),

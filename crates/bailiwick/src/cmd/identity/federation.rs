@@ -2,12 +2,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use bailiwick_audit::{FederatedKeys, FederationRecord};
 use bailiwick_identity::federation::{Relationship, check_all, decode};
 use bailiwick_identity::{Bundle, BundleMap, TrustDomain};
 use bailiwick_report::{Format, Table};
+use bailiwick_server::Metrics;
 use bailiwick_spiffe::{Federation, Heard, Kept, KeptBundles};
 use clap::Subcommand;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
 
 use super::authority::{AuthorityOptions, FORMATS};
 use super::rules::each_document;
@@ -89,13 +93,18 @@ impl FederationOptions {
 /// Says in the log of the program what becomes of questions to endpoints.
 pub(super) fn trace(heard: &Heard) {
     match heard {
-        Heard::Changed(Kept { bundle, .. }) => tracing::info!(
-            domain = %bundle.trust_domain(),
+        Heard::Changed {
+            domain,
+            to: Some(bundle),
+            ..
+        } => tracing::info!(
+            %domain,
             sequence = bundle.sequence,
             x509 = bundle.x509_authorities().len(),
             jwt = bundle.jwt_authorities().len(),
             "new bundle"
         ),
+        Heard::Changed { domain, .. } => tracing::info!(%domain, "not believed any more"),
         Heard::Failed {
             domain,
             error,
@@ -109,6 +118,51 @@ pub(super) fn trace(heard: &Heard) {
         Heard::Unreadable(error) => tracing::error!(%error, "a kept bundle cannot be read"),
         _ => {}
     }
+}
+
+/// Says it, counts it, and sends on what belongs into the log.
+pub(super) fn ears(
+    metrics: &Arc<Metrics>,
+    records: mpsc::UnboundedSender<FederationRecord>,
+) -> Arc<dyn Fn(&Heard) + Send + Sync> {
+    let metrics = Arc::clone(metrics);
+    Arc::new(move |heard| {
+        trace(heard);
+        match heard {
+            Heard::Fetched(domain) => metrics.federated(domain.as_str(), Some(true)),
+            Heard::Failed { domain, .. } => metrics.federated(domain.as_str(), Some(false)),
+            Heard::Changed { domain, from, to } => {
+                if to.is_none() {
+                    metrics.federated(domain.as_str(), None);
+                }
+                // Nobody listens where the program ends.
+                let _ = records.send(FederationRecord {
+                    domain: domain.to_string(),
+                    from: from.as_ref().map(keys),
+                    to: to.as_ref().map(keys),
+                });
+            }
+            _ => {}
+        }
+    })
+}
+
+/// What the log says of the keys of a bundle.
+fn keys(bundle: &Bundle) -> FederatedKeys {
+    /// A record is one line: of more roots there is their number alone.
+    const MOST_ROOTS: usize = 32;
+    let roots = bundle.x509_authorities();
+    FederatedKeys {
+        sequence: bundle.sequence,
+        roots: roots.iter().take(MOST_ROOTS).map(fingerprint).collect(),
+        root_count: roots.len() as u64,
+        token_key_count: bundle.jwt_authorities().len() as u64,
+    }
+}
+
+fn fingerprint(der: &Vec<u8>) -> String {
+    let hash = Sha256::digest(der);
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// An error with everything below it.
