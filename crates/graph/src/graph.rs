@@ -293,8 +293,8 @@ impl Graph {
 
     /// Whether a step leads from a node to the rights of a role.
     pub(crate) fn is_binder(&self, node: &Node) -> bool {
-        self.find(node)
-            .is_some_and(|id| self.binds.contains_key(&id))
+        let found = self.nodes.find(node).map(NodeId);
+        found.is_some_and(|id| self.binds.contains_key(&id))
     }
 
     /// The nodes that have come or ceased to have such steps since this was last asked.

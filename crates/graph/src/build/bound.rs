@@ -83,8 +83,9 @@ impl<'a> Builder<'_, 'a, '_> {
 
     /// Whether somebody can bind any role, by himself or by his groups.
     pub(super) fn may_bind(&self, subject: &Node) -> bool {
-        let mut nodes = self.with_groups(subject).into_iter();
-        nodes.any(|node| self.graph.is_binder(&node))
+        let mut groups = self.world.groups_of(subject).into_iter();
+        let in_group = |name| self.graph.is_binder(&Node::Group { name });
+        self.graph.is_binder(subject) || groups.any(in_group)
     }
 
     fn with_groups(&self, subject: &Node) -> Vec<Node> {

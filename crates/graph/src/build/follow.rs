@@ -31,9 +31,10 @@ impl Builder<'_, '_, '_> {
         let Some(parts) = self.parts.as_deref() else {
             return;
         };
-        let mut units = parts.readers_of(woken.marks.iter().copied());
+        let units = parts.readers_of(woken.marks.iter().copied());
+        let mut units: BTreeSet<Unit> = units.into_iter().collect();
         // What rules of edges alone have woken.
-        let in_part = parts.readers_of(woken.marks_of_rules.iter().copied());
+        let mut in_part = parts.readers_of(woken.marks_of_rules.iter().copied());
         let came_or_went = woken.units.iter();
         units.extend(
             came_or_went
@@ -41,19 +42,21 @@ impl Builder<'_, '_, '_> {
                 .cloned(),
         );
         let is_holder = |unit: &Unit| matches!(unit, Unit::Holder(node) if !is_role(node));
-        let (mut in_part, others): (Vec<Unit>, _) = in_part.into_iter().partition(is_holder);
-        units.extend(others);
+        units.extend(in_part.extract_if(.., |unit| !is_holder(unit)));
         in_part.retain(|unit| !units.contains(unit));
         // They depend on all others.
         let mut bound = BTreeSet::new();
         self.only = Some(Arc::new(self.world.with_kinds(&woken.rules)));
+        self.changed.clone_from(&woken.role);
         for unit in in_part {
             self.part_of_rules(&unit);
-            if let Unit::Holder(node) = unit {
+            if let Unit::Holder(node) = unit
+                && self.is_bound(&node)
+            {
                 bound.insert(node);
             }
         }
-        self.only = None;
+        (self.only, self.changed) = (None, None);
         for unit in units {
             match &unit {
                 Unit::Bound(_) => {}
@@ -114,6 +117,13 @@ impl Builder<'_, '_, '_> {
             self.graph.unmake(&old);
         }
         self.graph.put_made(outer);
+    }
+
+    /// Whether somebody with the roles that he can bind to himself is a part, or may be.
+    fn is_bound(&self, node: &Node) -> bool {
+        let parts = self.parts.as_ref();
+        let is_made = parts.is_some_and(|parts| parts.has(&Unit::Bound(node.clone())));
+        is_made || self.may_bind(node)
     }
 
     fn drop(&mut self, unit: &Unit) {

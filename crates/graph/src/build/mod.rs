@@ -30,7 +30,7 @@ use crate::condition::{Atom, AtomId, Clause, Condition};
 use crate::edge::Rule;
 use crate::graph::{Common, CommonId, Graph, NodeId, SharedRole, SharedToken};
 use crate::node::Node;
-use crate::world::{Index, Key, Unit};
+use crate::world::{Given, Index, Key, Unit};
 use uses::bit;
 
 impl Graph {
@@ -72,6 +72,10 @@ pub(crate) struct Builder<'w, 'a, 'g> {
     uses_of_rules: HashMap<ObjectRef, Uses<'a>>,
     /// The rules of edges, by their positions, that are looked at; `None` is all of them.
     only: Option<Arc<BTreeSet<usize>>>,
+    /// The role whose change has them looked at.
+    changed: Option<ObjectRef>,
+    /// What a role is good for that is not looked at.
+    nothing: Uses<'a>,
     graph: &'g mut Graph,
     /// Where parts are kept for a graph that will change.
     parts: Option<&'g mut Parts>,
@@ -90,6 +94,8 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
             uses: HashMap::new(),
             uses_of_rules: HashMap::new(),
             only: None,
+            changed: None,
+            nothing: Uses::default(),
             graph,
             parts,
             roles: HashSet::new(),
@@ -123,7 +129,7 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
     /// What somebody gets to by rights. Roles that somebody can give to himself are as good as subjects that have them.
     fn holder(&mut self, node: &Node) {
         let mut holdings = self.holdings_in_all(node);
-        if self.graph.is_shared() {
+        if self.graph.is_shared() && (self.only.is_none() || self.is_limited(node)) {
             let had = self.had(node);
             let limited = self.limited(&had);
             let mut seen = limited.clone();
@@ -132,20 +138,51 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
             }
             for had in had.iter().filter(|_| !seen.is_empty()) {
                 for &rule in &seen {
-                    self.world.note(Key::UsesOf(&had.role, rule));
+                    self.note_of_whole(Key::UsesOf(&had.role, rule));
                 }
                 let place = (&had.role, &had.scope);
                 let keep = |rule| seen.contains(&rule);
                 holdings.extend(self.by_itself(place, had.by.as_ref(), &keep));
             }
-            if self.only.is_none() || !seen.is_empty() {
-                self.share(node, &had, &limited);
-            }
+            self.share(node, &had, &limited);
         }
         self.link(node, &holdings);
         if self.only.is_none() {
             self.acting(node);
         }
+    }
+
+    /// Notes what every look at a whole part reads: where some rules of edges alone are looked at, it has been noted.
+    fn note_of_whole(&self, key: Key<'_>) {
+        if self.only.is_none() {
+            self.world.note(key);
+        }
+    }
+
+    /// What a role is good for, in short, as far as it is looked at.
+    fn looked_at(&self, role: &ObjectRef) -> impl Iterator<Item = UseOf> {
+        let uses = self.world.index.uses_of(role);
+        let every = match self.only {
+            Some(_) => &[],
+            None => uses,
+        };
+        let of_rule = move |&rule: &usize| {
+            let start = uses.partition_point(|found| usize::from(found.rule) < rule);
+            let rest = uses.get(start..).unwrap_or_default().iter();
+            rest.take_while(move |found| usize::from(found.rule) == rule)
+        };
+        let only = self.only.iter().flat_map(|only| only.iter());
+        every.iter().chain(only.flat_map(of_rule)).copied()
+    }
+
+    /// Whether a role of somebody limits to names what leads somewhere by itself, as far as it is looked at.
+    fn is_limited(&self, node: &Node) -> bool {
+        let rules = &self.world.index.rules;
+        let given = self.world.given_to(node).iter();
+        let mut uses = given
+            .filter_map(|given| given.role.as_ref())
+            .flat_map(|role| self.looked_at(role));
+        uses.any(|found| found.is_limited && found.is_of_role(rules))
     }
 
     /// The roles of a subject, for what they allow alone.
@@ -173,7 +210,7 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
     fn limited(&self, had: &[Had]) -> BTreeSet<usize> {
         let mut limited = BTreeSet::new();
         for Had { role, .. } in had {
-            self.world.note(Key::Limits(role));
+            self.note_of_whole(Key::Limits(role));
             let uses = self.uses_by_itself(role);
             let uses = uses.filter(|found| found.is_limited);
             limited.extend(uses.map(|found| usize::from(found.rule)));
@@ -181,10 +218,13 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
         limited
     }
 
-    /// Has a subject take the steps of its roles, but for those of `limited` rules.
+    /// Has a subject take the steps of its roles, but for those of `limited` rules. Where a role has changed, that is another
+    /// matter for this one alone.
     fn share(&mut self, subject: &Node, had: &[Had], limited: &BTreeSet<usize>) {
         let mut by_role: BTreeMap<(&ObjectRef, &Str), Clause> = BTreeMap::new();
-        for Had { role, scope, by } in had {
+        let changed = self.changed.as_ref();
+        let is_meant = |had: &&Had| changed.is_none_or(|changed| had.role == *changed);
+        for Had { role, scope, by } in had.iter().filter(is_meant) {
             let causes = by_role.entry((role, scope)).or_default();
             causes.extend(by.as_ref().map(|atom| vec![self.graph.atom(atom.clone())]));
         }
@@ -254,9 +294,9 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
         }
         for given in self.world.bindings_of(subject) {
             let Some(role) = &given.role else { continue };
-            let (scope, atom) = (&given.binding.namespace, given.atom());
             self.world.note(Key::SharedUses(role));
-            self.hold((role, scope), Some(&atom), None, &mut holdings);
+            let scope = &given.binding.namespace;
+            self.hold((role, scope), Some(given), None, &mut holdings);
         }
         self.inherit(subject, &mut holdings);
         holdings
@@ -272,17 +312,21 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
         let mut holdings = Vec::new();
         // By rule the legs that each role gives; those of groups by none.
         let mut legs: BTreeMap<usize, Vec<(Option<&ObjectRef>, u32)>> = BTreeMap::new();
-        let mut roles = BTreeSet::new();
-        for given in world.bindings_of(subject) {
+        let mut roles = Vec::new();
+        let given = match self.only {
+            None => world.bindings_of(subject),
+            Some(_) => world.given_to(subject),
+        };
+        for given in given {
             let Some(role) = &given.role else { continue };
-            let (scope, atom) = (&given.binding.namespace, given.atom());
+            let scope = &given.binding.namespace;
             let start = holdings.len();
-            self.hold((role, scope), Some(&atom), None, &mut holdings);
+            self.hold((role, scope), Some(given), None, &mut holdings);
             for holding in holdings.get(start..).unwrap_or_default() {
                 let own = legs.entry(holding.rule).or_default();
                 own.push((Some(role), bit(holding.leg)));
             }
-            roles.insert(role);
+            roles.push(role);
         }
         let own = holdings.len();
         self.inherit(subject, &mut holdings);
@@ -291,7 +335,7 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
             of_groups.push((None, bit(holding.leg)));
         }
         for role in roles {
-            world.note(Key::Whole(role));
+            self.note_of_whole(Key::Whole(role));
             for (&rule, legs) in &legs {
                 let others = legs.iter().filter(|(of, _)| *of != Some(role));
                 let others = others.fold(0, |all, (_, leg)| all | leg);
@@ -312,7 +356,7 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
     fn hold(
         &mut self,
         (role, scope): (&ObjectRef, &Str),
-        binding: Option<&Atom>,
+        by: Option<&Given>,
         group: Option<&Str>,
         holdings: &mut Vec<Holding<'a>>,
     ) {
@@ -321,7 +365,7 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
         if self.uses_of(role).shared.is_empty() {
             return;
         }
-        let binding = binding.map(|atom| self.graph.atom(atom.clone()));
+        let binding = by.map(|given| self.graph.atom(given.atom()));
         let uses = self.uses_of(role).shared.iter();
         let uses = uses.filter(|(found, _)| group.is_none() || found.is_shared(rules));
         let uses = uses.filter(|(found, _)| found.counts_in(scope));
@@ -351,6 +395,9 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
 
     /// What a role is good for, as far as it is looked at.
     fn uses_of(&mut self, role: &ObjectRef) -> &Uses<'a> {
+        if self.only.is_some() && self.looked_at(role).next().is_none() {
+            return &self.nothing;
+        }
         let is_shared = self.graph.is_shared();
         let (world, graph) = (self.world, &mut *self.graph);
         let (known, only) = match &self.only {
@@ -387,7 +434,7 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
         let user = self.world.user_of_identity(subject);
         from.extend(user.map(|user| (user, Str::default())));
         for (node, group) in from {
-            self.world.note(Key::Inherited(&self.world.bound_as(&node)));
+            self.note_of_whole(Key::Inherited(&self.world.bound_as(&node)));
             let mapping = self.world.mapping(subject, &node);
             let mapping: Vec<AtomId> = mapping
                 .into_iter()
@@ -395,10 +442,10 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
                 .collect();
             for given in self.world.given_to(&node) {
                 let Some(role) = &given.role else { continue };
-                let (scope, atom) = (&given.binding.namespace, given.atom());
+                let scope = &given.binding.namespace;
                 let start = holdings.len();
                 // Who is in a group has noted what matters.
-                self.hold((role, scope), Some(&atom), Some(&group), holdings);
+                self.hold((role, scope), Some(given), Some(&group), holdings);
                 for holding in holdings.get_mut(start..).unwrap_or_default() {
                     holding.cause.extend(&mapping);
                 }

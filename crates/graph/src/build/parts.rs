@@ -28,10 +28,13 @@ impl Parts {
     }
 
     /// Those who have read what has changed.
-    pub(crate) fn readers_of(&self, marks: impl IntoIterator<Item = Mark>) -> BTreeSet<Unit> {
+    pub(crate) fn readers_of(&self, marks: impl IntoIterator<Item = Mark>) -> Vec<Unit> {
         let readers = |mark: Mark| self.readers.range((mark, 0)..=(mark, u32::MAX));
         let readers = marks.into_iter().flat_map(readers);
-        let units = readers.filter_map(|&(_, part)| self.units.value(part));
+        let mut parts: Vec<u32> = readers.map(|&(_, part)| part).collect();
+        parts.sort_unstable();
+        parts.dedup();
+        let units = parts.into_iter().filter_map(|part| self.units.value(part));
         units.cloned().collect()
     }
 

@@ -6,6 +6,7 @@ use crate::condition::Atom;
 use crate::edge::{Rule, Versions, edge};
 use crate::host::{Mount, Seen, Way, relation, to_node};
 use crate::node::Node;
+use crate::world::READ_LOGS;
 
 edge! {
     /// Read any file of the node through a log that is a link.
@@ -31,8 +32,6 @@ edge! {
 
 const POD_LOGS: &str = "/var/log/pods";
 const NODE_LOGS: &str = "/var/log";
-const POD_LOG: Right = Right::new("", "pods/log", &["get"]);
-const NODE_LOG: Right = Right::cluster("", "nodes/log", &["get"]);
 
 fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
     let Item::Workload(workload) = *item else { return };
@@ -73,18 +72,18 @@ fn causes(workload: &Workload, world: &World<'_>) -> Vec<(&'static str, Vec<Atom
     let namespace = &workload.metadata.namespace;
     let account = Node::service_account(namespace, &workload.pod.service_account().into());
     let mut causes = Vec::new();
-    for bound in world.roles_of(&account) {
+    for (bound, role) in world.roles_for_logs(&account) {
         let everywhere = bound.namespace.is_empty();
-        let Some(role) = world.role(&bound.role).filter(|_| everywhere || bound.namespace == *namespace)
-        else {
+        if !everywhere && bound.namespace != *namespace {
             continue;
-        };
+        }
+        let [of_pods, of_nodes] = &READ_LOGS;
         for (position, rule) in (0..).zip(role.rules.iter()) {
             let gives = |right: &Right, name: &str| {
                 right.names(rule).is_some_and(|names| names.hold(name))
             };
-            let by_pod = gives(&POD_LOG, &workload.metadata.name);
-            let by_node = everywhere && gives(&NODE_LOG, &workload.node_name);
+            let by_pod = gives(of_pods, &workload.metadata.name);
+            let by_node = everywhere && gives(of_nodes, &workload.node_name);
             let places = [(by_pod, POD_LOGS), (by_node, NODE_LOGS)].into_iter();
             for (_, place) in places.filter(|(given, _)| *given) {
                 let atom = Atom::Rule { role: bound.role.clone(), position };

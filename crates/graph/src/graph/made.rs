@@ -44,7 +44,7 @@ impl Graph {
     }
 
     /// Splits off what somebody put in of the kinds for which `is_meant` says so, which is asked for the start of the
-    /// edge as well, and the roles that he has where there are new ones.
+    /// edge as well, and his shares in the roles in which he has new ones.
     pub(crate) fn take_of(
         &self,
         made: &mut Made,
@@ -62,13 +62,13 @@ impl Graph {
             let step = self.held_back.get(position).and_then(Option::as_ref);
             step.is_some_and(|step| is_meant(&step.from, step.kind))
         };
-        let mut shares = Vec::new();
-        if !new.shares.is_empty() {
-            std::mem::swap(&mut shares, &mut made.shares);
-        }
+        let is_renewed = |&share: &u32| {
+            let mut new = new.shares.iter();
+            new.any(|&new| self.share_of_same_role(share, new))
+        };
         Made {
             edges: made.edges.extract_if(.., |at| is_edge(at)).collect(),
-            shares,
+            shares: made.shares.extract_if(.., |at| is_renewed(at)).collect(),
             held_back: made
                 .held_back
                 .extract_if(.., |at| is_held_back(at))

@@ -173,6 +173,18 @@ impl Graph {
         enter(&mut shared.shares_of, holder.0, position);
     }
 
+    /// Whether two shares are in the same role, whatever they leave out of it.
+    pub(super) fn share_of_same_role(&self, one: u32, other: u32) -> bool {
+        let role = |share: u32| {
+            let share = self.shared.shares.value(share)?;
+            match self.shared.commons.value(share.common.0)? {
+                Common::Role(role) => Some(&role.role),
+                Common::Token(_) => None,
+            }
+        };
+        role(one).is_some() && role(one) == role(other)
+    }
+
     /// What somebody has come to have since this was last asked, or has no more.
     pub(crate) fn take_commons(&mut self) -> Vec<CommonId> {
         std::mem::take(&mut self.shared.touched)

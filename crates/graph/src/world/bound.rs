@@ -10,6 +10,7 @@ use bailiwick_rbac::Right;
 use super::Unit;
 use super::index::{Index, Woken, by_name};
 use super::reads::Key;
+use super::rights::READ_LOGS;
 use crate::build::{Use, UseOf, is_acting, uses, uses_in_short};
 use crate::condition::Atom;
 use crate::node::Node;
@@ -130,16 +131,26 @@ impl Index {
     }
 
     /// Wakes who looks at what a role is good for, if that has changed.
-    pub(super) fn reuse(
+    pub(super) fn reuse<'r>(
         &self,
-        old: Option<&Role>,
-        new: Option<&Role>,
+        old: Option<&'r Role>,
+        new: Option<&'r Role>,
         was_acting: bool,
         woken: &mut Woken,
     ) {
         let Some(role) = new.or(old).map(Role::object_ref) else {
             return;
         };
+        // By the positions of rules, those that give nothing of the kind aside.
+        let logs = |role: Option<&'r Role>| {
+            let rules = role.map_or(&[][..], |role| &role.rules).iter().enumerate();
+            let names = rules.map(|(at, rule)| (at, READ_LOGS.map(|right| right.names(rule))));
+            let given = names.filter(|(_, names)| names.iter().any(Option::is_some));
+            given.collect::<Vec<_>>()
+        };
+        if logs(old) != logs(new) {
+            self.wake(Key::Logs(&role), woken);
+        }
         let of = |role| uses(role, &self.wanted);
         let (old, new) = (
             old.map(of).unwrap_or_default(),
@@ -167,6 +178,7 @@ impl Index {
         if acting {
             self.wake(Key::Whole(&role), woken);
         }
+        woken.role = Some(role.clone());
         for (rule, legs) in legs {
             let full = self.rules.get(rule).map_or(0, |rule| rule.2.all_legs());
             if legs == full {

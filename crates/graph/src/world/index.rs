@@ -93,6 +93,8 @@ pub(crate) struct Woken {
     pub(crate) marks_of_rules: HashSet<Mark>,
     /// These rules.
     pub(crate) rules: BTreeSet<usize>,
+    /// The role whose change concerns them.
+    pub(crate) role: Option<ObjectRef>,
     /// What may have come or gone.
     pub(crate) units: Vec<Unit>,
 }

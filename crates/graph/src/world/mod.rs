@@ -20,6 +20,7 @@ pub(crate) use self::accounts::Token;
 pub(crate) use self::bound::Given;
 pub(crate) use self::index::{Index, Woken};
 pub(crate) use self::reads::{Key, Mark};
+pub(crate) use self::rights::READ_LOGS;
 pub(crate) use self::unit::{Item, Unit};
 
 use self::index::{DEFAULT, Fact, by_name};

@@ -43,6 +43,8 @@ pub(crate) enum Key<'k> {
     Whole(&'k ObjectRef),
     /// Whether it has these legs of a rule of an edge, given by its position: those that its holder lacks, as bits.
     Legs(&'k ObjectRef, usize, u32),
+    /// Which of its rules let somebody read logs.
+    Logs(&'k ObjectRef),
     /// Whom bindings name.
     Subjects,
     /// The groups of bootstrap tokens that bindings name.

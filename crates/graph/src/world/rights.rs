@@ -5,9 +5,16 @@ use std::sync::Arc;
 
 use bailiwick_core::{Kind, ObjectRef, Str};
 use bailiwick_model::{PolicyRule, Role};
+use bailiwick_rbac::Right;
 
 use super::{Bound, Given, Key, World};
 use crate::node::Node;
+
+/// The rights to read logs of pods, and those of nodes.
+pub(crate) const READ_LOGS: [Right; 2] = [
+    Right::new("", "pods/log", &["get"]),
+    Right::cluster("", "nodes/log", &["get"]),
+];
 
 impl<'a> World<'a> {
     /// The entries of bindings that name this node.
@@ -54,6 +61,13 @@ impl<'a> World<'a> {
             }
             _ => {}
         }
+        let mut bound = self.bound_of(node);
+        bound.retain(|bound| self.role(&bound.role).is_some());
+        bound
+    }
+
+    /// The roles to which somebody is bound, by himself or by his groups, whether they exist or not.
+    fn bound_of(&self, node: &Node) -> Vec<Bound> {
         let by = |node: &Node, group: Option<&Str>| {
             let bound = self.bindings_of(node).iter().filter_map(|given| {
                 Some(Bound {
@@ -63,8 +77,7 @@ impl<'a> World<'a> {
                     group: group.cloned(),
                 })
             });
-            let there = bound.filter(|bound| self.role(&bound.role).is_some());
-            there.collect::<Vec<_>>()
+            bound.collect::<Vec<_>>()
         };
         let groups = self.groups_of(node);
         let of_groups = groups
@@ -73,6 +86,17 @@ impl<'a> World<'a> {
         let user = self.user_of_identity(node);
         let of_user = user.iter().flat_map(|user| by(user, Some(&Str::default())));
         of_groups.chain(of_user).chain(by(node, None)).collect()
+    }
+
+    /// The roles that somebody has, for what of [`READ_LOGS`] they give.
+    pub(crate) fn roles_for_logs(&self, node: &Node) -> Vec<(Bound, &'a Role)> {
+        let bound = self.bound_of(node).into_iter();
+        let there = bound.filter_map(|bound| {
+            self.note(Key::Logs(&bound.role));
+            let role = self.role_as_noted(&bound.role)?;
+            Some((bound, role))
+        });
+        there.collect()
     }
 
     /// The rules that service accounts have by ClusterRoleBindings of their own, each once.
