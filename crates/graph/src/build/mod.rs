@@ -8,6 +8,7 @@ mod follow;
 mod held;
 mod link;
 mod parts;
+mod shares;
 #[cfg(test)]
 mod tests;
 mod uses;
@@ -26,9 +27,9 @@ pub(crate) use link::Link;
 pub(crate) use parts::Parts;
 pub(crate) use uses::{KindRule, Use, UseOf, Wanted, kind_rules, uses, uses_in_short};
 
-use crate::condition::{Atom, AtomId, Clause, Condition};
+use crate::condition::{Atom, AtomId};
 use crate::edge::Rule;
-use crate::graph::{Common, CommonId, Graph, NodeId, SharedRole, SharedToken};
+use crate::graph::{Common, CommonId, Graph, NodeId};
 use crate::node::Node;
 use crate::world::{Given, Index, Key, Unit};
 use uses::bit;
@@ -52,15 +53,6 @@ struct Uses<'a> {
     of_role: Vec<Found<'a>>,
     /// Beside what its holder is or has.
     shared: Vec<Found<'a>>,
-}
-
-/// A role that somebody has.
-struct Had {
-    role: ObjectRef,
-    /// Where it is bound; empty is the whole cluster.
-    scope: Str,
-    /// The entry of a binding that gives it.
-    by: Option<Atom>,
 }
 
 /// Makes the parts of a graph.
@@ -173,114 +165,6 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
         };
         let only = self.only.iter().flat_map(|only| only.iter());
         every.iter().chain(only.flat_map(of_rule)).copied()
-    }
-
-    /// Whether a role of somebody limits to names what leads somewhere by itself, as far as it is looked at.
-    fn is_limited(&self, node: &Node) -> bool {
-        let rules = &self.world.index.rules;
-        let given = self.world.given_to(node).iter();
-        let mut uses = given
-            .filter_map(|given| given.role.as_ref())
-            .flat_map(|role| self.looked_at(role));
-        uses.any(|found| found.is_limited && found.is_of_role(rules))
-    }
-
-    /// The roles of a subject, for what they allow alone.
-    fn had(&self, subject: &Node) -> Vec<Had> {
-        if let Node::Role { role, namespace } = subject {
-            return vec![Had {
-                role: role.clone(),
-                scope: namespace.clone(),
-                by: None,
-            }];
-        }
-        let given = self.world.given_to(subject).iter();
-        let had = given.filter_map(|given| {
-            Some(Had {
-                role: given.role.clone()?,
-                scope: given.binding.namespace.clone(),
-                by: Some(given.atom()),
-            })
-        });
-        had.collect()
-    }
-
-    /// The rules of edges that one of these roles limits to names. What such a step rests on depends on whether another
-    /// role gives the right on everything, so that it is not shared.
-    fn limited(&self, had: &[Had]) -> BTreeSet<usize> {
-        let mut limited = BTreeSet::new();
-        for Had { role, .. } in had {
-            self.note_of_whole(Key::Limits(role));
-            let uses = self.uses_by_itself(role);
-            let uses = uses.filter(|found| found.is_limited);
-            limited.extend(uses.map(|found| usize::from(found.rule)));
-        }
-        limited
-    }
-
-    /// Has a subject take the steps of its roles, but for those of `limited` rules. Where a role has changed, that is another
-    /// matter for this one alone.
-    fn share(&mut self, subject: &Node, had: &[Had], limited: &BTreeSet<usize>) {
-        let mut by_role: BTreeMap<(&ObjectRef, &Str), Clause> = BTreeMap::new();
-        let changed = self.changed.as_ref();
-        let is_meant = |had: &&Had| changed.is_none_or(|changed| had.role == *changed);
-        for Had { role, scope, by } in had.iter().filter(is_meant) {
-            let causes = by_role.entry((role, scope)).or_default();
-            causes.extend(by.as_ref().map(|atom| vec![self.graph.atom(atom.clone())]));
-        }
-        for ((role, namespace), mut causes) in by_role {
-            causes.sort();
-            let clauses = Some(causes).filter(|causes| !causes.is_empty());
-            let condition = self.graph.condition(Condition {
-                clauses: clauses.into_iter().collect(),
-            });
-            let rules = self.uses_by_itself(role);
-            let rules = rules.map(|found| usize::from(found.rule));
-            let mut without: Vec<usize> = rules.filter(|rule| limited.contains(rule)).collect();
-            without.dedup();
-            let holder = self.graph.put(subject.clone());
-            let role = self.graph.common(Common::Role(SharedRole {
-                role: role.clone(),
-                namespace: namespace.clone(),
-                without,
-            }));
-            self.graph.share(holder, role, condition);
-        }
-    }
-
-    /// The steps of everybody who has a role where it is bound.
-    fn of_role(&mut self, shared: &SharedRole) {
-        let SharedRole {
-            role,
-            namespace,
-            without,
-        } = shared;
-        self.world.note(Key::Uses(role));
-        let keep = |rule| !without.contains(&rule);
-        let holdings = self.by_itself((role, namespace), None, &keep);
-        let id = self.graph.common(Common::Role(shared.clone()));
-        let node = Node::Role {
-            role: role.clone(),
-            namespace: namespace.clone(),
-        };
-        self.link_as(&node, Some(id), &holdings);
-    }
-
-    /// The step of everybody who has the token of a service account, where there is one.
-    fn of_token(&mut self, shared: &SharedToken) {
-        if !self.world.is_there(&shared.token) {
-            return;
-        }
-        let rules = &self.world.index.rules;
-        let mut rules = rules.iter().map(|&(kind, number, _)| (kind, number));
-        let Some((kind, number)) = rules.find(|(kind, number)| (kind.id, *number) == shared.by)
-        else {
-            return;
-        };
-        let id = self.graph.common(Common::Token(shared.clone()));
-        let account = shared.token.account();
-        let mut link = Link::new(self.graph, kind, number).by_common(Some(id));
-        link.always(&account, account.clone());
     }
 
     /// What a subject holds by its own bindings and by its groups, or by being what a role gives, but for what leads

@@ -1,0 +1,130 @@
+//! What somebody takes by what others have, too: by roles alone, where it is there once, beside those who have them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bailiwick_core::{ObjectRef, Str};
+
+use super::{Builder, Link};
+use crate::condition::{Atom, Clause, Condition};
+use crate::graph::{Common, SharedRole, SharedToken};
+use crate::node::Node;
+use crate::world::Key;
+
+/// A role that somebody has.
+pub(super) struct Had {
+    pub(super) role: ObjectRef,
+    /// Where it is bound; empty is the whole cluster.
+    pub(super) scope: Str,
+    /// The entry of a binding that gives it.
+    pub(super) by: Option<Atom>,
+}
+
+impl Builder<'_, '_, '_> {
+    /// Whether a role of somebody limits to names what leads somewhere by itself, as far as it is looked at.
+    pub(super) fn is_limited(&self, node: &Node) -> bool {
+        let rules = &self.world.index.rules;
+        let given = self.world.given_to(node).iter();
+        let mut uses = given
+            .filter_map(|given| given.role.as_ref())
+            .flat_map(|role| self.looked_at(role));
+        uses.any(|found| found.is_limited && found.is_of_role(rules))
+    }
+
+    /// The roles of a subject, for what they allow alone.
+    pub(super) fn had(&self, subject: &Node) -> Vec<Had> {
+        if let Node::Role { role, namespace } = subject {
+            return vec![Had {
+                role: role.clone(),
+                scope: namespace.clone(),
+                by: None,
+            }];
+        }
+        let given = self.world.given_to(subject).iter();
+        let had = given.filter_map(|given| {
+            Some(Had {
+                role: given.role.clone()?,
+                scope: given.binding.namespace.clone(),
+                by: Some(given.atom()),
+            })
+        });
+        had.collect()
+    }
+
+    /// The rules of edges that one of these roles limits to names. What such a step rests on depends on whether another
+    /// role gives the right on everything, so that it is not shared.
+    pub(super) fn limited(&self, had: &[Had]) -> BTreeSet<usize> {
+        let mut limited = BTreeSet::new();
+        for Had { role, .. } in had {
+            self.note_of_whole(Key::Limits(role));
+            let uses = self.uses_by_itself(role);
+            let uses = uses.filter(|found| found.is_limited);
+            limited.extend(uses.map(|found| usize::from(found.rule)));
+        }
+        limited
+    }
+
+    /// Has a subject take the steps of its roles, but for those of `limited` rules. Where a role has changed, that is another
+    /// matter for this one alone.
+    pub(super) fn share(&mut self, subject: &Node, had: &[Had], limited: &BTreeSet<usize>) {
+        let mut by_role: BTreeMap<(&ObjectRef, &Str), Clause> = BTreeMap::new();
+        let changed = self.changed.as_ref();
+        let is_meant = |had: &&Had| changed.is_none_or(|changed| had.role == *changed);
+        for Had { role, scope, by } in had.iter().filter(is_meant) {
+            let causes = by_role.entry((role, scope)).or_default();
+            causes.extend(by.as_ref().map(|atom| vec![self.graph.atom(atom.clone())]));
+        }
+        for ((role, namespace), mut causes) in by_role {
+            causes.sort();
+            let clauses = Some(causes).filter(|causes| !causes.is_empty());
+            let condition = self.graph.condition(Condition {
+                clauses: clauses.into_iter().collect(),
+            });
+            let rules = self.uses_by_itself(role);
+            let rules = rules.map(|found| usize::from(found.rule));
+            let mut without: Vec<usize> = rules.filter(|rule| limited.contains(rule)).collect();
+            without.dedup();
+            let holder = self.graph.put(subject.clone());
+            let role = self.graph.common(Common::Role(SharedRole {
+                role: role.clone(),
+                namespace: namespace.clone(),
+                without,
+            }));
+            self.graph.share(holder, role, condition);
+        }
+    }
+
+    /// The steps of everybody who has a role where it is bound.
+    pub(super) fn of_role(&mut self, shared: &SharedRole) {
+        let SharedRole {
+            role,
+            namespace,
+            without,
+        } = shared;
+        self.world.note(Key::Uses(role));
+        let keep = |rule| !without.contains(&rule);
+        let holdings = self.by_itself((role, namespace), None, &keep);
+        let id = self.graph.common(Common::Role(shared.clone()));
+        let node = Node::Role {
+            role: role.clone(),
+            namespace: namespace.clone(),
+        };
+        self.link_as(&node, Some(id), &holdings);
+    }
+
+    /// The step of everybody who has the token of a service account, where there is one.
+    pub(super) fn of_token(&mut self, shared: &SharedToken) {
+        if !self.world.is_there(&shared.token) {
+            return;
+        }
+        let rules = &self.world.index.rules;
+        let mut rules = rules.iter().map(|&(kind, number, _)| (kind, number));
+        let Some((kind, number)) = rules.find(|(kind, number)| (kind.id, *number) == shared.by)
+        else {
+            return;
+        };
+        let id = self.graph.common(Common::Token(shared.clone()));
+        let account = shared.token.account();
+        let mut link = Link::new(self.graph, kind, number).by_common(Some(id));
+        link.always(&account, account.clone());
+    }
+}
