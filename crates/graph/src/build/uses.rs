@@ -1,5 +1,6 @@
 //! What the rules of a role are good for.
 
+use bailiwick_core::Str;
 use bailiwick_model::{PolicyRule, Role};
 use bailiwick_rbac::{Names, Right, Scope};
 use hashbrown::HashMap;
@@ -50,7 +51,17 @@ pub(crate) fn kind_rules(minor: Option<u16>) -> Vec<KindRule> {
 
 /// The rights that edges ask for, by their API groups: of most rules of roles only few are worth a look.
 #[derive(Debug)]
-pub(crate) struct Wanted(HashMap<&'static str, Vec<Leg>>);
+pub(crate) struct Wanted(HashMap<&'static str, OfGroup>);
+
+/// Those of one group.
+#[derive(Debug, Default)]
+struct OfGroup {
+    all: Vec<Leg>,
+    /// Those of one resource each.
+    by_resource: HashMap<&'static str, Vec<Leg>>,
+    /// Those of any subresource of something.
+    of_subresources: Vec<Leg>,
+}
 
 /// A right that is asked for, and where.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +77,7 @@ struct Leg {
 impl Wanted {
     /// What these rules ask for.
     pub(crate) fn new(rules: &[KindRule]) -> Self {
-        let mut wanted: HashMap<&'static str, Vec<Leg>> = HashMap::new();
+        let mut wanted: HashMap<&'static str, OfGroup> = HashMap::new();
         for (rule, (_, _, of_kind)) in rules.iter().enumerate() {
             for (leg, rights) in of_kind.legs().iter().enumerate() {
                 for (at, right) in rights.iter().enumerate() {
@@ -83,21 +94,44 @@ impl Wanted {
         Self(wanted)
     }
 
-    /// Those that a rule of a role may give, as far as groups go.
+    /// Those that a rule of a role may give, as far as groups and resources go.
     fn of<'s>(&'s self, given: &'s PolicyRule) -> impl Iterator<Item = &'s Leg> + 's {
         let star = given.api_groups.iter().any(|group| &**group == "*");
         let every = self.0.values().filter(move |_| star);
-        let named = given
-            .api_groups
-            .iter()
-            .enumerate()
-            .filter(move |(at, group)| {
-                let before = given.api_groups.get(..*at).unwrap_or_default();
-                !star && !before.contains(group)
-            });
-        let named = named.filter_map(|(_, group)| self.0.get(&**group));
-        every.chain(named).flatten()
+        let named = distinct(&given.api_groups).filter(move |_| !star);
+        let named = named.filter_map(|group| self.0.get(&**group));
+        every.chain(named).flat_map(|legs| legs.of(given))
     }
+}
+
+impl OfGroup {
+    fn push(&mut self, leg: Leg) {
+        self.all.push(leg);
+        let resource = leg.right.resource;
+        match resource.ends_with('/') {
+            true => self.of_subresources.push(leg),
+            false => self.by_resource.entry(resource).or_default().push(leg),
+        }
+    }
+
+    /// Those that a rule of a role may give, as far as resources go.
+    fn of<'s>(&'s self, given: &'s PolicyRule) -> impl Iterator<Item = &'s Leg> + 's {
+        let star = given.resources.iter().any(|own| own.starts_with('*'));
+        let every = self.all.iter().filter(move |_| star);
+        let named = distinct(&given.resources).filter(move |_| !star);
+        let named = named.filter_map(|own| self.by_resource.get(&**own));
+        let rest = self.of_subresources.iter().filter(move |_| !star);
+        every.chain(named.flatten()).chain(rest)
+    }
+}
+
+/// Each word once.
+fn distinct(words: &[Str]) -> impl Iterator<Item = &Str> {
+    let new = words.iter().enumerate().filter(|(at, word)| {
+        let before = words.get(..*at).unwrap_or_default();
+        !before.contains(word)
+    });
+    new.map(|(_, word)| word)
 }
 
 /// What the rules of a role are good for, in the order of what asks for it.
