@@ -98,8 +98,9 @@ impl Store {
             None => random()?,
         };
         let room_size = options.waiting_bytes.max(1);
+        let (queue, entries) = Queue::new();
         let shared = Arc::new(Shared {
-            queue: Queue::default(),
+            queue,
             gaps: Gaps::default(),
             sync: Sync::default(),
             room: Semaphore::new(room_size as usize),
@@ -107,7 +108,7 @@ impl Store {
             health: Mutex::default(),
         });
         let after = options.sync_after;
-        let writer = Writer::start(Arc::clone(&shared), options, directory, found, log)?;
+        let writer = Writer::start(Arc::clone(&shared), entries, options, directory, found, log)?;
         let syncing = Arc::clone(&shared);
         let threads = vec![
             spawn("log-sync", move || {

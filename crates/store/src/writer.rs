@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant, SystemTime};
 
 use bailiwick_audit::{Chain, CloseReason, Durability, Event, Opening, Refused};
@@ -45,6 +46,7 @@ impl Waiting {
 #[derive(Debug)]
 pub(crate) struct Writer {
     shared: Arc<Shared>,
+    entries: Receiver<Entry>,
     options: Options,
     directory: Directory,
     log: String,
@@ -65,6 +67,7 @@ impl Writer {
     /// Starts the next segment of the log.
     pub(crate) fn start(
         shared: Arc<Shared>,
+        entries: Receiver<Entry>,
         options: Options,
         directory: Directory,
         found: Found,
@@ -85,6 +88,7 @@ impl Writer {
         shared.wrote(&chain);
         Ok(Self {
             shared,
+            entries,
             options,
             directory,
             log,
@@ -99,7 +103,8 @@ impl Writer {
     pub(crate) fn run(mut self) {
         let mut batch = Vec::new();
         loop {
-            let closing = self.shared.queue.take(&mut batch, self.patience());
+            let patience = self.patience();
+            let closing = self.shared.queue.take(&self.entries, &mut batch, patience);
             if closing {
                 self.closing_since.get_or_insert_with(Instant::now);
             }

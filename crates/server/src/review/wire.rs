@@ -289,6 +289,13 @@ struct OneLine {
 
 impl fmt::Write for OneLine {
     fn write_str(&mut self, part: &str) -> fmt::Result {
+        // Nearly always; a letter is a byte then.
+        let plain = part.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        if plain && part.len() <= self.room {
+            self.text.push_str(part);
+            self.room -= part.len();
+            return Ok(());
+        }
         for letter in part.chars().take(self.room) {
             self.text
                 .push(if letter.is_control() { ' ' } else { letter });
