@@ -103,11 +103,15 @@ impl Engine {
         let mut subjects = subject_keys(index, user);
         loop {
             // In batches, because the processor overlaps lookups that do not wait for each other.
-            let mut lists: [[&[Given]; 2]; BATCH] = [[&[]; 2]; BATCH];
+            let mut keys = [SubjectKey::NOBODY; BATCH];
             let mut found = 0;
-            for (place, subject) in lists.iter_mut().zip(subjects.by_ref()) {
-                *place = index.lists(subject, namespace);
+            for (place, subject) in keys.iter_mut().zip(subjects.by_ref()) {
+                *place = subject;
                 found += 1;
+            }
+            let mut lists: [[&[Given]; 2]; BATCH] = [[&[]; 2]; BATCH];
+            for (place, subject) in lists.iter_mut().zip(keys).take(found) {
+                *place = index.lists(subject, namespace);
             }
             for given in lists.iter().take(found).flatten().copied().flatten() {
                 probe.binding();
@@ -157,12 +161,23 @@ impl Engine {
     /// The bindings that apply to a user in a namespace, each once, in order: the cluster-wide ones, then those of
     /// the namespace.
     pub(crate) fn bindings_of(&self, user: &UserInfo, namespace: &str) -> Vec<Given> {
+        self.bindings_where(user, namespace, |_| true)
+    }
+
+    /// Those of [`Engine::bindings_of`] that are wanted.
+    fn bindings_where(
+        &self,
+        user: &UserInfo,
+        namespace: &str,
+        wanted: impl Fn(&Given) -> bool,
+    ) -> Vec<Given> {
         let index = &self.index;
         let namespace = index.symbols.find(namespace);
         let mut bindings: Vec<Given> = subject_keys(index, user)
             .flat_map(|subject| index.lists(subject, namespace))
             .flatten()
             .copied()
+            .filter(wanted)
             .collect();
         bindings.sort_unstable_by(|a, b| index.order(a.binding, b.binding));
         bindings.dedup();
@@ -177,7 +192,8 @@ impl Engine {
 
     /// What keeps the answers about a user in a namespace from being the whole truth.
     pub fn problems<'a>(&'a self, user: &'a UserInfo, namespace: &str) -> Vec<Problem<'a>> {
-        self.bindings_of(user, namespace)
+        let dangling = |given: &Given| self.index.rules(given.role).is_none();
+        self.bindings_where(user, namespace, dangling)
             .into_iter()
             .filter_map(|given| self.role_problem(self.index.binding(given.binding)?))
             .chain(self.gap_problems(namespace, false))

@@ -58,21 +58,22 @@ impl fmt::Display for Problem<'_> {
 impl Engine {
     /// The problem that a binding has with its role, where it has one.
     pub(crate) fn role_problem<'a>(&self, binding: &BindingSlot) -> Option<Problem<'a>> {
-        let binding_ref = ObjectRef {
+        let role = self.index.role(binding.role);
+        if role.is_some() && self.index.rules(binding.role).is_some() {
+            return None;
+        }
+        let binding = ObjectRef {
             kind: binding.kind(),
             namespace: self.index.symbols.shared(binding.namespace),
             name: binding.name.clone(),
         };
-        match self.index.role(binding.role) {
-            None => Some(Problem::UnusableRoleRef {
-                binding: binding_ref,
-            }),
-            Some(role) if self.index.rules(binding.role).is_none() => Some(Problem::MissingRole {
-                binding: binding_ref,
+        Some(match role {
+            None => Problem::UnusableRoleRef { binding },
+            Some(role) => Problem::MissingRole {
+                binding,
                 role: self.role_ref(role),
-            }),
-            Some(_) => None,
-        }
+            },
+        })
     }
 
     /// The bindings in `namespace`, and the cluster-wide ones, or all where `everywhere`, that have no role.
