@@ -182,17 +182,23 @@ impl<K: Hash + Eq> Drop for Place<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peer::Share;
 
     #[test]
-    fn one_user_does_not_take_it_from_another() {
+    fn one_user_or_pod_does_not_take_it_from_another() {
         let limit = &Limit::new(Rate::per_second(500));
         let now = Instant::now();
-        let admitted =
-            |user: u32, now| (0..9000).filter(move |_| limit.admits(user, 1, now).is_ok());
-        assert_eq!(admitted(1, now).count(), 5000);
-        assert_eq!(limit.admits(2, 1, now), Ok(()));
+        let pod = |uid: &str| Share::Pod(uid.to_owned());
+        let admitted = |who: &Share, now| {
+            (0..9000)
+                .filter(|_| limit.admits(who.clone(), 1, now).is_ok())
+                .count()
+        };
+        for who in [Share::User(0), pod("1"), pod("2"), Share::User(1)] {
+            assert_eq!(admitted(&who, now), 5000, "{who:?}");
+        }
         let later = now + Duration::from_secs(1);
-        assert_eq!(admitted(1, later).count(), 500);
+        assert_eq!(admitted(&pod("1"), later), 500);
     }
 
     #[test]

@@ -25,6 +25,18 @@ pub(crate) struct Peer {
     started: u64,
     handle: Option<OwnedFd>,
     proc_root: PathBuf,
+    /// The pod that it ran in when it was looked at first, to count what it asks for. It proves nothing.
+    pod: Option<String>,
+}
+
+/// Whose requests are counted together. Programs of one pod share; so do those of one user of the host. Users of pods are mostly
+/// the same few numbers, so that by these one pod would take the node away from all others.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Share {
+    /// A pod, by its UID.
+    Pod(String),
+    /// A user, by its number.
+    User(u32),
 }
 
 /// Why a process cannot be told.
@@ -80,6 +92,7 @@ pub fn facts_of(pid: u32) -> Result<Facts, PeerError> {
         started: 0,
         handle: None,
         proc_root: "/proc".into(),
+        pod: None,
     };
     let status = peer.read("status")?;
     let number = |field| effective(&status, field).ok_or(PeerError::Gone(pid));
@@ -111,14 +124,28 @@ impl Peer {
             started: 0,
             handle,
             proc_root: proc_root.to_owned(),
+            pod: None,
         };
         let started = peer.start_time()?;
+        let pod = peer.pod_now();
         peer.check_alive()?;
-        Ok(Self { started, ..peer })
+        Ok(Self {
+            started,
+            pod,
+            ..peer
+        })
     }
 
-    pub(crate) fn uid(&self) -> u32 {
-        self.uid
+    fn pod_now(&self) -> Option<String> {
+        pod_uid(&self.read("cgroup").ok()?).ok()?
+    }
+
+    /// Whose requests it counts among.
+    pub(crate) fn share(&self) -> Share {
+        match &self.pod {
+            Some(pod) => Share::Pod(pod.clone()),
+            None => Share::User(self.uid),
+        }
     }
 
     pub(crate) fn pid(&self) -> u32 {

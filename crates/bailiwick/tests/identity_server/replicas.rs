@@ -119,3 +119,168 @@ fn what_one_replica_bans_or_uses_up_no_other_gives() {
     let _thief = agent("b.sock", second);
     health("b.sock", 1, "was used");
 }
+
+#[test]
+fn two_servers_are_one_authority_by_a_secret() {
+    let cluster = Cluster::shared().unwrap();
+    cluster.admin().apply(MANIFESTS).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let seal = path("seal.key");
+    let state = ["--state-secret", "issue/authority", "--seal-key", &seal];
+    let role = ["identity", "server", "--print-role", "issue/server"];
+    let (_, role) = run(&[&role[..], &state].concat());
+    cluster.admin().apply(&role).unwrap();
+    let account = cluster.service_account("issue", "server").unwrap();
+    let kubeconfig = account.kubeconfig().to_str().unwrap().to_owned();
+    fs::write(path("rules.yaml"), RULES).unwrap();
+    let (data, other) = (path("one"), path("two"));
+    let place = [
+        "--data",
+        &data,
+        "--trust-domain",
+        "td.example",
+        "--kubeconfig",
+        &kubeconfig,
+    ];
+    let authority =
+        |more: &[&'static str]| [&["identity", "authority"][..], &place, &state, more].concat();
+    // Each replica making up a key of its own could read nothing of the others.
+    check(&authority(&[]), 2, "holds no sealing key");
+    fs::write(&seal, [7; 32]).unwrap();
+    fs::set_permissions(&seal, fs::Permissions::from_mode(0o600)).unwrap();
+
+    let rules = path("rules.yaml");
+    let start = |data: &str| server(account.kubeconfig(), data, &rules, &state);
+    let ((_one, first), (_two, second)) = (start(&data), start(&other));
+    let roots = check(&authority(&["--roots"]), 0, "BEGIN CERTIFICATE");
+    fs::write(path("roots.pem"), &roots).unwrap();
+    let pod = cluster
+        .admin()
+        .get("/api/v1/namespaces/issue/pods/web")
+        .unwrap();
+    let pod = pod.json().unwrap();
+    let bound =
+        json!({"apiVersion": "v1", "kind": "Pod", "name": "web", "uid": pod["metadata"]["uid"]});
+    let spec = json!({"audiences": ["td.example"], "boundObjectRef": bound});
+    fs::write(path("token"), token(&cluster, "issue", &spec)).unwrap();
+    for (number, address) in [&first, &second].into_iter().enumerate() {
+        let (token, roots, certs) = (
+            path("token"),
+            path("roots.pem"),
+            path(&format!("certs{number}")),
+        );
+        let more = ["--write", &certs];
+        let ask = [&fetch(address, &token, &roots)[..], &more].concat();
+        until(&ask, 0, "spiffe://td.example/ns/issue/sa/cart");
+        let bundle = fs::read_to_string(Path::new(&certs).join("bundle.pem")).unwrap();
+        assert_eq!(bundle, roots_of(&path("roots.pem")), "of server {number}");
+    }
+    // What the cluster holds is sealed, and neither folder holds a key.
+    let secret = cluster
+        .admin()
+        .get("/api/v1/namespaces/issue/secrets/authority")
+        .unwrap();
+    let secret = secret.json().unwrap();
+    assert_eq!(secret["type"], "bailiwick.dev/authority");
+    let data_of = secret["data"].as_object().unwrap();
+    assert!(
+        data_of.len() >= 7,
+        "the state, a key and the next for three purposes: {data_of:?}"
+    );
+    for folder in [&data, &other] {
+        assert!(
+            !Path::new(folder).join("keys").exists()
+                && !Path::new(folder).join("authority").exists()
+        );
+    }
+    // The role is enough for this Secret and for no other.
+    let denied = account
+        .kubectl(&["get", "secret", "elsewhere", "-n", "issue"])
+        .unwrap();
+    assert!(denied.stderr.contains("Forbidden"), "{}", denied.stderr);
+    check(
+        &[
+            "agent",
+            "--embedded",
+            "--data",
+            &path("three"),
+            "--state-secret",
+            "issue/authority",
+            "--seal-key",
+            &seal,
+        ],
+        2,
+        "--state-secret is for programs that work for a cluster",
+    );
+}
+
+fn roots_of(file: &str) -> String {
+    fs::read_to_string(file).unwrap()
+}
+
+/// A pod like `web` of another name.
+fn another(namespace: &str, name: &str) -> String {
+    let (_, pod) = MANIFESTS.rsplit_once("---\n").unwrap();
+    let pod = pod.replace("namespace: issue", &format!("namespace: {namespace}"));
+    let pod = pod.replace("issue-node", &format!("{namespace}-node"));
+    format!(
+        "---\n{}",
+        pod.replacen("name: web", &format!("name: {name}"), 1)
+    )
+}
+
+#[test]
+fn identities_of_many_pods_are_stored_nowhere() {
+    let cluster = Cluster::shared().unwrap();
+    let names: Vec<String> = (0..20).map(|number| format!("pod-{number}")).collect();
+    let pods: String = names.iter().map(|name| another("rows", name)).collect();
+    let manifests = MANIFESTS.replace("issue", "rows") + &pods;
+    cluster.admin().apply(&manifests).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("rules.yaml"), RULES).unwrap();
+    let seal = path("seal.key");
+    fs::write(&seal, [7; 32]).unwrap();
+    fs::set_permissions(&seal, fs::Permissions::from_mode(0o600)).unwrap();
+    let secret = ["--state-secret", "rows/authority", "--seal-key", &seal];
+    let (admin, data) = (cluster.admin().kubeconfig(), path("data"));
+    let (_server, address) = server(admin, &data, &path("rules.yaml"), &secret);
+    let place = ["--data", &data, "--trust-domain", "td.example"];
+    let admin = ["--kubeconfig", admin.to_str().unwrap()];
+    let roots = ["identity", "authority", "--roots"];
+    let (_, roots) = run(&[&roots[..], &place, &secret, &admin].concat());
+    fs::write(path("roots.pem"), roots).unwrap();
+    // Everything that is kept, but for the log.
+    let kept = || {
+        let secret = cluster
+            .admin()
+            .get("/api/v1/namespaces/rows/secrets/authority");
+        let secret = secret.unwrap().json().unwrap();
+        let files = fs::read_dir(&data).unwrap().map(|entry| {
+            let entry = entry.unwrap();
+            let size = entry.metadata().unwrap().len();
+            (entry.file_name().into_string().unwrap(), size)
+        });
+        let mut files: Vec<_> = files.filter(|(name, _)| name != "log").collect();
+        files.sort();
+        (secret["metadata"]["resourceVersion"].clone(), files)
+    };
+    let before = kept();
+    for name in &names {
+        let pod = cluster
+            .admin()
+            .get(&format!("/api/v1/namespaces/rows/pods/{name}"));
+        let pod = pod.unwrap().json().unwrap();
+        let uid = &pod["metadata"]["uid"];
+        let bound = json!({"apiVersion": "v1", "kind": "Pod", "name": name, "uid": uid});
+        let spec = json!({"audiences": ["td.example"], "boundObjectRef": bound});
+        fs::write(path("token"), token(&cluster, "rows", &spec)).unwrap();
+        until(
+            &fetch(&address, &path("token"), &path("roots.pem")),
+            0,
+            "spiffe://td.example/ns/rows/sa/cart",
+        );
+    }
+    assert_eq!(kept(), before);
+}

@@ -120,6 +120,7 @@ fn made_up(stat: &str, status: &str, cgroup: &str) -> (tempfile::TempDir, Peer) 
         started: 42,
         handle: None,
         proc_root: dir.path().to_owned(),
+        pod: None,
     };
     (dir, peer)
 }
@@ -165,6 +166,7 @@ fn a_process_of_a_pod_is_no_process_of_the_host() {
     let cgroup = format!("0::/kubepods.slice/kubepods-pod{systemd}.slice/cri-containerd-2.scope\n");
     let (_dir, peer) = made_up(&stat("web"), STATUS, &cgroup);
     assert_eq!(peer.attest().unwrap().1.as_deref(), Some(uid));
+    assert_eq!(peer.pod_now().as_deref(), Some(uid));
     // Of kubelets that put their pods elsewhere nothing is known.
     for cgroup in [
         "0::/own/kubepods/pod1/2\n",

@@ -13,6 +13,7 @@ use tonic::Status;
 use crate::issuer_core::{Asker, IssuerCore};
 use crate::limit::Limit;
 use crate::node::Node;
+use crate::peer::Share;
 
 pub(crate) use api::{WorkloadApi, check_audience};
 pub(crate) use sds::SecretDiscovery;
@@ -23,7 +24,7 @@ pub(crate) use session::Held;
 pub(crate) struct Shared {
     pub(crate) giver: Giver,
     /// By user of the machine.
-    pub(crate) limit: Arc<Limit<u32>>,
+    pub(crate) limit: Arc<Limit<Share>>,
 }
 
 /// Who says what callers get, and gives it.

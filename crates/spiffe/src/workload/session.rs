@@ -87,7 +87,7 @@ impl Session {
     ) -> Result<Self, Status> {
         let why = match peer {
             Some(peer) => match peer.as_ref() {
-                Ok(peer) if shared.limit.admits(peer.uid(), 1, Instant::now()).is_ok() => {
+                Ok(peer) if shared.limit.admits(peer.share(), 1, Instant::now()).is_ok() => {
                     return Ok(Self {
                         door,
                         peer: Arc::clone(peer),
@@ -97,7 +97,7 @@ impl Session {
                 // Not `ResourceExhausted`: the standard has this code for servers that are busy (E-3).
                 Ok(_) => {
                     return Err(Status::unavailable(
-                        "too many requests of this user: try again later",
+                        "too many requests of this pod or user: try again later",
                     ));
                 }
                 Err(error) => error.to_string(),
