@@ -149,6 +149,28 @@ fn what_is_issued_is_accepted_where_clocks_are_four_minutes_apart() {
 }
 
 #[test]
+fn an_authority_that_is_held_signs_nothing_until_it_is_let_go() {
+    let authority = World::new().open().unwrap();
+    assert!(authority.signs());
+    let key = crate::keys::WorkloadKey::generate(KeyType::EcP256).unwrap();
+    authority.hold(Some("who is banned is not known"));
+    let certificate = authority.issue_x509(&plan(), &key.public).map(drop);
+    let token = authority.issue_jwt(&plan(), &["me".to_owned()]).map(drop);
+    for refused in [certificate, token] {
+        let why = refused.unwrap_err().to_string();
+        assert_eq!(why, "nothing is signed now: who is banned is not known");
+    }
+    // Keys are looked after meanwhile, and validators hear of them.
+    authority.tick().unwrap();
+    authority.hold(None);
+    assert!(accepts(
+        &authority.bundle(),
+        &svid(&authority),
+        authority.now()
+    ));
+}
+
+#[test]
 fn serials_are_never_the_same() {
     let authority = World::new().open().unwrap();
     let key = crate::keys::WorkloadKey::generate(KeyType::EcP256).unwrap();

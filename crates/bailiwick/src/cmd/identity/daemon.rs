@@ -346,6 +346,11 @@ impl Daemon<'_> {
                     let before = std::mem::replace(&mut self.revoked, revoked);
                     record::revoked(&self.evidence, &before, &self.revoked).await;
                     self.sign_lists().await;
+                    if self.lists.borrow().is_empty() {
+                        tracing::warn!(
+                            "certificates were revoked, and no list of ours says so: --crl-endpoint serves them"
+                        );
+                    }
                 }
             }
             News::Unread { why, long: false } => {

@@ -79,6 +79,10 @@ impl Lists {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
+    }
+
     fn document(&self, path: &str) -> Option<Document> {
         let (kind, body) = match path {
             "/all.pem" => ("application/x-pem-file", self.all.clone().into_bytes()),
