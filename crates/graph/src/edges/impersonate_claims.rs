@@ -51,7 +51,7 @@ fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
 }
 
 /// Whether a webhook or a policy can look at them.
-fn are_read(world: &World<'_>) -> bool {
+pub(super) fn are_read(world: &World<'_>) -> bool {
     let snapshot = &world.snapshot;
     let all = snapshot.validating_webhooks.iter().chain(snapshot.mutating_webhooks.iter());
     let mut webhooks = all.flat_map(|configuration| &configuration.webhooks);

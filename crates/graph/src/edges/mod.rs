@@ -206,6 +206,7 @@ edges![
     host_path_write,
     host_port,
     impersonate_claims,
+    impersonate_claims_constrained,
     impersonate_constrained,
     impersonate_group,
     impersonate_service_account,

@@ -110,17 +110,10 @@ pub(crate) const ACTS: &[(&str, Act)] = &[
         )
     }),
     ("impersonate-claims", |stage| {
-        let headers = [
-            ("impersonate-user", "amy"),
-            ("impersonate-extra-scopes", "any"),
-            ("content-type", "application/json"),
-        ];
-        let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
-        let path = format!("{APIS}/authentication.k8s.io/v1/selfsubjectreviews");
-        let body = body.to_string();
-        let reply = stage.eve.request("POST", &path, &headers, Some(&body));
-        let answer = reply.unwrap().json().unwrap();
-        answer["status"]["userInfo"]["extra"]["scopes"] == json!(["any"])
+        sends_extra_values(stage, "scopes")
+    }),
+    ("impersonate-claims-constrained", |stage| {
+        sends_extra_values(stage, "example.com/scopes")
     }),
     ("impersonate-constrained", |stage| {
         let headers = [("impersonate-user", "amy")];
@@ -405,4 +398,20 @@ fn token_request(stage: &Stage) -> bool {
         .json()
         .unwrap();
     answer["status"]["user"]["username"] == "system:serviceaccount:shop:web"
+}
+
+/// Whether somebody is taken for amy with an extra value of his choice.
+fn sends_extra_values(stage: &Stage, key: &str) -> bool {
+    let header = format!("impersonate-extra-{}", key.replace('/', "%2F"));
+    let headers = [
+        ("impersonate-user", "amy"),
+        (header.as_str(), "any"),
+        ("content-type", "application/json"),
+    ];
+    let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
+    let path = format!("{APIS}/authentication.k8s.io/v1/selfsubjectreviews");
+    let body = body.to_string();
+    let reply = stage.eve.request("POST", &path, &headers, Some(&body));
+    let answer = reply.unwrap().json().unwrap();
+    answer["status"]["userInfo"]["extra"][key] == json!(["any"])
 }

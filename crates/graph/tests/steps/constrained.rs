@@ -117,3 +117,54 @@ fn the_node_of_ones_own_pod_is_asked_for_by_a_star() {
     )));
     assert!(!reads(&own, "system:node:n1", &[], "db"));
 }
+
+const CLAIMS: &str = "
+  ClusterRole claims
+    impersonate:user-info on users of authentication.k8s.io named amy
+    impersonate:user-info on uids of authentication.k8s.io named u1
+    impersonate:user-info on userextras/example.com/scopes of authentication.k8s.io named all
+    impersonate:user-info on userextras/plain of authentication.k8s.io
+    impersonate:user-info on userextras/* of authentication.k8s.io
+  ClusterRole behalf
+    impersonate-on:user-info:create on selfsubjectreviews of authentication.k8s.io
+  ClusterRoleBinding claims gives ClusterRole/claims to user:eve user:lone
+  ClusterRoleBinding behalf gives ClusterRole/behalf to user:eve";
+
+#[test]
+fn uid_and_extra_values_are_rights_of_their_own() {
+    let stage = Stage::new(&Cluster::builder());
+    stage.put_rbac(CLAIMS);
+    let review = r#"{"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}"#;
+    let passes = |identity: &Identity, claims: &[(&str, &str)]| {
+        let mut headers = vec![
+            ("impersonate-user", "amy"),
+            ("content-type", "application/json"),
+        ];
+        headers.extend(claims);
+        let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+        let reply = identity
+            .request("POST", path, &headers, Some(review))
+            .unwrap();
+        assert!(matches!(reply.status, 201 | 403), "{}", reply.body);
+        reply.status == 201
+    };
+    let eve = &stage.eve;
+    assert!(eventually(|| passes(eve, &[("impersonate-uid", "u1")])));
+    assert!(!passes(eve, &[("impersonate-uid", "u2")]));
+    let scopes = "impersonate-extra-example.com%2Fscopes";
+    assert!(passes(eve, &[(scopes, "all")]));
+    assert!(!passes(eve, &[(scopes, "any")]));
+    // A key without a domain is refused, whatever rules say.
+    assert!(!passes(eve, &[("impersonate-extra-plain", "all")]));
+    // The star is a subresource of its own, which is asked for where there are four values.
+    let team = |values: &[&'static str]| -> Vec<(&str, &str)> {
+        values
+            .iter()
+            .map(|value| ("impersonate-extra-example.com%2Fteam", *value))
+            .collect()
+    };
+    assert!(!passes(eve, &team(&["a", "b", "c"])));
+    assert!(passes(eve, &team(&["a", "b", "c", "d"])));
+    let lone = stage.cluster.certificate_user("lone", None).unwrap();
+    assert!(!passes(&lone, &[("impersonate-uid", "u1")]));
+}
