@@ -130,10 +130,20 @@ impl<'a> Canvas<'a> {
     /// Marks the steps that are gone once all of these changes, each with its words, are made.
     pub(crate) fn cut(mut self, changes: &[(AtomId, String)]) -> Self {
         let of = |atom: AtomId| changes.iter().position(|(own, _)| *own == atom);
-        for (&edge, &step) in &self.steps {
+        let mut steps: Vec<(usize, EdgeId)> =
+            self.steps.iter().map(|(&id, &at)| (at, id)).collect();
+        steps.sort_unstable();
+        // Of several that take a step away together the one with the fewest steps, so that each has its own.
+        let mut used = vec![0_usize; changes.len()];
+        for (step, edge) in steps {
             let atoms = self.graph.closing(edge, &|atom| of(atom).is_some());
+            let closing = atoms.into_iter().filter_map(of);
+            let cut = closing.min_by_key(|&change| (used.get(change).copied(), change));
+            if let Some(used) = cut.and_then(|change| used.get_mut(change)) {
+                *used += 1;
+            }
             if let Some(step) = self.picture.steps.get_mut(step) {
-                step.cut = atoms.into_iter().filter_map(of).min();
+                step.cut = cut;
             }
         }
         self.picture.cuts = (1..)

@@ -65,6 +65,25 @@ impl Graph {
             None => Err(NoFix::OutOfWork { at_least }),
         }
     }
+
+    /// The path of least effort that is left of those that a set of atoms closes where this one stays; `None` where the
+    /// others close all.
+    pub fn path_closed_by(
+        &self,
+        atom: AtomId,
+        set: &[AtomId],
+        sources: &[NodeId],
+        target: NodeId,
+    ) -> Option<Path> {
+        let removed = |own: AtomId| own != atom && set.contains(&own);
+        let open = |edge: &Edge| self.holds(edge, &removed);
+        let reaching = self.reaching_over(target, &open, &|_| false);
+        let efforts = sources
+            .iter()
+            .filter_map(|&from| Some((reaching.effort(from)?, from)));
+        let (_, from) = efforts.min()?;
+        self.path(from, &reaching)
+    }
 }
 
 struct Search<'g, 'c> {

@@ -92,8 +92,16 @@ fn items(document: &Value) -> Result<&[Value], String> {
     if (text("apiVersion"), text("kind")) != ("bailiwick.dev/v1", "Exceptions") {
         return Err("it is no file of exceptions: it starts with `apiVersion: bailiwick.dev/v1` and `kind: Exceptions`".to_owned());
     }
-    let items = document.get("items").and_then(Value::as_array);
-    let items = items.ok_or("`items` is no list of exceptions")?;
+    let Some(items) = document.get("items") else {
+        let all = document.as_object().into_iter().flat_map(Map::iter);
+        let lists = all.filter(|(_, value)| value.as_array().is_some());
+        return Err(match lists.map(|(key, _)| key).next() {
+            Some(key) => format!("there are no `items`: write the list `{key}` under this name"),
+            None => "there are no `items`: write the exceptions there, as a list".to_owned(),
+        });
+    };
+    let wrong = || format!("`items` is {}; write a list of exceptions", items.kind());
+    let items = items.as_array().ok_or_else(wrong)?;
     if items.len() > MOST {
         return Err(format!(
             "{} exceptions; at most {MOST} are read",
@@ -405,6 +413,25 @@ mod tests {
             other.to_string().contains("it is no file of exceptions"),
             "{other}"
         );
+        let of_list = |list: &str| {
+            let text = HEAD.replace("items:", list);
+            let refused = exceptions("e.yaml", text.into_bytes());
+            refused.unwrap_err().to_string()
+        };
+        for (list, expected) in [
+            (
+                "exceptions: [{owner: o}]",
+                "write the list `exceptions` under this name",
+            ),
+            ("exceptions: 5", "write the exceptions there, as a list"),
+            (
+                "items: 5",
+                "`items` is a number; write a list of exceptions",
+            ),
+        ] {
+            let said = of_list(list);
+            assert!(said.contains(expected), "{list}: {said}");
+        }
         let broken = exceptions("e.yaml", b"kind: [\n".to_vec()).unwrap_err();
         assert!(broken.place.starts_with("e.yaml:"), "{broken}");
     }

@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use anyhow::{Result, bail};
@@ -122,7 +123,7 @@ pub(crate) fn run(args: &FixArgs, global: &Global, console: &mut Console) -> Res
         Format::Mermaid | Format::Dot | Format::Html => {
             let words = answer.changes.iter().map(|change| change.what.clone());
             let changes: Vec<(AtomId, String)> = fix.atoms.iter().copied().zip(words).collect();
-            let canvas = draw(&opened, &graph, &sources, target).cut(&changes);
+            let canvas = draw(&opened, &graph, &sources, target, &fix.atoms).cut(&changes);
             console.answer(render(&opened, &canvas.finish(partial), format)?)?;
         }
         Format::Json => console.answer(bailiwick_report::json("Fix", &answer)?)?,
@@ -147,18 +148,25 @@ fn sources(args: &FixArgs, opened: &Opened, graph: &Graph, target: NodeId) -> Re
         .collect())
 }
 
-/// A path from each who starts.
+/// A path from each who starts, and one for each change that closes others.
 fn draw<'a>(
     opened: &'a Opened,
     graph: &'a Graph,
     sources: &[NodeId],
     target: NodeId,
+    changes: &[AtomId],
 ) -> Canvas<'a> {
     let reaching = graph.reaching(target);
     let paths = sources
         .iter()
         .filter_map(|&from| graph.path(from, &reaching));
     let mut paths: Vec<Path> = paths.collect();
+    let edges = paths.iter().flat_map(|path| &path.edges);
+    let drawn: BTreeSet<AtomId> = edges
+        .flat_map(|&edge| graph.closing(edge, &|atom| changes.contains(&atom)))
+        .collect();
+    let others = changes.iter().filter(|atom| !drawn.contains(atom));
+    paths.extend(others.filter_map(|&atom| graph.path_closed_by(atom, changes, sources, target)));
     paths.sort_by_key(|path| order(path.effort, path.edges.len(), graph.node(path.from)));
     Canvas::new(opened, graph, target, false).paths(&paths)
 }

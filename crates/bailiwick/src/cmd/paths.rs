@@ -198,7 +198,13 @@ fn show(
         Format::Json => console.answer(bailiwick_report::json("PathList", &answer)?),
         Format::Yaml => console.answer(bailiwick_report::yaml("PathList", &answer)?),
         _ if answer.paths.is_empty() => {
-            console.note(format_args!("nothing here leads to {}", args.to));
+            match &args.from {
+                Some(from) => console.note(format_args!(
+                    "nothing here leads from {from} to {}",
+                    args.to
+                )),
+                None => console.note(format_args!("nothing here leads to {}", args.to)),
+            }
             console.answer(held::text(&answer.held_back, &console.look()))
         }
         _ if args.from.is_some() => {

@@ -95,6 +95,16 @@ proptest! {
                 prop_assert_eq!(fix.at_least, fix.cost);
                 let removed = fix.atoms.iter().copied().collect();
                 prop_assert!(closes(&graph, sources, target, &removed));
+                // Each is needed: without it there is a path that the whole set closes.
+                for &atom in &fix.atoms {
+                    let path = graph.path_closed_by(atom, &fix.atoms, sources, target);
+                    let path = path.unwrap();
+                    let edges = || path.edges.iter().map(|&edge| graph.edge(edge).unwrap());
+                    let others = |own: AtomId| own != atom && fix.atoms.contains(&own);
+                    prop_assert!(edges().all(|edge| graph.holds(&edge, &others)));
+                    let all = |own: AtomId| fix.atoms.contains(&own);
+                    prop_assert!(!edges().all(|edge| graph.holds(&edge, &all)));
+                }
             }
             Err(NoFix::Open(path)) => {
                 prop_assert_eq!(expected, None);
