@@ -170,6 +170,13 @@ fn kinds_and_versions_that_no_server_knows() {
         ],
     );
     check(
+        r#"{"apiVersion":"v1","kind":"configMap","metadata":{"namespace":"kube-system","name":"aws-auth"}}"#,
+        &[
+            "high unknown-kind /kind: no API server knows the kind `configMap` in the core API \
+           (write `ConfigMap`: upper and lower case matter in kinds)",
+        ],
+    );
+    check(
         r#"{"apiVersion":"v1","kind":"List","items":[]}"#,
         &[
             "high unknown-kind /kind: no API server knows the kind `List` in the core API \
@@ -456,6 +463,10 @@ proptest! {
         let Value::Object(mut map) = value else { return Ok(()) };
         map.insert("apiVersion".to_owned(), Value::String(api_version(kind)));
         map.insert("kind".to_owned(), Value::String(kind.to_string()));
+        if let Some((namespace, name)) = kind.only() {
+            let metadata = serde_json::json!({"namespace": namespace, "name": name});
+            map.insert("metadata".to_owned(), serde_json::from_value(metadata).unwrap());
+        }
         let decoded = decode(Value::Object(map), &mut Interner::default());
         prop_assert_eq!(decoded.kind, DecodedKind::Read(kind));
         prop_assert_eq!(decoded.object.is_none(), decoded.issues.iter().any(|issue| issue.lost));

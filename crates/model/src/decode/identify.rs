@@ -45,7 +45,11 @@ pub(super) fn identify(value: &Value, namespace: &str) -> (DecodedKind, Option<I
         let (group, kind) = (group.into(), kind.into());
         return (DecodedKind::NotKept { group, kind }, None);
     }
-    (DecodedKind::Unknown, Some(unknown(group, version, kind)))
+    let reads = |kind: Kind| is_read(kind, value, namespace);
+    (
+        DecodedKind::Unknown,
+        Some(unknown(group, version, kind, reads)),
+    )
 }
 
 /// Whether objects of the kind are read, or this one is.
@@ -150,7 +154,7 @@ fn wrong_version(kind: Kind, group: &str, version: &str) -> Option<Issue> {
     })
 }
 
-fn unknown(group: &str, version: &str, kind: &str) -> Issue {
+fn unknown(group: &str, version: &str, kind: &str, reads: impl Fn(Kind) -> bool) -> Issue {
     let said = cut(kind);
     if !api::is_group(group) {
         return Issue {
@@ -170,7 +174,7 @@ fn unknown(group: &str, version: &str, kind: &str) -> Issue {
     let read = meant.is_some_and(|meant| {
         meant
             .parse::<Kind>()
-            .is_ok_and(|kind| kind.group() == group)
+            .is_ok_and(|kind| kind.group() == group && reads(kind))
     });
     let list = kind.ends_with("List");
     // Whatever somebody meant in the group of roles and bindings, it was about access.
