@@ -194,8 +194,8 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
         }
         let world = self.world;
         let mut holdings = Vec::new();
-        // By rule the legs that each role gives; those of groups by none.
-        let mut legs: BTreeMap<usize, Vec<(Option<&ObjectRef>, u32)>> = BTreeMap::new();
+        // By rule the legs, each with the role that gives it; with none where several do, or a group.
+        let mut legs: BTreeMap<usize, BTreeMap<u32, Option<&ObjectRef>>> = BTreeMap::new();
         let mut roles = Vec::new();
         let given = match self.only {
             None => world.bindings_of(subject),
@@ -207,22 +207,26 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
             let start = holdings.len();
             self.hold((role, scope), Some(given), None, &mut holdings);
             for holding in holdings.get(start..).unwrap_or_default() {
-                let own = legs.entry(holding.rule).or_default();
-                own.push((Some(role), bit(holding.leg)));
+                let of_rule = legs.entry(holding.rule).or_default();
+                let by = of_rule.entry(bit(holding.leg)).or_insert(Some(role));
+                *by = by.filter(|by| *by == role);
             }
             roles.push(role);
         }
         let own = holdings.len();
         self.inherit(subject, &mut holdings);
         for holding in holdings.get(own..).unwrap_or_default() {
-            let of_groups = legs.entry(holding.rule).or_default();
-            of_groups.push((None, bit(holding.leg)));
+            let of_rule = legs.entry(holding.rule).or_default();
+            of_rule.insert(bit(holding.leg), None);
         }
+        // Somebody may be bound to one role in ten thousand namespaces.
+        roles.sort_unstable();
+        roles.dedup();
         for role in roles {
             self.note_of_whole(Key::Whole(role));
             for (&rule, legs) in &legs {
-                let others = legs.iter().filter(|(of, _)| *of != Some(role));
-                let others = others.fold(0, |all, (_, leg)| all | leg);
+                let others = legs.iter().filter(|(_, by)| **by != Some(role));
+                let others = others.fold(0, |all, (leg, _)| all | leg);
                 let full = world
                     .index
                     .rules
