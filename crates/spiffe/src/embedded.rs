@@ -8,11 +8,9 @@ use bailiwick_identity::agents::{Admissions, Agents};
 use bailiwick_identity::revoked::{Issuers, Revoked};
 use bailiwick_identity::rules::Bans;
 use bailiwick_identity::shared::SharedValues;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::keys::{FileKeys, KeyStore, Pkcs11Keys, Pkcs11Options, SharedKeys};
-use crate::ledger::Ledger;
+use crate::ledger::{Entries, Ledger};
 use crate::seal::{Seal, SealError};
 use crate::store::{FileState, SharedState, StateStore};
 use crate::{Authority, AuthorityError, Evidence, KeptBundles, Options, SystemClock};
@@ -99,10 +97,7 @@ impl Embedded {
         Ledger::file(self.folder.join("agents"))
     }
 
-    fn ledger<T: Clone + Default + Serialize + DeserializeOwned>(
-        &self,
-        name: &'static str,
-    ) -> Result<Ledger<T>, SealError> {
+    fn ledger<T: Entries>(&self, name: &'static str) -> Result<Ledger<T>, SealError> {
         Ok(match &self.shared {
             Some(values) => Ledger::shared(Arc::clone(values), self.seal()?, name),
             None => Ledger::file(self.folder.join(name)),

@@ -33,6 +33,14 @@ enum Place {
     },
 }
 
+/// What a ledger can keep. A change to something equal writes nothing.
+pub trait Entries: Clone + Default + PartialEq + Serialize + DeserializeOwned {}
+
+impl<T: Clone + Default + PartialEq + Serialize + DeserializeOwned> Entries for T {}
+
+/// What was read for several ledgers of one place at one moment: values that replicas share are asked for once.
+pub struct Read(Option<Shared>);
+
 /// Why what is kept cannot be read or changed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -61,7 +69,7 @@ impl<T> fmt::Debug for Ledger<T> {
     }
 }
 
-impl<T: Clone + Default + Serialize + DeserializeOwned> Ledger<T> {
+impl<T: Entries> Ledger<T> {
     /// What is in this file; `PATH.lock` beside it is the lock.
     pub fn file(path: PathBuf) -> Self {
         let (place, what) = (Place::File(path), PhantomData);
@@ -80,12 +88,31 @@ impl<T: Clone + Default + Serialize + DeserializeOwned> Ledger<T> {
     /// # Errors
     /// When it cannot be read, or is open to others. Nobody may be let through then.
     pub fn load(&self) -> Result<T, LedgerError> {
+        self.load_from(&self.read()?)
+    }
+
+    /// Reads what this and other ledgers of the same place are loaded from.
+    ///
+    /// # Errors
+    /// When values that replicas share cannot be read.
+    pub fn read(&self) -> Result<Read, LedgerError> {
+        Ok(Read(match &self.place {
+            Place::File(_) => None,
+            Place::Shared { values, .. } => values.read()?,
+        }))
+    }
+
+    /// What is kept, as [`Ledger::load`] gives it, by what was read for this place.
+    ///
+    /// # Errors
+    /// As [`Ledger::load`].
+    pub fn load_from(&self, Read(shared): &Read) -> Result<T, LedgerError> {
         match &self.place {
             Place::File(path) => match read_private(path)? {
                 None => Ok(T::default()),
                 Some(json) => parse(&json, &path.display().to_string()),
             },
-            Place::Shared { values, seal, name } => opened(values.read()?.as_ref(), seal, name),
+            Place::Shared { seal, name, .. } => opened(shared.as_ref(), seal, name),
         }
     }
 
@@ -103,6 +130,9 @@ impl<T: Clone + Default + Serialize + DeserializeOwned> Ledger<T> {
                     let before: T = opened(shared.as_ref(), seal, name)?;
                     let mut after = before.clone();
                     change(&mut after);
+                    if after == before {
+                        return Ok((before, after));
+                    }
                     let sealed = seal.seal(&place_of(name), &json(&after, name)?)?;
                     let changes = BTreeMap::from([((*name).to_owned(), Some(sealed))]);
                     let version = shared.as_ref().map(|shared| &shared.version);
@@ -137,7 +167,9 @@ impl<T: Clone + Default + Serialize + DeserializeOwned> Ledger<T> {
         let before = self.load()?;
         let mut after = before.clone();
         change(&mut after);
-        write_private(path, &json(&after, &path.display().to_string())?)?;
+        if after != before {
+            write_private(path, &json(&after, &path.display().to_string())?)?;
+        }
         Ok((before, after))
     }
 }
@@ -169,6 +201,8 @@ fn json<T: Serialize>(value: &T, place: &str) -> Result<Vec<u8>, LedgerError> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
     use bailiwick_identity::rules::{Banned, Bans};
 
     use super::*;
@@ -183,6 +217,12 @@ mod tests {
         let (before, after) = file.change(ban).unwrap();
         assert_eq!(before.changes(&after).len(), 1);
         assert_eq!(file.load().unwrap().of_node("n1"), Some("stolen"));
+        // A change to what was there writes nothing.
+        let written = || std::fs::metadata(dir.path().join("bans")).unwrap().ino();
+        let first = written();
+        file.change(|bans| bans.insert(who.clone(), "stolen"))
+            .unwrap();
+        assert_eq!(written(), first);
         write_private(&dir.path().join("bans"), b"{").unwrap();
         let broken = |error| matches!(error, LedgerError::Seal(SealError::Broken(_)));
         assert!(broken(file.load().unwrap_err()));

@@ -45,7 +45,7 @@ pub use federation::{
     Federation, FetchError, Heard, KeepError, Kept, KeptBundles, RefreshError, fetch_bundle,
 };
 pub use issuer_client::IssuerClient;
-pub use ledger::{Ledger, LedgerError};
+pub use ledger::{Entries, Ledger, LedgerError, Read};
 pub use limit::Rate;
 pub use node::{AgentNews, NodeAgent, NodeProof, Tell, serve_node};
 pub use own::{OwnSvid, OwnSvidError, server_id};

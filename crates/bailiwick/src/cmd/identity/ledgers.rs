@@ -49,10 +49,11 @@ impl Ledgers {
     }
 
     pub(super) fn load(&self) -> Result<Said, LedgerError> {
+        let read = self.bans.read()?;
         Ok(Said {
-            bans: self.bans.load()?,
-            admissions: self.admissions.load()?,
-            revoked: self.revoked.load()?,
+            bans: self.bans.load_from(&read)?,
+            admissions: self.admissions.load_from(&read)?,
+            revoked: self.revoked.load_from(&read)?,
         })
     }
 

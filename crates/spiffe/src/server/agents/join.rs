@@ -5,15 +5,13 @@ use bailiwick_audit::{AgentRecord, AgentStep, Event, Proof, WorkloadRef};
 use bailiwick_identity::agents::{Admissions, Agent};
 use bailiwick_identity::rules::Plan;
 use bailiwick_identity::x509::requested_key;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tonic::Status;
 
 use super::{DOOR, Service, agent_audience};
 use crate::authority::IssuedX509;
 use crate::evidence::certificate_record;
 use crate::issuer_core::unavailable;
-use crate::ledger::Ledger;
+use crate::ledger::{Entries, Ledger};
 use crate::listen::Remote;
 use crate::own::own_plan;
 use crate::seal::{SealError, fill};
@@ -263,7 +261,7 @@ async fn remember<L, T>(
     mut change: impl FnMut(&mut L) -> T + Send + 'static,
 ) -> Result<T, Status>
 where
-    L: Clone + Default + Serialize + DeserializeOwned + 'static,
+    L: Entries + 'static,
     T: Send + 'static,
 {
     let ledger = ledger.clone();
