@@ -8,6 +8,7 @@ mod graph;
 mod identity;
 mod input;
 mod live;
+mod page;
 mod pdp;
 mod scan;
 mod serve;
@@ -54,6 +55,8 @@ enum Part {
     },
     /// who-can on a real API server with 10,000 bindings, beside kubectl and kubectl-who-can
     Live,
+    /// The page of `paths -o html` in Chromium, up to as many nodes as it holds
+    Page,
     /// Decisions with 10,000 policies, 100,000 bindings and 1,000,000 tuples, beside Cedar without an index
     Pdp,
     /// Every posture check on made-up clusters
@@ -89,6 +92,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Part::Scan => ("scan", scan::run()?),
         Part::Pdp => ("pdp", pdp::run()?),
         Part::Identity => ("identity", identity::run(&bailiwick(arguments)?)?),
+        Part::Page => ("page", page::run(&bailiwick(arguments)?)?),
         Part::Live => ("live", live::run(&bailiwick(arguments)?)?),
         Part::Serve { only } => ("serve", serve::run(&bailiwick(arguments)?, only)?),
     };
