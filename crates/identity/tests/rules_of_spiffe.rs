@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// How many rules there are of each kind that is built.
-const RULES: [(&str, u32); 8] = [
+const RULES: [(&str, u32); 9] = [
     ("ID", 5),
     ("X", 8),
     ("J", 6),
@@ -21,6 +21,7 @@ const RULES: [(&str, u32); 8] = [
     ("B", 2),
     ("F", 8),
     ("K", 6),
+    ("W", 6),
 ];
 
 /// A test: its file below `crates/`, and its name.

@@ -361,10 +361,8 @@ impl Authority {
                 let serial = Serial::new(random()?);
                 root(&self.options.domain, &*signer, serial, validity)?
             }
-            Purpose::Jwt(key_type) => {
-                let signer = self.keys.generate(&id, key_type)?;
-                signer.public_key().spki()
-            }
+            Purpose::Jwt(key_type) => self.token_key(&id, key_type)?,
+            Purpose::Wit => self.token_key(&id, KeyType::EcP256)?,
         };
         Ok(NewAuthority {
             id,
@@ -373,6 +371,10 @@ impl Authority {
             public,
             upstream: false,
         })
+    }
+
+    fn token_key(&self, id: &KeyId, key_type: KeyType) -> Result<Vec<u8>, AuthorityError> {
+        Ok(self.keys.generate(id, key_type)?.public_key().spki())
     }
 
     /// Signs with the keys of `state` from now on.

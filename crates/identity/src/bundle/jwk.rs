@@ -9,7 +9,7 @@ use crate::encoding::{from_standard, from_url, standard, url};
 use crate::jwt::{Algorithm, Curve, Numbers};
 use crate::{PublicKey, TrustDomain};
 
-/// A key that tokens of a trust domain are checked with.
+/// A key that tokens of a trust domain are checked with: JWT-SVIDs or WIT-SVIDs, never both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JwtKey {
     kid: String,
@@ -82,6 +82,10 @@ impl Document {
                     Some(key) => bundle.push_jwt(key)?,
                     None => continue,
                 },
+                Some("wit-svid") => match jwt_key(key).map_err(wrong)? {
+                    Some(key) => bundle.push_wit(key)?,
+                    None => continue,
+                },
                 _ => continue,
             }
         }
@@ -103,12 +107,14 @@ impl Bundle {
         document.bundle(domain)
     }
 
-    /// Writes the bundle in SPIFFE format (X-8, J-5).
+    /// Writes the bundle in SPIFFE format (X-8, J-5, W-4).
     pub fn to_json(&self) -> Value {
         let x509 = self.x509_authorities().iter();
         let mut keys: Vec<Value> = x509.filter_map(|der| certificate_jwk(der)).collect();
         let jwt = self.jwt_authorities().iter();
         keys.extend(jwt.map(|key| key.to_json("jwt-svid")));
+        let wit = self.wit_authorities().iter();
+        keys.extend(wit.map(|key| key.to_json("wit-svid")));
         let mut document = json!({ "keys": keys });
         if let Some(fields) = document.as_object_mut() {
             let mut add = |name: &str, value: Option<u64>| {
@@ -148,11 +154,25 @@ fn certificate(key: &Value) -> Result<Option<Vec<u8>>, &'static str> {
 
 /// A key for tokens; `None` for one of a family that JWT-SVID does not know.
 fn jwt_key(key: &Value) -> Result<Option<JwtKey>, &'static str> {
-    let numbers = match text(key, "kty") {
-        Some("RSA") => Numbers::Rsa {
+    let Some(numbers) = public_numbers(key)? else {
+        return Ok(None);
+    };
+    match text(key, "kid") {
+        Some(kid) if !kid.is_empty() => Ok(Some(JwtKey {
+            kid: kid.to_owned(),
+            numbers,
+        })),
+        _ => Err("`kid` is missing"),
+    }
+}
+
+/// The numbers of a public key in a JWK; `None` for one of a family or curve that no SVID is signed with.
+pub(crate) fn public_numbers(key: &Value) -> Result<Option<Numbers>, &'static str> {
+    Ok(match text(key, "kty") {
+        Some("RSA") => Some(Numbers::Rsa {
             n: number(key, "n")?,
             e: number(key, "e")?,
-        },
+        }),
         Some("EC") => {
             let named = text(key, "crv");
             let mut curves = Curve::ALL.into_iter();
@@ -164,17 +184,18 @@ fn jwt_key(key: &Value) -> Result<Option<JwtKey>, &'static str> {
                 return Err("`x` and `y` have to be as long as the curve says");
             }
             let point = [&[4], x.as_slice(), y.as_slice()].concat();
-            Numbers::Ec { curve, point }
+            Some(Numbers::Ec { curve, point })
         }
-        _ => return Ok(None),
-    };
-    match text(key, "kid") {
-        Some(kid) if !kid.is_empty() => Ok(Some(JwtKey {
-            kid: kid.to_owned(),
-            numbers,
-        })),
-        _ => Err("`kid` is missing"),
-    }
+        _ => None,
+    })
+}
+
+/// A public key as the fields of a JWK, with the algorithm that it signs with; `None` for one that signs no SVID.
+pub(crate) fn public_jwk(key: &PublicKey) -> Option<Map<String, Value>> {
+    let numbers = numbers(&key.spki())?;
+    let mut jwk = number_fields(&numbers);
+    jwk.insert("alg".into(), numbers.algorithm().name().into());
+    Some(jwk)
 }
 
 fn text<'k>(key: &'k Value, name: &str) -> Option<&'k str> {

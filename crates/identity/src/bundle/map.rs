@@ -7,6 +7,7 @@ use super::jwk::Document;
 use super::{Bundle, BundleError, JwtKey, MAX_BUNDLE_BYTES, UniqueMap};
 use crate::TrustDomain;
 use crate::jwt::JwtKeys;
+use crate::wit::WitKeys;
 use crate::x509::Anchors;
 
 /// Bundles of several trust domains, each on its own.
@@ -82,5 +83,11 @@ impl Anchors for BundleMap {
 impl JwtKeys for BundleMap {
     fn jwt_authorities(&self, domain: &TrustDomain) -> Option<&[JwtKey]> {
         self.bundle(domain).map(Bundle::jwt_authorities)
+    }
+}
+
+impl WitKeys for BundleMap {
+    fn wit_authorities(&self, domain: &TrustDomain) -> Option<&[JwtKey]> {
+        self.bundle(domain).map(Bundle::wit_authorities)
     }
 }

@@ -6,6 +6,7 @@ mod unique;
 
 use thiserror::Error;
 
+pub(crate) use jwk::{public_jwk, public_numbers};
 pub(crate) use unique::UniqueMap;
 
 pub use jwk::JwtKey;
@@ -25,6 +26,7 @@ pub struct Bundle {
     domain: TrustDomain,
     x509: Vec<Vec<u8>>,
     jwt: Vec<JwtKey>,
+    wit: Vec<JwtKey>,
     /// `spiffe_sequence`: grows with every change.
     pub sequence: Option<u64>,
     /// `spiffe_refresh_hint`: after how many seconds to ask again.
@@ -73,6 +75,7 @@ impl Bundle {
             domain,
             x509: Vec::new(),
             jwt: Vec::new(),
+            wit: Vec::new(),
             sequence: None,
             refresh_hint: None,
         }
@@ -93,9 +96,14 @@ impl Bundle {
         &self.jwt
     }
 
+    /// Keys for WIT-SVIDs.
+    pub fn wit_authorities(&self) -> &[JwtKey] {
+        &self.wit
+    }
+
     /// Whether nothing of the domain counts any more.
     pub fn is_empty(&self) -> bool {
-        self.x509.is_empty() && self.jwt.is_empty()
+        self.x509.is_empty() && self.jwt.is_empty() && self.wit.is_empty()
     }
 
     /// Adds a root certificate in DER; one that is there already is not added again.
@@ -119,18 +127,35 @@ impl Bundle {
     /// # Errors
     /// When there is one of that name, or the key cannot be taken apart.
     pub fn add_jwt(&mut self, kid: &str, key: &PublicKey) -> Result<(), BundleError> {
-        let index = self.jwt.len();
-        let problem = "no key that tokens are signed with";
-        let key = JwtKey::of(kid, key).ok_or(BundleError::Key { index, problem })?;
-        self.push_jwt(key)
+        self.push_jwt(token_key(self.jwt.len(), kid, key)?)
     }
 
     fn push_jwt(&mut self, key: JwtKey) -> Result<(), BundleError> {
-        if self.jwt.iter().any(|known| known.kid() == key.kid()) {
-            return Err(BundleError::DuplicateKid(key.kid().to_owned()));
-        }
+        self.check_name(&key)?;
         self.jwt.push(key);
         Ok(())
+    }
+
+    /// Adds a key for WIT-SVIDs.
+    ///
+    /// # Errors
+    /// When there is one of that name, for whatever tokens (W-4), or the key cannot be taken apart.
+    pub fn add_wit(&mut self, kid: &str, key: &PublicKey) -> Result<(), BundleError> {
+        self.push_wit(token_key(self.wit.len(), kid, key)?)
+    }
+
+    fn push_wit(&mut self, key: JwtKey) -> Result<(), BundleError> {
+        self.check_name(&key)?;
+        self.wit.push(key);
+        Ok(())
+    }
+
+    fn check_name(&self, key: &JwtKey) -> Result<(), BundleError> {
+        let mut known = self.jwt.iter().chain(&self.wit);
+        match known.any(|known| known.kid() == key.kid()) {
+            true => Err(BundleError::DuplicateKid(key.kid().to_owned())),
+            false => Ok(()),
+        }
     }
 
     /// The same without the keys for certificates, as the JWT profile of the Workload API gives it.
@@ -138,8 +163,23 @@ impl Bundle {
     pub fn jwt_only(&self) -> Self {
         let mut bundle = self.clone();
         bundle.x509.clear();
+        bundle.wit.clear();
         bundle
     }
+
+    /// The same with the keys for WIT-SVIDs alone, as the WIT profile of the Workload API gives it.
+    #[must_use]
+    pub fn wit_only(&self) -> Self {
+        let mut bundle = self.clone();
+        bundle.x509.clear();
+        bundle.jwt.clear();
+        bundle
+    }
+}
+
+fn token_key(index: usize, kid: &str, key: &PublicKey) -> Result<JwtKey, BundleError> {
+    let problem = "no key that tokens are signed with";
+    JwtKey::of(kid, key).ok_or(BundleError::Key { index, problem })
 }
 
 impl Anchors for Bundle {
@@ -151,6 +191,12 @@ impl Anchors for Bundle {
 impl crate::jwt::JwtKeys for Bundle {
     fn jwt_authorities(&self, domain: &TrustDomain) -> Option<&[JwtKey]> {
         (*domain == self.domain).then_some(&self.jwt)
+    }
+}
+
+impl crate::wit::WitKeys for Bundle {
+    fn wit_authorities(&self, domain: &TrustDomain) -> Option<&[JwtKey]> {
+        (*domain == self.domain).then_some(&self.wit)
     }
 }
 

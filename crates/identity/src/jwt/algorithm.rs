@@ -138,6 +138,14 @@ impl Algorithm {
         }
     }
 
+    /// Whether keys of this family sign with it.
+    pub(crate) fn is_for(self, key: &Numbers) -> bool {
+        match key {
+            Numbers::Rsa { .. } => self.rsa().is_some(),
+            Numbers::Ec { curve, .. } => self.ec(*curve).is_some(),
+        }
+    }
+
     fn rsa(self) -> Option<&'static lc::RsaParameters> {
         match self {
             Self::Rs256 => Some(&lc::RSA_PKCS1_2048_8192_SHA256),

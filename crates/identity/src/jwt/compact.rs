@@ -53,8 +53,17 @@ struct Header {
     typ: Option<String>,
 }
 
-/// Takes a token apart (J-1 to J-3).
-pub(crate) fn read(token: &str) -> Result<Compact<'_>, MalformedToken> {
+/// The three parts of any token in compact form.
+pub(crate) struct Parts<'t> {
+    pub(crate) header: Map<String, Value>,
+    pub(crate) claims: Map<String, Value>,
+    /// Header and claims as they were signed.
+    pub(crate) signed: &'t str,
+    pub(crate) signature: Vec<u8>,
+}
+
+/// Takes any token in compact form apart.
+pub(crate) fn parts(token: &str) -> Result<Parts<'_>, MalformedToken> {
     if token.len() > MAX_TOKEN_BYTES {
         return Err(MalformedToken::TooLong(token.len()));
     }
@@ -64,24 +73,34 @@ pub(crate) fn read(token: &str) -> Result<Compact<'_>, MalformedToken> {
         return Err(MalformedToken::Parts);
     }
     let header = from_url(header).ok_or(MalformedToken::Base64("header"))?;
-    let header = read_header(&header)?;
-    let algorithm = Algorithm::parse(&header.alg)
-        .ok_or_else(|| MalformedToken::Algorithm(header.alg.chars().take(40).collect()))?;
-    if let Some(typ) = header.typ.filter(|typ| typ != "JWT" && typ != "JOSE") {
-        return Err(MalformedToken::Type(typ.chars().take(40).collect()));
-    }
     let claims = from_url(claims).ok_or(MalformedToken::Base64("payload"))?;
-    Ok(Compact {
-        algorithm,
-        kid: header.kid,
+    Ok(Parts {
+        header: object(&header).ok_or(MalformedToken::Json("header"))?,
         claims: object(&claims).ok_or(MalformedToken::Json("payload"))?,
         signed,
         signature: from_url(signature).ok_or(MalformedToken::Base64("signature"))?,
     })
 }
 
-fn read_header(bytes: &[u8]) -> Result<Header, MalformedToken> {
-    let header = object(bytes).ok_or(MalformedToken::Json("header"))?;
+/// Takes a token apart (J-1 to J-3).
+pub(crate) fn read(token: &str) -> Result<Compact<'_>, MalformedToken> {
+    let parts = parts(token)?;
+    let header = read_header(parts.header)?;
+    let algorithm = Algorithm::parse(&header.alg)
+        .ok_or_else(|| MalformedToken::Algorithm(header.alg.chars().take(40).collect()))?;
+    if let Some(typ) = header.typ.filter(|typ| typ != "JWT" && typ != "JOSE") {
+        return Err(MalformedToken::Type(typ.chars().take(40).collect()));
+    }
+    Ok(Compact {
+        algorithm,
+        kid: header.kid,
+        claims: parts.claims,
+        signed: parts.signed,
+        signature: parts.signature,
+    })
+}
+
+fn read_header(header: Map<String, Value>) -> Result<Header, MalformedToken> {
     // A null is not a missing field here.
     if header.values().any(|value| !value.is_string()) {
         return Err(MalformedToken::Header);

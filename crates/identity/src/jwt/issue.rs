@@ -81,8 +81,17 @@ pub fn sign(token: &Token<'_>, kid: &str, signer: &dyn Signer) -> Result<String,
     if let Some(issuer) = token.issuer {
         set("iss", issuer.into());
     }
+    Ok(compact(&header, claims, signer)?)
+}
+
+/// A signed token in compact form (RFC 7515 7.1).
+pub(crate) fn compact(
+    header: &Value,
+    claims: Map<String, Value>,
+    signer: &dyn Signer,
+) -> Result<String, SignError> {
     let part = |value: &Value| url(value.to_string().as_bytes());
-    let signed = format!("{}.{}", part(&header), part(&Value::Object(claims)));
+    let signed = format!("{}.{}", part(header), part(&Value::Object(claims)));
     let signature = signer.sign(signed.as_bytes())?;
     Ok(format!("{signed}.{}", url(&signature)))
 }

@@ -141,7 +141,10 @@ fn check_signature(
 }
 
 /// A NumericDate (RFC 7519 2), which may have a fraction.
-fn date(claims: &Map<String, Value>, name: &'static str) -> Result<Option<UnixTime>, JwtError> {
+pub(crate) fn date(
+    claims: &Map<String, Value>,
+    name: &'static str,
+) -> Result<Option<UnixTime>, JwtError> {
     let Some(value) = claims.get(name) else {
         return Ok(None);
     };
@@ -164,7 +167,7 @@ fn date(claims: &Map<String, Value>, name: &'static str) -> Result<Option<UnixTi
 }
 
 /// One text or a list of them (RFC 7519 4.1.3); at least one.
-fn named_audience(claims: &Map<String, Value>) -> Result<Vec<String>, JwtError> {
+pub(crate) fn named_audience(claims: &Map<String, Value>) -> Result<Vec<String>, JwtError> {
     let wrong = || JwtError::Claim("aud");
     match claims.get("aud") {
         Some(Value::String(one)) => Ok(vec![one.clone()]),

@@ -55,6 +55,8 @@ pub enum Purpose {
     X509,
     /// JWT-SVIDs with keys of this kind. Some verifiers take RSA alone, so several live side by side (C-1).
     Jwt(KeyType),
+    /// WIT-SVIDs.
+    Wit,
 }
 
 impl fmt::Display for Purpose {
@@ -62,6 +64,7 @@ impl fmt::Display for Purpose {
         match self {
             Self::X509 => f.write_str("X.509"),
             Self::Jwt(key_type) => write!(f, "JWT ({key_type})"),
+            Self::Wit => f.write_str("WIT"),
         }
     }
 }
@@ -187,7 +190,7 @@ impl Policy {
     pub fn period(&self, purpose: Purpose) -> u64 {
         match purpose {
             Purpose::X509 => self.root_period,
-            Purpose::Jwt(_) => self.jwt_period,
+            Purpose::Jwt(_) | Purpose::Wit => self.jwt_period,
         }
     }
 

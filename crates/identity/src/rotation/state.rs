@@ -169,6 +169,11 @@ impl State {
             .find(|authority| matches!(authority.phase, Phase::Prepared | Phase::Published))
     }
 
+    /// Whether there is a key for a purpose, wherever it stands.
+    pub fn has(&self, purpose: Purpose) -> bool {
+        self.of(purpose).next().is_some()
+    }
+
     /// Whether its certificates come from an authority above ours, or will once validators know that one.
     pub fn is_below_upstream(&self) -> bool {
         self.of(Purpose::X509)
@@ -195,10 +200,10 @@ impl State {
             match authority.purpose {
                 Purpose::X509 => bundle.add_x509(authority.public.clone())?,
                 Purpose::Jwt(_) => {
-                    let problem = "no public key in DER";
-                    let key = PublicKey::from_spki(&authority.public);
-                    let key = key.map_err(|_| BundleError::Key { index, problem })?;
-                    bundle.add_jwt(authority.id.as_str(), &key)?;
+                    bundle.add_jwt(authority.id.as_str(), &public_key(authority, index)?)?;
+                }
+                Purpose::Wit => {
+                    bundle.add_wit(authority.id.as_str(), &public_key(authority, index)?)?;
                 }
             }
         }
@@ -221,4 +226,9 @@ impl State {
             authorities,
         }
     }
+}
+
+fn public_key(authority: &Authority, index: usize) -> Result<PublicKey, BundleError> {
+    let problem = "no public key in DER";
+    PublicKey::from_spki(&authority.public).map_err(|_| BundleError::Key { index, problem })
 }
