@@ -47,6 +47,11 @@ impl MappedIdentity {
 
     /// The account of the identity.
     pub fn account(&self) -> &str {
-        self.arn.split(':').nth(4).unwrap_or_default()
+        account_of_arn(&self.arn).unwrap_or_default()
     }
+}
+
+/// The account that an ARN names.
+pub fn account_of_arn(arn: &str) -> Option<&str> {
+    arn.split(':').nth(4)
 }

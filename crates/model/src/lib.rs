@@ -38,7 +38,7 @@ pub use gateway::{
     Gateway, GrantFrom, GrantTo, Listener, ParentRef, ReferenceGrant, Route, RouteBackend,
     RouteNamespaces,
 };
-pub use identities::{IdentityMap, MappedIdentity};
+pub use identities::{IdentityMap, MappedIdentity, account_of_arn};
 pub use interner::{Interner, ReadYaml, YamlError};
 pub use meta::ObjectMeta;
 pub use network::{

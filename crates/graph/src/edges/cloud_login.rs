@@ -1,5 +1,5 @@
 use bailiwick_core::names;
-use bailiwick_model::IdentityMap;
+use bailiwick_model::{IdentityMap, account_of_arn};
 
 use super::cloud_identity;
 use crate::build::{Item, Link, World};
@@ -55,7 +55,7 @@ fn link_accounts(map: &IdentityMap, world: &World<'_>, link: &mut Link<'_>) {
         for subject in world.subjects() {
             if let Node::User { name } = &subject
                 && name.starts_with("arn:")
-                && name.split(':').nth(4) == Some(account)
+                && account_of_arn(name) == Some(account)
             {
                 link.by(&from, subject, [mapping.clone()]);
             }
@@ -79,7 +79,7 @@ fn link_account(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
             }
             continue;
         }
-        let own = arn.split(':').nth(4);
+        let own = account_of_arn(&arn);
         if let Some((position, _)) = map.accounts.iter().find(|(_, account)| own == Some(account)) {
             let mapping = setting(&format!("/data/mapAccounts/{position}"));
             link.by(&role, world.user_by_name(&arn.into()), [mapping]);

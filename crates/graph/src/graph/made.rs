@@ -1,5 +1,8 @@
 //! What each part has put into a graph.
 
+use bailiwick_core::ObjectRef;
+use hashbrown::HashSet;
+
 use super::Graph;
 use crate::edge::EdgeKind;
 use crate::node::Node;
@@ -62,9 +65,14 @@ impl Graph {
             let step = self.held_back.get(position).and_then(Option::as_ref);
             step.is_some_and(|step| is_meant(&step.from, step.kind))
         };
+        let roles = new
+            .shares
+            .iter()
+            .filter_map(|&share| self.role_of_share(share));
+        let roles: HashSet<&ObjectRef> = roles.collect();
         let is_renewed = |&share: &u32| {
-            let mut new = new.shares.iter();
-            new.any(|&new| self.share_of_same_role(share, new))
+            let role = self.role_of_share(share);
+            role.is_some_and(|role| roles.contains(role))
         };
         Made {
             edges: made.edges.extract_if(.., |at| is_edge(at)).collect(),

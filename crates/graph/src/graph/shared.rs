@@ -173,16 +173,13 @@ impl Graph {
         enter(&mut shared.shares_of, holder.0, position);
     }
 
-    /// Whether two shares are in the same role, whatever they leave out of it.
-    pub(super) fn share_of_same_role(&self, one: u32, other: u32) -> bool {
-        let role = |share: u32| {
-            let share = self.shared.shares.value(share)?;
-            match self.shared.commons.value(share.common.0)? {
-                Common::Role(role) => Some(&role.role),
-                Common::Token(_) => None,
-            }
-        };
-        role(one).is_some() && role(one) == role(other)
+    /// The role in which a share is.
+    pub(super) fn role_of_share(&self, share: u32) -> Option<&ObjectRef> {
+        let share = self.shared.shares.value(share)?;
+        match self.shared.commons.value(share.common.0)? {
+            Common::Role(shared) => Some(&shared.role),
+            Common::Token(_) => None,
+        }
     }
 
     /// What somebody has come to have since this was last asked, or has no more.
