@@ -225,11 +225,15 @@ impl Builder<'_, '_, '_> {
         }
     }
 
-    /// Adds those for whom it matters which roles somebody can bind.
+    /// Adds those for whom it matters which roles somebody can bind. What he can bind with roles that he has bound to
+    /// himself matters to him alone, who has looked at it when he made it.
     fn follow_binder(&self, binder: NodeId, bound: &mut BTreeSet<Node>) {
         let (Some(parts), Some(node)) = (&self.parts, self.graph.node(binder)) else {
             return;
         };
+        if let Node::Bound { .. } = node {
+            return;
+        }
         let readers = parts.readers_of([self.world.mark(Key::Binds(node))]);
         bound.extend(readers.into_iter().filter_map(|unit| match unit {
             Unit::Bound(node) => Some(node),

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use bailiwick_core::ObjectRef;
 use bailiwick_model::{Object, Origin, Snapshot};
 use bailiwick_testkit::generate::{Rng, Wild, seed};
 
@@ -194,6 +195,41 @@ fn roles_that_share_their_subjects_equal_a_rebuild() {
             live.apply(delta);
             assert_same(&live, &format!("run {run}, step {step}: {object}"));
         }
+    }
+}
+
+/// Each change of what somebody can bind with a role that he has bound woke him for himself, without end.
+#[test]
+fn who_binds_a_role_that_binds_the_next_is_made_once() {
+    let text = "ClusterRole first
+                  bind on clusterroles of rbac.authorization.k8s.io named second
+                  create on rolebindings of rbac.authorization.k8s.io
+                ClusterRole second
+                  bind on clusterroles of rbac.authorization.k8s.io named mint
+                ClusterRole mint
+                  create on secrets of ''
+                Role shop/read
+                  get on secrets of ''
+                RoleBinding shop/first gives ClusterRole/first to user:eve group:devs
+                RoleBinding shop/read gives Role/read to user:eve";
+    let mut live = Live::new(cluster(text, 37), memberships());
+    let with_both = Node::Bound {
+        by: Box::new(Node::Bound {
+            by: Box::new("eve".parse().unwrap()),
+            role: ObjectRef::new(Kind::ClusterRole, "", "second"),
+            namespace: "shop".into(),
+        }),
+        role: ObjectRef::new(Kind::ClusterRole, "", "mint"),
+        namespace: "shop".into(),
+    };
+    assert!(live.graph().find(&with_both).is_some());
+    let objects: Vec<_> = live.snapshot().objects().collect();
+    for (object, _) in objects {
+        let reference = object.object_ref();
+        live.apply(Delta::Remove(reference.clone()));
+        assert_same(&live, &format!("without {reference}"));
+        live.apply(Delta::Upsert(Box::new(object), Origin::Live));
+        assert_same(&live, &format!("again with {reference}"));
     }
 }
 
