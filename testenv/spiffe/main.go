@@ -32,6 +32,7 @@ var operations = map[string]operation{
 	"fetch_jwt":         fetchJWT,
 	"fetch_jwt_bundles": fetchJWTBundles,
 	"validate_jwt":      validateJWT,
+	"fetch_wit":         fetchWIT,
 	"watch_x509":        watchX509,
 	"updates":           updates,
 	"listen":            listen,

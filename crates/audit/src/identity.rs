@@ -160,6 +160,8 @@ pub enum Document {
     X509,
     /// A JSON web token.
     Jwt,
+    /// A workload identity token, which is bound to a key.
+    Wit,
 }
 
 impl Document {
@@ -168,6 +170,7 @@ impl Document {
         match self {
             Self::X509 => "x509",
             Self::Jwt => "jwt",
+            Self::Wit => "wit",
         }
     }
 }

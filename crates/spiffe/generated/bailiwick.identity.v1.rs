@@ -76,6 +76,9 @@ pub struct PodIdentities {
     /// Why it gets nothing, where it does not.
     #[prost(string, tag = "4")]
     pub denial: ::prost::alloc::string::String,
+    /// The UID of the object, which is another one for static pods.
+    #[prost(string, tag = "5")]
+    pub object_uid: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Identity {
@@ -117,6 +120,25 @@ pub struct SignRequest {
     /// Receivers of a token, for a token.
     #[prost(string, repeated, tag = "4")]
     pub audience: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whether a WIT-SVID is wanted for the key of the request, and no certificate.
+    #[prost(bool, tag = "5")]
+    pub workload_identity_token: bool,
+    /// Who asked for the pod, where it was not the pod itself.
+    #[prost(message, optional, tag = "6")]
+    pub brokered: ::core::option::Option<Brokered>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Brokered {
+    /// The SPIFFE ID of the broker.
+    #[prost(string, tag = "1")]
+    pub broker: ::prost::alloc::string::String,
+    /// What it said of the pod, to be checked; empty where it said nothing.
+    #[prost(string, tag = "2")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub object_uid: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]

@@ -30,3 +30,13 @@ pub mod envoy {
         }
     }
 }
+pub mod google {
+    pub mod rpc {
+        include!("google.rpc.rs");
+    }
+}
+pub mod spiffe {
+    pub mod broker {
+        include!("spiffe.broker.rs");
+    }
+}

@@ -10,6 +10,7 @@ use bailiwick_identity::jwt::JwtIssueError;
 use bailiwick_identity::rotation::{
     Authority as Key, Due, KeyId, NewAuthority, Phase, Policy, Purpose, Refusal, State, Step,
 };
+use bailiwick_identity::wit::WitIssueError;
 use bailiwick_identity::x509::{IssueError, Serial, Validity, root};
 use bailiwick_identity::{Bundle, BundleError, KeyType, SignError, Signer, TrustDomain, UnixTime};
 use thiserror::Error;
@@ -47,6 +48,9 @@ pub struct Options {
     pub upstream: Option<UpstreamOptions>,
     /// Lists of revoked certificates are signed.
     pub lists: Option<ListOptions>,
+    /// WIT-SVIDs are made, which are experimental. Where validators know keys of the domain already, a first key for them
+    /// signs when all have had the time to hear of it.
+    pub wit: bool,
 }
 
 impl Options {
@@ -59,6 +63,7 @@ impl Options {
             jwt_issuer: None,
             upstream: None,
             lists: None,
+            wit: false,
         }
     }
 }
@@ -101,6 +106,9 @@ pub enum AuthorityError {
     /// A token was not made.
     #[error(transparent)]
     Jwt(#[from] JwtIssueError),
+    /// A WIT-SVID was not made.
+    #[error(transparent)]
+    Wit(#[from] WitIssueError),
     /// A key was not made.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -157,6 +165,7 @@ struct Current {
     bundle: Arc<Bundle>,
     online: Option<Online>,
     jwt: BTreeMap<KeyType, (KeyId, Arc<dyn Signer>)>,
+    wit: Option<(KeyId, Arc<dyn Signer>)>,
 }
 
 impl fmt::Debug for Authority {
@@ -186,6 +195,7 @@ impl Authority {
                 bundle,
                 online: None,
                 jwt: BTreeMap::new(),
+                wit: None,
             })),
             upstream: options.upstream.clone().map(Upstream::new),
             options,
@@ -262,6 +272,10 @@ impl Authority {
                 Some(roots) => state.due_below(roots, self.clock.now(), policy),
                 None => state.due(self.clock.now(), policy),
             };
+            let due = due.or_else(|| {
+                let first = self.options.wit && !state.has(Purpose::Wit);
+                first.then_some(Due::Key(Purpose::Wit))
+            });
             let Some(due) = due else {
                 return self.adopt(state, above);
             };
@@ -306,6 +320,9 @@ impl Authority {
                 let mut keys = vec![self.first_root(above)?];
                 for key_type in &self.options.jwt_keys {
                     keys.push(self.make_key(Purpose::Jwt(*key_type))?);
+                }
+                if self.options.wit {
+                    keys.push(self.make_key(Purpose::Wit)?);
                 }
                 let state = State::birth(self.options.domain.clone(), keys, self.clock.now());
                 match self.store.replace(None, &state) {
@@ -402,12 +419,17 @@ impl Authority {
                 jwt.insert(key_type, (key.id.clone(), self.signer(&key.id)?));
             }
         }
+        let wit = match state.active(Purpose::Wit) {
+            Some(key) if self.options.wit => Some((key.id.clone(), self.signer(&key.id)?)),
+            _ => None,
+        };
         let bundle = Arc::new(state.bundle(&self.options.policy)?);
         let current = Arc::new(Current {
             state,
             bundle,
             online,
             jwt,
+            wit,
         });
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
         if seen {

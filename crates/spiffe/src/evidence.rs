@@ -180,6 +180,20 @@ pub(crate) fn token_record(
     }
 }
 
+/// The record of a WIT-SVID.
+pub(crate) fn wit_record(
+    door: Door,
+    plan: &Plan,
+    issued: &IssuedJwt,
+    workload: WorkloadRef,
+    proof: Proof,
+) -> IssueRecord {
+    IssueRecord {
+        document: Document::Wit,
+        ..token_record(door, plan, issued, &[], workload, proof)
+    }
+}
+
 fn late(patience: Duration) -> Unrecorded {
     Unrecorded(format!("it took longer than {patience:?}"))
 }

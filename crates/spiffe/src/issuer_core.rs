@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tonic::Status;
 
 use crate::authority::{Authority, IssuedJwt, IssuedX509};
-use crate::evidence::{Evidence, certificate_record, token_record};
+use crate::evidence::{Evidence, certificate_record, token_record, wit_record};
 
 /// What all doors have in common: rules say what a proven workload gets, the authority makes it, and the log holds it
 /// before it leaves.
@@ -87,6 +87,22 @@ impl IssuerCore {
         let issued = issued.map_err(|error| unavailable(&error))?;
         let (workload, proof) = ((&asker.facts).into(), asker.proof.clone());
         let record = token_record(asker.door, plan, &issued, audience, workload, proof);
+        let written = self.evidence.issued(record).await;
+        written.map_err(|error| unavailable(&error))?;
+        Ok(issued)
+    }
+
+    /// A WIT-SVID for a key.
+    pub(crate) async fn wit(
+        &self,
+        asker: &Asker,
+        plan: &Plan,
+        key: &PublicKey,
+    ) -> Result<IssuedJwt, Status> {
+        let issued = self.authority.issue_wit(plan, key);
+        let issued = issued.map_err(|error| unavailable(&error))?;
+        let (workload, proof) = ((&asker.facts).into(), asker.proof.clone());
+        let record = wit_record(asker.door, plan, &issued, workload, proof);
         let written = self.evidence.issued(record).await;
         written.map_err(|error| unavailable(&error))?;
         Ok(issued)

@@ -2,6 +2,7 @@
 
 #[allow(
     missing_docs,
+    dead_code,
     unreachable_pub,
     unused_qualifications,
     clippy::all,
@@ -25,6 +26,7 @@ pub(crate) const DESCRIPTORS: &[u8] = include_bytes!("../generated/descriptors.b
 pub(crate) use generated::bailiwick::identity::v1 as issuer;
 pub(crate) use generated::envoy::extensions::transport_sockets::tls::v3 as tls;
 pub(crate) use generated::envoy::service::discovery::v3 as discovery;
+pub(crate) use generated::spiffe::broker;
 
 impl fmt::Debug for X509svid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -33,6 +35,24 @@ impl fmt::Debug for X509svid {
 }
 
 impl fmt::Debug for Jwtsvid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Jwtsvid({})", self.spiffe_id)
+    }
+}
+
+impl fmt::Debug for Witsvid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Witsvid({})", self.spiffe_id)
+    }
+}
+
+impl fmt::Debug for broker::X509svid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "X509svid({})", self.spiffe_id)
+    }
+}
+
+impl fmt::Debug for broker::Jwtsvid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Jwtsvid({})", self.spiffe_id)
     }
@@ -130,6 +150,16 @@ mod tests {
             ..Jwtsvid::default()
         };
         assert!(!format!("{jwt:?}").contains("secret"));
+        let wit = Witsvid {
+            wit_svid_key: "secret".into(),
+            ..Witsvid::default()
+        };
+        assert!(!format!("{wit:?}").contains("secret"));
+        let brokered = broker::X509svid {
+            x509_svid_key: b"secret".to_vec(),
+            ..broker::X509svid::default()
+        };
+        assert_eq!(format!("{brokered:?}"), "X509svid()");
         let issued = issuer::IssueResponse {
             token: "secret".into(),
             ..issuer::IssueResponse::default()

@@ -13,15 +13,37 @@ pub use proof::{MAX_PROOF_SECONDS, NewProof, ProofError, Request};
 pub use replay::Replays;
 pub use validate::{Unproven, WitError, WitKeys, WitSvid, read};
 
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::bundle::public_jwk;
+use crate::encoding::url;
+use crate::{KeyType, PublicKey};
+
 /// The type of a WIT-SVID in its header.
 const TYPE: &str = "wit+jwt";
 /// The type of a proof.
 const PROOF_TYPE: &str = "wpt+jwt";
 
+/// The key of a workload as a JWK with its private number (RFC 7518 6.2.2), as the Workload API hands it over; `None` for a
+/// key that is none on a curve.
+pub fn private_jwk(public: &PublicKey, number: &[u8]) -> Option<Zeroizing<String>> {
+    if matches!(public.key_type(), KeyType::Rsa2048 | KeyType::Rsa4096) {
+        return None;
+    }
+    let jwk = Value::Object(public_jwk(public)?).to_string();
+    let number = Zeroizing::new(url(number));
+    let fields = jwk.strip_suffix('}')?;
+    Some(Zeroizing::new(format!(
+        "{fields},\"d\":\"{}\"}}",
+        number.as_str()
+    )))
+}
+
 /// The hash by which a token is named in a proof: SHA-256 in base64url.
 fn hash(token: &str) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
-    crate::encoding::url(digest.as_ref())
+    url(digest.as_ref())
 }
 
 #[cfg(test)]

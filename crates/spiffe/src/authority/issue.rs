@@ -8,7 +8,7 @@ use bailiwick_identity::jwt::{self, Token};
 use bailiwick_identity::rotation::Purpose;
 use bailiwick_identity::rules::Plan;
 use bailiwick_identity::x509::{Leaf, Serial, Validity};
-use bailiwick_identity::{KeyType, PublicKey, UnixTime};
+use bailiwick_identity::{KeyType, PublicKey, UnixTime, wit};
 use serde_json::Value;
 
 use super::{Authority, AuthorityError, BACKDATE};
@@ -25,7 +25,7 @@ pub struct IssuedX509 {
     pub validity: Validity,
 }
 
-/// A JWT-SVID that was made. The token does not print.
+/// A JWT-SVID or a WIT-SVID that was made. The token does not print.
 #[derive(Clone)]
 pub struct IssuedJwt {
     /// The token.
@@ -162,6 +162,42 @@ impl Authority {
             claims: &claims,
         };
         let token = jwt::sign(&token, kid.as_str(), &**signer)?;
+        Ok(IssuedJwt {
+            token,
+            jti,
+            expires_at,
+        })
+    }
+
+    /// Whether it makes WIT-SVIDs.
+    pub fn offers_wit(&self) -> bool {
+        self.options.wit
+    }
+
+    /// Makes a WIT-SVID for a key. It lives as long as a certificate: both are bound to a key.
+    ///
+    /// # Errors
+    /// When nothing signs, or the plan does not fit into a token.
+    pub fn issue_wit(
+        &self,
+        plan: &Plan,
+        public_key: &PublicKey,
+    ) -> Result<IssuedJwt, AuthorityError> {
+        self.check_held()?;
+        let current = self.current();
+        let signing = current.wit.as_ref();
+        let (kid, signer) = signing.ok_or(AuthorityError::NoKey(Purpose::Wit))?;
+        let now = self.clock.now();
+        let expires_at = now.plus(plan.lifetime.min(self.options.policy.longest_life));
+        let jti = Serial::new(random()?).to_string();
+        let new = wit::NewWit {
+            id: &plan.id,
+            key: public_key,
+            not_before: now.minus(BACKDATE),
+            expires_at,
+            jti: &jti,
+        };
+        let token = wit::sign(&new, kid.as_str(), &**signer)?;
         Ok(IssuedJwt {
             token,
             jti,

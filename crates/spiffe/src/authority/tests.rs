@@ -116,6 +116,48 @@ fn accepts(bundle: &Bundle, svid: &IssuedX509, now: UnixTime) -> bool {
 const DAY: u64 = 86_400;
 
 #[test]
+fn a_first_key_for_wit_svids_signs_when_all_may_know_it() {
+    let world = World::new();
+    let open = |wit| {
+        let options = Options {
+            jwt_keys: vec![KeyType::EcP256],
+            wit,
+            ..Options::new(TrustDomain::parse("td").unwrap())
+        };
+        let (keys, store) = (Arc::clone(&world.keys), Arc::clone(&world.store));
+        let clock = Arc::clone(&world.clock);
+        Authority::open(options, Box::new(keys), Box::new(store), clock, None).unwrap()
+    };
+    let key = crate::keys::WorkloadKey::generate(KeyType::EcP256).unwrap();
+    let issue = |authority: &Authority| authority.issue_wit(&plan(), &key.public);
+    let without = open(false);
+    assert!(!without.offers_wit());
+    assert!(matches!(
+        issue(&without),
+        Err(AuthorityError::NoKey(Purpose::Wit))
+    ));
+    let with = open(true);
+    assert_eq!(with.bundle().wit_authorities().len(), 1);
+    assert!(matches!(
+        issue(&with),
+        Err(AuthorityError::NoKey(Purpose::Wit))
+    ));
+    world.pass(Policy::DEFAULT.propagation + Policy::DEFAULT.skew);
+    with.tick().unwrap();
+    let issued = issue(&with).unwrap();
+    let bundle = with.bundle();
+    assert!(bailiwick_identity::wit::read(&issued.token, &*bundle, None, with.now()).is_ok());
+    assert_eq!(issued.expires_at, with.now().plus(3600));
+    // Its successor stands by, as those of other keys do.
+    assert_eq!(bundle.wit_authorities().len(), 2);
+    assert!(open(true).offers_wit());
+    // Where nobody asks for them any more, validators go on to know what was signed.
+    let off = open(false);
+    assert!(issue(&off).is_err());
+    assert!(bailiwick_identity::wit::read(&issued.token, &*off.bundle(), None, off.now()).is_ok());
+}
+
+#[test]
 fn what_is_issued_is_accepted_with_the_bundle() {
     let authority = World::new().open().unwrap();
     let (bundle, now) = (authority.bundle(), authority.now());

@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
-use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::encoding::{AsBigEndian, AsDer, EcPrivateKeyBin};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
     EcdsaSigningAlgorithm, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
 };
+use bailiwick_identity::wit::private_jwk;
 use bailiwick_identity::x509::request_for;
 use bailiwick_identity::{KeyType, PublicKey, SignError, Signer};
 use zeroize::Zeroizing;
@@ -134,6 +135,16 @@ impl WorkloadKey {
         let signer = self.signer();
         let signer = signer.ok_or_else(|| SignError("the key is none".into()))?;
         request_for(&signer).map_err(|error| SignError(error.to_string()))
+    }
+
+    /// As a JWK with its private number; `None` for a key of RSA.
+    pub(crate) fn jwk(&self) -> Option<Zeroizing<String>> {
+        if matches!(self.public.key_type(), KeyType::Rsa2048 | KeyType::Rsa4096) {
+            return None;
+        }
+        let pair = EcdsaKeyPair::from_pkcs8(curve(self.public.key_type()), &self.pkcs8).ok()?;
+        let number: EcPrivateKeyBin<'static> = pair.private_key().as_be_bytes().ok()?;
+        private_jwk(&self.public, number.as_ref())
     }
 
     /// What signs with it.

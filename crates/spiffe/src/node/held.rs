@@ -31,10 +31,10 @@ const AT_ONCE: usize = 4;
 const MOST_TOKENS: usize = 10_000;
 
 /// A place for one document; whoever needs it waits for the one who asks for it.
-type Slot<T> = Arc<tokio::sync::Mutex<Option<Kept<T>>>>;
+pub(super) type Slot<T> = Arc<tokio::sync::Mutex<Option<Kept<T>>>>;
 
-struct Kept<T> {
-    what: T,
+pub(super) struct Kept<T> {
+    pub(super) what: T,
     /// From when on it does not count.
     until: UnixTime,
     /// When the next one is asked for.
@@ -133,15 +133,15 @@ impl Node {
         let answer = self.ask(SignRequest {
             pod_uid: pod.to_owned(),
             spiffe_id: plan.id.to_string(),
-            certificate_request: Vec::new(),
             audience: audience.to_vec(),
+            ..SignRequest::default()
         });
         let made = answer.await;
         let made = made.map(|answer| (answer.token, UnixTime::new(answer.until)));
         settle(&mut slot, made, revision)
     }
 
-    async fn ask(&self, request: SignRequest) -> Result<SignResponse, Status> {
+    pub(super) async fn ask(&self, request: SignRequest) -> Result<SignResponse, Status> {
         self.patiently(request, async |client, request| client.sign(request).await)
             .await
     }
@@ -269,11 +269,12 @@ impl Node {
         let tokens = self.tokens.0.lock();
         let mut tokens = tokens.unwrap_or_else(PoisonError::into_inner);
         tokens.retain(|(pod, ..), _| keep(pod));
+        self.wits.forget(keep);
     }
 }
 
 impl<T> Kept<T> {
-    fn is_fresh(&self, revision: u64) -> bool {
+    pub(super) fn is_fresh(&self, revision: u64) -> bool {
         self.revision == revision && Instant::now() < self.due
     }
 }
@@ -285,7 +286,7 @@ struct Asking {
     key: WorkloadKey,
 }
 
-async fn new_key(kind: KeyType) -> Result<WorkloadKey, Status> {
+pub(super) async fn new_key(kind: KeyType) -> Result<WorkloadKey, Status> {
     let key = match is_slow(kind) {
         true => {
             let made = tokio::task::spawn_blocking(move || WorkloadKey::generate(kind));
@@ -310,12 +311,16 @@ fn batches(missing: Vec<(Box<str>, Plan)>) -> Vec<Vec<(Box<str>, Plan)>> {
     fast.chain(slow.into_iter().map(|one| vec![one])).collect()
 }
 
-fn certificate_request(pod: &str, plan: &Plan, key: &WorkloadKey) -> Result<SignRequest, Status> {
+pub(super) fn certificate_request(
+    pod: &str,
+    plan: &Plan,
+    key: &WorkloadKey,
+) -> Result<SignRequest, Status> {
     Ok(SignRequest {
         pod_uid: pod.to_owned(),
         spiffe_id: plan.id.to_string(),
         certificate_request: key.request().map_err(|error| unavailable(&error))?,
-        audience: Vec::new(),
+        ..SignRequest::default()
     })
 }
 
@@ -326,7 +331,7 @@ fn lasting(held: Arc<Held>) -> (Arc<Held>, UnixTime) {
 }
 
 /// Keeps what was made; where nothing was, what is kept goes on, unless the server said no.
-fn settle<T: Clone>(
+pub(super) fn settle<T: Clone>(
     slot: &mut Option<Kept<T>>,
     made: Result<(T, UnixTime), Status>,
     revision: u64,
@@ -343,7 +348,7 @@ fn settle<T: Clone>(
             });
             Ok(what)
         }
-        Err(status) if status.code() == Code::PermissionDenied => {
+        Err(status) if matches!(status.code(), Code::PermissionDenied | Code::Unimplemented) => {
             *slot = None;
             Err(status)
         }

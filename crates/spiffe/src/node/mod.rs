@@ -7,6 +7,7 @@ mod held;
 mod link;
 mod own;
 mod state;
+mod wit;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use self::held::{Certificates, Tokens};
 use self::link::Link;
 pub use self::own::NodeProof;
 pub(crate) use self::state::State;
+use self::wit::Wits;
 use crate::issuer_core::Asker;
 use crate::serve::{ServeError, Socket, serve_giver};
 use crate::wire::issuer::agent_health_server::AgentHealth;
@@ -63,6 +65,8 @@ pub struct NodeAgent {
     pub proof: NodeProof,
     /// A folder (0700) where the agent keeps its own key and certificate over a restart; in memory alone without it.
     pub folder: Option<PathBuf>,
+    /// WIT-SVIDs are given, which are experimental.
+    pub wit_svid: bool,
     /// Hears what happens.
     pub tell: Tell,
 }
@@ -77,7 +81,7 @@ pub async fn serve_node(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let socket = agent.socket.clone();
-    let node = Arc::new(Node::new(agent.domain.clone(), Arc::clone(&agent.tell)));
+    let node = Arc::new(Node::new(&agent));
     let linking = tokio::spawn(Link::new(agent, Arc::clone(&node)).run());
     let preparing = tokio::spawn(Arc::clone(&node).prepare());
     let outcome = serve_giver(socket, Giver::Server(node), ready, stop).await;
@@ -93,6 +97,9 @@ pub(crate) struct Node {
     server: watch::Sender<Server>,
     certificates: Certificates,
     tokens: Tokens,
+    wits: Wits,
+    /// Whether WIT-SVIDs are given.
+    pub(crate) wit_svid: bool,
     tell: Tell,
 }
 
@@ -105,14 +112,16 @@ struct Server {
 }
 
 impl Node {
-    fn new(domain: TrustDomain, tell: Tell) -> Self {
+    fn new(agent: &NodeAgent) -> Self {
         Self {
-            domain,
+            domain: agent.domain.clone(),
             state: watch::Sender::new(Arc::default()),
             server: watch::Sender::new(Server::default()),
             certificates: Certificates::default(),
             tokens: Tokens::default(),
-            tell,
+            wits: Wits::default(),
+            wit_svid: agent.wit_svid,
+            tell: Arc::clone(&agent.tell),
         }
     }
 

@@ -5,6 +5,7 @@ mod attacks;
 mod fair;
 mod outage;
 mod streams;
+mod wit;
 
 use std::collections::HashMap;
 use std::fs;
@@ -136,6 +137,7 @@ pub(super) async fn house_of(policy: Policy, ahead: i64) -> House {
     let options = Options {
         policy,
         jwt_keys: vec![KeyType::EcP256],
+        wit: true,
         ..Options::new(TrustDomain::parse("td").unwrap())
     };
     let log = Arc::new(MemoryLog::default());
@@ -268,6 +270,7 @@ impl House {
             trust_bundle: self.path("roots.pem"),
             proof,
             folder: None,
+            wit_svid: true,
             tell: Arc::new(move |said| news.lock().unwrap().push(format!("{said:?}"))),
         };
         let (stop, stopped) = oneshot::channel::<()>();
@@ -347,6 +350,20 @@ impl Agent {
     pub(super) async fn client(&self) -> Client {
         let endpoint = Endpoint::Unix(self.socket.clone());
         Client::connect(&endpoint).await.unwrap()
+    }
+
+    /// Its socket, for other clients.
+    pub(super) async fn channel(&self) -> Channel {
+        let path = self.socket.clone();
+        let connector = tower::service_fn(move |_: tonic::transport::Uri| {
+            let path = path.clone();
+            async move {
+                let stream = tokio::net::UnixStream::connect(path).await;
+                stream.map(hyper_util::rt::TokioIo::new)
+            }
+        });
+        let endpoint = tonic::transport::Endpoint::from_static("http://localhost");
+        endpoint.connect_with_connector(connector).await.unwrap()
     }
 
     /// The identities of this process, as soon as there are some.

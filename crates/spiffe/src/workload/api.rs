@@ -11,11 +11,13 @@ use tonic::{Code, Request, Response, Status};
 
 use super::Shared;
 use super::session::{Holding, RETRY, Renewals, Session};
+use super::wit::{WitBundles, WitSvids};
 use crate::wire::spiffe_workload_api_server::SpiffeWorkloadApi;
 use crate::wire::{
     JwtBundlesRequest, JwtBundlesResponse, Jwtsvid, JwtsvidRequest, JwtsvidResponse,
-    ValidateJwtsvidRequest, ValidateJwtsvidResponse, X509BundlesRequest, X509BundlesResponse,
-    X509svid, X509svidRequest, X509svidResponse,
+    ValidateJwtsvidRequest, ValidateJwtsvidResponse, WitBundlesRequest, WitBundlesResponse,
+    WitsvidRequest, WitsvidResponse, X509BundlesRequest, X509BundlesResponse, X509svid,
+    X509svidRequest, X509svidResponse,
 };
 
 /// No request names more receivers of a token.
@@ -23,7 +25,7 @@ const MAX_AUDIENCE: usize = 100;
 /// No name of a receiver is longer.
 const MAX_AUDIENCE_BYTES: usize = 2048;
 /// How long a stream waits when there is nothing to renew.
-const IDLE: Duration = Duration::from_secs(3600);
+pub(super) const IDLE: Duration = Duration::from_secs(3600);
 
 /// How the log names this door.
 const DOOR: Door = Door::WorkloadApi;
@@ -49,7 +51,7 @@ fn check_header<T>(request: &Request<T>) -> Result<(), Status> {
 }
 
 /// What a stream is made of.
-trait Source<T>: Send + 'static {
+pub(super) trait Source<T>: Send + 'static {
     /// The next message, where there is a new one, and how long it is good for.
     fn next(
         &mut self,
@@ -138,7 +140,7 @@ impl Source<JwtBundlesResponse> for JwtBundles {
 }
 
 /// Lets only messages through that differ from the last one.
-fn different<T: Clone + PartialEq>(last: &mut Option<T>, message: T) -> Option<T> {
+pub(super) fn different<T: Clone + PartialEq>(last: &mut Option<T>, message: T) -> Option<T> {
     if last.as_ref() == Some(&message) {
         return None;
     }
@@ -151,6 +153,8 @@ impl SpiffeWorkloadApi for WorkloadApi {
     type FetchX509SVIDStream = Messages<X509svidResponse>;
     type FetchX509BundlesStream = Messages<X509BundlesResponse>;
     type FetchJWTBundlesStream = Messages<JwtBundlesResponse>;
+    type FetchWITSVIDStream = Messages<WitsvidResponse>;
+    type FetchWITBundlesStream = Messages<WitBundlesResponse>;
 
     async fn fetch_x509svid(
         &self,
@@ -182,9 +186,7 @@ impl SpiffeWorkloadApi for WorkloadApi {
         } = request.into_inner();
         check_audience(&audience)?;
         let (caller, mut plans) = session.plans().await?;
-        if !spiffe_id.is_empty() {
-            let id = SpiffeId::parse(&spiffe_id);
-            let id = id.map_err(|error| Status::invalid_argument(error.to_string()))?;
+        if let Some(id) = wanted(&spiffe_id)? {
             plans.retain(|plan| plan.id == id);
             //
             if plans.is_empty() {
@@ -231,6 +233,49 @@ impl SpiffeWorkloadApi for WorkloadApi {
             claims: Some(wire_struct(checked.claims)),
         }))
     }
+
+    async fn fetch_witsvid(
+        &self,
+        request: Request<WitsvidRequest>,
+    ) -> Result<Response<Self::FetchWITSVIDStream>, Status> {
+        check_header(&request)?;
+        self.check_wit()?;
+        let session = Session::of(DOOR, &request, &self.0).await?;
+        let wanted = wanted(&request.get_ref().spiffe_id)?;
+        Ok(Response::new(stream(session, WitSvids::of(wanted))))
+    }
+
+    async fn fetch_wit_bundles(
+        &self,
+        request: Request<WitBundlesRequest>,
+    ) -> Result<Response<Self::FetchWITBundlesStream>, Status> {
+        check_header(&request)?;
+        self.check_wit()?;
+        let session = Session::of(DOOR, &request, &self.0).await?;
+        Ok(Response::new(stream(session, WitBundles::default())))
+    }
+}
+
+impl WorkloadApi {
+    /// Workload API 7: who does not have the profile says so, and clients do not come again.
+    fn check_wit(&self) -> Result<(), Status> {
+        match self.0.giver.offers_wit() {
+            true => Ok(()),
+            false => Err(Status::unimplemented(
+                "WIT-SVIDs are experimental here: start the agent with --experimental wit-svid",
+            )),
+        }
+    }
+}
+
+/// An identity that is asked for; nothing where all are.
+fn wanted(spiffe_id: &str) -> Result<Option<SpiffeId>, Status> {
+    if spiffe_id.is_empty() {
+        return Ok(None);
+    }
+    let id = SpiffeId::parse(spiffe_id);
+    id.map(Some)
+        .map_err(|error| Status::invalid_argument(error.to_string()))
 }
 
 ///
@@ -246,7 +291,7 @@ pub(crate) fn check_audience(audience: &[String]) -> Result<(), Status> {
 }
 
 /// Bundles that the caller may see, its own first. Who has no identity sees none (E-3).
-async fn visible(session: &Session) -> Result<Vec<Bundle>, Status> {
+pub(super) async fn visible(session: &Session) -> Result<Vec<Bundle>, Status> {
     let (_, plans) = session.plans().await?;
     let domains = plans.into_iter().flat_map(|plan| plan.federates_with);
     let mut bundles = vec![Bundle::clone(&*session.bundle()?)];
@@ -275,7 +320,7 @@ fn x509_response(holding: &Holding) -> X509svidResponse {
 }
 
 /// bundles go by the SPIFFE ID of their domain.
-fn domain_id(bundle: &Bundle) -> String {
+pub(super) fn domain_id(bundle: &Bundle) -> String {
     bundle.trust_domain().id().to_string()
 }
 

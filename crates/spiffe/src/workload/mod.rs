@@ -3,6 +3,7 @@
 mod api;
 mod sds;
 mod session;
+mod wit;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::peer::Share;
 pub(crate) use api::{WorkloadApi, check_audience};
 pub(crate) use sds::SecretDiscovery;
 pub(crate) use session::Held;
+pub(crate) use wit::HeldWit;
 
 /// What all doors share.
 #[derive(Clone)]
@@ -40,6 +42,14 @@ pub(crate) enum Giver {
 }
 
 impl Giver {
+    /// Whether WIT-SVIDs are given.
+    fn offers_wit(&self) -> bool {
+        match self {
+            Self::Own { core, .. } => core.authority.offers_wit(),
+            Self::Server(node) => node.wit_svid,
+        }
+    }
+
     /// Writes that somebody gets nothing, and gives what it hears.
     async fn denied(&self, asker: &Asker, why: String) -> Status {
         match self {

@@ -9,7 +9,7 @@ use bailiwick_identity::{Bundle, BundleMap, TrustDomain, UnixTime};
 use tokio::sync::watch;
 use tonic::{Request, Status};
 
-use super::{Giver, Shared};
+use super::{Giver, HeldWit, Shared};
 use crate::clock::{Clock, SystemClock};
 use crate::issuer_core::{Asker, unavailable};
 use crate::keys::WorkloadKey;
@@ -187,6 +187,25 @@ impl Session {
         }
     }
 
+    /// A WIT-SVID for one identity.
+    pub(super) async fn wit(&self, caller: &Caller, plan: Plan) -> Result<Arc<HeldWit>, Status> {
+        match (&self.shared.giver, &caller.pod) {
+            (Giver::Own { core, .. }, _) => {
+                let key = WorkloadKey::generate(HeldWit::key_type(&plan));
+                let key = key.map_err(|error| unavailable(&error))?;
+                let issued = core.wit(&caller.asker, &plan, &key.public).await?;
+                Ok(Arc::new(HeldWit {
+                    plan,
+                    token: issued.token,
+                    until: issued.expires_at,
+                    key,
+                }))
+            }
+            (Giver::Server(node), Some(pod)) => node.wit(pod, plan).await,
+            (Giver::Server(_), None) => Err(Status::permission_denied("the caller is in no pod")),
+        }
+    }
+
     /// The keys of the own domain.
     pub(crate) fn bundle(&self) -> Result<Arc<Bundle>, Status> {
         match &self.shared.giver {
@@ -213,7 +232,7 @@ impl Session {
     }
 
     /// Counts changes of the authority.
-    fn revision(&self) -> u64 {
+    pub(super) fn revision(&self) -> u64 {
         match &self.shared.giver {
             Giver::Own { core, .. } => *core.authority.subscribe().borrow(),
             Giver::Server(node) => node.state().revision,
@@ -369,12 +388,17 @@ impl Renewals {
 }
 
 impl Holding {
-    /// After how long certificates are made anew: half of what the first of them has to live, a little less at random.
+    /// After how long certificates are made anew.
     fn renewal(&self, now: UnixTime) -> Duration {
         let ends = self.identities.iter().map(|held| held.validity.not_after);
-        let left = ends.min().map_or(0, |end| end.since(now));
-        let half = Duration::from_secs(left) / 2;
-        half.mul_f64(0.9 + 0.1 * crate::seal::fraction())
-            .max(Duration::from_secs(1))
+        renewal(ends, now)
     }
+}
+
+/// Half of what the first of these has to live, a little less at random.
+pub(super) fn renewal(ends: impl Iterator<Item = UnixTime>, now: UnixTime) -> Duration {
+    let left = ends.min().map_or(0, |end| end.since(now));
+    let half = Duration::from_secs(left) / 2;
+    half.mul_f64(0.9 + 0.1 * crate::seal::fraction())
+        .max(Duration::from_secs(1))
 }

@@ -3,6 +3,7 @@
 mod evidence;
 mod jwt;
 mod sds;
+mod wit;
 mod x509;
 
 use std::path::PathBuf;
@@ -80,9 +81,13 @@ async fn house(rules: Vec<Rule>) -> House {
 }
 
 async fn house_at(rules: Vec<Rule>, clock: Arc<dyn Clock>) -> House {
+    house_with(rules, clock, Options::new(domain("td"))).await
+}
+
+async fn house_with(rules: Vec<Rule>, clock: Arc<dyn Clock>, options: Options) -> House {
     let options = Options {
         jwt_keys: vec![KeyType::EcP256],
-        ..Options::new(domain("td"))
+        ..options
     };
     let log = Arc::new(MemoryLog::default());
     let (evidence, events) = evidence(&log);

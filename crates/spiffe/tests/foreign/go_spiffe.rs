@@ -2,6 +2,7 @@ use std::time::{Duration, Instant};
 
 use bailiwick_identity::KeyType;
 use bailiwick_identity::rotation::{Policy, Purpose, Step};
+use bailiwick_spiffe::Options;
 use bailiwick_testkit::spiffe::Spiffe;
 use serde_json::{Value, json};
 
@@ -70,6 +71,46 @@ fn it_fetches_certificates_and_tokens() {
     let valid = go.ask("validate_jwt", ask("me")).unwrap();
     assert_eq!(valid["spiffeId"], "spiffe://td.example/a");
     assert!(go.ask("validate_jwt", ask("you")).is_err());
+}
+
+#[test]
+fn w_2_it_fetches_wit_svids_and_their_keys() {
+    let house = House::of(&["/a", "/b"], |options| Options {
+        wit: true,
+        ..options
+    });
+    let (mut go, socket) = (go(), house.endpoint());
+    let fetched = go.ask("fetch_wit", json!({"socket": socket})).unwrap();
+    let svids = &fetched["svids"];
+    assert_eq!(
+        texts(svids, "spiffeId"),
+        ["spiffe://td.example/a", "spiffe://td.example/b"]
+    );
+    assert_eq!(texts(svids, "hint"), ["/a", "/b"]);
+    let keys = fetched["keys"]["td.example"].as_array().unwrap();
+    assert_eq!(keys.len(), 2);
+    assert!(keys.contains(&svids[0]["keyId"]));
+    // It is no bearer (W-3), and the whole bundle is still one.
+    let bundle = house.authority.bundle().to_json().to_string();
+    let bundles = json!({"td.example": bundle});
+    let bearer = json!({"token": svids[0]["token"], "audience": ["me"], "bundles": bundles});
+    assert!(go.ask("jwt", bearer).is_err());
+    let read = json!({"trustDomain": "td.example", "text": bundle});
+    assert_eq!(
+        go.ask("bundle", read).unwrap()["jwt"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+}
+
+#[test]
+fn w_1_it_hears_that_the_profile_is_not_there() {
+    let house = House::new(&["/a"]);
+    let refused = go().ask("fetch_wit", json!({"socket": house.endpoint()}));
+    let error = format!("{:?}", refused.unwrap_err());
+    assert!(error.contains("Unimplemented"), "{error}");
 }
 
 #[test]

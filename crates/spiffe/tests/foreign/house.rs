@@ -58,11 +58,18 @@ impl House {
     }
 
     pub(crate) fn with(paths: &[&str], policy: Policy, jwt_keys: Vec<KeyType>) -> Self {
-        let options = Options {
+        Self::of(paths, |options| Options {
             policy,
             jwt_keys,
+            ..options
+        })
+    }
+
+    pub(crate) fn of(paths: &[&str], change: impl FnOnce(Options) -> Options) -> Self {
+        let options = change(Options {
+            jwt_keys: vec![KeyType::EcP256],
             ..Options::new(TrustDomain::parse("td.example").unwrap())
-        };
+        });
         let keys = Box::new(MemoryKeys::default());
         let store = Box::new(MemoryState::default());
         let authority = Authority::open(options, keys, store, Arc::new(SystemClock), None);

@@ -9,8 +9,10 @@ use anyhow::{Context, Result};
 use prost::Message as _;
 
 /// The files that are compiled, and where they import from, below `crates/spiffe/proto`.
-const FILES: [&str; 6] = [
+const FILES: [&str; 8] = [
     "workload.proto",
+    "broker.proto",
+    "rpc.proto",
     "bailiwick/agents.proto",
     "bailiwick/issuer.proto",
     "envoy/sds.proto",
@@ -19,13 +21,16 @@ const FILES: [&str; 6] = [
 ];
 
 /// Messages that hold keys or tokens: they get a `Debug` by hand, which prints none.
-const SECRET: [&str; 9] = [
+const SECRET: [&str; 12] = [
     ".bailiwick.identity.v1.IssueResponse",
     ".bailiwick.identity.v1.JoinRequest",
     ".bailiwick.identity.v1.JoinRequest.proof",
     ".bailiwick.identity.v1.SignResponse",
     ".X509SVID",
     ".JWTSVID",
+    ".WITSVID",
+    ".spiffe.broker.X509SVID",
+    ".spiffe.broker.JWTSVID",
     ".ValidateJWTSVIDRequest",
     ".envoy.extensions.transport_sockets.tls.v3.DataSource",
     ".envoy.extensions.transport_sockets.tls.v3.DataSource.specifier",

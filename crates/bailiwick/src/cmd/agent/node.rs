@@ -90,6 +90,7 @@ pub(super) fn run(
         trust_bundle,
         proof: proof(options)?,
         folder: options.keep.clone(),
+        wit_svid: daemon.experiments.wit_svid(),
         tell: tell(),
     };
     daemon.start_logging();

@@ -71,7 +71,7 @@ impl AuthorityOptions {
     ) -> Result<(Authority, Option<Arc<Store>>)> {
         let (evidence, store) = self.place.open_log()?.unzip();
         let cluster = self.place.cluster(global, console)?;
-        Ok((self.open(evidence, cluster.as_ref(), None)?, store))
+        Ok((self.open(evidence, cluster.as_ref(), None, false)?, store))
     }
 
     /// Where it is and how it keeps its keys.
@@ -113,8 +113,9 @@ impl AuthorityOptions {
         evidence: Evidence,
         cluster: Option<&Arc<Cluster>>,
         lists: Option<ListOptions>,
+        wit: bool,
     ) -> Result<Authority> {
-        let authority = self.open(Some(evidence), cluster, lists)?;
+        let authority = self.open(Some(evidence), cluster, lists, wit)?;
         if self.upstream_certificate.is_none() && authority.state().is_below_upstream() {
             bail!(
                 "certificates of this authority come from an upstream one: name it with --upstream-certificate and --upstream-key. There is no way back to roots of its own: for that begin a new authority in another folder, and give its bundle to all validators before the old one ends"
@@ -128,6 +129,7 @@ impl AuthorityOptions {
         evidence: Option<Evidence>,
         cluster: Option<&Arc<Cluster>>,
         lists: Option<ListOptions>,
+        wit: bool,
     ) -> Result<Authority> {
         let mut jwt_keys = vec![self.jwt_key];
         jwt_keys.extend(
@@ -140,6 +142,7 @@ impl AuthorityOptions {
             jwt_issuer: self.jwt_issuer.clone(),
             upstream: self.upstream(),
             lists,
+            wit,
             ..Options::new(self.place.trust_domain().clone())
         };
         Ok(self.embedded(cluster)?.open(options, evidence)?)
@@ -162,7 +165,7 @@ pub(super) struct ShowArgs {
 /// Arguments of `bailiwick identity rotate`.
 #[derive(clap::Args, Debug)]
 pub(super) struct RotateArgs {
-    /// What the key signs: x509, jwt-ec-p256 or jwt-rsa-2048
+    /// What the key signs: x509, jwt-ec-p256, jwt-rsa-2048 or wit
     #[arg(default_value = "x509", value_parser = purpose)]
     purpose: Purpose,
     #[command(flatten)]
@@ -183,7 +186,8 @@ fn purpose(text: &str) -> Result<Purpose, String> {
         "x509" => Ok(Purpose::X509),
         "jwt-ec-p256" => Ok(Purpose::Jwt(KeyType::EcP256)),
         "jwt-rsa-2048" => Ok(Purpose::Jwt(KeyType::Rsa2048)),
-        _ => Err("write x509, jwt-ec-p256 or jwt-rsa-2048".to_owned()),
+        "wit" => Ok(Purpose::Wit),
+        _ => Err("write x509, jwt-ec-p256, jwt-rsa-2048 or wit".to_owned()),
     }
 }
 
@@ -203,7 +207,7 @@ struct Row {
 
 pub(super) fn show(args: &ShowArgs, global: &Global, console: &mut Console) -> Result<Exit> {
     let cluster = args.authority.place.cluster(global, console)?;
-    let authority = args.authority.open(None, cluster.as_ref(), None)?;
+    let authority = args.authority.open(None, cluster.as_ref(), None, false)?;
     if args.roots {
         console.answer(pem::certificates(authority.bundle().x509_authorities()))?;
         return Ok(Exit::Yes);

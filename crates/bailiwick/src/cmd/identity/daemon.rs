@@ -21,6 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use super::authority::AuthorityOptions;
+use super::experimental::ExperimentOptions;
 use super::federation::{self, FederationOptions};
 use super::ledgers::{Ledgers, News, Said};
 use super::live_rules::{Following, LiveRules};
@@ -51,6 +52,8 @@ pub(crate) struct DaemonOptions {
     rules: RuleOptions,
     #[command(flatten)]
     authority: AuthorityOptions,
+    #[command(flatten)]
+    pub(crate) experiments: ExperimentOptions,
     #[command(flatten)]
     logging: LogOptions,
 }
@@ -126,9 +129,10 @@ impl DaemonOptions {
         let store = Arc::new(Store::open(&log, Default::default())?);
         let evidence = Evidence::new(Arc::clone(&store) as Arc<dyn Log>, Arc::new(record::trace));
         let lists = self.published.lists(&embedded)?;
+        let wit = self.experiments.wit_svid();
         let authority = self
             .authority
-            .open_to_sign(evidence.clone(), cluster, lists)?;
+            .open_to_sign(evidence.clone(), cluster, lists, wit)?;
         let authority = Arc::new(authority);
         let Said {
             bans,

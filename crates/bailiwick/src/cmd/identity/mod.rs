@@ -3,6 +3,7 @@ mod authority;
 mod ban;
 pub(crate) mod daemon;
 mod exchange;
+mod experimental;
 mod federation;
 mod fetch;
 mod ledgers;

@@ -56,7 +56,7 @@ pub(super) fn sign(pod: &str, id: &str) -> SignRequest {
         pod_uid: pod.into(),
         spiffe_id: id.into(),
         certificate_request: key.request().unwrap(),
-        audience: Vec::new(),
+        ..SignRequest::default()
     }
 }
 

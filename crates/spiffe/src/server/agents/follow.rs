@@ -133,6 +133,7 @@ impl Follower {
                 name: format!("{}/{}", pod.meta.namespace, pod.meta.name),
                 identities,
                 denial,
+                object_uid: pod.meta.uid.to_string(),
             };
             (uid.to_owned(), told)
         };

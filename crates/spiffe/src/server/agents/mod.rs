@@ -13,8 +13,9 @@ use std::time::Instant;
 
 use bailiwick_audit::{DenialRecord, Door, Proof, WorkloadRef};
 use bailiwick_identity::agents::{Admissions, Agents};
+use bailiwick_identity::rules::Plan;
 use bailiwick_identity::x509::requested_key;
-use bailiwick_identity::{BundleMap, SpiffeId};
+use bailiwick_identity::{BundleMap, PublicKey, SpiffeId};
 use tokio::sync::{oneshot, watch};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
@@ -275,6 +276,9 @@ impl Service {
         if request.audience.is_empty() {
             let key = requested_key(&request.certificate_request);
             let key = key.map_err(|error| invalid(&error))?;
+            if request.workload_identity_token {
+                return self.wit(&asker, &plan, &key).await;
+            }
             let issued = self.core.certificate(&asker, &plan, &key).await?;
             return Ok(SignResponse {
                 chain: issued.chain,
@@ -282,8 +286,32 @@ impl Service {
                 until: issued.validity.not_after.seconds(),
             });
         }
+        if request.workload_identity_token {
+            return Err(invalid(&"a WIT-SVID has no audience"));
+        }
         check_audience(&request.audience)?;
         let issued = self.core.token(&asker, &plan, &request.audience).await?;
+        Ok(SignResponse {
+            chain: Vec::new(),
+            token: issued.token,
+            until: issued.expires_at.seconds(),
+        })
+    }
+}
+
+impl Service {
+    async fn wit(
+        &self,
+        asker: &Asker,
+        plan: &Plan,
+        key: &PublicKey,
+    ) -> Result<SignResponse, Status> {
+        if !self.core.authority.offers_wit() {
+            return Err(Status::unimplemented(
+                "this server makes no WIT-SVIDs: start it with --experimental wit-svid",
+            ));
+        }
+        let issued = self.core.wit(asker, plan, key).await?;
         Ok(SignResponse {
             chain: Vec::new(),
             token: issued.token,
