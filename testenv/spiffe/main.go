@@ -38,6 +38,7 @@ var operations = map[string]operation{
 	"listen":            listen,
 	"dial":              dial,
 	"fetch_bundle":      fetchBundle,
+	"broker":            askBroker,
 }
 
 // What outlives an operation.

@@ -13,9 +13,11 @@ use crate::clock::{Clock, SystemClock};
 use crate::wire::issuer::SignRequest;
 use crate::workload::HeldWit;
 
+type Key = (Box<str>, SpiffeId);
+
 /// By pod and identity.
 #[derive(Default)]
-pub(super) struct Wits(Mutex<HashMap<(Box<str>, SpiffeId), Slot<Arc<HeldWit>>>>);
+pub(super) struct Wits(Mutex<HashMap<Key, Slot<Arc<HeldWit>>>>);
 
 impl Wits {
     fn slot(&self, pod: &str, id: &SpiffeId) -> Slot<Arc<HeldWit>> {
