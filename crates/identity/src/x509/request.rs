@@ -126,6 +126,48 @@ mod tests {
         }
     }
 
+    /// A key of RSA that nobody has.
+    struct MadeUp(Vec<u8>);
+
+    impl rcgen::PublicKeyData for MadeUp {
+        fn der_bytes(&self) -> &[u8] {
+            &self.0
+        }
+
+        fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+            &rcgen::PKCS_RSA_SHA256
+        }
+    }
+
+    impl rcgen::SigningKey for MadeUp {
+        fn sign(&self, _: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+            Ok(vec![1; 512])
+        }
+    }
+
+    #[test]
+    fn v_8_no_key_costs_more_than_those_that_are_signed_for() {
+        let check = |modulus: usize, exponent: usize, part: &str| {
+            let number = |bytes: usize| {
+                let mut bytes = vec![0xff; bytes];
+                bytes.insert(0, 0);
+                element(2, &[&bytes])
+            };
+            let key = element(0x30, &[&number(modulus), &number(exponent)]);
+            let params = CertificateParams::default();
+            let request = params.serialize_request(&MadeUp(key)).unwrap();
+            let error = requested_key(request.der()).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        };
+        check(2048, 3, "RSA 16384 bit");
+        check(1024, 3, "RSA 8192 bit");
+        check(9000, 3, "RSA 72000 bit");
+        check(11_000, 3, "no certificate signing request");
+        // The work of a check grows with the exponent: one as long as the modulus is not tried.
+        check(512, 512, "not signed by the key");
+        check(512, 8000, "not signed by the key");
+    }
+
     #[test]
     fn a_key_is_had_by_who_signs_with_it() {
         for algorithm in [

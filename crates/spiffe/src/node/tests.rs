@@ -4,6 +4,8 @@
 mod attacks;
 mod fair;
 mod outage;
+mod past_flaws;
+mod rotation;
 mod streams;
 mod wit;
 

@@ -181,3 +181,37 @@ fn a_process_of_a_pod_is_no_process_of_the_host() {
     let (_dir, peer) = made_up(&stat("web"), STATUS, "0::/kubepods/pod1/2\n");
     assert!(matches!(peer.attest(), Err(PeerError::Cgroup { .. })));
 }
+
+/// Handles of processes that this one holds.
+fn handles() -> usize {
+    let files = fs::read_dir("/proc/self/fd").unwrap();
+    let targets = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+    targets
+        .filter(|target| target.to_string_lossy().contains("pidfd"))
+        .count()
+}
+
+#[test]
+fn v_17_callers_that_left_leave_no_files_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s");
+    let listener = UnixListener::bind(&path).unwrap();
+    let mut held = Vec::new();
+    for turn in 0..300 {
+        let _client = UnixStream::connect(&path).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        let peer = Peer::of(&stream, Path::new("/proc")).unwrap();
+        peer.attest().unwrap();
+        // Who cannot be attested leaves nothing open either.
+        assert!(Peer::of(&stream, dir.path()).is_err());
+        if turn < 50 {
+            held.push(peer);
+        }
+    }
+    // Other tests hold some at the same time.
+    let with = handles();
+    assert!(with < 150, "{with} handles of processes are open");
+    if held[0].handle.is_some() {
+        assert!(with >= 50, "handles are not where they are counted");
+    }
+}

@@ -1,6 +1,7 @@
 //! The doors as a caller sees them: a real socket, and this process as the workload.
 
 mod evidence;
+mod floods;
 mod jwt;
 mod sds;
 mod wit;

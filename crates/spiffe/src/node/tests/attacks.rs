@@ -15,6 +15,13 @@ pub(super) struct Attacker {
     pub(super) client: NodeAgentsClient<Channel>,
 }
 
+impl Attacker {
+    /// What it shows in handshakes.
+    pub(super) fn shows(&self) -> channel::Shows {
+        self.own.shown()
+    }
+}
+
 impl House {
     async fn stranger(&self) -> NodeAgentsClient<Channel> {
         let bundle = self.authority.bundle();
@@ -25,7 +32,7 @@ impl House {
         )
     }
 
-    async fn try_join(&self, proof: Option<Proof>) -> Result<Own, Status> {
+    pub(super) async fn try_join(&self, proof: Option<Proof>) -> Result<Own, Status> {
         let key = WorkloadKey::generate(KeyType::EcP256).unwrap();
         let request = JoinRequest {
             certificate_request: key.request().unwrap(),

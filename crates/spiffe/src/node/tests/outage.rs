@@ -1,7 +1,8 @@
 //! The server goes away and comes back.
 
-use bailiwick_identity::rotation::{Purpose, Step};
+use bailiwick_identity::rotation::Step;
 
+use super::rotation::{HASTY, step, successor};
 use super::*;
 
 #[tokio::test]
@@ -66,31 +67,12 @@ async fn nobody_is_turned_away_before_the_cluster_is_read() {
 
 #[tokio::test]
 async fn keys_that_change_reach_every_stream() {
-    let policy = Policy {
-        refresh_hint: 1,
-        propagation: 1,
-        handover: 1,
-        skew: 0,
-        reissue: 3,
-        ..Policy::DEFAULT
-    };
-    let house = house_with(policy).await;
+    let house = house_with(HASTY).await;
     let agent = house.agent("a", house.token_file("good-n1"), WEB).await;
     agent.ids().await;
     let mut watching = agent.client().await.watch_x509().await.unwrap();
     let first = watching.next().await.unwrap();
-    let successor = house
-        .authority
-        .state()
-        .successor(Purpose::X509)
-        .unwrap()
-        .id
-        .clone();
-    until(async || {
-        let step = Step::Activate(successor.clone());
-        house.authority.step(step).ok()
-    })
-    .await;
+    step(&house, Step::Activate(successor(&house))).await;
     let second = watching.next().await.unwrap();
     assert_ne!(first[0].chain, second[0].chain);
     let now = SystemClock.now();

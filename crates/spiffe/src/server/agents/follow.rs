@@ -1,18 +1,20 @@
 //! What an agent is told: who is to get what on its node.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use bailiwick_identity::pods::SeenPod;
+use bailiwick_identity::rotation::{KeyId, Phase};
 use bailiwick_identity::rules::RuleSet;
-use bailiwick_identity::{BundleMap, TrustDomain};
+use bailiwick_identity::{Bundle, BundleMap, TrustDomain};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use super::{Pushes, Service};
 use crate::issuer_core::entitled;
+use crate::seal::fraction;
 use crate::server::clients::AgentId;
 use crate::wire::issuer::{Identity, PodIdentities, Push};
 
@@ -20,6 +22,9 @@ use crate::wire::issuer::{Identity, PodIdentities, Push};
 const MAX_DENIAL: usize = 1000;
 /// How often it is looked whether an agent still counts, where nothing else happens.
 const LOOK: Duration = Duration::from_secs(30);
+/// A change that concerns all agents reaches them one after another: so much time for each of them, and so much for
+/// all at most. It may make each of them ask for the certificates of all of its pods.
+const SPLAY: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(30));
 
 /// One stream, and what it was told.
 struct Follower {
@@ -30,8 +35,10 @@ struct Follower {
 
 struct Told {
     pods: BTreeMap<String, PodIdentities>,
-    bundles: BTreeMap<String, Vec<u8>>,
+    bundles: BTreeMap<String, Bundle>,
     revision: u64,
+    /// Keys that are trusted no more.
+    tainted: BTreeSet<KeyId>,
 }
 
 impl Service {
@@ -47,6 +54,21 @@ impl Service {
         tokio::spawn(follower.run(sender, ended));
         Box::pin(ReceiverStream::new(receiver))
     }
+
+    /// How long one agent waits with a change that concerns all.
+    fn splay(&self) -> Duration {
+        let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let hint = self.core.authority.bundle().refresh_hint;
+        longest_splay(streams.len(), hint).mul_f64(fraction())
+    }
+}
+
+/// No change is told so late that keys could be used by somebody who was not told: that is reckoned in hints.
+fn longest_splay(agents: usize, hint: Option<u64>) -> Duration {
+    let (each, all) = SPLAY;
+    let agents = u32::try_from(agents).unwrap_or(u32::MAX);
+    let hint = hint.map_or(all, |hint| Duration::from_secs(hint) / 4);
+    each.saturating_mul(agents).min(all).min(hint)
 }
 
 impl Follower {
@@ -61,9 +83,11 @@ impl Follower {
         let mut authority = service.core.authority.subscribe();
         let mut federated = service.federated.clone();
         let mut admitted = service.door.admitted.clone();
+        // When this agent is told what concerns all.
+        let mut turn: Option<Instant> = None;
         loop {
             let message = match service.check(&self.agent) {
-                Ok(()) => self.news().map(Ok),
+                Ok(()) => self.news(&mut turn).map(Ok),
                 Err(status) => Some(Err(status)),
             };
             if let Some(message) = message {
@@ -76,13 +100,14 @@ impl Follower {
                     return service.refused(node, self.agent.proof(), &status).await;
                 }
             }
-            let changed = tokio::select! {
-                changed = pods.changed() => changed.is_ok(),
-                changed = rules.changed() => changed.is_ok(),
-                changed = authority.changed() => changed.is_ok(),
-                changed = federated.changed() => changed.is_ok(),
-                changed = admitted.changed() => changed.is_ok(),
-                () = tokio::time::sleep(LOOK) => true,
+            let left = turn.map(|turn| turn.saturating_duration_since(Instant::now()));
+            let (changed, of_all) = tokio::select! {
+                changed = pods.changed() => (changed.is_ok(), false),
+                changed = rules.changed() => (changed.is_ok(), true),
+                changed = authority.changed() => (changed.is_ok(), true),
+                changed = federated.changed() => (changed.is_ok(), true),
+                changed = admitted.changed() => (changed.is_ok(), false),
+                () = tokio::time::sleep(left.unwrap_or(LOOK)) => (true, false),
                 () = sender.closed() => return,
                 _ = &mut ended => {
                     let status = Status::aborted("the agent of this node opened another stream");
@@ -94,24 +119,42 @@ impl Follower {
             if !changed {
                 return;
             }
+            turn = match of_all {
+                true => turn.or_else(|| Some(Instant::now() + service.splay())),
+                false => None,
+            };
         }
     }
 
-    /// What the agent has not been told yet.
-    fn news(&mut self) -> Option<Push> {
+    /// What the agent has not been told yet. What takes nothing from anybody waits for its turn.
+    fn news(&mut self, turn: &mut Option<Instant>) -> Option<Push> {
+        let now = self.now();
+        let waits = turn.is_some_and(|turn| Instant::now() < turn);
+        match &self.told {
+            Some(told) if waits && !now.takes_from(told) => None,
+            told => {
+                *turn = None;
+                let push = now.after(told.as_ref());
+                self.told = Some(now);
+                push
+            }
+        }
+    }
+
+    fn now(&self) -> Told {
         let core = &self.service.core;
         let rules = core.rules.borrow().clone();
-        let revision = core.authority.state().revision().0;
+        let state = core.authority.state();
+        let keys = state.authorities().iter();
+        let tainted = keys.filter(|key| key.phase == Phase::Tainted);
+        let tainted = tainted.map(|key| key.id.clone()).collect();
         let pods = self.pods(&rules);
-        let bundles = self.bundles(&pods);
-        let now = Told {
+        Told {
+            bundles: self.bundles(&pods),
             pods,
-            bundles,
-            revision,
-        };
-        let push = now.after(self.told.as_ref());
-        self.told = Some(now);
-        push
+            revision: state.revision().0,
+            tainted,
+        }
     }
 
     fn pods(&self, rules: &RuleSet) -> BTreeMap<String, PodIdentities> {
@@ -141,7 +184,7 @@ impl Follower {
     }
 
     /// The own bundle, and those of the domains that pods here federate with.
-    fn bundles(&self, pods: &BTreeMap<String, PodIdentities>) -> BTreeMap<String, Vec<u8>> {
+    fn bundles(&self, pods: &BTreeMap<String, PodIdentities>) -> BTreeMap<String, Bundle> {
         let own = self.service.core.authority.bundle();
         let known: Arc<BundleMap> = self.service.federated.borrow().clone();
         let identities = pods.values().flat_map(|pod| &pod.identities);
@@ -154,10 +197,7 @@ impl Follower {
         });
         std::iter::once((*own).clone())
             .chain(foreign)
-            .map(|bundle| {
-                let json = bundle.to_json().to_string().into_bytes();
-                (bundle.trust_domain().to_string(), json)
-            })
+            .map(|bundle| (bundle.trust_domain().to_string(), bundle))
             .collect()
     }
 }
@@ -170,7 +210,7 @@ impl Told {
                 reset: true,
                 pods: self.pods.values().cloned().collect(),
                 gone: Vec::new(),
-                bundles: self.bundles.clone(),
+                bundles: self.bundles_in_json(),
                 revision: self.revision,
             });
         };
@@ -184,7 +224,7 @@ impl Told {
             gone: gone.cloned().collect(),
             bundles: match self.bundles == before.bundles {
                 true => BTreeMap::new(),
-                false => self.bundles.clone(),
+                false => self.bundles_in_json(),
             },
             revision: self.revision,
         };
@@ -193,5 +233,95 @@ impl Told {
             && push.bundles.is_empty()
             && self.revision == before.revision;
         (!same).then_some(push)
+    }
+
+    fn bundles_in_json(&self) -> BTreeMap<String, Vec<u8>> {
+        let json = |bundle: &Bundle| bundle.to_json().to_string().into_bytes();
+        let bundles = self.bundles.iter();
+        bundles
+            .map(|(name, bundle)| (name.clone(), json(bundle)))
+            .collect()
+    }
+
+    /// Whether somebody loses something: an identity, or the trust of others. That is told at once.
+    fn takes_from(&self, before: &Self) -> bool {
+        let loses = |(uid, pod): (&String, &PodIdentities)| {
+            let now = self.pods.get(uid).map_or(&[][..], |pod| &pod.identities);
+            let is_there = |id: &str| now.iter().any(|identity| identity.spiffe_id == id);
+            let mut identities = pod.identities.iter();
+            identities.any(|identity| !is_there(&identity.spiffe_id))
+        };
+        let narrower = |(name, bundle): (&String, &Bundle)| match self.bundles.get(name) {
+            None => true,
+            Some(now) => {
+                let (roots, keys) = (now.x509_authorities(), now.jwt_authorities());
+                let known = |root: &Vec<u8>| roots.contains(root);
+                !bundle.x509_authorities().iter().all(known)
+                    || !bundle
+                        .jwt_authorities()
+                        .iter()
+                        .all(|key| keys.contains(key))
+            }
+        };
+        before.pods.iter().any(loses)
+            || before.bundles.iter().any(narrower)
+            || !self.tainted.is_subset(&before.tainted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_10_a_change_is_spread_over_agents_within_bounds() {
+        let check = |agents, hint, millis| {
+            let longest = longest_splay(agents, hint);
+            assert_eq!(longest, Duration::from_millis(millis), "{agents} {hint:?}");
+        };
+        check(1, Some(300), 10);
+        check(100, Some(300), 1_000);
+        check(2_000, Some(300), 20_000);
+        check(5_000, Some(300), 30_000);
+        check(usize::MAX, None, 30_000);
+        // Validators are never told later than a quarter of a hint.
+        check(5_000, Some(8), 2_000);
+        check(5_000, Some(0), 0);
+    }
+
+    #[test]
+    fn a_10_who_loses_something_waits_for_nobody() {
+        let domain = TrustDomain::parse("td").unwrap();
+        let told = |ids: &[&str], sequence: u64, tainted: &[u8]| {
+            let identity = |id: &&str| Identity {
+                spiffe_id: (*id).into(),
+                ..Identity::default()
+            };
+            let pod = PodIdentities {
+                identities: ids.iter().map(identity).collect(),
+                ..PodIdentities::default()
+            };
+            let mut bundle = Bundle::new(domain.clone());
+            bundle.sequence = Some(sequence);
+            Told {
+                pods: BTreeMap::from([("p".to_owned(), pod)]),
+                bundles: BTreeMap::from([("td".to_owned(), bundle)]),
+                revision: sequence,
+                tainted: tainted.iter().map(|key| KeyId::new([*key; 16])).collect(),
+            }
+        };
+        let before = told(&["a", "b"], 1, &[1]);
+        let check = |now: Told, expected| assert_eq!(now.takes_from(&before), expected);
+        check(told(&["a", "b"], 1, &[1]), false);
+        check(told(&["b", "c", "a"], 2, &[]), false);
+        check(told(&["a"], 1, &[1]), true);
+        check(told(&[], 1, &[1]), true);
+        check(told(&["a", "b"], 2, &[1, 2]), true);
+        let mut away = told(&["a", "b"], 1, &[1]);
+        away.pods.clear();
+        check(away, true);
+        let mut narrower = told(&["a", "b"], 2, &[1]);
+        narrower.bundles.clear();
+        check(narrower, true);
     }
 }
