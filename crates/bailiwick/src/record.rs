@@ -2,7 +2,7 @@
 
 use bailiwick_audit::{DecisionRecord, Event, FederatedKeys, Input, IssueRecord, RotationRecord};
 use bailiwick_identity::agents::Admissions;
-use bailiwick_identity::revoked::Revoked;
+use bailiwick_identity::revoked::{Listed, Revoked};
 use bailiwick_identity::rules::Bans;
 use bailiwick_spiffe::{Evidence, Unrecorded};
 
@@ -69,24 +69,45 @@ pub(crate) fn trace(event: &Event, outcome: Result<(), &Unrecorded>) {
     }
 }
 
-/// Writes who is banned by `after` and not by `before`, and the other way round. The ban holds with or without a record.
-pub(crate) async fn bans(evidence: &Evidence, before: &Bans, after: &Bans) {
-    for record in before.changes(after) {
-        let _ = evidence.write(&Event::Ban(Box::new(record))).await;
+/// What people say, and the log holds.
+pub(crate) trait Said {
+    /// What is other in what was said later.
+    fn events(&self, later: &Self) -> Vec<Event>;
+}
+
+impl Said for Bans {
+    fn events(&self, later: &Self) -> Vec<Event> {
+        let changes = self.changes(later).into_iter();
+        changes.map(|record| Event::Ban(Box::new(record))).collect()
     }
 }
 
-/// Writes which certificates count no more.
-pub(crate) async fn revoked(evidence: &Evidence, before: &Revoked, after: &Revoked) {
-    for record in before.changes(after) {
-        let _ = evidence.write(&Event::Ban(Box::new(record))).await;
+impl Said for Revoked {
+    fn events(&self, later: &Self) -> Vec<Event> {
+        let changes = self.changes(later).into_iter();
+        changes.map(|record| Event::Ban(Box::new(record))).collect()
     }
 }
 
-/// Writes what a person did about agents between two states.
-pub(crate) async fn admissions(evidence: &Evidence, before: &Admissions, after: &Admissions) {
-    for record in before.changes(after) {
-        let _ = evidence.write(&Event::Agent(Box::new(record))).await;
+impl Said for Listed {
+    fn events(&self, later: &Self) -> Vec<Event> {
+        self.revoked.events(&later.revoked)
+    }
+}
+
+impl Said for Admissions {
+    fn events(&self, later: &Self) -> Vec<Event> {
+        let changes = self.changes(later).into_iter();
+        changes
+            .map(|record| Event::Agent(Box::new(record)))
+            .collect()
+    }
+}
+
+/// Writes what people said between two states. It holds with or without a record.
+pub(crate) async fn said<T: Said>(evidence: &Evidence, before: &T, after: &T) {
+    for event in before.events(after) {
+        let _ = evidence.write(&event).await;
     }
 }
 

@@ -1,10 +1,13 @@
 //! Certificates that count no more, for those who look at lists of them, and the authorities that sign these lists.
 
+mod given;
+
 use std::collections::BTreeMap;
 
 use bailiwick_audit::BanRecord;
 use serde::{Deserialize, Serialize};
 
+pub use self::given::Given;
 use crate::UnixTime;
 use crate::rotation::KeyId;
 use crate::x509::Serial;
@@ -17,6 +20,25 @@ pub const LONGEST_REASON: usize = 120;
 const AFTER: u64 = 3600;
 /// Authorities that sign leaves live a day at most and are made twice a day.
 const MOST_ISSUERS: usize = 64;
+
+/// What lists are made of, as replicas share it. A list has the number that was taken with what it holds, so that of two
+/// lists the one with the greater number is never the older one, whoever signed them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listed {
+    /// The number of the last lists.
+    number: u64,
+    /// What they hold.
+    pub revoked: Revoked,
+}
+
+impl Listed {
+    /// Takes the next number: that of the second, or one more than the last.
+    pub fn count(&mut self, now: UnixTime) -> u64 {
+        self.number = now.seconds().max(self.number.saturating_add(1));
+        self.number
+    }
+}
 
 /// Revoked certificates of a trust domain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,6 +177,20 @@ mod tests {
         let json = serde_json::to_string(&revoked).unwrap();
         assert_eq!(serde_json::from_str::<Revoked>(&json).unwrap(), revoked);
         assert!(serde_json::from_str::<Revoked>("{\"no number\": {}}").is_err());
+    }
+
+    #[test]
+    fn no_two_lists_have_one_number() {
+        let mut listed = Listed::default();
+        let mut check = |now: u64, expected: u64| assert_eq!(listed.count(at(now)), expected);
+        check(100, 100);
+        check(100, 101);
+        check(100, 102);
+        // A replica whose clock is behind.
+        check(40, 103);
+        check(200, 200);
+        let json = serde_json::to_string(&listed).unwrap();
+        assert_eq!(serde_json::from_str::<Listed>(&json).unwrap(), listed);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bailiwick_identity::agents::{Admissions, Agents};
-use bailiwick_identity::revoked::{Issuers, Revoked};
+use bailiwick_identity::revoked::{Issuers, Listed};
 use bailiwick_identity::rules::Bans;
 use bailiwick_identity::shared::SharedValues;
 
@@ -76,11 +76,11 @@ impl Embedded {
         self.ledger("admissions")
     }
 
-    /// Which certificates count no more.
+    /// Which certificates count no more, and the number of the last lists of them.
     ///
     /// # Errors
     /// As [`Embedded::bans`].
-    pub fn revoked(&self) -> Result<Ledger<Revoked>, SealError> {
+    pub fn revoked(&self) -> Result<Ledger<Listed>, SealError> {
         self.ledger("revoked")
     }
 

@@ -22,5 +22,5 @@ mod writer;
 
 pub use error::Error;
 pub use options::Options;
-pub use read::{Segment, find, is_being_written, segments, verify};
+pub use read::{Segment, find, is_being_written, segments, since, verify};
 pub use store::{Health, Store};

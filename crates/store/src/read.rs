@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use bailiwick_audit::{DecisionId, Digest, Event, Line, Record, Report, Verifier};
+use bailiwick_core::Timestamp;
 
 use crate::directory::{list, lock_path};
 use crate::error::Error;
@@ -107,6 +108,24 @@ pub fn find(directory: &Path, name: &str) -> Result<Option<Record>, Error> {
         }
     }
     Ok(None)
+}
+
+/// Hears every record since a moment, and some from before it, the newest segment first. A line that is being written is
+/// left out.
+pub fn since(directory: &Path, from: Timestamp, mut hear: impl FnMut(Record)) -> Result<(), Error> {
+    for (position, path) in list(directory)?.into_iter().rev() {
+        let bytes = Segment { path, position }.read()?;
+        let lines = bytes.split(|&byte| byte == b'\n');
+        let mut records = lines
+            .filter_map(|line| Line::parse(line).ok()?.record())
+            .peekable();
+        let is_old = records.peek().is_some_and(|first| first.at < from);
+        records.for_each(&mut hear);
+        if is_old {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// How much of a segment is looked at for its first decision.

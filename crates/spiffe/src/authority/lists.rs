@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use bailiwick_identity::revoked::{Der, Issuers, KeptIssuer, Revoked};
+use bailiwick_identity::revoked::{Der, Issuers, KeptIssuer, Listed};
 use bailiwick_identity::rotation::{Authority as Key, KeyId, Phase, Purpose};
 use bailiwick_identity::x509::{Issuer, RevocationList, Serial};
 use bailiwick_identity::{KeyType, Signer, UnixTime};
@@ -23,6 +23,8 @@ const LIST_LIFE: u64 = 3600;
 pub struct ListOptions {
     /// Which intermediate authorities there are.
     pub issuers: Ledger<Issuers>,
+    /// What is revoked, with the number of the last lists.
+    pub listed: Ledger<Listed>,
     /// Where their lists are, as certificates say it: `URL/KEY.crl`.
     pub url: Option<String>,
 }
@@ -32,23 +34,22 @@ impl Authority {
     ///
     /// # Errors
     /// When a key or what is remembered of them cannot be read.
-    pub fn revocation_lists(
-        &self,
-        revoked: &Revoked,
-    ) -> Result<Vec<(KeyId, Vec<u8>)>, AuthorityError> {
+    pub fn revocation_lists(&self) -> Result<Vec<(KeyId, Vec<u8>)>, AuthorityError> {
         let Some(options) = &self.options.lists else {
             return Ok(Vec::new());
         };
         let (now, state) = (self.clock.now(), self.state());
+        let mut number = 0;
+        let (_, listed) = options.listed.change(|listed| number = listed.count(now))?;
         let list = |revoked| RevocationList {
-            // Replicas sign as well, so that counting would need them all.
-            number: now.seconds(),
+            number,
             from: now.minus(BACKDATE),
             until: now.plus(LIST_LIFE),
             revoked,
         };
         let issuers = options.issuers.load()?;
-        let leaves: Vec<(Serial, UnixTime)> = revoked
+        let leaves: Vec<(Serial, UnixTime)> = listed
+            .revoked
             .iter(now)
             .map(|(serial, revocation)| (*serial, revocation.at))
             .collect();

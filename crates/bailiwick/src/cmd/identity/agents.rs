@@ -1,15 +1,15 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use bailiwick_audit::Event;
 use bailiwick_core::dns::is_dns_subdomain;
 use bailiwick_identity::agents::{Admissions, Agent, LONGEST_INVITATION};
 use bailiwick_report::{Format, Table};
-use bailiwick_spiffe::{Clock, JoinToken, SystemClock};
+use bailiwick_spiffe::{Clock, Embedded, JoinToken, SystemClock};
 use serde::Serialize;
 
 use super::List;
 use super::authority::FORMATS;
+use super::ledgers::say;
 use super::place::PlaceOptions;
 use crate::cli::Global;
 use crate::console::Console;
@@ -98,10 +98,16 @@ struct Seen<'s> {
 pub(super) fn token(args: &TokenArgs, global: &Global, console: &mut Console) -> Result<Exit> {
     let (token, now) = (JoinToken::generate()?, SystemClock.now());
     let mut room = false;
-    let change = |admissions: &mut Admissions| {
+    let invite = |admissions: &mut Admissions| {
         room = admissions.invite(token.hash(), &args.node, now, args.ttl.as_secs());
     };
-    self::change(&args.authority, global, console, change)?;
+    say(
+        &args.authority,
+        Embedded::admissions,
+        global,
+        console,
+        invite,
+    )?;
     if !room {
         bail!("there are too many join tokens that nobody used: wait until some have run out");
     }
@@ -111,31 +117,15 @@ pub(super) fn token(args: &TokenArgs, global: &Global, console: &mut Console) ->
 
 pub(super) fn evict(args: &EvictArgs, global: &Global, console: &mut Console) -> Result<Exit> {
     let now = SystemClock.now();
-    let change = |admissions: &mut Admissions| admissions.evict(&args.node, now);
-    self::change(&args.authority, global, console, change)?;
+    let evict = |admissions: &mut Admissions| admissions.evict(&args.node, now);
+    say(
+        &args.authority,
+        Embedded::admissions,
+        global,
+        console,
+        evict,
+    )?;
     Ok(Exit::Yes)
-}
-
-/// Changes which agents may come in. It stands in the log, unless a program runs that has the log open and writes it.
-fn change(
-    authority: &PlaceOptions,
-    global: &Global,
-    console: &Console,
-    change: impl FnMut(&mut Admissions),
-) -> Result<()> {
-    let cluster = authority.cluster(global, console)?;
-    let admissions = authority.embedded(cluster.as_ref())?.admissions()?;
-    let log = authority.open_log()?;
-    let (before, after) = admissions.change(change)?;
-    let Some((evidence, store)) = log else {
-        console.note("servers that run take it over within seconds, and write it to their logs");
-        return Ok(());
-    };
-    for record in before.changes(&after) {
-        evidence.write_blocking(&Event::Agent(Box::new(record)))?;
-    }
-    store.close();
-    Ok(())
 }
 
 pub(super) fn list(args: &AgentsArgs, global: &Global, console: &mut Console) -> Result<Exit> {

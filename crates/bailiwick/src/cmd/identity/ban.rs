@@ -1,17 +1,17 @@
 use std::str::FromStr;
 
 use anyhow::{Result, bail};
-use bailiwick_audit::Event;
 use bailiwick_identity::revoked::LONGEST_REASON;
 use bailiwick_identity::rotation::Policy;
-use bailiwick_identity::rules::{Banned, Bans};
+use bailiwick_identity::rules::Banned;
 use bailiwick_identity::x509::Serial;
 use bailiwick_report::{Format, Table};
-use bailiwick_spiffe::{Clock, SystemClock};
+use bailiwick_spiffe::{Clock, Embedded, SystemClock};
 use serde::Serialize;
 
 use super::List;
 use super::authority::FORMATS;
+use super::ledgers::say;
 use super::place::PlaceOptions;
 use crate::cli::Global;
 use crate::console::Console;
@@ -26,7 +26,8 @@ Examples:
   bailiwick identity ban serial:4f2a... --why 'key on a stolen laptop'   this certificate, for who looks at lists
 
 What is banned gets nothing more: its next renewal is refused, within a second. What it has lives until it runs out, an
-hour by default. A request of a banned pod for a certificate waits until the ban is lifted.";
+hour by default; with --crl-endpoint it is put on the lists of revoked certificates as well. A request of a banned pod for
+a certificate waits until the ban is lifted.";
 
 /// Arguments of `bailiwick identity ban`.
 #[derive(clap::Args, Debug)]
@@ -73,9 +74,11 @@ pub(super) fn ban(args: &BanArgs, global: &Global, console: &mut Console) -> Res
     }
     match &args.who {
         Whom::Serial(serial) => revoke(args, *serial, global, console)?,
-        Whom::Banned(who) => change(&args.authority, global, console, |bans| {
-            bans.insert(who.clone(), &args.why);
-        })?,
+        Whom::Banned(who) => {
+            say(&args.authority, Embedded::bans, global, console, |bans| {
+                bans.insert(who.clone(), &args.why);
+            })?;
+        }
     }
     Ok(Exit::Yes)
 }
@@ -105,33 +108,30 @@ fn revoke(args: &BanArgs, serial: Serial, global: &Global, console: &Console) ->
     if args.why.len() > LONGEST_REASON {
         bail!("say why in at most {LONGEST_REASON} bytes, since it is kept with the serial");
     }
-    let place = &args.authority;
-    let cluster = place.cluster(global, console)?;
-    let revoked = place.embedded(cluster.as_ref())?.revoked()?;
-    let log = place.open_log()?;
     let now = SystemClock.now();
     let until = now.plus(Policy::DEFAULT.longest_life);
     let mut room = false;
-    let (before, after) =
-        revoked.change(|revoked| room = revoked.insert(serial, &args.why, now, until))?;
+    say(
+        &args.authority,
+        Embedded::revoked,
+        global,
+        console,
+        |listed| {
+            room = listed.revoked.insert(serial, &args.why, now, until);
+        },
+    )?;
     if !room {
         bail!(
             "too many certificates are revoked one by one: taint the key that signed them (`bailiwick identity taint`)"
         );
     }
     console.note("programs with --crl-endpoint tell it within seconds, and nobody else does; `ban id:` keeps whoever has it from the next one");
-    if let Some((evidence, store)) = log {
-        for record in before.changes(&after) {
-            evidence.write_blocking(&Event::Ban(Box::new(record)))?;
-        }
-        store.close();
-    }
     Ok(())
 }
 
 pub(super) fn unban(args: &UnbanArgs, global: &Global, console: &mut Console) -> Result<Exit> {
     let mut was = false;
-    change(&args.authority, global, console, |bans| {
+    say(&args.authority, Embedded::bans, global, console, |bans| {
         was = bans.remove(&args.who);
     })?;
     if !was {
@@ -141,28 +141,6 @@ pub(super) fn unban(args: &UnbanArgs, global: &Global, console: &mut Console) ->
         );
     }
     Ok(Exit::Yes)
-}
-
-/// Changes the bans. What changed stands in the log, unless a program runs that has the log open and writes it.
-fn change(
-    authority: &PlaceOptions,
-    global: &Global,
-    console: &Console,
-    change: impl FnMut(&mut Bans),
-) -> Result<()> {
-    let cluster = authority.cluster(global, console)?;
-    let bans = authority.embedded(cluster.as_ref())?.bans()?;
-    let log = authority.open_log()?;
-    let (before, after) = bans.change(change)?;
-    let Some((evidence, store)) = log else {
-        console.note("programs that run take it over within seconds, and write it to their logs");
-        return Ok(());
-    };
-    for record in before.changes(&after) {
-        evidence.write_blocking(&Event::Ban(Box::new(record)))?;
-    }
-    store.close();
-    Ok(())
 }
 
 pub(super) fn list(args: &BansArgs, global: &Global, console: &mut Console) -> Result<Exit> {

@@ -27,6 +27,7 @@ use super::ledgers::{Ledgers, News, Said};
 use super::live_rules::{Following, LiveRules};
 use super::place::PlaceOptions;
 use super::published::{Lists, PublishedOptions};
+use super::revoking::Revoking;
 use super::rules::RuleOptions;
 use crate::console::Console;
 use crate::logging::LogOptions;
@@ -70,6 +71,8 @@ pub(crate) struct Daemon<'d> {
     admitted: watch::Sender<Arc<Admissions>>,
     known_agents: Ledger<Agents>,
     revoked: Revoked,
+    /// Who is banned loses what he holds, where there are lists.
+    revoking: Option<Revoking>,
     lists: watch::Sender<Arc<Lists>>,
     /// What people said cannot be read for so long that nothing is given.
     unread: Option<NotYet>,
@@ -126,19 +129,25 @@ impl DaemonOptions {
         let embedded = self.authority.embedded(cluster)?;
         let ledgers = Ledgers::of(&embedded)?;
         self.authority.place.mark()?;
-        let store = Arc::new(Store::open(&log, Default::default())?);
-        let evidence = Evidence::new(Arc::clone(&store) as Arc<dyn Log>, Arc::new(record::trace));
-        let lists = self.published.lists(&embedded)?;
-        let wit = self.experiments.wit_svid();
-        let authority = self
-            .authority
-            .open_to_sign(evidence.clone(), cluster, lists, wit)?;
-        let authority = Arc::new(authority);
         let Said {
             bans,
             admissions,
             revoked,
         } = ledgers.load()?;
+        let store = Arc::new(Store::open(&log, Default::default())?);
+        let lists = self.published.lists(&embedded)?;
+        let revoking = lists
+            .as_ref()
+            .map(|lists| Revoking::open(&log, lists.listed.clone(), bans.clone()))
+            .transpose()?;
+        let witness = revoking.as_ref().map(Revoking::witness);
+        let witness = witness.unwrap_or_else(|| Arc::new(record::trace));
+        let evidence = Evidence::new(Arc::clone(&store) as Arc<dyn Log>, witness);
+        let wit = self.experiments.wit_svid();
+        let authority = self
+            .authority
+            .open_to_sign(evidence.clone(), cluster, lists, wit)?;
+        let authority = Arc::new(authority);
         if self.authority.place.is_shared() {
             // Whoever banned them wrote it into no log of ours.
             for ban in Bans::default().changes(&bans) {
@@ -161,6 +170,7 @@ impl DaemonOptions {
             admitted: watch::Sender::new(Arc::new(admissions)),
             known_agents: embedded.agents(),
             revoked,
+            revoking,
             lists: watch::Sender::default(),
             unread: None,
             federation: Arc::new(federation),
@@ -290,13 +300,27 @@ impl Daemon<'_> {
                 Some(self.ready.wait_for(waits))
             }),
         };
+        // What was being given while the ban was heard.
+        self.revoke_held().await;
         self.sign_lists().await;
+    }
+
+    /// Revokes what those hold who are banned, where there are lists of revoked certificates.
+    async fn revoke_held(&self) {
+        let Some(revoking) = self.revoking.clone() else {
+            return;
+        };
+        let revoked = tokio::task::spawn_blocking(move || revoking.revoke());
+        if let Ok(Err(error)) = revoked.await {
+            let error = format!("{error:#}");
+            tracing::error!(error, "not all that banned workloads hold is revoked");
+        }
     }
 
     /// Signs lists of revoked certificates anew, where there are such lists.
     async fn sign_lists(&self) {
-        let (authority, revoked) = (Arc::clone(&self.authority), self.revoked.clone());
-        let signed = tokio::task::spawn_blocking(move || authority.revocation_lists(&revoked));
+        let authority = Arc::clone(&self.authority);
+        let signed = tokio::task::spawn_blocking(move || authority.revocation_lists());
         match signed.await {
             Ok(Ok(lists)) => drop(self.lists.send_replace(Arc::new(Lists::of(lists)))),
             Ok(Err(error)) => {
@@ -344,11 +368,15 @@ impl Daemon<'_> {
                 self.unread = None;
                 let before = self.rules.put_bans(bans.clone());
                 let admitted = self.admitted.send_replace(Arc::new(admissions.clone()));
-                record::bans(&self.evidence, &before, &bans).await;
-                record::admissions(&self.evidence, &admitted, &admissions).await;
+                record::said(&self.evidence, &before, &bans).await;
+                record::said(&self.evidence, &*admitted, &admissions).await;
+                if let Some(revoking) = &mut self.revoking {
+                    revoking.bans = bans;
+                }
+                self.revoke_held().await;
                 if self.revoked != revoked {
                     let before = std::mem::replace(&mut self.revoked, revoked);
-                    record::revoked(&self.evidence, &before, &self.revoked).await;
+                    record::said(&self.evidence, &before, &self.revoked).await;
                     self.sign_lists().await;
                     if self.lists.borrow().is_empty() {
                         tracing::warn!(

@@ -3,11 +3,17 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
 use bailiwick_identity::agents::Admissions;
-use bailiwick_identity::revoked::Revoked;
+use bailiwick_identity::revoked::{Listed, Revoked};
 use bailiwick_identity::rules::Bans;
-use bailiwick_spiffe::{Embedded, Ledger, LedgerError, SealError};
+use bailiwick_spiffe::{Embedded, Entries, Ledger, LedgerError, SealError};
 use tokio::sync::mpsc;
+
+use super::place::PlaceOptions;
+use crate::cli::Global;
+use crate::console::Console;
+use crate::record;
 
 /// How often it is looked whether somebody said something.
 const LOOK: Duration = Duration::from_secs(1);
@@ -20,7 +26,7 @@ const LONGEST_UNREAD: Duration = Duration::from_secs(600);
 pub(super) struct Ledgers {
     pub(super) bans: Ledger<Bans>,
     pub(super) admissions: Ledger<Admissions>,
-    pub(super) revoked: Ledger<Revoked>,
+    pub(super) revoked: Ledger<Listed>,
 }
 
 /// What was said.
@@ -39,6 +45,29 @@ pub(super) enum News {
     Unread { why: String, long: bool },
 }
 
+/// Says something to programs that run. It stands in the log, unless such a program has the log open and writes it.
+pub(super) fn say<T: Entries + record::Said>(
+    place: &PlaceOptions,
+    ledger: impl FnOnce(&Embedded) -> Result<Ledger<T>, SealError>,
+    global: &Global,
+    console: &Console,
+    change: impl FnMut(&mut T),
+) -> Result<()> {
+    let cluster = place.cluster(global, console)?;
+    let ledger = ledger(&place.embedded(cluster.as_ref())?)?;
+    let log = place.open_log()?;
+    let (before, after) = ledger.change(change)?;
+    let Some((evidence, store)) = log else {
+        console.note("programs that run take it over within seconds, and write it to their logs");
+        return Ok(());
+    };
+    for event in before.events(&after) {
+        evidence.write_blocking(&event)?;
+    }
+    store.close();
+    Ok(())
+}
+
 impl Ledgers {
     pub(super) fn of(embedded: &Embedded) -> Result<Self, SealError> {
         Ok(Self {
@@ -53,7 +82,7 @@ impl Ledgers {
         Ok(Said {
             bans: self.bans.load_from(&read)?,
             admissions: self.admissions.load_from(&read)?,
-            revoked: self.revoked.load_from(&read)?,
+            revoked: self.revoked.load_from(&read)?.revoked,
         })
     }
 

@@ -10,6 +10,7 @@ mod ledgers;
 mod live_rules;
 pub(crate) mod place;
 mod published;
+mod revoking;
 pub(crate) mod rules;
 mod server;
 mod signer;

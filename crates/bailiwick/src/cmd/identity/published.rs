@@ -130,6 +130,7 @@ impl PublishedOptions {
         };
         Ok(Some(ListOptions {
             issuers: embedded.issuers()?,
+            listed: embedded.revoked()?,
             url: self.crl_url.clone(),
         }))
     }

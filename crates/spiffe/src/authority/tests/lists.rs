@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bailiwick_identity::revoked::{Issuers, Revoked};
+use bailiwick_identity::revoked::{Issuers, Listed};
 
 use super::*;
 use crate::{Ledger, SystemClock, pem};
@@ -12,7 +12,6 @@ use crate::{Ledger, SystemClock, pem};
 struct Lists {
     world: World,
     dir: tempfile::TempDir,
-    revoked: Revoked,
 }
 
 impl Lists {
@@ -24,7 +23,6 @@ impl Lists {
         Self {
             world,
             dir: tempfile::tempdir().unwrap(),
-            revoked: Revoked::default(),
         }
     }
 
@@ -32,9 +30,14 @@ impl Lists {
         Ledger::file(self.dir.path().join("issuers"))
     }
 
+    fn listed(&self) -> Ledger<Listed> {
+        Ledger::file(self.dir.path().join("listed"))
+    }
+
     fn open(&self) -> Authority {
         let lists = ListOptions {
             issuers: self.issuers(),
+            listed: self.listed(),
             url: Some("http://crl.example/lists/".into()),
         };
         let options = Options {
@@ -68,15 +71,18 @@ impl Lists {
         issued
     }
 
-    fn revoke(&mut self, issued: &IssuedX509) {
+    fn revoke(&self, issued: &IssuedX509) {
         let now = self.world.clock.now();
         let until = issued.validity.not_after;
-        assert!(self.revoked.insert(issued.serial, "stolen", now, until));
+        let revoke = |listed: &mut Listed| {
+            assert!(listed.revoked.insert(issued.serial, "stolen", now, until));
+        };
+        self.listed().change(revoke).unwrap();
     }
 
     /// Writes roots and lists; gives how many lists there are.
     fn publish(&self, authority: &Authority) -> usize {
-        let lists = authority.revocation_lists(&self.revoked).unwrap();
+        let lists = authority.revocation_lists().unwrap();
         let text: String = lists
             .iter()
             .map(|(_, der)| pem::encode("X509 CRL", der).to_string())
@@ -135,7 +141,7 @@ fn run(program: &str, arguments: &[&str], dir: &Path) -> (bool, String) {
 #[test]
 fn validators_refuse_what_is_revoked_below_an_intermediate_that_signs_no_more_and_after_a_restart()
 {
-    let mut lists = Lists::new(13 * 3600);
+    let lists = Lists::new(13 * 3600);
     let authority = lists.open();
     let (old, kept) = (
         lists.issue(&authority, "old"),
@@ -211,19 +217,15 @@ fn validators_refuse_what_is_revoked_below_an_intermediate_that_signs_no_more_an
     for key in keys {
         assert!(lists.world.keys.signer(&key).unwrap().is_none());
     }
-    assert_eq!(lists.revoked.iter(authority.now()).count(), 0);
+    let listed = lists.listed().load().unwrap();
+    assert_eq!(listed.revoked.iter(authority.now()).count(), 0);
 }
 
 #[test]
 fn without_lists_no_key_of_an_intermediate_is_stored() {
     let world = World::new();
     let authority = world.open().unwrap();
-    assert!(
-        authority
-            .revocation_lists(&Revoked::default())
-            .unwrap()
-            .is_empty()
-    );
+    assert!(authority.revocation_lists().unwrap().is_empty());
     let named = authority.state().authorities().len();
     assert_eq!(world.keys.count(), named);
     let dir = tempfile::tempdir().unwrap();
@@ -235,4 +237,48 @@ fn without_lists_no_key_of_an_intermediate_is_stored() {
         dir.path(),
     );
     assert!(!text.contains("CRL"), "{text}");
+}
+
+#[test]
+fn of_two_lists_the_greater_number_is_the_newer_one() {
+    let lists = Lists::new(0);
+    let replicas = [lists.open(), lists.open()];
+    let number = |list: &[u8]| {
+        let path = lists.path("list");
+        std::fs::write(path, list).unwrap();
+        let arguments = [
+            "crl",
+            "-inform",
+            "DER",
+            "-in",
+            "list",
+            "-noout",
+            "-crlnumber",
+        ];
+        let (_, said) = run("openssl", &arguments, lists.dir.path());
+        let number = said.trim().strip_prefix("crlNumber=0x").unwrap().to_owned();
+        u64::from_str_radix(&number, 16).unwrap()
+    };
+    // The clock stands still, and both sign at the same time.
+    let numbers = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for replica in &replicas {
+            scope.spawn(|| {
+                for _ in 0..10 {
+                    let signed = replica.revocation_lists().unwrap();
+                    let mut of_all = signed.into_iter().map(|(_, list)| list);
+                    numbers.lock().unwrap().push(of_all.next().unwrap());
+                }
+            });
+        }
+    });
+    let mut numbers: Vec<u64> = numbers
+        .into_inner()
+        .unwrap()
+        .iter()
+        .map(|list| number(list))
+        .collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), 20);
 }

@@ -254,13 +254,16 @@ impl Told {
         let narrower = |(name, bundle): (&String, &Bundle)| match self.bundles.get(name) {
             None => true,
             Some(now) => {
-                let (roots, keys) = (now.x509_authorities(), now.jwt_authorities());
-                let known = |root: &Vec<u8>| roots.contains(root);
-                !bundle.x509_authorities().iter().all(known)
-                    || !bundle
-                        .jwt_authorities()
-                        .iter()
-                        .all(|key| keys.contains(key))
+                let roots = now.x509_authorities();
+                let keys = [now.jwt_authorities(), now.wit_authorities()].concat();
+                let mut known = [bundle.jwt_authorities(), bundle.wit_authorities()]
+                    .concat()
+                    .into_iter();
+                !bundle
+                    .x509_authorities()
+                    .iter()
+                    .all(|root| roots.contains(root))
+                    || known.any(|key| !keys.contains(&key))
             }
         };
         before.pods.iter().any(loses)
