@@ -16,7 +16,7 @@ use bailiwick_model::{Delta, Gap, Snapshot};
 
 use crate::build::{Builder, Parts};
 use crate::graph::Graph;
-use crate::world::{Index, Woken, World};
+use crate::world::{Index, Woken, World, is_untold};
 
 /// A cluster and its graph, which changes with it.
 pub struct Live {
@@ -74,10 +74,9 @@ impl Live {
         let mut woken = Woken::default();
         self.index
             .change(old.as_ref(), new, &self.snapshot.roles, &mut woken);
-        let had_pods = has_pods(&self.snapshot);
+        let before = what_runs(&self.snapshot);
         self.snapshot.apply(delta);
-        if had_pods != has_pods(&self.snapshot) {
-            // Templates are what runs only as long as there are no pods.
+        if before != what_runs(&self.snapshot) {
             self.make_anew();
             return true;
         }
@@ -107,6 +106,11 @@ impl Live {
     }
 }
 
-fn has_pods(snapshot: &Snapshot) -> bool {
-    snapshot.workloads.contains_key(&Kind::Pod)
+/// What decides for the whole cluster what runs: whether there are pods, since templates run only as long as there are
+/// none, and whether manifests say anything of it.
+fn what_runs(snapshot: &Snapshot) -> [bool; 2] {
+    [
+        snapshot.workloads.contains_key(&Kind::Pod),
+        is_untold(snapshot),
+    ]
 }

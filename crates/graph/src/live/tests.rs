@@ -233,6 +233,40 @@ fn who_binds_a_role_that_binds_the_next_is_made_once() {
     }
 }
 
+/// Manifests without anything that runs leave open as whom something runs, until the first of it comes.
+#[test]
+fn the_first_workload_of_manifests_says_what_runs() {
+    let text = "ClusterRole operator
+                  * on * of kustomize.toolkit.fluxcd.io
+                ClusterRoleBinding operator gives ClusterRole/operator to sa:argo/controller
+                ---
+                {apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: kustomizations.kustomize.toolkit.fluxcd.io},
+                 spec: {group: kustomize.toolkit.fluxcd.io, scope: Namespaced, names: {plural: kustomizations, singular: kustomization, kind: Kustomization},
+                  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]}}
+                {apiVersion: v1, kind: ServiceAccount, metadata: {namespace: argo, name: controller}}";
+    let mut manifests = cluster(text, 37);
+    manifests.cluster.stored = false;
+    let mut live = Live::new(manifests, BTreeMap::new());
+    let before = contents(live.graph());
+    let acts = |all: &BTreeSet<String>| all.iter().any(|step| step.contains("operator-rights"));
+    assert!(acts(&before));
+    let first = "---
+                 {apiVersion: apps/v1, kind: StatefulSet, metadata: {namespace: shop, name: web},
+                  spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: c}]}}}}";
+    let first = cluster(first, 37);
+    let (first, _) = first
+        .objects()
+        .find(|(object, _)| matches!(object, Object::Workload(_)))
+        .unwrap();
+    let reference = first.object_ref();
+    live.apply(Delta::Upsert(Box::new(first), Origin::Live));
+    assert_same(&live, "with something that runs");
+    assert!(!acts(&contents(live.graph())));
+    live.apply(Delta::Remove(reference));
+    assert_same(&live, "without");
+    assert_eq!(contents(live.graph()), before);
+}
+
 const SAYS: &[&str] = &[
     "",
     "automountServiceAccountToken: true, ",

@@ -273,10 +273,14 @@ impl Index {
     }
 }
 
-/// Whether what runs is not known: it could not be read, or the input is manifests without any of it.
+/// Whether what runs is not known: it could not be read, or the input does not tell.
 fn are_runners_hidden(snapshot: &Snapshot) -> bool {
-    let untold = !snapshot.cluster.stored && snapshot.workloads.is_empty();
-    untold || snapshot.gaps_touching(&WORKLOADS, "").next().is_some()
+    is_untold(snapshot) || snapshot.gaps_touching(&WORKLOADS, "").next().is_some()
+}
+
+/// Whether the input is manifests without anything that runs.
+pub(crate) fn is_untold(snapshot: &Snapshot) -> bool {
+    !snapshot.cluster.stored && snapshot.workloads.is_empty()
 }
 
 /// The part that is about an object and nothing else.

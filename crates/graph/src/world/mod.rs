@@ -18,7 +18,7 @@ use bailiwick_model::{AdmissionBinding, AdmissionPolicy, PersistentVolume, Snaps
 
 pub(crate) use self::accounts::Token;
 pub(crate) use self::bound::Given;
-pub(crate) use self::index::{Index, Woken};
+pub(crate) use self::index::{Index, Woken, is_untold};
 pub(crate) use self::reads::{Key, Mark};
 pub(crate) use self::rights::READ_LOGS;
 pub(crate) use self::unit::{Item, Unit};
