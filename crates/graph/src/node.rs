@@ -137,6 +137,8 @@ pub enum Area {
     Pods,
     /// Starting pods of one's own.
     NewPods,
+    /// Starting containers of one's own in any pod that is there.
+    NewContainers,
     /// Reading any Secret.
     Secrets,
     /// Root on any node.
@@ -320,6 +322,7 @@ impl Area {
             Self::MissingAccounts => "every missing service account",
             Self::Pods => "code in every pod",
             Self::NewPods => "new pods",
+            Self::NewContainers => "new containers in every pod",
             Self::Templates(_) => "every pod template",
             Self::Secrets => "every Secret",
             Self::Machines => "every node",

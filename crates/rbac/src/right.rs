@@ -139,11 +139,23 @@ impl Right {
         match verb {
             "*" | "deletecollection" => false,
             "create" if !self.resource.contains('/') => {
-                let by_put = self.group == RBAC_GROUP && has(&rule.verbs, "update");
+                let by_put = self.is_created_by_put() && has(&rule.verbs, "update");
                 by_put || has(&rule.verbs, "patch")
             }
             _ => true,
         }
+    }
+
+    /// Whether PUT creates what is not there (upstream `AllowCreateOnUpdate` of each resource's strategy).
+    fn is_created_by_put(&self) -> bool {
+        let of_group: &[&str] = match self.group {
+            RBAC_GROUP => return true,
+            "" => &["endpoints", "events", "limitranges", "services"],
+            "coordination.k8s.io" => &["leasecandidates", "leases"],
+            "node.k8s.io" => &["runtimeclasses"],
+            _ => &[],
+        };
+        of_group.contains(&self.resource)
     }
 
     fn is_resource(&self, resource: &str) -> bool {
@@ -206,6 +218,28 @@ mod tests {
         check("get", "", "pods/exec", false);
         let named = rule(&["create"], "", "pods/exec", &["web"]);
         assert_eq!(EXEC.names(&named), Some(Names::Only(&["web".into()])));
+    }
+
+    #[test]
+    fn what_a_rule_with_names_creates_is_named_by_the_request() {
+        let check =
+            |group: &'static str, resource: &'static str, verbs: &[&str], expected: bool| {
+                let right = Right::new(group, resource, &["create"]);
+                let rule = rule(verbs, group, resource, &["web"]);
+                assert_eq!(
+                    right.names(&rule).is_some(),
+                    expected,
+                    "{verbs:?} {resource}"
+                );
+            };
+        check("", "pods", &["create"], false);
+        check("", "pods", &["create", "patch"], true);
+        check("", "pods", &["create", "update"], false);
+        check("", "services", &["create", "update"], true);
+        check("", "secrets", &["create", "update"], false);
+        check("node.k8s.io", "runtimeclasses", &["create", "update"], true);
+        check("coordination.k8s.io", "leases", &["create", "update"], true);
+        check(RBAC_GROUP, "rolebindings", &["create", "update"], true);
     }
 
     #[test]

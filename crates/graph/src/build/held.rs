@@ -184,6 +184,20 @@ impl<'a> Held<'a> {
         }
     }
 
+    /// The same of those rights alone for which `wanted` says so; `None` where a leg has none of them.
+    pub(crate) fn only(&self, wanted: impl Fn(&Holding<'_>) -> bool) -> Option<Self> {
+        let legs = self.legs.iter().map(|leg| {
+            let kept = leg.0.iter().filter(|holding| wanted(holding));
+            LegHeld(kept.copied().collect())
+        });
+        let only = Self {
+            subject: self.subject,
+            scope: self.scope.clone(),
+            legs: legs.collect(),
+        };
+        Some(only).filter(Self::is_complete)
+    }
+
     /// Settings that give the first leg by one of the rights for which `wanted` says so: of the subject, then of the role.
     pub(crate) fn first_by(
         &self,

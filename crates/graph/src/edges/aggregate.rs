@@ -14,9 +14,10 @@ edge! {
     /// custom role labelled `rbac.authorization.k8s.io/aggregate-to-view`, give every right to everybody who is bound to the
     /// whole. Roles can flow into each other over several steps.
     ///
-    /// Labelling a role of one's own is no such way: the API server checks all rules of the role at any change of it.
+    /// Nor does it take a part that is there: with `create` and `escalate` on ClusterRoles, the latter without names, one adds a part
+    /// with the label and every right. Labelling a role of one's own is no such way: the API server checks all rules of the role at any change of it.
     "aggregate", "add rights to a part of a role that one has", effort 2, Versions::ALL,
-    &[Rule::Roles { legs: LEGS, link }],
+    &[Rule::Roles { legs: LEGS, link }, Rule::Roles { legs: NEW, link: link_new }],
     "user eve" => "full control of the cluster", "named part" => "named other",
     "ClusterRole r
        escalate,patch on clusterroles of rbac.authorization.k8s.io named part
@@ -33,6 +34,11 @@ static LEGS: &[Leg] = &[
     &[Right::cluster(RBAC_GROUP, "clusterroles", &["patch", "update"])],
 ];
 
+static NEW: &[Leg] = &[
+    &[Right::cluster(RBAC_GROUP, "clusterroles", &["escalate"])],
+    &[Right::cluster(RBAC_GROUP, "clusterroles", &["create"])],
+];
+
 fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
     for bound in world.roles_of(held.subject) {
         let whole = [On::Name(&bound.role.name); 2];
@@ -45,6 +51,23 @@ fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
                 let to = everything_in(&bound.namespace);
                 link.edge_if(held.subject, to, held.condition_on(&on), bound.by.clone());
             }
+        }
+    }
+}
+
+/// By a part that is not there yet.
+fn link_new(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    let is_new = |name: &str| world.snapshot.roles.get("", name).is_none();
+    let named = held.names(1).into_iter().filter(|name| is_new(name));
+    let named = named.map(|name| [On::All, On::Name(name)]);
+    let any = std::iter::once([On::All; 2]);
+    let Some(on) = any.chain(named).find(|on| held.is_on(on)) else { return };
+    for bound in world.roles_of(held.subject) {
+        let role = world.role(&bound.role);
+        let selects = role.is_some_and(|role| role.aggregation.as_ref().is_some_and(|own| !own.is_empty()));
+        if selects && !held.is_left_to_group(&bound, &on) {
+            let to = everything_in(&bound.namespace);
+            link.edge_if(held.subject, to, held.condition_on(&on), bound.by);
         }
     }
 }

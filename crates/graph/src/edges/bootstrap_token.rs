@@ -1,4 +1,5 @@
 use bailiwick_core::{Kind, ObjectRef};
+use bailiwick_model::Secret;
 
 use crate::build::{Link, World};
 use crate::condition::Atom;
@@ -22,15 +23,19 @@ edge! {
 }
 
 fn link(world: &World<'_>, link: &mut Link<'_>) {
-    for secret in world.snapshot.secrets.in_namespace("kube-system") {
-        if &*secret.secret_type == "bootstrap.kubernetes.io/token" {
-            let (namespace, name) = (&secret.metadata.namespace, &secret.metadata.name);
-            let object = ObjectRef::new(Kind::Secret, namespace, name);
-            let node = Node::Secret { namespace: namespace.clone(), name: name.clone() };
-            for group in world.bootstrap_groups() {
-                let setting = Atom::Field { object: object.clone(), pointer: String::new() };
-                link.by(&node, group, [setting]);
-            }
+    for secret in all(world) {
+        let (namespace, name) = (&secret.metadata.namespace, &secret.metadata.name);
+        let object = ObjectRef::new(Kind::Secret, namespace, name);
+        let node = Node::Secret { namespace: namespace.clone(), name: name.clone() };
+        for group in world.bootstrap_groups() {
+            let setting = Atom::Field { object: object.clone(), pointer: String::new() };
+            link.by(&node, group, [setting]);
         }
     }
+}
+
+/// The tokens that there are.
+pub(super) fn all<'w>(world: &World<'w>) -> impl Iterator<Item = &'w Secret> + use<'w> {
+    let secrets = world.snapshot.secrets.in_namespace("kube-system");
+    secrets.filter(|secret| &*secret.secret_type == "bootstrap.kubernetes.io/token")
 }

@@ -9,6 +9,10 @@ edge! {
     /// `/proc/sys/kernel/core_pattern` which program the kernel starts, outside of any container, when a process
     /// crashes; with cgroup v1 its `release_agent` does the same. `ALL` holds `SYS_ADMIN`.
     ///
+    /// `SYS_RAWIO`, `MKNOD` and `BPF` are no steps by themselves: the devices that the first two reach for are closed to a container
+    /// that is not privileged, and what programs of the last may read is up to the node's kernel. `procMount: Unmasked` and profiles
+    /// called `Unconfined` open nothing either: they take away what may hold other steps back.
+    ///
     /// An AppArmor profile (`RuntimeDefault` too) refuses the mount. It is held to do so where the pod asks for one: the
     /// one that the container runtime chooses by itself is there only on nodes that have AppArmor, which the API does not
     /// tell. Other users than root have none of the added capabilities, and with `hostUsers: false` they count within the

@@ -11,7 +11,8 @@ edge! {
     /// Sign a client certificate for any name.
     ///
     /// A CertificateSigningRequest for the signer `kubernetes.io/kube-apiserver-client` that is approved becomes a certificate
-    /// with the user name and the groups that the requester wrote into it. Only `system:masters` is refused as a group.
+    /// with the user name and the groups that the requester wrote into it. Only `system:masters` is refused as a group;
+    /// with the group `system:nodes` one is a node.
     /// You need three rights, possibly from different bindings: `create` on `certificatesigningrequests`, `update` or `patch` on
     /// `certificatesigningrequests/approval`, and `approve` on `signers` with the signer's name or `kubernetes.io/*`. Other names
     /// with a star are no wildcards. None of these objects is in a namespace, so RoleBindings give none of these rights. The right
@@ -35,9 +36,13 @@ static LEGS: &[Leg] = &[
     &[Right::cluster(GROUP, "certificatesigningrequests", &["create"])],
 ];
 
+/// A certificate holds names: nobody asks whether a service account of that name is there.
+const REACHED: [Area; 5] =
+    [Area::Users, Area::Groups, Area::ServiceAccounts, Area::MissingAccounts, Area::NodeUsers];
+
 fn link(held: &Held<'_>, _: &World<'_>, link: &mut Link<'_>) {
     if let Some(condition) = of_signer(held, "kubernetes.io/kube-apiserver-client") {
-        for area in [Area::Users, Area::Groups, Area::ServiceAccounts] {
+        for area in REACHED {
             let every = Node::area(area, &held.scope);
             link.edge(held.subject, every, condition.clone());
         }

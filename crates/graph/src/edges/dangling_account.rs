@@ -1,17 +1,23 @@
 use bailiwick_rbac::Right;
 
-use crate::build::{Held, Link, World};
+use crate::build::{Held, Link, On, World};
 use crate::edge::{Leg, Rule, Versions, edge};
+use crate::edges::{NEW_POD, making_pods, secret_mint};
 use crate::node::{Area, Node};
 
 edge! {
     /// Create the service account that a binding names in vain.
     ///
     /// Bindings outlive what they name, and may come before it. Where the service account of a binding does not exist, whoever may
-    /// create service accounts in that namespace, and then tokens of them or pods that run as them, has what the binding gives.
+    /// create service accounts in that namespace, and then tokens of them (by a Secret, too) or pods that run as them, has what the binding gives.
+    /// Whoever may impersonate it need not even create it (`impersonate-service-account`).
     /// Closed by deleting the subject from the binding.
     "dangling-account", "create a service account that is bound already", effort 2, Versions::ALL,
-    &[Rule::Rights { legs: LEGS, link }],
+    &[
+        Rule::Rights { legs: TOKEN, link: link_missing },
+        Rule::Rights { legs: POD, link: link_pod },
+        Rule::Rights { legs: SECRET, link: link_secret },
+    ],
     "user eve" => "every missing service account of namespace shop", "create on serviceaccounts" => "get on serviceaccounts",
     "Role shop/r
        create on serviceaccounts of ''
@@ -24,20 +30,25 @@ edge! {
 
 const CREATE: &[&str] = &["create"];
 
-static LEGS: &[Leg] = &[
-    &[Right::new("", "serviceaccounts", CREATE)],
-    &[
-        Right::new("", "serviceaccounts/token", CREATE),
-        Right::new("", "pods", CREATE),
-        Right::new("apps", "deployments", CREATE),
-        Right::new("apps", "daemonsets", CREATE),
-        Right::new("apps", "statefulsets", CREATE),
-        Right::new("batch", "jobs", CREATE),
-        Right::new("batch", "cronjobs", CREATE),
-    ],
-];
+const ACCOUNT: Leg = &[Right::new("", "serviceaccounts", CREATE)];
 
-fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
+static TOKEN: &[Leg] = &[ACCOUNT, &[Right::new("", "serviceaccounts/token", CREATE)]];
+static POD: &[Leg] = &[ACCOUNT, NEW_POD];
+static SECRET: &[Leg] = &[ACCOUNT, secret_mint::MAKE, secret_mint::SEE];
+
+fn link_pod(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    if let Some(held) = making_pods(held, world, &held.scope) {
+        link_missing(&held, world, link);
+    }
+}
+
+fn link_secret(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    if held.is_on(&[On::Any, On::All, On::All]) {
+        link_missing(held, world, link);
+    }
+}
+
+fn link_missing(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
     if held.on_all() {
         let all = Node::area(Area::MissingAccounts, &held.scope);
         link.edge(held.subject, all, held.condition(None));

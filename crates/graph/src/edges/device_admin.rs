@@ -2,7 +2,7 @@ use bailiwick_rbac::Right;
 
 use crate::build::{Held, Link, On, World};
 use crate::edge::{Leg, Rule, Versions, edge};
-use crate::edges::NEW_POD;
+use crate::edges::{NEW_POD, making_pods};
 use crate::node::{Area, Node};
 
 edge! {
@@ -36,11 +36,12 @@ static LEGS: &[Leg] = &[
 ];
 
 fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
-    let labelled = match &*held.scope {
-        "" => world.fact("namespaces with access to devices", has_labelled),
-        namespace => is_labelled(namespace, world),
-    };
-    if labelled {
+    if held.scope.is_empty() && !world.fact("namespaces with access to devices", has_labelled) {
+        return;
+    }
+    let namespaces = world.namespaces_in(&held.scope).into_iter();
+    let mut labelled = namespaces.filter(|namespace| is_labelled(namespace, world));
+    if let Some(held) = labelled.find_map(|namespace| making_pods(held, world, &namespace)) {
         let to = Node::area(Area::Devices, &Default::default());
         link.edge(held.subject, to, held.condition_on(&[On::Any]));
     }

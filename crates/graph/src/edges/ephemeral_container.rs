@@ -12,8 +12,9 @@ edge! {
     /// its volumes: what the other containers mount, the new one can mount, too. The right to exec is not needed, nor is any
     /// on pods themselves. A rule with names reaches the pods of these names.
     ///
-    /// Pod Security admission looks at the new container as at any other, so it does not make the pod more privileged than its
-    /// namespace allows; the service account's token is there in any case.
+    /// The container has a security context of its own; where the namespace lets it be privileged, that is a step to the node
+    /// (`ephemeral-container-node`). The service account's token is there in any case. Static pods take no further containers; what
+    /// they hold is on the disks of control-plane nodes.
     "ephemeral-container", "add a container to a running pod", effort 1, Versions::ALL,
     &[Rule::Rights { legs: LEGS, link }],
     "user eve" => "Pod shop/web", "patch" => "get",

@@ -12,7 +12,8 @@ edge! {
     ///
     /// The kubelet keeps the volumes of all pods of a node below `/var/lib/kubelet/pods`: their service account tokens, and
     /// the Secrets that they mount. A container that mounts that directory, or one above it, reads them as root; read-only
-    /// is enough. (A kubelet may keep them elsewhere; nothing in the API tells.)
+    /// is enough. What else can be read on a node and opens something elsewhere (keys of `/root/.ssh`, hashes of `/etc/shadow`) leads to
+    /// nothing that the cluster knows, so there is no step. (A kubelet may keep them elsewhere; nothing in the API tells.)
     "host-path-tokens", "read the tokens of the node's pods", effort 1, Versions::ALL, &[Rule::Each(link)],
     "Pod shop/web" => "the files of the pods on node n1", "path: /var/lib" => "path: /var/log",
     "---

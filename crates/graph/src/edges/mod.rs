@@ -22,6 +22,8 @@ macro_rules! edges {
 }
 
 #[cfg(test)]
+mod audit_tests;
+#[cfg(test)]
 mod cloud_tests;
 #[cfg(test)]
 mod constraint_tests;
@@ -38,22 +40,37 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-/// The right to start a pod, by any object that makes pods.
+/// The right to start a pod, by any object that makes pods: a new one, or one that is there ([`making_pods`]).
 const NEW_POD: Leg = &[
     Right::new("", "pods", CREATE),
-    Right::new("", "replicationcontrollers", CREATE),
-    Right::new("apps", "daemonsets", CREATE),
-    Right::new("apps", "deployments", CREATE),
-    Right::new("apps", "replicasets", CREATE),
-    Right::new("apps", "statefulsets", CREATE),
-    Right::new("batch", "cronjobs", CREATE),
+    Right::new("", "replicationcontrollers", WRITE),
+    Right::new("apps", "daemonsets", WRITE),
+    Right::new("apps", "deployments", WRITE),
+    Right::new("apps", "replicasets", WRITE),
+    Right::new("apps", "statefulsets", WRITE),
+    Right::new("batch", "cronjobs", WRITE),
     Right::new("batch", "jobs", CREATE),
 ];
+
+const WRITE: &[&str] = &["create", "patch", "update"];
 
 const CREATE: &[&str] = &["create"];
 
 /// API group of certificate requests and signers.
 const CERTIFICATES: &str = "certificates.k8s.io";
+
+/// What is held of a step that takes [`NEW_POD`], where it can be taken in this namespace (in any where it is empty):
+/// whoever changes what makes pods needs an object to change.
+fn making_pods<'a>(held: &Held<'a>, world: &World<'_>, namespace: &Str) -> Option<Held<'a>> {
+    held.only(|holding| {
+        let right = holding.right;
+        let creates = || right.names_by(holding.given, "create", "create").is_some();
+        let changes = |own: &Str| template_change::reaches(holding, world, own);
+        !template_change::is_template(right)
+            || creates()
+            || world.namespaces_in(namespace).iter().any(changes)
+    })
+}
 
 /// Links to the identity of every node.
 fn every_node(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>, condition: &Condition) {
@@ -154,6 +171,20 @@ fn service_accounts_in_reach(held: &Held<'_>, world: &World<'_>, link: &mut Link
     }
 }
 
+/// The same, and to those that bindings name and that are not there: a name is all that is asked for.
+fn account_names_in_reach(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    service_accounts_in_reach(held, world, link);
+    if held.on_all() {
+        let missing = Node::area(Area::MissingAccounts, &held.scope);
+        link.edge(held.subject, missing, held.condition(None));
+    }
+    for name in held.names(0) {
+        for account in world.missing_accounts(&held.scope, name) {
+            link.edge(held.subject, account, held.condition(Some(name)));
+        }
+    }
+}
+
 edges![
     aggregate,
     anonymous,
@@ -189,6 +220,7 @@ edges![
     device_admin,
     dns,
     ephemeral_container,
+    ephemeral_container_node,
     escalate,
     exec,
     exec_by_get,

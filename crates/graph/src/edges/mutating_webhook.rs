@@ -10,7 +10,7 @@ edge! {
     ///
     /// A MutatingWebhookConfiguration makes the API server send objects to a URL before it stores them, and store what comes back.
     /// Whoever creates or changes one can give every new pod another image, service account or volume, in every namespace, those of
-    /// the control plane included. It takes a server that the API server reaches and some waiting for pods to be created. Webhooks are
+    /// the control plane included, and sees what others write, Secrets among it. It takes a server that the API server reaches and some waiting for pods to be created. Webhooks are
     /// not asked about webhook configurations themselves.
     "mutating-webhook", "change what others create by a webhook", effort 3, Versions::ALL,
     &[Rule::Rights { legs: LEGS, link }],
@@ -27,6 +27,8 @@ static LEGS: &[Leg] = &[&[Right::cluster(
 )]];
 
 fn link(held: &Held<'_>, _: &World<'_>, link: &mut Link<'_>) {
-    let to = Node::area(Area::NewPods, &held.scope);
-    link.edge(held.subject, to, held.condition_on(&[On::Any]));
+    for area in [Area::NewPods, Area::Requests] {
+        let to = Node::area(area, &held.scope);
+        link.edge(held.subject, to, held.condition_on(&[On::Any]));
+    }
 }

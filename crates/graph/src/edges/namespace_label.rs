@@ -3,7 +3,7 @@ use bailiwick_rbac::Right;
 
 use crate::build::{Held, Link, On, World};
 use crate::edge::{Leg, Rule, Versions, edge};
-use crate::edges::NEW_POD;
+use crate::edges::{NEW_POD, making_pods};
 use crate::node::{Area, Node};
 
 edge! {
@@ -12,6 +12,9 @@ edge! {
     /// Pod Security reads its level from labels of the namespace. Whoever may `update` or `patch` the namespace can set it to
     /// `privileged`, and with the right to start pods there, start one that is root on its node. A request for a namespace counts as
     /// one inside it, so a RoleBinding in the namespace gives this right: roles for "everything in my namespace" do.
+    ///
+    /// Other labels of the namespace are what NetworkPolicies select: setting one may let in whom they keep off, which is no step of its
+    /// own. Starting pods is changing what makes pods, too, where there is such an object.
     ///
     /// Namespaces without such a label have nothing to take away: there the right to start pods is enough. Closed by an
     /// admission policy that protects the label, or by not giving `update` and `patch` on `namespaces`.
@@ -34,22 +37,21 @@ static LEGS: &[Leg] = &[
 fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
     let machines = Node::area(Area::Machines, &Default::default());
     let is_guarded = |namespace: &str| world.pod_security(namespace).is_err();
-    match &*held.scope {
-        "" if held.on_all() => {
-            if world.fact("namespaces with Pod Security", has_guarded) {
-                link.edge(held.subject, machines, held.condition(None));
+    if !held.scope.is_empty() || !held.on_all() {
+        let names = held.names(0).into_iter().filter(|_| held.scope.is_empty());
+        let own = Some(&held.scope).filter(|scope| !scope.is_empty());
+        for name in names.chain(own).filter(|name| is_guarded(name)) {
+            let on = [On::Name(name)];
+            let making = making_pods(held, world, name).filter(|held| held.is_on(&on));
+            if let Some(held) = making {
+                link.edge(held.subject, machines.clone(), held.condition_on(&on));
             }
         }
-        "" => {
-            for name in held.names(0).into_iter().filter(|name| is_guarded(name)) {
-                link.edge(held.subject, machines.clone(), held.condition(Some(name)));
-            }
-        }
-        namespace => {
-            let on = [On::Name(namespace)];
-            if held.is_on(&on) && is_guarded(namespace) {
-                link.edge(held.subject, machines, held.condition_on(&on));
-            }
+    } else if world.fact("namespaces with Pod Security", has_guarded) {
+        let namespaces = world.namespaces_in(&held.scope).into_iter();
+        let mut guarded = namespaces.filter(|namespace| is_guarded(namespace));
+        if let Some(held) = guarded.find_map(|namespace| making_pods(held, world, &namespace)) {
+            link.edge(held.subject, machines, held.condition(None));
         }
     }
 }

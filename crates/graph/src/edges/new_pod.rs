@@ -9,7 +9,8 @@ edge! {
     ///
     /// The API server does not ask whether whoever creates a pod may use the service account that it runs as, nor whether he may
     /// read the Secrets that it mounts. So a pod of one's own is every service account of its namespace, by their tokens in its
-    /// files, and every Secret, by its volumes.
+    /// files, and every Secret, by its volumes. It mounts the ConfigMaps and the claims of the namespace as well; what lies in those is
+    /// not known, so that no step leads there.
     "new-pod", "use what the namespace holds from a pod of one's own", effort 0, Versions::ALL,
     &[Rule::Each(link), Rule::Objects(link_everywhere)],
     "new pods of namespace shop" => "every Secret of namespace shop", "namespace: shop" => "namespace: pay",

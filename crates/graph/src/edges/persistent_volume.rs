@@ -3,7 +3,7 @@ use bailiwick_rbac::Right;
 
 use crate::build::{Held, Link, On, World};
 use crate::edge::{Leg, Rule, Versions, edge};
-use crate::edges::NEW_POD;
+use crate::edges::{NEW_POD, making_pods};
 use crate::node::{Area, Node};
 
 edge! {
@@ -33,11 +33,12 @@ static LEGS: &[Leg] = &[
 ];
 
 fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
-    let open = match &*held.scope {
-        "" => world.fact("namespaces that are not restricted", has_open),
-        namespace => !world.is_restricted(namespace),
-    };
-    if open {
+    if held.scope.is_empty() && !world.fact("namespaces that are not restricted", has_open) {
+        return;
+    }
+    let namespaces = world.namespaces_in(&held.scope).into_iter();
+    let mut open = namespaces.filter(|namespace| !world.is_restricted(namespace));
+    if let Some(held) = open.find_map(|namespace| making_pods(held, world, &namespace)) {
         let machines = Node::area(Area::Machines, &Default::default());
         link.edge(held.subject, machines, held.condition_on(&[On::Any]));
     }

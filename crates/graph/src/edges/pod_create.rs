@@ -1,8 +1,7 @@
-
+use bailiwick_rbac::Right;
 
 use crate::build::{Held, Link, On, World};
 use crate::edge::{Leg, Rule, Versions, edge};
-use crate::edges::NEW_POD;
 use crate::node::{Area, Node};
 
 edge! {
@@ -20,7 +19,19 @@ edge! {
      RoleBinding shop/r gives Role/r to user:eve"
 }
 
-static LEGS: &[Leg] = &[NEW_POD];
+// What is there to be changed is an edge of its own.
+static LEGS: &[Leg] = &[&[
+    Right::new("", "pods", CREATE),
+    Right::new("", "replicationcontrollers", CREATE),
+    Right::new("apps", "daemonsets", CREATE),
+    Right::new("apps", "deployments", CREATE),
+    Right::new("apps", "replicasets", CREATE),
+    Right::new("apps", "statefulsets", CREATE),
+    Right::new("batch", "cronjobs", CREATE),
+    Right::new("batch", "jobs", CREATE),
+]];
+
+const CREATE: &[&str] = &["create"];
 
 fn link(held: &Held<'_>, _: &World<'_>, link: &mut Link<'_>) {
     link.edge(held.subject, Node::area(Area::NewPods, &held.scope), held.condition_on(&[On::Any]));

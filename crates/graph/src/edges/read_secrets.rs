@@ -10,7 +10,8 @@ edge! {
     ///
     /// `get`, `list` and `watch` all show the values. A rule with names shows the Secrets of these names, to `list` and
     /// `watch` with a field selector on the name. What that is worth depends on the Secret: a service account's token
-    /// is the service account; others open databases, clouds and registries.
+    /// is the service account; others open databases, clouds and registries. What Secrets hold is not kept: a kubeconfig, or the
+    /// key of an authority, in one of them is no step further.
     "read-secrets", "read Secrets", effort 1, Versions::ALL, &[Rule::Rights { legs: LEGS, link }],
     "user eve" => "Secret shop/key", "named key" => "named tls",
     "Role shop/r

@@ -7,7 +7,6 @@ use bailiwick_rbac::{Names, Right};
 use crate::build::{Held, Holding, Link, On, World};
 use crate::condition::{Atom, Clause, Condition};
 use crate::edge::{Leg, Rule, Versions, edge};
-use crate::edges::NEW_POD;
 use crate::host::is_capability;
 use crate::node::{Area, Node};
 
@@ -16,7 +15,8 @@ edge! {
     ///
     /// OpenShift admits a pod if its author or its service account may use a SecurityContextConstraints object that allows what
     /// the pod asks for: by the verb `use` on it, or by a name or a group in its own `users` and `groups`. A service account that
-    /// may is enough for everybody who starts pods in its namespace, since nobody asks whether he may use the account.
+    /// may is enough for everybody who starts pods in its namespace, since nobody asks whether he may use the account. The author
+    /// of a Deployment's pods is a controller and not whoever wrote the Deployment: for him it takes `create` on pods themselves.
     ///
     /// What the object allows decides, not what it is called. A pod is root on its node where it may be privileged
     /// (`allowPrivilegedContainer`), mount paths of the node (`allowHostDirVolumePlugin`), add `SYS_ADMIN`, `SYS_MODULE` or
@@ -30,9 +30,9 @@ edge! {
     /// version that is known here has it.
     "scc-use", "start a pod under a permissive constraint", effort 1, Versions::ALL,
     &[
-        Rule::Rights { legs: &[USE, NEW_POD], link: link_author },
+        Rule::Rights { legs: &[USE, PODS], link: link_author },
         Rule::Own { legs: &[USE], link: link_accounts },
-        Rule::Roles { legs: &[NEW_POD], link: link_listed },
+        Rule::Roles { legs: &[PODS], link: link_listed },
         Rule::Objects(link_listed_accounts),
     ],
     "user eve" => "every node of the cluster", "allowHostDirVolumePlugin: true" => "allowHostDirVolumePlugin: false",
@@ -51,6 +51,7 @@ edge! {
 /// Where OpenShift defines its constraints.
 const DEFINITION: &str = "securitycontextconstraints.security.openshift.io";
 
+const PODS: Leg = &[Right::new("", "pods", &["create"])];
 const USE: Leg = &[Right::new("security.openshift.io", "securitycontextconstraints", &["use"])];
 
 /// Of those who hold both legs.

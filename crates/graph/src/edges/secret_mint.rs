@@ -13,7 +13,7 @@ edge! {
     /// The controller-manager puts a token without end of validity into every new Secret of type
     /// `kubernetes.io/service-account-token` that is annotated with the name of a service account of its namespace. Nobody asks
     /// whether the creator has anything to do with that account. So `create` on `secrets` together with any way to see the
-    /// Secret afterwards (`get`, `list`, `watch`, or a `patch` or `delete` that shows it) in the same namespace is every service
+    /// Secret afterwards (`get`, `list`, `watch`, or a `patch`, `delete` or `deletecollection` that shows it) in the same namespace is every service
     /// account there.
     ///
     /// The two rights may come from different bindings. Closed by taking away either.
@@ -26,10 +26,12 @@ edge! {
      RoleBinding shop/r gives Role/r to user:eve"
 }
 
-static LEGS: &[Leg] = &[
-    &[Right::new("", "secrets", &["create"])],
-    &[Right::new("", "secrets", &["get", "list", "watch", "patch", "delete"])],
-];
+static LEGS: &[Leg] = &[MAKE, SEE];
+
+/// To have one made.
+pub(super) const MAKE: Leg = &[Right::new("", "secrets", &["create"])];
+/// To see what is in it then.
+pub(super) const SEE: Leg = &[Right::new("", "secrets", &["get", "list", "watch", "patch", "delete", "deletecollection"])];
 
 fn link(held: &Held<'_>, _: &World<'_>, link: &mut Link<'_>) {
     let every = Node::area(Area::ServiceAccounts, &held.scope);

@@ -13,6 +13,9 @@ edge! {
     /// status; `deletecollection` shows all that it deletes. Each of them does so with `dryRun=All` as well, and then nothing
     /// is deleted. `update` alone does not: it takes the new contents and answers with those.
     ///
+    /// Other kinds are shown by writes as well: `patch` of the status of whatever has one, `delete` of pods, Services, service accounts
+    /// and others. Nothing is gained by that here, since no step comes of reading them.
+    ///
     /// A rule with names shows the Secrets of these names, but gives nothing to `deletecollection`, which names no object.
     /// Closed by taking these verbs away; whoever may patch or delete a Secret has to count as one who reads it.
     "secrets-echo", "have Secrets shown by a write", effort 1, Versions::ALL,

@@ -86,8 +86,19 @@ fn link_each(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
     }
 }
 
-fn reaches(holding: &Holding<'_>, world: &World<'_>, namespace: &str) -> bool {
-    let kind = KINDS.into_iter().find(|kind| kind.resource() == holding.right.resource);
+/// Whether a right is about what makes pods.
+pub(super) fn is_template(right: &Right) -> bool {
+    kind_of(right).is_some()
+}
+
+fn kind_of(right: &Right) -> Option<Kind> {
+    let is_meant = |kind: &Kind| (kind.group(), kind.resource()) == (right.group, right.resource);
+    KINDS.into_iter().find(is_meant)
+}
+
+/// Whether there is an object in the namespace that somebody who holds this may change.
+pub(super) fn reaches(holding: &Holding<'_>, world: &World<'_>, namespace: &str) -> bool {
+    let kind = kind_of(holding.right);
     kind.is_some_and(|kind| match holding.names {
         Names::All => world.has(kind, namespace, None),
         Names::Only(names) => names.iter().any(|name| world.has(kind, namespace, Some(name))),

@@ -201,8 +201,10 @@ fn signers_are_named_exactly_or_by_domain() {
     };
     let all = [
         "every group of the cluster",
+        "every missing service account of the cluster",
         "every service account of the cluster",
         "every user of the cluster",
+        "the identity of every node of the cluster",
     ];
     check("csr-approve", "user eve", &legs(""), &all);
     check(

@@ -91,6 +91,9 @@ pub(crate) const ACTS: &[(&str, Act)] = &[
         ]}});
         is(200, &stage.patch(&path, &containers))
     }),
+    ("ephemeral-container-node", |stage| {
+        is(200, &add_container(stage, "front"))
+    }),
     ("escalate", |stage| {
         is(
             200,
@@ -267,7 +270,7 @@ pub(crate) const ACTS: &[(&str, Act)] = &[
 
 pub(crate) const CORE: &str = "/api/v1/namespaces";
 pub(crate) const APIS: &str = "/apis";
-const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
+pub(crate) const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
 pub(crate) const DRY: &str = "dryRun=All";
 const NODE: Wish = Wish {
     signer: "kubernetes.io/kube-apiserver-client-kubelet",
@@ -292,7 +295,7 @@ pub(crate) fn secret_shown(reply: &Reply) -> bool {
 }
 
 /// The groups of a request that names this user.
-fn who(stage: &Stage, user: &str) -> Option<Vec<String>> {
+pub(crate) fn who(stage: &Stage, user: &str) -> Option<Vec<String>> {
     let headers = [
         ("impersonate-user", user),
         ("content-type", "application/json"),
@@ -314,7 +317,22 @@ fn who(stage: &Stage, user: &str) -> Option<Vec<String>> {
     })
 }
 
-fn eve() -> Value {
+/// Adds a container to a pod that mounts what it likes of the node (this API server has no `--allow-privileged`).
+pub(crate) fn add_container(stage: &Stage, pod: &str) -> Reply {
+    let container = json!({
+        "name": "eve",
+        "image": "eve",
+        "imagePullPolicy": "Always",
+        "terminationMessagePolicy": "File",
+        "securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}},
+    });
+    stage.patch(
+        &format!("{CORE}/shop/pods/{pod}/ephemeralcontainers?{DRY}"),
+        &json!({"spec": {"ephemeralContainers": [container]}}),
+    )
+}
+
+pub(crate) fn eve() -> Value {
     json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "eve"})
 }
 
@@ -326,7 +344,7 @@ fn binding(name: &str) -> Value {
     })
 }
 
-fn everything() -> Value {
+pub(crate) fn everything() -> Value {
     json!({"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]})
 }
 

@@ -14,6 +14,7 @@ mod constrained;
 mod platform;
 mod refused;
 mod stage;
+mod variants;
 
 use bailiwick_graph::EDGES;
 use bailiwick_testkit::servers::Cluster;
