@@ -155,6 +155,10 @@ pub enum Area {
     Ports,
     /// What containers and nodes have logged.
     Logs,
+    /// Links in place of the logs of any pod that may write where its node keeps them.
+    PodLogs,
+    /// Links among the logs of any node with such a pod.
+    NodeLogs,
     /// What others send to the API server.
     Requests,
     /// What others send to each other.
@@ -331,6 +335,8 @@ impl Area {
             Self::Namespace => "full control",
             Self::Ports => "every port",
             Self::Logs => "every log",
+            Self::PodLogs => "links in place of the logs of pods",
+            Self::NodeLogs => "links among the logs of the nodes of pods",
             Self::Requests => "every request",
             Self::Traffic => "every connection",
             Self::Certificates => "every certificate",

@@ -37,15 +37,15 @@ edge! {
 const BIND: &[&str] = &["bind"];
 const CREATE: &[&str] = &["create"];
 
-static CLUSTER: &[Leg] = &[
+pub(super) static CLUSTER: &[Leg] = &[
     &[Right::cluster(RBAC_GROUP, "clusterroles", BIND)],
     &[Right::cluster(RBAC_GROUP, "clusterrolebindings", CREATE)],
 ];
-static NAMESPACE: &[Leg] = &[
+pub(super) static NAMESPACE: &[Leg] = &[
     &[Right::new(RBAC_GROUP, "clusterroles", BIND)],
     &[Right::new(RBAC_GROUP, "rolebindings", CREATE)],
 ];
-static ROLES: &[Leg] = &[
+pub(super) static ROLES: &[Leg] = &[
     &[Right::new(RBAC_GROUP, "roles", BIND)],
     &[Right::new(RBAC_GROUP, "rolebindings", CREATE)],
 ];
@@ -73,16 +73,32 @@ fn link_namespace(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
 }
 
 fn link_roles(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    for (role, condition) in roles(held, world) {
+        let namespace = role.namespace.clone();
+        link.edge(held.subject, Node::Role { role, namespace }, condition);
+    }
+}
+
+/// What somebody may bind who holds the legs of one of the rules.
+pub(super) fn bindable(held: &Held<'_>, world: &World<'_>) -> Vec<(ObjectRef, Condition)> {
+    match held.resource(0) {
+        Some("roles") => roles(held, world),
+        _ => cluster_roles(held, world),
+    }
+}
+
+/// The Roles that can be bound.
+fn roles(held: &Held<'_>, world: &World<'_>) -> Vec<(ObjectRef, Condition)> {
+    let mut roles = Vec::new();
     for namespace in world.namespaces_in(&held.scope) {
         for role in world.snapshot.roles.in_namespace(&namespace) {
             let name = [On::Name(&role.metadata.name)];
             if held.is_on(&name) {
-                let (role, namespace) = (role.object_ref(), namespace.clone());
-                let condition = held.condition_on(&name);
-                link.edge(held.subject, Node::Role { role, namespace }, condition);
+                roles.push((role.object_ref(), held.condition_on(&name)));
             }
         }
     }
+    roles
 }
 
 /// The ClusterRoles that can be bound: those that are named and, where any can be, the one that allows everything.

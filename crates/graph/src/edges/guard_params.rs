@@ -5,6 +5,7 @@ use bailiwick_rbac::Right;
 use crate::build::{Held, Holding, Item, Link, On, World};
 use crate::condition::Atom;
 use crate::edge::{Leg, Rule, Versions, edge};
+use crate::edges::bind;
 use crate::node::{Area, Node};
 
 edge! {
@@ -14,11 +15,18 @@ edge! {
     /// that object decides what the policy lets pass, without any right on policies. Deleting it does so where the binding says
     /// `parameterNotFoundAction: Allow`.
     ///
-    /// Parameters may be of any kind. Judged are those in ConfigMaps, and, for whom a binding names, those of the other kinds of
+    /// Parameters may be of any kind. Judged are those in ConfigMaps, and, for whom a binding names and for who may bind such a role to
+    /// himself, those of the other kinds of
     /// Kubernetes that are read here and of custom kinds whose CustomResourceDefinition is in the input. Where labels select the parameters, or the binding names no namespace, every object
     /// of the kind in the namespace may be one.
     "guard-params", "change what an admission policy compares with", effort 1, Versions::since(30),
-    &[Rule::Rights { legs: LEGS, link }, Rule::Each(link_others)],
+    &[
+        Rule::Rights { legs: LEGS, link },
+        Rule::Each(link_others),
+        Rule::Rights { legs: bind::CLUSTER, link: link_bindable },
+        Rule::Rights { legs: bind::NAMESPACE, link: link_bindable },
+        Rule::Rights { legs: bind::ROLES, link: link_bindable },
+    ],
     "user eve" => "every guard of the cluster", "name: allowed, namespace: shop" => "name: refused, namespace: shop",
     "Role shop/r
        patch on configmaps of '' named allowed
@@ -93,6 +101,28 @@ fn link_others(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
     }
 }
 
+/// The same for whoever may bind to himself a role that writes some.
+fn link_bindable(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    if !world.fact("other parameters", |world| !other_params(world).is_empty()) {
+        return;
+    }
+    let in_cluster = held.resource(1) == Some("clusterrolebindings");
+    let params: Vec<Params<'_>> = other_params(world)
+        .into_iter()
+        .filter(|params| in_cluster || params.can_be_in(&held.scope))
+        .collect();
+    for (role, condition) in bind::bindable(held, world) {
+        let rules = world.role(&role).map_or(&[][..], |role| &role.rules);
+        let writes = |rule: &PolicyRule| params.iter().any(|params| params.are_written_by(rule));
+        let wanted = (0..).zip(rules).filter(|(_, rule)| writes(rule));
+        let wanted: Vec<Atom> = wanted.map(|(position, _)| Atom::Rule { role: role.clone(), position }).collect();
+        if !wanted.is_empty() {
+            let guards = Node::area(Area::Guards, &Default::default());
+            link.edge_if(held.subject, guards, condition, wanted);
+        }
+    }
+}
+
 /// Parameters of policies in force, of kinds that are known, ConfigMaps aside.
 fn other_params<'w>(world: &World<'w>) -> Vec<Params<'w>> {
     let mut found = Vec::new();
@@ -132,6 +162,12 @@ impl Params<'_> {
         }
         // A request for a Namespace is one in that namespace.
         (self.group, self.plural) == ("", Kind::Namespace.resource()) && *from.name == *namespace
+    }
+
+    /// The same of a namespace that is picked where it is empty.
+    fn can_be_in(&self, scope: &str) -> bool {
+        let of_namespaces = (self.group, self.plural) == ("", Kind::Namespace.resource());
+        self.are_in(scope) || (scope.is_empty() && (self.namespaced || of_namespaces))
     }
 
     /// Whether a rule lets somebody decide what a policy reads here.

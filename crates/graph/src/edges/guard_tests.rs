@@ -140,6 +140,84 @@ fn connections_are_looked_at_and_reading_is_not() {
 }
 
 #[test]
+fn parameters_of_a_custom_kind_are_written_by_who_binds_a_role_for_it() {
+    let cluster = |bind: &str, binding: &str, verb: &str| {
+        format!(
+            "ClusterRole limits
+               {verb} on limits of example.com named most
+             Role shop/own
+               {verb} on limits of example.com
+             ClusterRole b
+               {bind} on clusterroles of rbac.authorization.k8s.io named limits
+               create on rolebindings of rbac.authorization.k8s.io
+             ClusterRole o
+               {bind} on roles of rbac.authorization.k8s.io named own
+               create on rolebindings of rbac.authorization.k8s.io
+             {binding} to user:eve
+             ---
+             {{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {{name: limits.example.com}},
+              spec: {{group: example.com, scope: Namespaced, names: {{plural: limits, singular: limit, kind: Limit}},
+               versions: [{{name: v1, served: true, storage: true, schema: {{openAPIV3Schema: {{type: object}}}}}}]}}}}
+             {{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingAdmissionPolicy, metadata: {{name: guard}},
+              spec: {{paramKind: {{apiVersion: example.com/v1, kind: Limit}},
+               matchConstraints: {{resourceRules: [{{apiGroups: [''], apiVersions: [v1], operations: [CREATE], resources: [pods]}}]}},
+               validations: [{{expression: 'true'}}]}}}}
+             {{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingAdmissionPolicyBinding, metadata: {{name: guard}},
+              spec: {{policyName: guard, validationActions: [Deny], paramRef: {{name: most, namespace: shop, parameterNotFoundAction: Deny}}}}}}"
+        )
+    };
+    let leads = |bind: &str, binding: &str, verb: &str, expected: bool| {
+        let to: &[&str] = if expected {
+            &["every guard of the cluster"]
+        } else {
+            &[]
+        };
+        check(
+            "guard-params",
+            "user eve",
+            &cluster(bind, binding, verb),
+            to,
+        );
+    };
+    leads(
+        "bind",
+        "RoleBinding shop/b gives ClusterRole/b",
+        "patch",
+        true,
+    );
+    leads(
+        "bind",
+        "ClusterRoleBinding b gives ClusterRole/b",
+        "patch",
+        true,
+    );
+    leads(
+        "bind",
+        "RoleBinding shop/o gives ClusterRole/o",
+        "update",
+        true,
+    );
+    leads(
+        "bind",
+        "RoleBinding pay/b gives ClusterRole/b",
+        "patch",
+        false,
+    );
+    leads(
+        "get",
+        "RoleBinding shop/b gives ClusterRole/b",
+        "patch",
+        false,
+    );
+    leads(
+        "bind",
+        "RoleBinding shop/b gives ClusterRole/b",
+        "get",
+        false,
+    );
+}
+
+#[test]
 fn parameters_of_a_custom_kind_are_written_by_whom_a_binding_names() {
     let cluster = |rule: &str, binding: &str, scope: &str, missing: &str| {
         format!(

@@ -123,6 +123,93 @@ fn logs_are_links_where_both_mount_and_right_are_there() {
 }
 
 #[test]
+fn logs_are_links_for_who_comes_into_the_pod_himself() {
+    let cluster = |rights: &str, binding: &str, mount: &str| {
+        format!(
+            "ClusterRole r
+               {rights}
+             {binding} gives ClusterRole/r to user:eve
+             ---
+             {{apiVersion: v1, kind: Pod, metadata: {{namespace: shop, name: web}},
+              spec: {{nodeName: n1, volumes: [{{name: host, hostPath: {{path: {mount}}}}}],
+               containers: [{{name: web, image: web, volumeMounts: [{{name: host, mountPath: /host}}]}}]}}}}"
+        )
+    };
+    let (here, everywhere) = ("RoleBinding shop/r", "ClusterRoleBinding r");
+    let leads = |rights: &str, binding: &str, mount: &str, expected: &[&str]| {
+        let text = cluster(rights, binding, mount);
+        check("log-symlink", "user eve", &text, expected);
+    };
+    let exec = "create on pods/exec of ''";
+    let both = format!("{exec}\nget on pods/log of ''");
+    let pods = "links in place of the logs of pods of namespace shop";
+    let nodes = "links among the logs of the nodes of pods of namespace shop";
+    leads(&both, here, "/var/log", &[pods]);
+    leads(&both, "RoleBinding pay/r", "/var/log", &[]);
+    leads(&both, here, "/srv", &[]);
+    leads(exec, here, "/var/log", &[]);
+    leads("get on pods/log of ''", here, "/var/log", &[]);
+    leads(
+        "patch,update on pods/ephemeralcontainers of ''\nget on pods/log of ''",
+        here,
+        "/var/log",
+        &[pods],
+    );
+    leads(
+        "create on pods/exec of '' named web\nget on pods/log of ''",
+        here,
+        "/var/log",
+        &["node n1"],
+    );
+    leads(
+        "create on pods/exec of '' named api\nget on pods/log of ''",
+        here,
+        "/var/log",
+        &[],
+    );
+    leads(
+        "create on pods/exec of ''\nget on pods/log of '' named web",
+        here,
+        "/var/log/audit",
+        &[],
+    );
+    let of_nodes = format!("{exec}\nget on nodes/log of ''");
+    leads(&of_nodes, here, "/var/log/audit", &[]);
+    let cluster_wide = "links among the logs of the nodes of pods of the cluster";
+    leads(&of_nodes, everywhere, "/var/log/audit", &[cluster_wide]);
+    let of_one = |node: &str| format!("{exec}\nget on nodes/log of '' named {node}");
+    leads(&of_one("n1"), everywhere, "/var/log/audit", &["node n1"]);
+    leads(&of_one("n2"), everywhere, "/var/log/audit", &[]);
+    leads(
+        "get on nodes/proxy of ''",
+        everywhere,
+        "/var/log",
+        &[cluster_wide],
+    );
+    leads(
+        "create on nodes/proxy of '' named n1",
+        everywhere,
+        "/var/log",
+        &["node n1"],
+    );
+    leads(
+        "create on nodes/proxy of '' named n2",
+        everywhere,
+        "/var/log",
+        &[],
+    );
+    let own = |mount: &str| cluster(&both, here, mount);
+    check("log-symlink", pods, &own("/var/log"), &["node n1"]);
+    check("log-symlink", pods, &own("/var/log/audit"), &[]);
+    check("log-symlink", nodes, &own("/var/log/audit"), &["node n1"]);
+    let no_root = own("/var/log").replace(
+        "image: web,",
+        "image: web, securityContext: {runAsUser: 7},",
+    );
+    check("log-symlink", pods, &no_root, &[]);
+}
+
+#[test]
 fn signing_without_a_key_of_an_authority_leads_nowhere() {
     let cluster = "ClusterRole r
                      sign on signers of certificates.k8s.io

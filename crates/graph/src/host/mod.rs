@@ -48,6 +48,9 @@ pub(crate) struct Mount {
 /// A setting that stands in the way, and what it does.
 pub(crate) type Obstacle = (Atom, &'static str);
 
+/// Where a node keeps the logs of its own and, below, those of its pods.
+pub(crate) const NODE_LOGS: &str = "/var/log";
+
 /// The first minor in which the API server keeps `hostUsers` unless told otherwise
 /// (upstream `pkg/features/kube_features.go`, `UserNamespacesSupport`).
 const OWN_USERS_SINCE: u16 = 33;
@@ -84,34 +87,57 @@ pub(crate) fn to_what<'w>(
     let Item::Workload(workload) = *item else {
         return;
     };
+    let from = Node::Workload(workload.object_ref());
+    let found = ways(workload, world, way);
+    if let Some(to) = Some(workload).filter(|_| found.is_some()).and_then(to) {
+        lead(&from, workload, to, found, world, link);
+    }
+}
+
+/// The ways that its containers have, each with its settings, or where there is none what holds one back.
+type Ways = Option<Result<Vec<Vec<Atom>>, Obstacle>>;
+
+pub(crate) fn ways<'w>(
+    workload: &'w Workload,
+    world: &'w World<'w>,
+    way: impl Fn(&Seen<'w>) -> Option<Way>,
+) -> Ways {
     let mut ways = Vec::new();
     let mut obstacle = None;
     for container in &workload.pod.containers {
-        let seen = Seen {
-            world,
-            workload,
-            container,
-        };
+        let seen = Seen::new(world, workload, container);
         match way(&seen).map(|way| way.while_it_runs(&seen)) {
             Some(Way::Open(settings)) => ways.push(settings),
             Some(Way::HeldBack(by)) => obstacle = Some(by),
             None => {}
         }
     }
-    if ways.is_empty() && obstacle.is_none() {
-        return;
+    match ways.is_empty() {
+        false => Some(Ok(ways)),
+        true => obstacle.map(Err),
     }
-    let Some(to) = to(workload) else { return };
-    let from = Node::Workload(workload.object_ref());
-    if !ways.is_empty() {
-        if matches!(&to, Node::Machine { name } if name.is_empty()) {
-            for name in control_planes_for(world, workload) {
-                link.by_any(&from, Node::Machine { name }, ways.clone());
+}
+
+/// Links `from` by the ways that a workload has.
+pub(crate) fn lead(
+    from: &Node,
+    workload: &Workload,
+    to: Node,
+    found: Ways,
+    world: &World<'_>,
+    link: &mut Link<'_>,
+) {
+    match found {
+        Some(Ok(ways)) => {
+            if matches!(&to, Node::Machine { name } if name.is_empty()) {
+                for name in control_planes_for(world, workload) {
+                    link.by_any(from, Node::Machine { name }, ways.clone());
+                }
             }
+            link.by_any(from, to, ways);
         }
-        link.by_any(&from, to, ways);
-    } else if let Some((by, why)) = obstacle {
-        link.held_back(&from, to, by, why);
+        Some(Err((by, why))) => link.held_back(from, to, by, why),
+        None => {}
     }
 }
 

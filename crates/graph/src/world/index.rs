@@ -11,6 +11,7 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
 
 use super::bound::Given;
 use super::reads::{Key, Mark, Reads, store};
+use super::running::writes_logs;
 use super::{Unit, WORKLOADS, World};
 use crate::build::{KindRule, UseOf, Wanted, kind_rules};
 use crate::node::Node;
@@ -71,6 +72,8 @@ pub(crate) struct Index {
     pub(super) runners_hidden: bool,
     /// FlexVolume drivers that pods use, with how many do.
     pub(super) flex_drivers: BTreeMap<Str, usize>,
+    /// By namespace how many pods may write where their nodes keep logs.
+    pub(super) log_writers: BTreeMap<Str, usize>,
     /// Volumes that are paths of nodes, by the claim that they are bound to.
     pub(super) claimed: HashMap<(Str, Str), BTreeSet<Str>>,
     /// Volumes that claims ask for by name.
@@ -127,6 +130,7 @@ impl Index {
             runners: HashMap::new(),
             runners_hidden: are_runners_hidden(snapshot),
             flex_drivers: BTreeMap::new(),
+            log_writers: BTreeMap::new(),
             claimed: HashMap::new(),
             asked: HashMap::new(),
             named: RefCell::default(),
@@ -305,6 +309,7 @@ fn is_same(old: Option<&Object>, new: Option<&Object>) -> bool {
         }
         (Some(Object::Workload(old)), Some(Object::Workload(new))) => {
             (&old.node_name, &old.pod.flex_drivers) == (&new.node_name, &new.pod.flex_drivers)
+                && writes_logs(old) == writes_logs(new)
         }
         (Some(Object::PersistentVolume(old)), Some(Object::PersistentVolume(new))) => old == new,
         (Some(Object::IdentityMap(old)), Some(Object::IdentityMap(new))) => old == new,

@@ -258,6 +258,15 @@ impl<'a> World<'a> {
         self.snapshot.is_hidden(kind, namespace)
     }
 
+    /// Whether a pod of this namespace (of any where it is empty) may write where its node keeps logs.
+    pub(crate) fn has_log_writers(&self, namespace: &str) -> bool {
+        self.note(Key::LogWriters(namespace));
+        match namespace {
+            "" => !self.index.log_writers.is_empty(),
+            namespace => self.index.log_writers.contains_key(namespace),
+        }
+    }
+
     /// The namespaces of a scope: one, or where it is empty all.
     pub(crate) fn namespaces_in(&self, scope: &Str) -> Vec<Str> {
         if scope.is_empty() {

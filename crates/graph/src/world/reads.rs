@@ -65,6 +65,8 @@ pub(crate) enum Key<'k> {
     Automount(&'k str, &'k str),
     /// Which FlexVolume drivers pods use.
     FlexDrivers,
+    /// Whether a pod of a namespace may write where its node keeps logs.
+    LogWriters(&'k str),
     /// The volume behind a claim: namespace and name.
     Claim(&'k str, &'k str),
     /// The answer to a question about the whole cluster, by its name.

@@ -6,6 +6,7 @@ use bailiwick_model::Workload;
 use super::Unit;
 use super::index::{DEFAULT, Index, Woken};
 use super::reads::Key;
+use crate::host::{NODE_LOGS, relation};
 use crate::node::Node;
 
 impl Index {
@@ -26,6 +27,14 @@ impl Index {
             self.moved(&workload.node_name, woken);
         }
         self.use_drivers(workload, woken);
+        if writes_logs(workload) {
+            let namespace = &workload.metadata.namespace;
+            let count = self.log_writers.entry(namespace.clone()).or_default();
+            *count += 1;
+            if *count == 1 {
+                self.wake_log_readers(namespace, woken);
+            }
+        }
         woken.units.push(Unit::Workload(object));
     }
 
@@ -34,6 +43,18 @@ impl Index {
         let object = workload.object_ref();
         if self.runs(workload.kind) {
             self.leave_drivers(workload, woken);
+            let namespace = &workload.metadata.namespace;
+            if let Some(count) = self
+                .log_writers
+                .get_mut(namespace)
+                .filter(|_| writes_logs(workload))
+            {
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    self.log_writers.remove(namespace);
+                    self.wake_log_readers(namespace, woken);
+                }
+            }
         }
         if let Some(of_node) = self.by_node.get_mut(&workload.node_name) {
             of_node.remove(&object);
@@ -82,8 +103,20 @@ impl Index {
         }
     }
 
+    fn wake_log_readers(&self, namespace: &Str, woken: &mut Woken) {
+        self.wake(Key::LogWriters(namespace), woken);
+        self.wake(Key::LogWriters(""), woken);
+    }
+
     pub(super) fn moved(&self, node: &Str, woken: &mut Woken) {
         self.wake(Key::OnNode(node), woken);
         woken.units.push(Unit::Machine(node.clone()));
     }
+}
+
+/// Whether a pod may write where its node keeps logs, by a path that it mounts itself.
+pub(super) fn writes_logs(workload: &Workload) -> bool {
+    let containers = workload.pod.containers.iter();
+    let mut mounts = containers.flat_map(|container| &container.host_paths);
+    mounts.any(|mount| !mount.read_only && relation(&mount.path, NODE_LOGS).is_some())
 }
