@@ -4,7 +4,7 @@
 //! ([`notation`]). Other foreign programs are started through [`janitor`], which leaves none
 //! behind; [`envoy`] is one. A [`wire`] to a server can be cut.
 //!
-//! Nothing here skips a test but [`packages`], [`envoy`] and [`browser`], whose tests say so. A binary that is missing is an error
+//! Nothing here skips a test but [`packages`], [`envoy`], [`gateway`] and [`browser`], whose tests say so. A binary that is missing is an error
 //! whose message is the command that installs it; the error types print that message as their
 //! `Debug` form too, so that a plain `unwrap` in a test shows it.
 
@@ -12,6 +12,7 @@ pub mod binaries;
 pub mod browser;
 pub mod directory;
 pub mod envoy;
+pub mod gateway;
 pub mod generate;
 pub mod janitor;
 pub mod judge;
