@@ -20,7 +20,7 @@ mod platform;
 mod problems;
 mod rbac;
 mod snapshot;
-mod spelling;
+pub mod spelling;
 mod store;
 mod value;
 mod workload;

@@ -1,10 +1,7 @@
 //! How close two names are, for "did you mean".
 
 /// The candidate closest to `name`, where one is close enough to be what was meant.
-pub(crate) fn nearest<'a>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     closest(name, candidates, 1).into_iter().next()
 }
 

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::cli::Global;
 use crate::cluster::{Need, Opened};
+use crate::cmd::missing::missing;
 use crate::cmd::paths::{facts, find, graph_with, order};
 use crate::console::Console;
 use crate::exit::Exit;
@@ -90,6 +91,9 @@ pub(crate) fn run(args: &FixArgs, global: &Global, console: &mut Console) -> Res
     let graph = graph_with(&opened, args.from.iter().chain([&args.target]))?;
     let partial = opened.partial_paths(&graph, console);
     let Some(target) = graph.find(&args.target) else {
+        if args.target != Node::Cluster && graph.node_count() > 0 {
+            return Err(missing(&graph, &args.target));
+        }
         console.note(format_args!("nothing here leads to {}", args.target));
         return Ok(Exit::answer(true, partial));
     };

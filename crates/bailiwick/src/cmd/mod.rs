@@ -11,6 +11,7 @@ pub(crate) mod fix;
 mod held;
 pub(crate) mod identity;
 pub(crate) mod man;
+mod missing;
 pub(crate) mod paths;
 pub(crate) mod policy;
 pub(crate) mod print_role;

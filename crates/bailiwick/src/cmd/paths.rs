@@ -1,13 +1,14 @@
 use std::borrow::Borrow;
 use std::collections::{BTreeSet, HashMap};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use bailiwick_diag::{Finding, Place, Severity};
 use bailiwick_graph::{Admission, Atom, EdgeId, Graph, Guard, Node, NodeId, Path, Step};
 use bailiwick_report::{Cell, Column, Format, Look, Picture, Table, Tone, inert};
 use serde::Serialize;
 
 use super::held::{self, HeldStep};
+use super::missing::missing;
 use crate::cli::Global;
 use crate::cluster::{Need, Opened};
 use crate::console::Console;
@@ -116,12 +117,15 @@ pub(crate) fn run(args: &PathsArgs, global: &Global, console: &mut Console) -> R
     let partial = opened.partial_paths(&graph, console);
     let target = graph.find(&args.to);
     if target.is_none() && args.to != Node::Cluster && graph.node_count() > 0 {
-        bail!("{} is not in this cluster, or nothing leads there", args.to);
+        return Err(missing(&graph, &args.to));
     }
-    let source = args.from.as_ref().map(|from| find(&graph, from));
-    let source = source.transpose()?;
+    // To whom nothing is open is no mistake of whoever asks about him.
+    let is_shut = args.from == Some(Node::Outside) && graph.find(&Node::Outside).is_none();
+    let source = args.from.as_ref().filter(|_| !is_shut);
+    let source = source.map(|from| find(&graph, from)).transpose()?;
     let mut paths = match (target, source) {
         (None, _) => Vec::new(),
+        _ if is_shut => Vec::new(),
         (Some(target), Some(source)) => graph.paths(source, target, usize::from(args.count)),
         (Some(target), None) => nearest_from_everywhere(&opened, &graph, target),
     };
@@ -199,6 +203,10 @@ fn show(
         Format::Yaml => console.answer(bailiwick_report::yaml("PathList", &answer)?),
         _ if answer.paths.is_empty() => {
             match &args.from {
+                Some(Node::Outside) => console.note(format_args!(
+                    "nothing here leads from outside, for somebody without credentials, to {}",
+                    args.to
+                )),
                 Some(from) => console.note(format_args!(
                     "nothing here leads from {from} to {}",
                     args.to
@@ -233,9 +241,7 @@ pub(crate) fn graph_with<'n>(
 
 /// What a name on the command line stands for.
 pub(crate) fn find(graph: &Graph, node: &Node) -> Result<NodeId> {
-    graph
-        .find(node)
-        .with_context(|| format!("{node} has no access and is reached by nothing in this cluster"))
+    graph.find(node).ok_or_else(|| missing(graph, node))
 }
 
 /// The path of least effort from every identity and workload that has one, those that are there already left out.
