@@ -223,13 +223,15 @@ impl Set {
             field(name, value.as_bytes());
         }
         field("go", go_version(&root.join("kubernetes"))?.as_bytes());
-        Ok(hash
-            .finalize()
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect())
+        Ok(key_of(hash))
     }
+}
+
+/// What names a directory of the cache, of everything that it depends on.
+pub(crate) fn key_of(hash: Sha256) -> String {
+    let bytes = hash.finalize();
+    let first = bytes.iter().take(8);
+    first.map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The path of a server's binary: from [`BIN_VARIABLE`] or [`ASSETS_VARIABLE`] when one is set

@@ -50,11 +50,7 @@ impl Packages {
     pub fn cached(self) -> Result<PathBuf, BinariesError> {
         let path = self.list();
         let text = fs::read(&path).map_err(|source| BinariesError::Source { path, source })?;
-        let key: String = Sha256::digest(&text)
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let key = binaries::key_of(Sha256::new_with_prefix(&text));
         let folder = match self {
             Self::Envoy => "package-envoy",
             Self::Python => "packages-python",

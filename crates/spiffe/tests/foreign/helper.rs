@@ -9,21 +9,13 @@ use bailiwick_testkit::janitor::Janitor;
 use serde_json::Value;
 
 use crate::house::{House, rules};
+use crate::validators::run;
 
 /// How long it may take to write its files on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn openssl(dir: &Path, arguments: &[&str]) -> (bool, String) {
-    let output = Command::new("openssl")
-        .args(arguments)
-        .current_dir(dir)
-        .output();
-    let output = output.unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    (
-        output.status.success(),
-        String::from_utf8_lossy(&said).into_owned(),
-    )
+    run("openssl", "apt-get install openssl", arguments, dir)
 }
 
 /// Waits until the certificate in the file is that of `id`.

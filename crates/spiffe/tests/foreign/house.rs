@@ -117,3 +117,16 @@ impl House {
         })
     }
 }
+
+/// What a client of another language has to say that fetched `/a` and validated it.
+#[track_caller]
+pub(crate) fn check_client(output: &std::process::Output) {
+    let trouble = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{trouble}");
+    let seen: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let id = "spiffe://td.example/a";
+    let expected = serde_json::json!({
+        "id": id, "chain": 2, "roots": 2, "remote": id, "local": id, "refused": true,
+    });
+    assert_eq!(seen, expected);
+}

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::house::House;
 
 /// Runs a validator; whether it was content, and what it said.
-fn run(program: &str, install: &str, arguments: &[&str], dir: &Path) -> (bool, String) {
+pub(crate) fn run(program: &str, install: &str, arguments: &[&str], dir: &Path) -> (bool, String) {
     let output = Command::new(program)
         .args(arguments)
         .current_dir(dir)
