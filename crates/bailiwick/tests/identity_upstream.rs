@@ -21,10 +21,10 @@ const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
 /// A company's PKI: a root, and below it an authority that may have one more below itself.
 const PKI: &str = "\
 openssl ecparam -name prime256v1 -genkey -noout -out root.key
-openssl req -x509 -new -key root.key -days 30 -subj '/C=DE/O=Example/CN=Example Root' -out root.pem \
+openssl req -x509 -new -key root.key -days 30 -utf8 -subj 'ROOT' -out root.pem \
     -addext basicConstraints=critical,CA:TRUE,pathlen:2 -addext keyUsage=critical,keyCertSign,cRLSign
 openssl ecparam -name secp384r1 -genkey -noout | openssl pkcs8 -topk8 -nocrypt -out ca.key
-openssl req -new -key ca.key -subj '/C=DE/O=Example/OU=Workloads/CN=Example Issuing CA' -out ca.csr
+openssl req -new -key ca.key -utf8 -subj 'ISSUING' -out ca.csr
 printf 'basicConstraints=critical,CA:TRUE,pathlen:1\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n' > ca.ext
 openssl x509 -req -in ca.csr -CA root.pem -CAkey root.key -CAcreateserial -days 20 -sha384 -extfile ca.ext -out ca.pem
 cat ca.pem root.pem > chain.pem
@@ -37,10 +37,19 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
+        Self::named(
+            "/C=DE/O=Example/CN=Example Root",
+            "/C=DE/O=Example/OU=Workloads/CN=Example Issuing CA",
+        )
+    }
+
+    /// With these names of the two authorities.
+    fn named(root: &str, issuing: &str) -> Self {
         let place = Self {
             dir: tempfile::tempdir().unwrap(),
         };
-        place.shell(&format!("set -e\n{PKI}"));
+        let pki = PKI.replace("ROOT", root).replace("ISSUING", issuing);
+        place.shell(&format!("set -e\n{pki}"));
         place
     }
 
@@ -175,6 +184,21 @@ fn a_key_in_a_file() {
     refused("may not sign for `localhost`");
     place.shell("openssl pkcs8 -topk8 -in ca.key -out sealed.key -passout pass:x; mv sealed.key ca.key; chmod 600 ca.key; sed -i '$d' ca.ext; openssl x509 -req -in ca.csr -CA root.pem -CAkey root.key -days 20 -extfile ca.ext -out ca.pem; cat ca.pem root.pem > chain.pem");
     refused("`openssl pkcs8 -topk8 -nocrypt` makes one");
+}
+
+/// As a directory of Microsoft names its authorities: several parts of one kind, parts side by side, and texts of each kind
+/// (PrintableString, IA5String, UTF8String).
+#[test]
+fn authorities_with_the_names_of_a_directory() {
+    let place = Place::named(
+        "/DC=example/DC=corp/CN=corp-DC01-CA",
+        "/C=DE/DC=example/DC=corp/O=Pr\u{fc}fwerk GmbH+OU=PKI/OU=Server/OU=Workloads/CN=corp Issuing CA 1",
+    );
+    let subject = place.shell("openssl asn1parse -in ca.pem");
+    for kind in ["PRINTABLESTRING", "IA5STRING", "UTF8STRING"] {
+        assert!(subject.contains(kind), "no {kind} in {subject}");
+    }
+    place.judge("directory", &place.path("ca.key"));
 }
 
 #[test]

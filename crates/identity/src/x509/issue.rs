@@ -3,11 +3,15 @@ use std::str::FromStr;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CrlDistributionPoint, DistinguishedName, DnType, DnValue,
-    ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType, SerialNumber, string::PrintableString,
+    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyUsagePurpose, SanType, SerialNumber,
+    string::PrintableString,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
+use x509_parser::extensions::ParsedExtension;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::der::{part_issued_by, signed};
 use crate::key::CertificateSigner;
 use crate::{PublicKey, Signer, SpiffeId, TrustDomain, UnixTime};
 
@@ -183,6 +187,8 @@ pub struct Issuer<S> {
     domain: TrustDomain,
     validity: Validity,
     chain: Vec<Vec<u8>>,
+    /// The name of an authority that is not ours, as its certificate says it, byte by byte.
+    foreign: Option<Vec<u8>>,
 }
 
 impl<S> fmt::Debug for Issuer<S> {
@@ -216,6 +222,7 @@ impl<S: Signer> Issuer<S> {
             domain: id.trust_domain(),
             validity: profile.validity,
             chain,
+            foreign: None,
         })
     }
 
@@ -233,12 +240,26 @@ impl<S: Signer> Issuer<S> {
             let why = "it was made for another key".to_owned();
             return Err(IssueError::Authority(why));
         }
-        let der = rustls_pki_types::CertificateDer::from(upstream.signing());
+        let unreadable = |_| IssueError::Authority("it is no certificate".to_owned());
+        let (_, own) = X509Certificate::from_der(upstream.signing()).map_err(unreadable)?;
+        // Its name may have parts that the builder does not write: several of one kind, or several side by side.
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        let mut extensions = own.extensions().iter();
+        params.key_identifier_method = extensions
+            .find_map(|extension| match extension.parsed_extension() {
+                ParsedExtension::SubjectKeyIdentifier(id) => {
+                    Some(KeyIdMethod::PreSpecified(id.0.to_vec()))
+                }
+                _ => None,
+            })
+            .unwrap_or(KeyIdMethod::Sha256);
         Ok(Self {
-            inner: rcgen::Issuer::from_ca_cert_der(&der, CertificateSigner(signer))?,
+            inner: rcgen::Issuer::new(params, CertificateSigner(signer)),
             domain,
             validity: upstream.validity(),
             chain: upstream.chain().to_vec(),
+            foreign: Some(own.subject().as_raw().to_vec()),
         })
     }
 
@@ -307,7 +328,14 @@ impl<S: Signer> Issuer<S> {
         let mut params = authority_params(&self.domain, serial, validity)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.use_authority_key_identifier_extension = true;
-        Ok(params.signed_by(public_key, &self.inner)?.der().to_vec())
+        let made = params.signed_by(public_key, &self.inner)?;
+        let Some(name) = &self.foreign else {
+            return Ok(made.der().to_vec());
+        };
+        let (part, algorithm) = part_issued_by(made.der(), name)
+            .ok_or_else(|| IssueError::Authority("its name cannot be taken over".to_owned()))?;
+        let signature = rcgen::SigningKey::sign(self.inner.key(), &part)?;
+        Ok(signed(&part, &algorithm, &signature))
     }
 
     fn within(&self, wanted: Validity) -> Result<Validity, IssueError> {

@@ -1,6 +1,7 @@
 //! X509-SVID: certificates that say who a workload is, how they are made and how they are checked.
 
 mod crl;
+mod der;
 mod issue;
 mod profile;
 mod request;

@@ -6,6 +6,7 @@ use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer;
 
 use super::IssueError;
+use super::der::{SEQUENCE, element, signed};
 use crate::key::CertificateSigner;
 use crate::{KeyError, KeyType, PublicKey, Signer};
 
@@ -51,38 +52,13 @@ pub fn requested_key(der: &[u8]) -> Result<PublicKey, RequestError> {
     };
     let signature = &request.signature_value.data;
     // What surrounds the signed part is not signed: it has to be what it would be if we wrote it.
-    if encode(info.raw, &id, signature) != der {
+    if signed(info.raw, &element(SEQUENCE, &[&id]), signature) != der {
         return Err(RequestError::Signature);
     }
     lc::UnparsedPublicKey::new(algorithm, key.bits())
         .verify(info.raw, signature)
         .map_err(|_| RequestError::Signature)?;
     Ok(key)
-}
-
-/// The DER of a request with this signed part and this signature.
-fn encode(info: &[u8], algorithm: &[u8], signature: &[u8]) -> Vec<u8> {
-    const SEQUENCE: u8 = 0x30;
-    const BIT_STRING: u8 = 0x03;
-    const NO_UNUSED_BITS: &[u8] = &[0];
-    let algorithm = element(SEQUENCE, &[algorithm]);
-    let signature = element(BIT_STRING, &[NO_UNUSED_BITS, signature]);
-    element(SEQUENCE, &[info, &algorithm, &signature])
-}
-
-/// A tag, the length of what follows, and that.
-fn element(tag: u8, contents: &[&[u8]]) -> Vec<u8> {
-    let length: usize = contents.iter().map(|part| part.len()).sum();
-    let bytes = length.to_be_bytes();
-    let bytes: Vec<u8> = bytes.into_iter().skip_while(|&byte| byte == 0).collect();
-    let mut out = vec![tag];
-    if length >= 0x80 {
-        // No length has more bytes than a usize.
-        out.push(0x80 | u8::try_from(bytes.len()).unwrap_or_default());
-    }
-    out.extend_from_slice(if length == 0 { &[0] } else { &bytes });
-    contents.iter().for_each(|part| out.extend_from_slice(part));
-    out
 }
 
 /// A certificate signing request for a key, which says nothing but the key, in DER.
