@@ -233,6 +233,9 @@ pub struct Proof {
     /// The agent of the node, by its SPIFFE ID.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub agent: String,
+    /// The broker that asked for the workload, by its SPIFFE ID and the word of that agent.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub broker: String,
 }
 
 impl Proof {

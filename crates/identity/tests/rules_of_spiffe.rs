@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// How many rules there are of each kind that is built.
-const RULES: [(&str, u32); 10] = [
+const RULES: [(&str, u32); 11] = [
     ("ID", 5),
     ("X", 8),
     ("J", 6),
@@ -22,6 +22,7 @@ const RULES: [(&str, u32); 10] = [
     ("F", 8),
     ("K", 6),
     ("W", 6),
+    ("R", 6),
     // What went wrong elsewhere.
     ("V", 21),
 ];

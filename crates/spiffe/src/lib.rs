@@ -5,6 +5,7 @@
 //! random numbers around it.
 
 mod authority;
+mod broker;
 mod channel;
 mod client;
 mod clock;
@@ -36,6 +37,7 @@ mod workload;
 pub use authority::{
     Authority, AuthorityError, BACKDATE, IssuedJwt, IssuedX509, ListOptions, Options,
 };
+pub use broker::BrokerSocket;
 pub use client::{AgentState, Client, ClientError, Endpoint, EndpointError, Fetched, Watch};
 pub use clock::{Clock, SystemClock};
 pub use embedded::{Embedded, private_folder};

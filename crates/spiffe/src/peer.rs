@@ -85,19 +85,7 @@ pub enum PeerError {
 /// # Errors
 /// When there is no such process, or it cannot be attested.
 pub fn facts_of(pid: u32) -> Result<Facts, PeerError> {
-    let mut peer = Peer {
-        pid,
-        uid: 0,
-        gid: 0,
-        started: 0,
-        handle: None,
-        proc_root: "/proc".into(),
-        pod: None,
-    };
-    let status = peer.read("status")?;
-    let number = |field| effective(&status, field).ok_or(PeerError::Gone(pid));
-    (peer.uid, peer.gid) = (number("Uid:")?, number("Gid:")?);
-    peer.started = peer.start_time()?;
+    let peer = Peer::of_pid(pid, Path::new("/proc"))?;
     match peer.attest()? {
         (facts, None) => Ok(facts),
         (_, Some(_)) => Err(PeerError::InPod(pid)),
@@ -134,6 +122,24 @@ impl Peer {
             pod,
             ..peer
         })
+    }
+
+    /// The process that has this number now, by the word of somebody else. It is held by the time at which it started.
+    pub(crate) fn of_pid(pid: u32, proc_root: &Path) -> Result<Self, PeerError> {
+        let mut peer = Self {
+            pid,
+            uid: 0,
+            gid: 0,
+            started: 0,
+            handle: None,
+            proc_root: proc_root.to_owned(),
+            pod: None,
+        };
+        peer.started = peer.start_time()?;
+        let status = peer.read("status")?;
+        let number = |field| effective(&status, field).ok_or(PeerError::Gone(pid));
+        (peer.uid, peer.gid) = (number("Uid:")?, number("Gid:")?);
+        Ok(peer)
     }
 
     fn pod_now(&self) -> Option<String> {

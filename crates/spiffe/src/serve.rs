@@ -83,6 +83,9 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+    /// TLS cannot be had.
+    #[error("no TLS: {0}")]
+    Tls(#[source] rustls::Error),
     /// The server failed.
     #[error("the server of the socket failed")]
     Server(#[from] tonic::transport::Error),
@@ -152,7 +155,7 @@ pub(crate) async fn serve_giver(
 
 /// Makes the socket under another name and moves it into its place when its permissions are right: there is no moment in
 /// which it is open to others, and none in which it is gone.
-fn bind(path: &Path, mode: u32) -> Result<UnixListener, ServeError> {
+pub(crate) fn bind(path: &Path, mode: u32) -> Result<UnixListener, ServeError> {
     use std::os::unix::fs::FileTypeExt;
     let error = |source| ServeError::Bind {
         path: path.to_owned(),
@@ -179,7 +182,7 @@ fn bind(path: &Path, mode: u32) -> Result<UnixListener, ServeError> {
 }
 
 /// Removes the socket in the end.
-struct Bound(PathBuf);
+pub(crate) struct Bound(pub(crate) PathBuf);
 
 impl Drop for Bound {
     fn drop(&mut self) {

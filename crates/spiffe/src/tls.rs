@@ -61,7 +61,7 @@ impl ResolvesServerCert for ShownCertificate {
 
 /// TLS 1.3 and HTTP/2 alone. Sessions are not resumed: each connection sees the certificate of its own time.
 pub(crate) fn server_config(
-    shown: Arc<ShownCertificate>,
+    shown: Arc<dyn ResolvesServerCert>,
     clients: Arc<dyn ClientCertVerifier>,
 ) -> Result<ServerConfig, Error> {
     let builder = ServerConfig::builder_with_provider(provider());

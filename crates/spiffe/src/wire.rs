@@ -2,7 +2,6 @@
 
 #[allow(
     missing_docs,
-    dead_code,
     unreachable_pub,
     unused_qualifications,
     clippy::all,
@@ -26,6 +25,7 @@ pub(crate) const DESCRIPTORS: &[u8] = include_bytes!("../generated/descriptors.b
 pub(crate) use generated::bailiwick::identity::v1 as issuer;
 pub(crate) use generated::envoy::extensions::transport_sockets::tls::v3 as tls;
 pub(crate) use generated::envoy::service::discovery::v3 as discovery;
+pub(crate) use generated::google::rpc;
 pub(crate) use generated::spiffe::broker;
 
 impl fmt::Debug for X509svid {

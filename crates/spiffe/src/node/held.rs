@@ -11,6 +11,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
 
 use super::{Node, State};
+use crate::broker::ForBroker;
 use crate::clock::{Clock, SystemClock};
 use crate::issuer_core::unavailable;
 use crate::keys::WorkloadKey;
@@ -51,13 +52,19 @@ pub(super) struct Certificates(Mutex<HashMap<CertificateKey, Slot<Arc<Held>>>>);
 #[derive(Default)]
 pub(super) struct Tokens(Mutex<HashMap<TokenKey, Slot<String>>>);
 
-type CertificateKey = (Box<str>, SpiffeId);
-type TokenKey = (Box<str>, SpiffeId, Vec<String>);
+/// What a broker gets is made for it, so that the log says so: it shares nothing with the pod or other brokers.
+type CertificateKey = (Box<str>, SpiffeId, Option<SpiffeId>);
+type TokenKey = (Box<str>, SpiffeId, Vec<String>, Option<SpiffeId>);
 
 impl Node {
     /// A certificate of a pod, with its key.
-    pub(crate) async fn certificate(&self, pod: &str, plan: Plan) -> Result<Arc<Held>, Status> {
-        let slot = self.slot(pod, &plan.id);
+    pub(crate) async fn certificate(
+        &self,
+        pod: &str,
+        plan: Plan,
+        through: Option<&ForBroker>,
+    ) -> Result<Arc<Held>, Status> {
+        let slot = self.slot(pod, &plan.id, through.map(ForBroker::broker));
         let mut slot = slot.lock().await;
         let revision = self.state().revision;
         if let Some(kept) = &*slot
@@ -66,19 +73,28 @@ impl Node {
         {
             return Ok(Arc::clone(&kept.what));
         }
-        let made = self.made(pod, plan).await;
+        let made = self.made(pod, plan, through).await;
         settle(&mut slot, made.map(lasting), revision)
     }
 
-    fn slot(&self, pod: &str, id: &SpiffeId) -> Slot<Arc<Held>> {
+    fn slot(&self, pod: &str, id: &SpiffeId, broker: Option<&SpiffeId>) -> Slot<Arc<Held>> {
         let slots = self.certificates.0.lock();
         let mut slots = slots.unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(slots.entry((pod.into(), id.clone())).or_default())
+        let key = (pod.into(), id.clone(), broker.cloned());
+        Arc::clone(slots.entry(key).or_default())
     }
 
-    async fn made(&self, pod: &str, plan: Plan) -> Result<Arc<Held>, Status> {
+    async fn made(
+        &self,
+        pod: &str,
+        plan: Plan,
+        through: Option<&ForBroker>,
+    ) -> Result<Arc<Held>, Status> {
         let key = new_key(plan.key_type).await?;
-        let answer = self.ask(certificate_request(pod, &plan, &key)?);
+        let answer = self.ask(SignRequest {
+            brokered: through.map(ForBroker::wire),
+            ..certificate_request(pod, &plan, &key)?
+        });
         self.believed(plan, key, answer.await?.chain)
     }
 
@@ -106,6 +122,7 @@ impl Node {
         pod: &str,
         plan: &Plan,
         audience: &[String],
+        through: Option<&ForBroker>,
     ) -> Result<String, Status> {
         let slot = {
             let slots = self.tokens.0.lock();
@@ -117,7 +134,8 @@ impl Node {
                     kept.is_ok_and(|kept| kept.as_ref().is_some_and(|kept| now < kept.until))
                 });
             }
-            let key = (pod.into(), plan.id.clone(), audience.to_vec());
+            let broker = through.map(ForBroker::broker).cloned();
+            let key = (pod.into(), plan.id.clone(), audience.to_vec(), broker);
             match slots.len() < MOST_TOKENS {
                 true => Arc::clone(slots.entry(key).or_default()),
                 false => Slot::default(),
@@ -134,6 +152,7 @@ impl Node {
             pod_uid: pod.to_owned(),
             spiffe_id: plan.id.to_string(),
             audience: audience.to_vec(),
+            brokered: through.map(ForBroker::wire),
             ..SignRequest::default()
         });
         let made = answer.await;
@@ -174,7 +193,7 @@ impl Node {
         let mut asking = Vec::new();
         let mut requests = Vec::new();
         for (pod, plan) in wanted {
-            let slot = self.slot(&pod, &plan.id).try_lock_owned();
+            let slot = self.slot(&pod, &plan.id, None).try_lock_owned();
             let Ok(slot) = slot else { continue };
             let fresh = |kept: &Kept<Arc<Held>>| kept.what.plan == plan && kept.is_fresh(revision);
             if slot.as_ref().is_some_and(fresh) {
@@ -252,7 +271,7 @@ impl Node {
     fn has(&self, pod: &str, plan: &Plan, revision: u64) -> bool {
         let slots = self.certificates.0.lock();
         let slots = slots.unwrap_or_else(PoisonError::into_inner);
-        let Some(slot) = slots.get(&(Box::from(pod), plan.id.clone())) else {
+        let Some(slot) = slots.get(&(Box::from(pod), plan.id.clone(), None)) else {
             return false;
         };
         slot.try_lock().map_or(true, |kept| {
@@ -265,7 +284,7 @@ impl Node {
     pub(super) fn forget(&self, keep: impl Fn(&str) -> bool) {
         let slots = self.certificates.0.lock();
         let mut slots = slots.unwrap_or_else(PoisonError::into_inner);
-        slots.retain(|(pod, _), _| keep(pod));
+        slots.retain(|(pod, ..), _| keep(pod));
         let tokens = self.tokens.0.lock();
         let mut tokens = tokens.unwrap_or_else(PoisonError::into_inner);
         tokens.retain(|(pod, ..), _| keep(pod));

@@ -141,6 +141,7 @@ impl Link {
             self.keep(own)?;
         }
         let Some(own) = &self.own else { return Ok(()) };
+        self.node.shown.replace(own.shown())?;
         let mut client = self.connect(&bundle, Some(own.shown())).await?;
         let followed = client.follow(FollowRequest {}).await;
         let mut pushes = followed.map_err(|status| refused(&status))?.into_inner();

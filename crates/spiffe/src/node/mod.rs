@@ -24,6 +24,8 @@ use self::link::Link;
 pub use self::own::NodeProof;
 pub(crate) use self::state::State;
 use self::wit::Wits;
+use crate::BrokerSocket;
+use crate::broker::{AgentCertificate, BrokerServer, PodReference};
 use crate::issuer_core::Asker;
 use crate::serve::{ServeError, Socket, serve_giver};
 use crate::wire::issuer::agent_health_server::AgentHealth;
@@ -67,6 +69,8 @@ pub struct NodeAgent {
     pub folder: Option<PathBuf>,
     /// WIT-SVIDs are given, which are experimental.
     pub wit_svid: bool,
+    /// Where brokers come, which is experimental too.
+    pub brokers: Option<BrokerSocket>,
     /// Hears what happens.
     pub tell: Tell,
 }
@@ -82,12 +86,30 @@ pub async fn serve_node(
 ) -> Result<(), ServeError> {
     let socket = agent.socket.clone();
     let node = Arc::new(Node::new(&agent));
+    let brokers = agent.brokers.clone().map(|brokers| {
+        let proc_root = agent.socket.proc_root.clone();
+        BrokerServer::bind(brokers, proc_root, &node)
+    });
+    let brokers = brokers.transpose()?;
+    let (stopping, mut stopped) = watch::channel(false);
+    let stop = async move {
+        stop.await;
+        stopping.send_replace(true);
+    };
+    let brokering = brokers.map(|brokers| {
+        let stop = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
+        tokio::spawn(brokers.serve(stop))
+    });
     let linking = tokio::spawn(Link::new(agent, Arc::clone(&node)).run());
     let preparing = tokio::spawn(Arc::clone(&node).prepare());
     let outcome = serve_giver(socket, Giver::Server(node), ready, stop).await;
     linking.abort();
     preparing.abort();
-    outcome
+    match brokering {
+        // Its half of the socket ends as the other one does.
+        Some(brokering) => outcome.and(brokering.await.unwrap_or(Ok(()))),
+        None => outcome,
+    }
 }
 
 /// What the doors of an agent share.
@@ -100,6 +122,8 @@ pub(crate) struct Node {
     wits: Wits,
     /// Whether WIT-SVIDs are given.
     pub(crate) wit_svid: bool,
+    /// What brokers are shown.
+    shown: Arc<AgentCertificate>,
     tell: Tell,
 }
 
@@ -121,6 +145,7 @@ impl Node {
             tokens: Tokens::default(),
             wits: Wits::default(),
             wit_svid: agent.wit_svid,
+            shown: Arc::default(),
             tell: Arc::clone(&agent.tell),
         }
     }
@@ -173,9 +198,43 @@ impl Node {
 
     /// Tells that somebody gets nothing, and gives what it hears. The log is the server's.
     pub(crate) fn denied(&self, asker: &Asker, why: String) -> Status {
-        let line = format!("{}: {why}", asker.facts);
-        (self.tell)(AgentNews::Denied(&line));
+        match asker.proof.broker.as_str() {
+            "" => self.tell_denied(&format!("{}: {why}", asker.facts)),
+            broker => self.tell_denied(&format!("`{broker}` for a workload: {why}")),
+        }
         Status::permission_denied(why)
+    }
+
+    pub(crate) fn tell_denied(&self, line: &str) {
+        (self.tell)(AgentNews::Denied(line));
+    }
+
+    /// What brokers are shown.
+    pub(crate) fn certificate_shown(&self) -> Arc<AgentCertificate> {
+        Arc::clone(&self.shown)
+    }
+
+    /// The pod of this node of which this was said, by the UID in its cgroup.
+    pub(crate) fn find(&self, said: &PodReference) -> Option<String> {
+        self.state.borrow().find(said)
+    }
+
+    /// The same of a pod that the server may not have told of yet.
+    pub(crate) async fn find_patiently(
+        &self,
+        said: &PodReference,
+    ) -> Result<Option<String>, Status> {
+        let mut state = self.state.subscribe();
+        let known = |state: &Arc<State>| state.refused.is_some() || state.find(said).is_some();
+        let _ = tokio::time::timeout(PATIENCE, state.wait_for(known)).await;
+        self.bundle()?;
+        let found = self.find(said);
+        match (&found, &self.server.borrow().away) {
+            (None, Some(_)) => Err(Status::unavailable(
+                "the pod is not known here, and the server is away",
+            )),
+            _ => Ok(found),
+        }
     }
 
     fn client(&self) -> Result<NodeAgentsClient<Channel>, Status> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use bailiwick_identity::rules::Plan;
 use bailiwick_identity::{Bundle, BundleMap, TrustDomain};
 
+use crate::broker::PodReference;
 use crate::client::ClientError;
 use crate::wire::issuer::Push;
 use crate::wire_plan::plan;
@@ -27,6 +28,10 @@ pub(crate) struct State {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct PodPlans {
     pub(super) plans: Result<Vec<Plan>, String>,
+    /// NAMESPACE/NAME.
+    name: String,
+    /// The UID of the object.
+    object_uid: String,
 }
 
 impl State {
@@ -49,9 +54,14 @@ impl State {
                 true => Err(pod.denial),
                 false => Ok(plans),
             };
+            let told = PodPlans {
+                plans,
+                name: pod.name,
+                object_uid: pod.object_uid,
+            };
             let known = self.pods.get(pod.uid.as_str());
-            let known = known.filter(|known| known.plans == plans).cloned();
-            let pod_plans = known.unwrap_or_else(|| Arc::new(PodPlans { plans }));
+            let known = known.filter(|known| ***known == told).cloned();
+            let pod_plans = known.unwrap_or_else(|| Arc::new(told));
             next.pods.insert(pod.uid.into(), pod_plans);
         }
         if !push.bundles.is_empty() {
@@ -71,6 +81,16 @@ impl State {
             Some(_) => Ok(next),
             None => Err(ClientError::Protocol(format!("no bundle of `{domain}`"))),
         }
+    }
+
+    /// The pod of which this was said, by the UID in its cgroup.
+    pub(super) fn find(&self, said: &PodReference) -> Option<String> {
+        let mut pods = self.pods.iter();
+        let found = pods.find(|(_, pod)| {
+            let named = pod.name.split_once('/');
+            named.is_some_and(|(namespace, name)| said.fits(namespace, name, &pod.object_uid))
+        });
+        found.map(|(uid, _)| uid.to_string())
     }
 
     /// Whether one pod would be told the same by both.

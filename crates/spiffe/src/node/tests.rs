@@ -2,6 +2,7 @@
 //! /proc. `bailiwick/tests/identity_agent.rs` has the real ones.
 
 mod attacks;
+mod broker;
 mod fair;
 mod outage;
 mod past_flaws;
@@ -21,7 +22,7 @@ use bailiwick_identity::pods::{
 };
 use bailiwick_identity::rotation::Policy;
 use bailiwick_identity::rules::{Bans, RuleSet, decode};
-use bailiwick_identity::{BundleMap, KeyType, UnixTime};
+use bailiwick_identity::{BundleMap, KeyType, SpiffeId, UnixTime};
 use bailiwick_model::ObjectMeta;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -273,6 +274,11 @@ impl House {
             proof,
             folder: None,
             wit_svid: true,
+            brokers: Some(BrokerSocket {
+                path: folder.join("brokers"),
+                mode: 0o600,
+                allowed: [SpiffeId::parse("spiffe://td/broker").unwrap()].into(),
+            }),
             tell: Arc::new(move |said| news.lock().unwrap().push(format!("{said:?}"))),
         };
         let (stop, stopped) = oneshot::channel::<()>();
@@ -286,6 +292,7 @@ impl House {
         Agent {
             socket: socket.path,
             proc_root: folder.join("proc"),
+            brokers: folder.join("brokers"),
             _stop: stop,
         }
     }
@@ -345,6 +352,7 @@ impl Drop for House {
 pub(super) struct Agent {
     socket: PathBuf,
     pub(super) proc_root: PathBuf,
+    pub(super) brokers: PathBuf,
     _stop: oneshot::Sender<()>,
 }
 
@@ -388,7 +396,12 @@ impl Agent {
 
 /// A /proc in which this process is in a pod.
 pub(super) fn made_up_proc(root: &Path, pod: &str) {
-    let own = root.join(std::process::id().to_string());
+    made_up_process(root, std::process::id(), pod);
+}
+
+/// A process with this number, in all but the pod like this one.
+pub(super) fn made_up_process(root: &Path, pid: u32, pod: &str) {
+    let own = root.join(pid.to_string());
     fs::create_dir_all(&own).unwrap();
     for file in ["stat", "status"] {
         fs::copy(Path::new("/proc/self").join(file), own.join(file)).unwrap();

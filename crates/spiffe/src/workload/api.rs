@@ -33,7 +33,7 @@ const DOOR: Door = Door::WorkloadApi;
 /// The SPIFFE Workload API.
 pub(crate) struct WorkloadApi(pub(crate) Shared);
 
-type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+pub(crate) type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// E-2: a browser or a proxy that was tricked into calling does not send this.
 fn check_header<T>(request: &Request<T>) -> Result<(), Status> {
@@ -51,7 +51,7 @@ fn check_header<T>(request: &Request<T>) -> Result<(), Status> {
 }
 
 /// What a stream is made of.
-pub(super) trait Source<T>: Send + 'static {
+pub(crate) trait Source<T>: Send + 'static {
     /// The next message, where there is a new one, and how long it is good for.
     fn next(
         &mut self,
@@ -60,7 +60,10 @@ pub(super) trait Source<T>: Send + 'static {
 }
 
 /// Sends the full state at once and on every change, until the caller goes or loses its identity.
-fn stream<T: Send + 'static>(session: Session, mut source: impl Source<T>) -> Messages<T> {
+pub(crate) fn stream<T: Send + 'static>(
+    session: Session,
+    mut source: impl Source<T>,
+) -> Messages<T> {
     let (sender, receiver) = mpsc::channel(1);
     let mut changes = session.changes();
     tokio::spawn(async move {
@@ -85,7 +88,7 @@ fn stream<T: Send + 'static>(session: Session, mut source: impl Source<T>) -> Me
                 }
             };
             tokio::select! {
-                () = changes.wait(pause) => {}
+                () = changes.wait(pause.min(session.patience())) => {}
                 () = sender.closed() => return,
             }
         }
@@ -104,7 +107,8 @@ impl Source<X509svidResponse> for Renewals {
 }
 
 /// Root certificates of the domains that a caller may see.
-struct X509Bundles(Option<X509BundlesResponse>);
+#[derive(Default)]
+pub(crate) struct X509Bundles(Option<X509BundlesResponse>);
 
 impl Source<X509BundlesResponse> for X509Bundles {
     async fn next(
@@ -122,7 +126,8 @@ impl Source<X509BundlesResponse> for X509Bundles {
 }
 
 /// Keys of tokens of the domains that a caller may see.
-struct JwtBundles(Option<JwtBundlesResponse>);
+#[derive(Default)]
+pub(crate) struct JwtBundles(Option<JwtBundlesResponse>);
 
 impl Source<JwtBundlesResponse> for JwtBundles {
     async fn next(
@@ -171,7 +176,7 @@ impl SpiffeWorkloadApi for WorkloadApi {
     ) -> Result<Response<Self::FetchX509BundlesStream>, Status> {
         check_header(&request)?;
         let session = Session::of(DOOR, &request, &self.0).await?;
-        Ok(Response::new(stream(session, X509Bundles(None))))
+        Ok(Response::new(stream(session, X509Bundles::default())))
     }
 
     async fn fetch_jwtsvid(
@@ -185,23 +190,7 @@ impl SpiffeWorkloadApi for WorkloadApi {
             spiffe_id,
         } = request.into_inner();
         check_audience(&audience)?;
-        let (caller, mut plans) = session.plans().await?;
-        if let Some(id) = wanted(&spiffe_id)? {
-            plans.retain(|plan| plan.id == id);
-            //
-            if plans.is_empty() {
-                let why = format!("no rule gives the caller `{id}`");
-                return Err(session.denied(&caller, why).await);
-            }
-        }
-        let mut svids = Vec::new();
-        for plan in plans {
-            svids.push(Jwtsvid {
-                spiffe_id: plan.id.to_string(),
-                svid: session.token(&caller, &plan, &audience).await?,
-                hint: plan.hint.unwrap_or_default(),
-            });
-        }
+        let svids = tokens(&session, &audience, wanted(&spiffe_id)?).await?;
         Ok(Response::new(JwtsvidResponse { svids }))
     }
 
@@ -211,7 +200,7 @@ impl SpiffeWorkloadApi for WorkloadApi {
     ) -> Result<Response<Self::FetchJWTBundlesStream>, Status> {
         check_header(&request)?;
         let session = Session::of(DOOR, &request, &self.0).await?;
-        Ok(Response::new(stream(session, JwtBundles(None))))
+        Ok(Response::new(stream(session, JwtBundles::default())))
     }
 
     async fn validate_jwtsvid(
@@ -268,8 +257,34 @@ impl WorkloadApi {
     }
 }
 
+/// Tokens of all identities of a workload, or of the one that is wanted.
+pub(crate) async fn tokens(
+    session: &Session,
+    audience: &[String],
+    wanted: Option<SpiffeId>,
+) -> Result<Vec<Jwtsvid>, Status> {
+    let (caller, mut plans) = session.plans().await?;
+    if let Some(id) = wanted {
+        plans.retain(|plan| plan.id == id);
+        //
+        if plans.is_empty() {
+            let why = format!("no rule gives the caller `{id}`");
+            return Err(session.denied(&caller, why).await);
+        }
+    }
+    let mut svids = Vec::new();
+    for plan in plans {
+        svids.push(Jwtsvid {
+            spiffe_id: plan.id.to_string(),
+            svid: session.token(&caller, &plan, audience).await?,
+            hint: plan.hint.unwrap_or_default(),
+        });
+    }
+    Ok(svids)
+}
+
 /// An identity that is asked for; nothing where all are.
-fn wanted(spiffe_id: &str) -> Result<Option<SpiffeId>, Status> {
+pub(crate) fn wanted(spiffe_id: &str) -> Result<Option<SpiffeId>, Status> {
     if spiffe_id.is_empty() {
         return Ok(None);
     }

@@ -16,9 +16,11 @@ use crate::limit::Limit;
 use crate::node::Node;
 use crate::peer::Share;
 
-pub(crate) use api::{WorkloadApi, check_audience};
+pub(crate) use api::{
+    JwtBundles, Messages, WorkloadApi, X509Bundles, check_audience, stream, tokens, wanted,
+};
 pub(crate) use sds::SecretDiscovery;
-pub(crate) use session::Held;
+pub(crate) use session::{Held, Renewals, Session};
 pub(crate) use wit::HeldWit;
 
 /// What all doors share.

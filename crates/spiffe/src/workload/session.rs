@@ -10,11 +10,12 @@ use tokio::sync::watch;
 use tonic::{Request, Status};
 
 use super::{Giver, HeldWit, Shared};
+use crate::broker::ForBroker;
 use crate::clock::{Clock, SystemClock};
 use crate::issuer_core::{Asker, unavailable};
 use crate::keys::WorkloadKey;
 use crate::listen::Local;
-use crate::node::State;
+use crate::node::{Node, State};
 use crate::peer::{Peer, PeerError};
 
 /// Several pushes do not happen at the same moment: each waits up to this long after a change.
@@ -25,8 +26,16 @@ pub(super) const RETRY: Duration = Duration::from_secs(5);
 /// One caller, who is attested anew for every message.
 pub(crate) struct Session {
     door: Door,
-    peer: Arc<Peer>,
-    shared: Shared,
+    who: Who,
+    giver: Giver,
+}
+
+/// Whom a session is about.
+enum Who {
+    /// The process that calls.
+    Caller(Arc<Peer>),
+    /// A workload that somebody else asks for.
+    Other(Arc<ForBroker>),
 }
 
 /// Who the caller is at one moment.
@@ -34,6 +43,8 @@ pub(crate) struct Caller {
     asker: Asker,
     /// The UID of its pod, where it runs in one.
     pod: Option<String>,
+    /// Who asks for it.
+    through: Option<Arc<ForBroker>>,
 }
 
 /// An identity with its certificate and key.
@@ -90,8 +101,8 @@ impl Session {
                 Ok(peer) if shared.limit.admits(peer.share(), 1, Instant::now()).is_ok() => {
                     return Ok(Self {
                         door,
-                        peer: Arc::clone(peer),
-                        shared,
+                        who: Who::Caller(Arc::clone(peer)),
+                        giver: shared.giver,
                     });
                 }
                 // Not `ResourceExhausted`: the standard has this code for servers that are busy (E-3).
@@ -108,34 +119,79 @@ impl Session {
         Err(shared.giver.denied(&nobody, why).await)
     }
 
-    /// Who the caller is and what it is to get, now.
+    /// About a workload of this node that a broker named.
+    pub(crate) fn for_broker(about: ForBroker, node: Arc<Node>) -> Self {
+        Self {
+            door: Door::WorkloadApi,
+            who: Who::Other(Arc::new(about)),
+            giver: Giver::Server(node),
+        }
+    }
+
+    /// How long at most until the workload is looked at again, whatever happens.
+    pub(super) fn patience(&self) -> Duration {
+        match &self.who {
+            Who::Caller(_) => Duration::MAX,
+            Who::Other(about) => about.patience(),
+        }
+    }
+
+    /// Who the workload is and what it is to get, now.
     pub(crate) async fn plans(&self) -> Result<(Caller, Vec<Plan>), Status> {
-        let (facts, pod) = match self.peer.attest() {
+        match &self.who {
+            Who::Caller(peer) => self.plans_of(peer).await,
+            Who::Other(about) => {
+                let Giver::Server(node) = &self.giver else {
+                    return Err(Status::permission_denied(
+                        "brokers ask agents of nodes alone",
+                    ));
+                };
+                let (facts, pod) = about.attest(node).await?;
+                let mut asker = asker(self.door, facts);
+                asker.proof.broker = about.broker().to_string();
+                let plans = node.plans(&asker, &pod).await?;
+                let caller = Caller {
+                    asker,
+                    pod: Some(pod),
+                    through: Some(Arc::clone(about)),
+                };
+                Ok((caller, plans))
+            }
+        }
+    }
+
+    async fn plans_of(&self, peer: &Peer) -> Result<(Caller, Vec<Plan>), Status> {
+        let (facts, pod) = match peer.attest() {
             Ok(attested) => attested,
             Err(error) => {
                 let nobody = asker(self.door, Facts::default());
-                return Err(self.shared.giver.denied(&nobody, error.to_string()).await);
+                return Err(self.giver.denied(&nobody, error.to_string()).await);
             }
         };
         let asker = asker(self.door, facts);
-        let plans = match (&self.shared.giver, &pod) {
+        let plans = match (&self.giver, &pod) {
             (Giver::Own { core, .. }, None) => core.plans(&asker).await?,
             (Giver::Own { core, .. }, Some(_)) => {
-                let why = PeerError::InPod(self.peer.pid()).to_string();
+                let why = PeerError::InPod(peer.pid()).to_string();
                 return Err(core.denied(&asker, why).await);
             }
             (Giver::Server(node), Some(pod)) => node.plans(&asker, pod).await?,
             (Giver::Server(node), None) => {
-                let why = PeerError::OfHost(self.peer.pid()).to_string();
+                let why = PeerError::OfHost(peer.pid()).to_string();
                 return Err(node.denied(&asker, why));
             }
         };
-        Ok((Caller { asker, pod }, plans))
+        let caller = Caller {
+            asker,
+            pod,
+            through: None,
+        };
+        Ok((caller, plans))
     }
 
     /// Writes that the caller gets nothing, and gives what it hears.
     pub(crate) async fn denied(&self, caller: &Caller, why: String) -> Status {
-        self.shared.giver.denied(&caller.asker, why).await
+        self.giver.denied(&caller.asker, why).await
     }
 
     /// Certificates and keys for these identities.
@@ -147,8 +203,11 @@ impl Session {
     ) -> Result<Holding, Status> {
         let mut identities = Vec::new();
         for plan in plans {
-            let held = match (&self.shared.giver, &caller.pod) {
-                (Giver::Server(node), Some(pod)) => node.certificate(pod, plan).await?,
+            let held = match (&self.giver, &caller.pod) {
+                (Giver::Server(node), Some(pod)) => {
+                    let through = caller.through.as_deref();
+                    node.certificate(pod, plan, through).await?
+                }
                 (Giver::Server(_), None) => continue,
                 (Giver::Own { core, .. }, _) => {
                     let key = WorkloadKey::generate(plan.key_type);
@@ -178,18 +237,21 @@ impl Session {
         plan: &Plan,
         audience: &[String],
     ) -> Result<String, Status> {
-        match (&self.shared.giver, &caller.pod) {
+        match (&self.giver, &caller.pod) {
             (Giver::Own { core, .. }, _) => {
                 Ok(core.token(&caller.asker, plan, audience).await?.token)
             }
-            (Giver::Server(node), Some(pod)) => node.token(pod, plan, audience).await,
+            (Giver::Server(node), Some(pod)) => {
+                let through = caller.through.as_deref();
+                node.token(pod, plan, audience, through).await
+            }
             (Giver::Server(_), None) => Err(Status::permission_denied("the caller is in no pod")),
         }
     }
 
     /// A WIT-SVID for one identity.
     pub(super) async fn wit(&self, caller: &Caller, plan: Plan) -> Result<Arc<HeldWit>, Status> {
-        match (&self.shared.giver, &caller.pod) {
+        match (&self.giver, &caller.pod) {
             (Giver::Own { core, .. }, _) => {
                 let key = WorkloadKey::generate(HeldWit::key_type(&plan));
                 let key = key.map_err(|error| unavailable(&error))?;
@@ -208,7 +270,7 @@ impl Session {
 
     /// The keys of the own domain.
     pub(crate) fn bundle(&self) -> Result<Arc<Bundle>, Status> {
-        match &self.shared.giver {
+        match &self.giver {
             Giver::Own { core, .. } => Ok(core.authority.bundle()),
             Giver::Server(node) => node.bundle(),
         }
@@ -223,7 +285,7 @@ impl Session {
             let found = foreign.filter_map(|domain| known.bundle(domain).cloned());
             found.collect()
         };
-        match &self.shared.giver {
+        match &self.giver {
             Giver::Own { core, federated } => {
                 found(&federated.borrow().clone(), core.authority.trust_domain())
             }
@@ -233,7 +295,7 @@ impl Session {
 
     /// Counts changes of the authority.
     pub(super) fn revision(&self) -> u64 {
-        match &self.shared.giver {
+        match &self.giver {
             Giver::Own { core, .. } => *core.authority.subscribe().borrow(),
             Giver::Server(node) => node.state().revision,
         }
@@ -241,7 +303,7 @@ impl Session {
 
     /// The time by which documents are made.
     pub(crate) fn now(&self) -> UnixTime {
-        match &self.shared.giver {
+        match &self.giver {
             Giver::Own { core, .. } => core.authority.now(),
             Giver::Server(_) => SystemClock.now(),
         }
@@ -249,7 +311,7 @@ impl Session {
 
     /// Changes from now on.
     pub(crate) fn changes(&self) -> Changes {
-        match &self.shared.giver {
+        match &self.giver {
             Giver::Own { core, federated } => Changes::Own {
                 authority: core.authority.subscribe(),
                 rules: core.rules.clone(),
@@ -257,7 +319,10 @@ impl Session {
             },
             Giver::Server(node) => Changes::Node {
                 state: node.changes(),
-                pod: self.peer.attest().ok().and_then(|(_, pod)| pod),
+                pod: match &self.who {
+                    Who::Caller(peer) => peer.attest().ok().and_then(|(_, pod)| pod),
+                    Who::Other(about) => about.pod().map(str::to_owned),
+                },
             },
         }
     }

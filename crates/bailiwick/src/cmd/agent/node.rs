@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
-use bailiwick_spiffe::{AgentNews, NodeAgent, NodeProof, Socket, Tell, private_folder, serve_node};
+use anyhow::{Context, Result, bail};
+use bailiwick_identity::SpiffeId;
+use bailiwick_spiffe::{
+    AgentNews, BrokerSocket, NodeAgent, NodeProof, Socket, Tell, private_folder, serve_node,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cmd::identity::daemon::DaemonOptions;
@@ -37,6 +40,21 @@ pub(super) struct NodeOptions {
     /// Nothing of pods is ever kept there
     #[arg(long, value_name = "DIR", requires = "server")]
     keep: Option<PathBuf>,
+    /// Socket of the SPIFFE Broker API (with --experimental broker-api), for programs that ask on behalf of pods of this
+    /// node; they find it by SPIFFE_BROKER_SOCKET, which is printed at the start
+    #[arg(long, value_name = "PATH", requires_all = ["server", "brokers"])]
+    broker_socket: Option<PathBuf>,
+    /// SPIFFE ID of a program that may ask there, by its X509-SVID; again for another one
+    #[arg(
+        long = "broker",
+        id = "brokers",
+        value_name = "ID",
+        requires = "broker_socket"
+    )]
+    brokers: Vec<SpiffeId>,
+    /// Permissions of that socket, in octal
+    #[arg(long, value_name = "MODE", value_parser = super::octal, default_value = "0600", requires = "broker_socket")]
+    broker_socket_mode: u32,
     /// Where processes are looked at
     #[arg(long, value_name = "DIR", default_value = "/proc", hide = true)]
     proc_root: PathBuf,
@@ -47,6 +65,25 @@ pub(super) fn socket(options: &NodeOptions, path: PathBuf, mode: u32) -> Socket 
         proc_root: options.proc_root.clone(),
         ..Socket::new(path, mode)
     }
+}
+
+fn brokers(options: &NodeOptions, daemon: &DaemonOptions) -> Result<Option<BrokerSocket>> {
+    let Some(path) = &options.broker_socket else {
+        return Ok(None);
+    };
+    if !daemon.experiments.broker_api() {
+        bail!("the SPIFFE Broker API is experimental: add --experimental broker-api");
+    }
+    let domain = daemon.place().trust_domain();
+    let mut foreign = options.brokers.iter();
+    if let Some(id) = foreign.find(|id| id.trust_domain() != *domain) {
+        bail!("`{id}` is not of the trust domain `{domain}`: brokers are");
+    }
+    Ok(Some(BrokerSocket {
+        path: path.clone(),
+        mode: options.broker_socket_mode,
+        allowed: options.brokers.iter().cloned().collect(),
+    }))
 }
 
 fn proof(options: &NodeOptions) -> Result<NodeProof> {
@@ -82,7 +119,12 @@ pub(super) fn run(
     if let Some(folder) = &options.keep {
         private_folder(folder)?;
     }
-    let line = format!("SPIFFE_ENDPOINT_SOCKET=unix://{}\n", socket.path.display());
+    let brokers = brokers(options, daemon)?;
+    let mut line = format!("SPIFFE_ENDPOINT_SOCKET=unix://{}\n", socket.path.display());
+    if let Some(brokers) = &brokers {
+        let path = std::path::absolute(&brokers.path)?;
+        line.push_str(&format!("SPIFFE_BROKER_SOCKET=unix://{}\n", path.display()));
+    }
     let agent = NodeAgent {
         socket,
         server: server.to_owned(),
@@ -91,6 +133,7 @@ pub(super) fn run(
         proof: proof(options)?,
         folder: options.keep.clone(),
         wit_svid: daemon.experiments.wit_svid(),
+        brokers,
         tell: tell(),
     };
     daemon.start_logging();

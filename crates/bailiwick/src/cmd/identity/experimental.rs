@@ -5,6 +5,8 @@
 enum Experiment {
     /// WIT-SVIDs: tokens bound to a key, at the Workload API
     WitSvid,
+    /// The SPIFFE Broker API, at a socket of the agent of a node
+    BrokerApi,
 }
 
 /// Arguments of whoever gives identities.
@@ -16,6 +18,11 @@ pub(crate) struct ExperimentOptions {
 }
 
 impl ExperimentOptions {
+    /// Whether brokers may be served.
+    pub(crate) fn broker_api(&self) -> bool {
+        self.experimental.contains(&Experiment::BrokerApi)
+    }
+
     /// Whether WIT-SVIDs are made.
     pub(crate) fn wit_svid(&self) -> bool {
         self.experimental.contains(&Experiment::WitSvid)

@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use bailiwick_audit::{DenialRecord, Door, Proof, WorkloadRef};
 use bailiwick_identity::agents::{Admissions, Agents};
+use bailiwick_identity::pods::{SeenPod, Unproven};
 use bailiwick_identity::rules::Plan;
 use bailiwick_identity::x509::requested_key;
 use bailiwick_identity::{BundleMap, PublicKey, SpiffeId};
@@ -25,13 +26,14 @@ use super::clients::{AgentId, Shown};
 use super::pods::Pods;
 use super::tokens::Tokens;
 use crate::BACKDATE;
+use crate::broker::PodReference;
 use crate::issuer_core::{Asker, IssuerCore, unavailable};
 use crate::ledger::Ledger;
 use crate::limit::{Limit, origin};
 use crate::listen::Remote;
 use crate::wire::issuer::node_agents_server::NodeAgents;
 use crate::wire::issuer::{
-    FollowRequest, JoinRequest, JoinResponse, Push, RenewRequest, SignManyRequest,
+    Brokered, FollowRequest, JoinRequest, JoinResponse, Push, RenewRequest, SignManyRequest,
     SignManyResponse, SignRequest, SignResponse,
 };
 use crate::workload::check_audience;
@@ -254,23 +256,25 @@ impl Service {
     async fn signed(&self, agent: &AgentId, request: SignRequest) -> Result<SignResponse, Status> {
         let invalid = |error: &dyn fmt::Display| Status::invalid_argument(error.to_string());
         let wanted = SpiffeId::parse(&request.spiffe_id).map_err(|error| invalid(&error))?;
+        let proof = self.proof(agent, request.brokered.as_ref())?;
         let found = {
             let view = self.pods.view();
             let pod = view.on_node(&request.pod_uid, &agent.node);
+            let pod = pod.and_then(|pod| as_said(pod, request.brokered.as_ref()));
             pod.and_then(|pod| view.facts(pod))
         };
         let facts = match found {
             Ok(facts) => facts,
             Err(unproven) => {
                 let status = Status::permission_denied(unproven.to_string());
-                self.refused(&agent.node, agent.proof(), &status).await;
+                self.refused(&agent.node, proof, &status).await;
                 return Err(status);
             }
         };
         let asker = Asker {
             door: DOOR,
             facts,
-            proof: agent.proof(),
+            proof,
         };
         let plan = self.core.plan(&asker, Some(&wanted)).await?;
         if request.audience.is_empty() {
@@ -299,7 +303,39 @@ impl Service {
     }
 }
 
+/// The pod, if it is the one that a broker named.
+fn as_said<'p>(pod: &'p SeenPod, brokered: Option<&Brokered>) -> Result<&'p SeenPod, Unproven> {
+    let Some(brokered) = brokered else {
+        return Ok(pod);
+    };
+    let said = PodReference {
+        namespace: brokered.namespace.clone(),
+        name: brokered.name.clone(),
+        uid: brokered.object_uid.clone(),
+    };
+    let meta = &pod.meta;
+    match said.fits(&meta.namespace, &meta.name, &meta.uid) {
+        true => Ok(pod),
+        false => Err(Unproven::Missing(said.shown())),
+    }
+}
+
 impl Service {
+    /// What the log says of who asked: the agent that was proven, and the broker that it names.
+    fn proof(&self, agent: &AgentId, brokered: Option<&Brokered>) -> Result<Proof, Status> {
+        let mut proof = agent.proof();
+        if let Some(brokered) = brokered {
+            let broker = SpiffeId::parse(&brokered.broker);
+            let broker = broker.map_err(|error| Status::invalid_argument(error.to_string()))?;
+            if broker.trust_domain() != *self.core.authority.trust_domain() {
+                let why = format!("the broker `{broker}` is of another trust domain");
+                return Err(Status::invalid_argument(why));
+            }
+            proof.broker = broker.to_string();
+        }
+        Ok(proof)
+    }
+
     async fn wit(
         &self,
         asker: &Asker,

@@ -1,0 +1,181 @@
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bailiwick_identity::SpiffeId;
+use tokio_stream::StreamExt;
+use tonic::{Request, Response, Status};
+
+use super::door::Broker;
+use super::errors::{Reason, entitled};
+use super::reference::ForBroker;
+use crate::limit::Limit;
+use crate::node::Node;
+use crate::wire::broker::api_server::Api;
+use crate::wire::broker::{
+    FetchJwtsvidRequest, FetchJwtsvidResponse, Jwtsvid, SubscribeToJwtBundlesRequest,
+    SubscribeToJwtBundlesResponse, SubscribeToX509BundlesRequest, SubscribeToX509BundlesResponse,
+    SubscribeToX509svidRequest, SubscribeToX509svidResponse, WorkloadReference, X509svid,
+};
+use crate::workload::{
+    JwtBundles, Messages, Renewals, Session, X509Bundles, check_audience, stream, tokens, wanted,
+};
+
+/// What the calls share.
+pub(super) struct Brokering {
+    pub(super) node: Arc<Node>,
+    /// `/proc`, but for tests.
+    pub(super) proc_root: PathBuf,
+    pub(super) allowed: BTreeSet<SpiffeId>,
+    pub(super) limit: Limit<SpiffeId>,
+}
+
+/// The SPIFFE Broker API.
+pub(super) struct BrokerApi(pub(super) Arc<Brokering>);
+
+impl Brokering {
+    /// The broker that asks, if it may.
+    fn broker<T>(&self, request: &Request<T>) -> Result<Broker, Status> {
+        let values: Vec<_> = request
+            .metadata()
+            .get_all("broker.spiffe.io")
+            .iter()
+            .collect();
+        if !matches!(values.as_slice(), [value] if *value == "true") {
+            return Err(Status::invalid_argument(
+                "the metadata `broker.spiffe.io: true` is missing",
+            ));
+        }
+        let broker = request.extensions().get::<Broker>().cloned();
+        let broker = broker.ok_or_else(|| Status::unauthenticated("show an X509-SVID"))?;
+        if !self.allowed.contains(&broker.id) {
+            let why = format!("`{}` is no broker of this agent", broker.id);
+            self.node.tell_denied(&why);
+            return Err(Status::permission_denied(why));
+        }
+        let admitted = self.limit.admits(broker.id.clone(), 1, Instant::now());
+        match admitted {
+            Ok(()) => Ok(broker),
+            Err(_) => Err(Status::unavailable(
+                "too many requests of this broker: try again later",
+            )),
+        }
+    }
+
+    /// A session about the workload that the request names, which is there now.
+    async fn session(
+        &self,
+        broker: Broker,
+        reference: Option<WorkloadReference>,
+    ) -> Result<Session, Status> {
+        let about = ForBroker::read(broker, reference, &self.proc_root)?;
+        about.attest(&self.node).await?;
+        Ok(Session::for_broker(about, Arc::clone(&self.node)))
+    }
+}
+
+/// Messages of the Workload API as those of this one.
+fn relayed<T: 'static, U: 'static>(
+    messages: Messages<T>,
+    change: impl Fn(T) -> U + Send + 'static,
+) -> Response<Messages<U>> {
+    Response::new(Box::pin(
+        messages.map(move |message| message.map(&change).map_err(entitled)),
+    ))
+}
+
+#[tonic::async_trait]
+impl Api for BrokerApi {
+    type SubscribeToX509SVIDStream = Messages<SubscribeToX509svidResponse>;
+    type SubscribeToX509BundlesStream = Messages<SubscribeToX509BundlesResponse>;
+    type SubscribeToJWTBundlesStream = Messages<SubscribeToJwtBundlesResponse>;
+
+    async fn subscribe_to_x509svid(
+        &self,
+        request: Request<SubscribeToX509svidRequest>,
+    ) -> Result<Response<Self::SubscribeToX509SVIDStream>, Status> {
+        let broker = self.0.broker(&request)?;
+        let session = self
+            .0
+            .session(broker, request.into_inner().reference)
+            .await?;
+        let messages = stream(session, Renewals::default());
+        Ok(relayed(messages, |message| SubscribeToX509svidResponse {
+            svids: message
+                .svids
+                .into_iter()
+                .map(|svid| X509svid {
+                    spiffe_id: svid.spiffe_id,
+                    x509_svid: svid.x509_svid,
+                    x509_svid_key: svid.x509_svid_key,
+                    bundle: svid.bundle,
+                    hint: svid.hint,
+                })
+                .collect(),
+            crl: message.crl,
+            federated_bundles: message.federated_bundles,
+        }))
+    }
+
+    async fn subscribe_to_x509_bundles(
+        &self,
+        request: Request<SubscribeToX509BundlesRequest>,
+    ) -> Result<Response<Self::SubscribeToX509BundlesStream>, Status> {
+        let broker = self.0.broker(&request)?;
+        let session = self
+            .0
+            .session(broker, request.into_inner().reference)
+            .await?;
+        let messages = stream(session, X509Bundles::default());
+        Ok(relayed(messages, |message| {
+            SubscribeToX509BundlesResponse {
+                crl: message.crl,
+                bundles: message.bundles,
+            }
+        }))
+    }
+
+    async fn fetch_jwtsvid(
+        &self,
+        request: Request<FetchJwtsvidRequest>,
+    ) -> Result<Response<FetchJwtsvidResponse>, Status> {
+        let broker = self.0.broker(&request)?;
+        let FetchJwtsvidRequest {
+            reference,
+            audience,
+            spiffe_id,
+        } = request.into_inner();
+        check_audience(&audience)?;
+        let wanted = wanted(&spiffe_id)?;
+        let session = self.0.session(broker, reference).await?;
+        let tokens = tokens(&session, &audience, wanted)
+            .await
+            .map_err(entitled)?;
+        let svids = tokens.into_iter().map(|token| Jwtsvid {
+            spiffe_id: token.spiffe_id,
+            svid: token.svid,
+            hint: token.hint,
+        });
+        let svids: Vec<Jwtsvid> = svids.collect();
+        match svids.is_empty() {
+            true => Err(Reason::NotEntitled.status("the workload gets no token")),
+            false => Ok(Response::new(FetchJwtsvidResponse { svids })),
+        }
+    }
+
+    async fn subscribe_to_jwt_bundles(
+        &self,
+        request: Request<SubscribeToJwtBundlesRequest>,
+    ) -> Result<Response<Self::SubscribeToJWTBundlesStream>, Status> {
+        let broker = self.0.broker(&request)?;
+        let session = self
+            .0
+            .session(broker, request.into_inner().reference)
+            .await?;
+        let messages = stream(session, JwtBundles::default());
+        Ok(relayed(messages, |message| SubscribeToJwtBundlesResponse {
+            bundles: message.bundles,
+        }))
+    }
+}
