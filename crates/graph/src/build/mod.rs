@@ -14,6 +14,7 @@ mod tests;
 mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bailiwick_core::{ObjectRef, Str};
@@ -59,15 +60,15 @@ struct Uses<'a> {
 pub(crate) struct Builder<'w, 'a, 'g> {
     world: &'w World<'a>,
     /// What roles are good for.
-    uses: HashMap<ObjectRef, Uses<'a>>,
+    uses: HashMap<ObjectRef, Rc<Uses<'a>>>,
     /// The same as to the rules of edges that a change concerns.
-    uses_of_rules: HashMap<ObjectRef, Uses<'a>>,
+    uses_of_rules: HashMap<ObjectRef, Rc<Uses<'a>>>,
     /// The rules of edges, by their positions, that are looked at; `None` is all of them.
     only: Option<Arc<BTreeSet<usize>>>,
     /// The role whose change has them looked at.
     changed: Option<ObjectRef>,
-    /// What a role is good for that is not looked at.
-    nothing: Uses<'a>,
+    /// What a role is good for of which nothing is looked at.
+    nothing: Rc<Uses<'a>>,
     graph: &'g mut Graph,
     /// Where parts are kept for a graph that will change.
     parts: Option<&'g mut Parts>,
@@ -87,7 +88,7 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
             uses_of_rules: HashMap::new(),
             only: None,
             changed: None,
-            nothing: Uses::default(),
+            nothing: Rc::default(),
             graph,
             parts,
             roles: HashSet::new(),
@@ -124,16 +125,15 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
         if self.graph.is_shared() && (self.only.is_none() || self.is_limited(node)) {
             let had = self.had(node);
             let limited = self.limited(&had);
-            let mut seen = limited.clone();
-            if let Some(only) = &self.only {
-                seen.retain(|rule| only.contains(rule));
-            }
-            for had in had.iter().filter(|_| !seen.is_empty()) {
-                for &rule in &seen {
+            for had in &had {
+                let Some(own) = limited.get(&had.scope) else {
+                    continue;
+                };
+                for &rule in own {
                     self.note_of_whole(Key::UsesOf(&had.role, rule));
                 }
                 let place = (&had.role, &had.scope);
-                let keep = |rule| seen.contains(&rule);
+                let keep = |rule| own.contains(&rule);
                 holdings.extend(self.by_itself(place, had.by.as_ref(), &keep));
             }
             self.share(node, &had, &limited);
@@ -149,22 +149,6 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
         if self.only.is_none() {
             self.world.note(key);
         }
-    }
-
-    /// What a role is good for, in short, as far as it is looked at.
-    fn looked_at(&self, role: &ObjectRef) -> impl Iterator<Item = UseOf> {
-        let uses = self.world.index.uses_of(role);
-        let every = match self.only {
-            Some(_) => &[],
-            None => uses,
-        };
-        let of_rule = move |&rule: &usize| {
-            let start = uses.partition_point(|found| usize::from(found.rule) < rule);
-            let rest = uses.get(start..).unwrap_or_default().iter();
-            rest.take_while(move |found| usize::from(found.rule) == rule)
-        };
-        let only = self.only.iter().flat_map(|only| only.iter());
-        every.iter().chain(only.flat_map(of_rule)).copied()
     }
 
     /// What a subject holds by its own bindings and by its groups, or by being what a role gives, but for what leads
@@ -250,11 +234,12 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
     ) {
         let rules = &self.world.index.rules;
         // Atoms of rules stand before those of bindings: among equals a rule is taken away first.
-        if self.uses_of(role).shared.is_empty() {
+        let uses = self.uses_of(role);
+        if uses.shared.is_empty() {
             return;
         }
         let binding = by.map(|given| self.graph.atom(given.atom()));
-        let uses = self.uses_of(role).shared.iter();
+        let uses = uses.shared.iter();
         let uses = uses.filter(|(found, _)| group.is_none() || found.is_shared(rules));
         let uses = uses.filter(|(found, _)| found.counts_in(scope));
         holdings.extend(uses.map(|found| held(found, scope, binding, group)));
@@ -268,7 +253,8 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
         keep: &dyn Fn(usize) -> bool,
     ) -> Vec<Holding<'a>> {
         let binding = binding.map(|atom| self.graph.atom(atom.clone()));
-        let uses = self.uses_of(role).of_role.iter();
+        let uses = self.uses_of(role);
+        let uses = uses.of_role.iter();
         let uses = uses.filter(|(found, _)| found.counts_in(scope) && keep(found.rule));
         uses.map(|found| held(found, scope, binding, None))
             .collect()
@@ -282,23 +268,24 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
     }
 
     /// What a role is good for, as far as it is looked at.
-    fn uses_of(&mut self, role: &ObjectRef) -> &Uses<'a> {
-        if self.only.is_some() && self.looked_at(role).next().is_none() {
-            return &self.nothing;
-        }
+    fn uses_of(&mut self, role: &ObjectRef) -> Rc<Uses<'a>> {
         let is_shared = self.graph.is_shared();
         let (world, graph) = (self.world, &mut *self.graph);
         let (known, only) = match &self.only {
             Some(only) => (&mut self.uses_of_rules, Some(only)),
             None => (&mut self.uses, None),
         };
-        known.entry_ref(role).or_insert_with(|| {
-            let rules = &world.index.rules;
-            let short = world.index.uses_of(role).iter();
-            let short = short
-                .filter(|found| only.is_none_or(|only| only.contains(&usize::from(found.rule))));
-            let mut short = short.peekable();
-            let Some(held) = short.peek().and_then(|_| world.role_as_noted(role)) else {
+        let rules = &world.index.rules;
+        let short = world.index.uses_of(role).iter();
+        let mut short = short
+            .filter(|found| only.is_none_or(|only| only.contains(&usize::from(found.rule))))
+            .peekable();
+        // Of most roles nothing is looked at.
+        if short.peek().is_none() {
+            return Rc::clone(&self.nothing);
+        }
+        let of_rules = || {
+            let Some(held) = world.role_as_noted(role) else {
                 return Uses::default();
             };
             let with_atom = |found: Use<'a>| {
@@ -309,7 +296,9 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
             let uses = short.filter_map(|found| found.of(held, rules));
             let (of_role, shared) = uses.map(with_atom).partition(of_role);
             Uses { of_role, shared }
-        })
+        };
+        let uses = known.entry_ref(role);
+        Rc::clone(uses.or_insert_with(|| Rc::new(of_rules())))
     }
 
     /// Adds what the groups of a subject hold, for steps whose legs come from several of them.

@@ -19,15 +19,19 @@ pub(super) struct Had {
     pub(super) by: Option<Atom>,
 }
 
+/// The rules of edges, by their positions, that are not shared, by where roles are bound.
+pub(super) type Limited<'h> = BTreeMap<&'h Str, BTreeSet<usize>>;
+
 impl Builder<'_, '_, '_> {
     /// Whether a role of somebody limits to names what leads somewhere by itself, as far as it is looked at.
-    pub(super) fn is_limited(&self, node: &Node) -> bool {
-        let rules = &self.world.index.rules;
+    pub(super) fn is_limited(&mut self, node: &Node) -> bool {
         let given = self.world.given_to(node).iter();
-        let mut uses = given
-            .filter_map(|given| given.role.as_ref())
-            .flat_map(|role| self.looked_at(role));
-        uses.any(|found| found.is_limited && found.is_of_role(rules))
+        let mut roles = given.filter_map(|given| given.role.as_ref());
+        roles.any(|role| {
+            let uses = self.uses_of(role);
+            let mut of_role = uses.of_role.iter();
+            of_role.any(|(found, _)| found.is_limited())
+        })
     }
 
     /// The roles of a subject, for what they allow alone.
@@ -50,22 +54,25 @@ impl Builder<'_, '_, '_> {
         had.collect()
     }
 
-    /// The rules of edges that one of these roles limits to names. What such a step rests on depends on whether another
-    /// role gives the right on everything, so that it is not shared.
-    pub(super) fn limited(&self, had: &[Had]) -> BTreeSet<usize> {
-        let mut limited = BTreeSet::new();
-        for Had { role, .. } in had {
+    /// By the place where roles are bound the rules of edges that one of these roles limits to names there. What such a
+    /// step rests on depends on whether another role gives the right on everything in the same place, so that it is not
+    /// shared.
+    pub(super) fn limited<'h>(&self, had: &'h [Had]) -> Limited<'h> {
+        let mut limited = Limited::new();
+        for Had { role, scope, .. } in had {
             self.note_of_whole(Key::Limits(role));
             let uses = self.uses_by_itself(role);
             let uses = uses.filter(|found| found.is_limited);
-            limited.extend(uses.map(|found| usize::from(found.rule)));
+            for rule in uses.map(|found| usize::from(found.rule)) {
+                limited.entry(scope).or_default().insert(rule);
+            }
         }
         limited
     }
 
-    /// Has a subject take the steps of its roles, but for those of `limited` rules. Where a role has changed, that is another
-    /// matter for this one alone.
-    pub(super) fn share(&mut self, subject: &Node, had: &[Had], limited: &BTreeSet<usize>) {
+    /// Has a subject take the steps of its roles, but for those of rules that are limited where the role is bound. Where
+    /// a role has changed, that is another matter for this one alone.
+    pub(super) fn share(&mut self, subject: &Node, had: &[Had], limited: &Limited<'_>) {
         let mut by_role: BTreeMap<(&ObjectRef, &Str), Clause> = BTreeMap::new();
         let changed = self.changed.as_ref();
         let is_meant = |had: &&Had| changed.is_none_or(|changed| had.role == *changed);
@@ -81,7 +88,9 @@ impl Builder<'_, '_, '_> {
             });
             let rules = self.uses_by_itself(role);
             let rules = rules.map(|found| usize::from(found.rule));
-            let mut without: Vec<usize> = rules.filter(|rule| limited.contains(rule)).collect();
+            let is_limited =
+                |rule: &usize| limited.get(namespace).is_some_and(|own| own.contains(rule));
+            let mut without: Vec<usize> = rules.filter(is_limited).collect();
             without.dedup();
             let holder = self.graph.put(subject.clone());
             let role = self.graph.common(Common::Role(SharedRole {

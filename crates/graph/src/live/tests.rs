@@ -162,6 +162,7 @@ fn roles_that_share_their_subjects_equal_a_rebuild() {
     let things = "---
          {apiVersion: v1, kind: Secret, metadata: {namespace: shop, name: db}}
          {apiVersion: v1, kind: Secret, metadata: {namespace: shop, name: other}}
+         {apiVersion: v1, kind: Secret, metadata: {namespace: pay, name: db}}
          {apiVersion: v1, kind: ServiceAccount, metadata: {namespace: shop, name: app}}
          {apiVersion: v1, kind: Pod, metadata: {namespace: shop, name: web},
           spec: {serviceAccountName: app, containers: [{name: web, image: web}]}}";
@@ -177,9 +178,14 @@ fn roles_that_share_their_subjects_equal_a_rebuild() {
                     format!("ClusterRole r{}{rights}", rng.below(4))
                 }
                 _ => {
-                    let (number, role) = (rng.below(8), rng.below(4));
+                    let (number, role) = (rng.below(9), rng.below(4));
                     let subject = rng.pick(SUBJECTS);
-                    let kind = ["RoleBinding shop/", "ClusterRoleBinding "][number % 2];
+                    let kinds = [
+                        "RoleBinding shop/",
+                        "RoleBinding pay/",
+                        "ClusterRoleBinding ",
+                    ];
+                    let kind = kinds[number % 3];
                     format!("{kind}b{number} gives ClusterRole/r{role} to {subject}")
                 }
             };
