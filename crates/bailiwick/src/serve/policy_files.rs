@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use bailiwick_pdp::{Compiler, Document, DocumentId, DocumentProblem, Edit};
 use sha2::{Digest as _, Sha256};
 
-use super::stamps::{Stamp, Stamps, Told};
+use super::stamps::{self, Stamp, Stamps, Told};
 use crate::policies::{self, FileRead, Wrong};
 
 /// The files, as far as what they say is in force.
@@ -18,6 +18,8 @@ pub(super) struct PolicyFiles {
     taken: BTreeMap<PathBuf, Pieces>,
     /// Files as they were when they were looked at last, in force or refused: what is wrong is told once.
     seen: Option<u64>,
+    /// Files with which a look had nothing to do, and none of which time alone makes another.
+    settled: Option<u64>,
     /// Whether something was found since that is not in force.
     open: bool,
 }
@@ -62,6 +64,7 @@ impl PolicyFiles {
             stamps: Stamps::default(),
             taken: BTreeMap::new(),
             seen: None,
+            settled: None,
             open: true,
         }
     }
@@ -130,17 +133,24 @@ impl PolicyFiles {
         compiler: &Compiler,
         stop: &mut dyn FnMut() -> bool,
     ) -> Result<Found> {
-        let mut now = BTreeMap::new();
+        let mut now = Vec::new();
         for (number, file) in policies::files(&self.paths)?.into_iter().enumerate() {
             if number % BETWEEN == 0 && stop() {
                 return Ok(Found::Stopped);
             }
             let stamp = Stamp::of(&file)?;
-            now.insert(file, stamp);
+            now.push((file, stamp));
         }
-        let mut look = self.stamps.look(now, told);
+        let as_found = stamps::fingerprint(now.iter().map(|(file, stamp)| (file, stamp)));
+        // Most looks end here: many thousand files are compared with nothing.
+        if told.is_empty() && self.settled == Some(as_found) {
+            return Ok(Found::Nothing);
+        }
+        self.settled = None;
+        let mut look = self.stamps.look(now.into_iter().collect(), told);
         let fingerprint = look.fingerprint();
         if self.seen == Some(fingerprint) && look.told.is_empty() {
+            self.settled = look.unfinished.is_empty().then_some(as_found);
             return Ok(Found::Nothing);
         }
         self.seen = Some(fingerprint);
@@ -263,7 +273,7 @@ impl PolicyFiles {
         } else {
             self.stamps.take_some(scan.stamps);
         }
-        self.open = false;
+        (self.open, self.settled) = (false, None);
     }
 }
 

@@ -190,10 +190,19 @@ impl Stamps {
 impl Look {
     /// Another number for another look, as far as stamps tell.
     pub(super) fn fingerprint(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.stamps.hash(&mut hasher);
-        hasher.finish()
+        fingerprint(self.stamps.iter())
     }
+}
+
+/// Another number for other files, as far as stamps tell.
+pub(super) fn fingerprint<'a>(files: impl Iterator<Item = (&'a PathBuf, &'a Stamp)>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for (file, stamp) in files {
+        // As it is spelled: taking paths apart is most of the work of a look.
+        file.as_os_str().hash(&mut hasher);
+        stamp.hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 impl Stamp {
