@@ -101,6 +101,7 @@ impl Engine {
         let wanted = Wanted::new(request, &index.symbols);
         let namespace = index.symbols.find(request.namespace());
         let mut subjects = subject_keys(index, user);
+        let mut first = true;
         loop {
             // In batches, because the processor overlaps lookups that do not wait for each other.
             let mut keys = [SubjectKey::NOBODY; BATCH];
@@ -122,20 +123,42 @@ impl Engine {
                 let mut allowing = rules.allowing(&wanted, &index.symbols, || probe.rule());
                 if let Some(rule) = allowing.next() {
                     drop(allowing);
-                    verdict.outcome = self.granted(*given, rule, user);
+                    // Unless these are all of them, a subject before may be one of the others.
+                    let all = if first && found < BATCH {
+                        &keys
+                    } else {
+                        &[][..]
+                    };
+                    verdict.outcome = self.granted(*given, rule, user, all);
                     return verdict;
                 }
             }
             if found < BATCH {
                 return verdict;
             }
+            first = false;
         }
     }
 
-    /// The subject that upstream names is the first of the binding that applies.
-    fn granted(&self, given: Given, rule: u32, user: &UserInfo) -> Outcome<'_> {
+    /// The subject that upstream names is the first of the binding that applies. `keys` are all names by which bindings
+    /// can know the user, where these are at hand.
+    fn granted(
+        &self,
+        given: Given,
+        rule: u32,
+        user: &UserInfo,
+        keys: &[SubjectKey],
+    ) -> Outcome<'_> {
         let slot = self.index.binding(given.binding);
-        let subject = slot.map_or(0, |slot| first_applying(&self.index, slot, user));
+        let subject = slot.map_or(0, |slot| match (self.index.subjects(slot), keys) {
+            ([_], _) => 0,
+            (_, []) => first_applying(&self.index, slot, user),
+            (subjects, keys) => {
+                let known = |key: &SubjectKey| *key != SubjectKey::NOBODY && keys.contains(key);
+                let first = (0..).zip(subjects).find(|(_, key)| known(key));
+                first.map_or(0, |(position, _)| position)
+            }
+        });
         GrantRef::new(self, given, rule, subject).map_or(Outcome::NoOpinion, Outcome::Granted)
     }
 

@@ -134,9 +134,10 @@ impl<'a> GrantRef<'a> {
         if known && key.is_group() {
             return Subject::Group { name: name.into() };
         }
-        // By its prefix, not by its parts: a binding may name an account whose name no account can have.
-        if known && !name.starts_with(names::SERVICE_ACCOUNT_USER_PREFIX) {
-            return Subject::User { name: name.into() };
+        // Without the prefix, it is no account. With it, a binding may name one whose name no account can have.
+        let plain = !name.starts_with(names::SERVICE_ACCOUNT_USER_PREFIX);
+        if known && (plain || self.binding.is_as_named()) {
+            return Subject::from_user_name(name);
         }
         let spelled = self.binding_subject();
         let spelled = spelled.and_then(|subject| subject.subject(self.namespace()));

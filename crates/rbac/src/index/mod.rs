@@ -13,7 +13,7 @@ mod wanted;
 
 use std::cmp::Ordering;
 
-use bailiwick_core::{Kind, Str};
+use bailiwick_core::{Kind, Str, Subject};
 use bailiwick_model::{Binding, BindingSubject, Role, Snapshot};
 use hashbrown::HashTable;
 use smallvec::SmallVec;
@@ -54,10 +54,13 @@ pub(crate) struct BindingSlot {
     pub(crate) role: RoleId,
     /// The only subject; where there are more, the start of their list stands for it.
     subject: SubjectKey,
-    /// Number of subjects, each in its place.
+    /// Number of subjects, each in its place, and [`AS_NAMED`].
     subjects: u32,
     pub(crate) name: Str,
 }
+
+/// The user names of all service accounts among the subjects say how the binding spells them.
+const AS_NAMED: u32 = 1 << 31;
 
 /// The `roleRef` names no role that could exist.
 pub(crate) const NO_ROLE: RoleId = u32::MAX;
@@ -218,10 +221,11 @@ impl Index {
             None => NO_ROLE,
         };
         let namespace = self.symbols.intern_shared(&metadata.namespace);
+        let mut as_named = AS_NAMED;
         let subjects: SmallVec<[SubjectKey; 8]> = binding
             .subjects
             .iter()
-            .map(|subject| self.subject_key(subject, &metadata.namespace))
+            .map(|subject| self.subject_key(subject, &metadata.namespace, &mut as_named))
             .collect();
         let subject = match *subjects {
             [only] => only,
@@ -231,7 +235,7 @@ impl Index {
             namespace,
             role,
             subject,
-            subjects: subjects.len() as u32,
+            subjects: subjects.len() as u32 | as_named,
             name: metadata.name.clone(),
         });
         let Self {
@@ -289,21 +293,29 @@ impl Index {
         self.drop_role_if_unused(role);
     }
 
-    /// Whom a subject of a binding in `namespace` applies to, with a use of its name.
-    fn subject_key(&mut self, subject: &BindingSubject, namespace: &str) -> SubjectKey {
-        match subject.subject(namespace) {
-            None => SubjectKey::NOBODY,
-            Some(bailiwick_core::Subject::Group { .. }) => {
-                SubjectKey::group(self.symbols.intern_shared(&subject.name))
+    /// Whom a subject of a binding in `namespace` applies to, with a use of its name. `as_named` loses its bit where
+    /// the name does not say how the subject is spelled.
+    fn subject_key(
+        &mut self,
+        subject: &BindingSubject,
+        namespace: &str,
+        as_named: &mut u32,
+    ) -> SubjectKey {
+        let (name, spelled) = match subject.subject(namespace) {
+            None => return SubjectKey::NOBODY,
+            Some(Subject::Group { .. }) => {
+                return SubjectKey::group(self.symbols.intern_shared(&subject.name));
             }
-            Some(bailiwick_core::Subject::User { .. }) => {
-                SubjectKey::user(self.symbols.intern_shared(&subject.name))
-            }
+            Some(user @ Subject::User { .. }) => (self.symbols.intern_shared(&subject.name), user),
             Some(account) => {
                 let name = account.user_name().unwrap_or_default();
-                SubjectKey::user(self.symbols.intern(&name))
+                (self.symbols.intern(&name), account)
             }
+        };
+        if Subject::from_user_name(self.symbols.text(name)) != spelled {
+            *as_named = 0;
         }
+        SubjectKey::user(name)
     }
 }
 
@@ -341,8 +353,8 @@ impl Index {
         for subject in slot.subjects(&self.subjects) {
             self.symbols.release(subject.name());
         }
-        if slot.subjects != 1 {
-            self.subjects.end(slot.subject.as_start(), slot.subjects);
+        if slot.count() != 1 {
+            self.subjects.end(slot.subject.as_start(), slot.count());
         }
         // An empty list has no block to be freed twice.
         (slot.subject, slot.subjects) = (SubjectKey::NOBODY, 1);
@@ -406,10 +418,19 @@ impl Index {
 impl BindingSlot {
     /// Every subject, in its place.
     fn subjects<'a>(&'a self, several: &'a Blocks<SubjectKey>) -> &'a [SubjectKey] {
-        match self.subjects {
+        match self.count() {
             1 => std::slice::from_ref(&self.subject),
             number => several.slice(self.subject.as_start(), number),
         }
+    }
+
+    fn count(&self) -> u32 {
+        self.subjects & !AS_NAMED
+    }
+
+    /// Whether [`Subject::from_user_name`] spells every user and service account among the subjects as the binding does.
+    pub(crate) fn is_as_named(&self) -> bool {
+        self.subjects & AS_NAMED != 0
     }
 
     pub(crate) fn kind(&self) -> Kind {

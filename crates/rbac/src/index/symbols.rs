@@ -29,19 +29,23 @@ pub(crate) struct Symbols {
     /// How often each is in use.
     uses: Vec<u32>,
     by_text: HashTable<Text>,
-    /// The strings again, side by side, which saves lookups most of their ways through memory.
+    /// The longer strings again, side by side, which saves lookups ways through memory.
     texts: Blocks<u8>,
     free: Vec<Symbol>,
     hasher: DefaultHashBuilder,
 }
 
-/// Where the string of a symbol is among the texts.
+/// The string of a symbol, as lookups compare it. Two fit into a line of the processor's cache.
 #[derive(Clone, Copy, Debug)]
 struct Text {
-    start: u32,
-    len: u32,
     symbol: Symbol,
+    len: u32,
+    /// The string itself where it fits, and zeros behind it; of a longer one, where it is among the texts.
+    place: [u8; SHORT],
 }
+
+/// Bytes of a string that stands in the table: a lookup of it ends where it finds the entry.
+const SHORT: usize = 24;
 
 /// Interned first and for good, so that these have bits of their own in every mask.
 const WELL_KNOWN: [&str; 16] = [
@@ -106,10 +110,12 @@ impl Symbols {
             self.uses.push(0);
             Symbol(self.uses.len() as u32 - 1)
         });
+        let place = short(text.as_bytes())
+            .unwrap_or_else(|| Text::place_of(self.texts.add(text.as_bytes())));
         let own = Text {
-            start: self.texts.add(text.as_bytes()),
-            len: text.len() as u32,
             symbol,
+            len: text.len() as u32,
+            place,
         };
         let (hash, hasher, texts) = (self.hash(&text), &self.hasher, &self.texts);
         self.by_text
@@ -138,8 +144,10 @@ impl Symbols {
         let text = std::mem::take(string);
         let hash = self.hash(&text);
         if let Ok(found) = self.by_text.find_entry(hash, |own| own.symbol == symbol) {
-            let (Text { start, len, .. }, _) = found.remove();
-            self.texts.end(start, len);
+            let (own, _) = found.remove();
+            if let Some(start) = own.start() {
+                self.texts.end(start, own.len);
+            }
         }
         self.free.push(symbol);
     }
@@ -149,11 +157,16 @@ impl Symbols {
         if text.is_empty() {
             return Symbol::EMPTY;
         }
-        self.by_text
-            .find(self.hash(text), |own| {
-                own.bytes(&self.texts) == text.as_bytes()
-            })
-            .map_or(Symbol::UNKNOWN, |own| own.symbol)
+        let (hash, len) = (self.hash(text), text.len() as u32);
+        let found = match short(text.as_bytes()) {
+            Some(place) => self
+                .by_text
+                .find(hash, |own| own.len == len && own.place == place),
+            None => self.by_text.find(hash, |own| {
+                own.len == len && own.bytes(&self.texts) == text.as_bytes()
+            }),
+        };
+        found.map_or(Symbol::UNKNOWN, |own| own.symbol)
     }
 
     /// The hash that the table uses.
@@ -192,9 +205,33 @@ impl Symbols {
 }
 
 impl Text {
-    fn bytes(self, texts: &Blocks<u8>) -> &[u8] {
-        texts.slice(self.start, self.len)
+    fn place_of(start: u32) -> [u8; SHORT] {
+        let mut place = [0; SHORT];
+        if let Some(first) = place.first_chunk_mut() {
+            *first = start.to_ne_bytes();
+        }
+        place
     }
+
+    /// Where a long one starts among the texts.
+    fn start(&self) -> Option<u32> {
+        let start = self.place.first_chunk().copied().map(u32::from_ne_bytes);
+        start.filter(|_| self.len as usize > SHORT)
+    }
+
+    fn bytes<'a>(&'a self, texts: &'a Blocks<u8>) -> &'a [u8] {
+        match self.start() {
+            Some(start) => texts.slice(start, self.len),
+            None => self.place.get(..self.len as usize).unwrap_or_default(),
+        }
+    }
+}
+
+/// A string that fits, with zeros behind it.
+fn short(text: &[u8]) -> Option<[u8; SHORT]> {
+    let mut place = [0; SHORT];
+    place.get_mut(..text.len())?.copy_from_slice(text);
+    Some(place)
 }
 
 #[cfg(test)]
@@ -219,6 +256,38 @@ mod tests {
             "the freed symbol is used again"
         );
         assert_eq!(symbols.find("secrets"), first);
+    }
+
+    #[test]
+    fn short_and_long_strings_are_told_apart() {
+        let mut symbols = Symbols::new();
+        let texts: Vec<String> = (1..60)
+            .flat_map(|len| [0, 1].map(|end| format!("{}{end}", "x".repeat(len - 1))))
+            .chain(["\0".to_owned(), "\0\0".to_owned(), "x\0".to_owned()])
+            .collect();
+        let added: Vec<Symbol> = texts.iter().map(|text| symbols.intern(text)).collect();
+        for (text, &symbol) in texts.iter().zip(&added) {
+            assert_eq!(symbols.find(text), symbol, "{text}");
+        }
+        for (text, &symbol) in texts.iter().zip(&added).step_by(2) {
+            symbols.release(symbol);
+            assert_eq!(symbols.find(text), Symbol::UNKNOWN, "{text}");
+        }
+        for (text, &symbol) in texts.iter().zip(&added).skip(1).step_by(2) {
+            assert_eq!(symbols.find(text), symbol, "{text}");
+        }
+        let before = symbols.texts.room();
+        for text in texts.iter().step_by(2) {
+            symbols.intern(text);
+        }
+        for symbol in texts
+            .iter()
+            .map(|text| symbols.find(text))
+            .collect::<Vec<_>>()
+        {
+            symbols.release(symbol);
+        }
+        assert!(symbols.texts.room() < before);
     }
 
     #[test]
