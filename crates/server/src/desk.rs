@@ -104,8 +104,9 @@ impl Desk {
         }
     }
 
-    /// Writes the record of a decision, which comes back; `answered` is what the door will say.
-    pub(crate) async fn record(
+    /// Writes the record of a decision, which comes back; `answered` is what the door will say. The record is made
+    /// before anybody waits, so that what waits is small.
+    pub(crate) fn record(
         &self,
         decided: Decided,
         asked: Asked<'_>,
@@ -113,12 +114,13 @@ impl Desk {
         input: Input,
         answered: Effect,
         patience: Patience,
-    ) -> (Decided, Result<(), NotRecorded>) {
-        let micros = asked.arrived.elapsed().as_micros();
+    ) -> impl Future<Output = (Decided, Result<(), NotRecorded>)> + Send {
+        let (door, arrived, parent) = (asked.door, asked.arrived, asked.parent);
+        let micros = arrived.elapsed().as_micros();
         let effect = decided.decision.effect;
         let record = DecisionRecord {
             id: decided.id,
-            door: asked.door,
+            door,
             caller: asked.caller.to_owned(),
             request_id: asked.request_id,
             subject,
@@ -130,21 +132,24 @@ impl Desk {
             revision: decided.revision,
             micros: u64::try_from(micros).unwrap_or(u64::MAX),
         };
-        let written = match record.encode() {
-            Ok(event) => self.write(event, patience).await,
-            Err(error) => Err(error.to_string()),
-        };
-        let took = asked.arrived.elapsed();
-        self.metrics.decided(asked.door, effect, answered, took);
-        if let Some(teller) = &self.teller {
-            teller.tell(record.clone(), asked.parent, took, written.is_ok());
+        let encoded = record.encode();
+        async move {
+            let written = match encoded {
+                Ok(event) => self.write(event, patience).await,
+                Err(error) => Err(error.to_string()),
+            };
+            let took = arrived.elapsed();
+            self.metrics.decided(door, effect, answered, took);
+            if let Some(teller) = &self.teller {
+                teller.tell(record.clone(), parent, took, written.is_ok());
+            }
+            let written = written.map_err(|why| {
+                self.metrics.unrecorded.inc();
+                tracing::warn!(decision = %record.id, door = door.name(), why, "no record of a decision");
+                NotRecorded
+            });
+            (Decided::of(record), written)
         }
-        let written = written.map_err(|why| {
-            self.metrics.unrecorded.inc();
-            tracing::warn!(decision = %record.id, door = asked.door.name(), why, "no record of a decision");
-            NotRecorded
-        });
-        (Decided::of(record), written)
     }
 }
 
@@ -165,12 +170,19 @@ impl Decided {
 
 impl Desk {
     /// Writes a record, for as long as the door may wait. Otherwise gives why it is not written.
-    pub(crate) async fn write(&self, event: Encoded, patience: Patience) -> Result<(), String> {
+    pub(crate) fn write(
+        &self,
+        event: Encoded,
+        patience: Patience,
+    ) -> impl Future<Output = Result<(), String>> + Send + use<> {
         let pending = self.log.append(event, patience.durability);
-        match tokio::time::timeout(patience.budget, pending).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(refused)) => Err(refused.to_string()),
-            Err(_) => Err("the log was too slow".to_owned()),
+        let pending = tokio::time::timeout(patience.budget, pending);
+        async {
+            match pending.await {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(refused)) => Err(refused.to_string()),
+                Err(_) => Err("the log was too slow".to_owned()),
+            }
         }
     }
 }

@@ -1,5 +1,5 @@
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bailiwick_audit::Door;
@@ -18,6 +18,7 @@ pub struct Metrics {
     registry: Registry,
     decisions: Family<DecisionLabels, Counter>,
     latency: Family<DoorLabels, Histogram>,
+    of_doors: [OfDoor; DOORS],
     pub(crate) unrecorded: Counter,
     pub(crate) unlisted: Counter,
     pub(crate) shed: Counter,
@@ -31,6 +32,17 @@ pub struct Metrics {
     pub(crate) ready: Gauge,
     pub(crate) documents_refused: Gauge,
     pub(crate) state_age: Gauge<f64, AtomicU64>,
+}
+
+/// More than there are.
+const DOORS: usize = 16;
+
+/// What is counted of a door, without a look at its labels: by effect and by what was answered. Nothing stands here
+/// before it is counted for the first time.
+#[derive(Debug, Default)]
+struct OfDoor {
+    decisions: [[OnceLock<Counter>; 4]; 4],
+    latency: OnceLock<Histogram>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -66,6 +78,7 @@ impl Metrics {
             latency: Family::new_with_constructor(|| {
                 Histogram::new(exponential_buckets(16e-6, 2.0, 16))
             }),
+            of_doors: Default::default(),
             unrecorded: Counter::default(),
             unlisted: Counter::default(),
             shed: Counter::default(),
@@ -161,16 +174,26 @@ impl Metrics {
     }
 
     pub(crate) fn decided(&self, door: Door, effect: Effect, answered: Effect, took: Duration) {
-        let door = door.name();
-        let labels = DecisionLabels {
-            door,
-            effect: name(effect),
-            answered: name(answered),
+        let Some(own) = self.of_doors.get(door as usize) else {
+            return;
         };
-        self.decisions.get_or_create(&labels).inc();
-        self.latency
-            .get_or_create(&DoorLabels { door })
-            .observe(took.as_secs_f64());
+        let decisions = own.decisions.get(effect as usize);
+        if let Some(counter) = decisions.and_then(|all| all.get(answered as usize)) {
+            let counter = counter.get_or_init(|| {
+                let labels = DecisionLabels {
+                    door: door.name(),
+                    effect: name(effect),
+                    answered: name(answered),
+                };
+                self.decisions.get_or_create(&labels).clone()
+            });
+            counter.inc();
+        }
+        let latency = own.latency.get_or_init(|| {
+            let labels = DoorLabels { door: door.name() };
+            self.latency.get_or_create(&labels).clone()
+        });
+        latency.observe(took.as_secs_f64());
     }
 
     /// Whether the endpoint of a domain gave its bundle; nothing for a domain that is not asked any more.

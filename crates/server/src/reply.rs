@@ -58,10 +58,14 @@ impl Body for ReplyBody {
     }
 }
 
+/// Bytes of most answers.
+const TYPICAL: usize = 512;
+
 /// JSON.
 pub(crate) fn json(status: StatusCode, body: &impl serde::Serialize) -> Reply {
-    match serde_json::to_vec(body) {
-        Ok(bytes) => with(status, "application/json", bytes),
+    let mut bytes = Vec::with_capacity(TYPICAL);
+    match serde_json::to_writer(&mut bytes, body) {
+        Ok(()) => with(status, "application/json", bytes),
         // None of our bodies has a key that is no text.
         Err(_) => text(
             StatusCode::INTERNAL_SERVER_ERROR,

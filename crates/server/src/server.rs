@@ -1,4 +1,7 @@
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::{Instant, SystemTime};
 
 use bailiwick_audit::{Log, Records};
@@ -168,7 +171,7 @@ impl Server {
         let refusal = |status, message: &str| Err((status, message.to_owned()));
         let believed = self.tokens.is_some() || self.reviews.is_some();
         match bearer(headers) {
-            Some(token) if believed => self.who_by_token(peer, token).await,
+            Some(token) if believed => Box::pin(self.who_by_token(peer, token)).await,
             _ if expired => refusal(
                 StatusCode::UNAUTHORIZED,
                 "the client certificate of this connection has expired; connect again with a new one",
@@ -248,7 +251,7 @@ impl Server {
         match (door, &self.records) {
             (Door::OpenApi, _) => return openapi::answer(self),
             (Door::Explain, Some(records)) => {
-                return records.answer(path, &caller, &self.callers).await;
+                return Box::pin(records.answer(path, &caller, &self.callers)).await;
             }
             _ => {}
         }
@@ -285,20 +288,27 @@ impl Server {
             body: &body,
             arrived,
         };
+        // Boxed, where it is large: the room of all is taken for each.
         match (door, &self.review, &self.authzen, &self.ext_authz) {
             (Door::Review, Some(open), ..) => review::answer(&asking, open).await,
             (Door::Check | Door::CheckHttp, .., Some(open)) => {
-                ext_authz::answer(&asking, open, door).await
+                Box::pin(ext_authz::answer(&asking, open, door)).await
             }
-            (door, _, Some(open), _) => authzen::answer(&asking, open, door).await,
+            (door, _, Some(open), _) => Box::pin(authzen::answer(&asking, open, door)).await,
             _ => text(StatusCode::NOT_FOUND, "there is no door here"),
         }
     }
 
     /// All of a body, if it is not too large and comes in time.
     async fn body(&self, body: Incoming, door: Door) -> Result<Body, Box<Reply>> {
-        let limited = Limited::new(body, door.most_bytes()).collect();
-        match tokio::time::timeout(self.limits.arrival, limited).await {
+        let mut limited = pin!(Limited::new(body, door.most_bytes()).collect());
+        // Most have arrived with their heads; then nobody needs a clock.
+        let arrived = poll_fn(|context| Poll::Ready(limited.as_mut().poll(context))).await;
+        let body = match arrived {
+            Poll::Ready(body) => Ok(body),
+            Poll::Pending => tokio::time::timeout(self.limits.arrival, limited).await,
+        };
+        match body {
             Ok(Ok(body)) => Ok(Body::Whole(body.to_bytes())),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Ok(Body::TooLarge),
             Ok(Err(_)) => Err(Box::new(text(
