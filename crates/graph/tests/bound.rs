@@ -126,6 +126,37 @@ fn take(mut snapshot: Snapshot) -> Snapshot {
     }
 }
 
+/// What the graph says of a cluster is what eve gets to there. Gives in how many namespaces she does, and whether roles
+/// add up in it.
+fn check(text: &str) -> (usize, bool) {
+    let mut snapshot = Snapshot::default();
+    put(&mut snapshot, text);
+    for namespace in NAMESPACES {
+        let binding = format!("RoleBinding {namespace}/any gives ClusterRole/none to user:eve");
+        put(&mut snapshot, &binding);
+    }
+    let graph = Graph::new(&snapshot, BTreeMap::new());
+    let eve: Node = "eve".parse().unwrap();
+    let reach = graph.find(&eve).map(|eve| graph.reach(&[eve]));
+    let engine = Engine::new(take(snapshot));
+    let mut reached = 0;
+    for namespace in NAMESPACES {
+        let target = Node::area(Area::ServiceAccounts, &namespace.into());
+        // Full control of the cluster leads no further.
+        let targets = [target, Node::Cluster].map(|node| graph.find(&node));
+        let says = reach.as_ref().is_some_and(|reach| {
+            let mut targets = targets.into_iter().flatten();
+            targets.any(|target| reach.effort(target).is_some())
+        });
+        let does = may(&engine, "create", "secrets", "", namespace)
+            && may(&engine, "get", "secrets", "any", namespace);
+        assert_eq!(says, does, "{namespace}\n{text}");
+        reached += usize::from(says);
+    }
+    let is_bound = |node: &Node| matches!(node, Node::Bound { .. });
+    (reached, graph.nodes().any(|(_, node)| is_bound(node)))
+}
+
 #[test]
 fn who_binds_what_he_can_gets_where_the_graph_says() {
     let seed = seed(0x2026_1121);
@@ -133,36 +164,38 @@ fn who_binds_what_he_can_gets_where_the_graph_says() {
     let mut rng = Rng::new(seed);
     let (mut reached, mut together) = (0, 0);
     for _ in 0..CLUSTERS {
-        let text = text(&mut rng);
-        let mut snapshot = Snapshot::default();
-        put(&mut snapshot, &text);
-        for namespace in NAMESPACES {
-            let binding = format!("RoleBinding {namespace}/any gives ClusterRole/none to user:eve");
-            put(&mut snapshot, &binding);
-        }
-        let graph = Graph::new(&snapshot, BTreeMap::new());
-        let eve: Node = "eve".parse().unwrap();
-        let reach = graph.find(&eve).map(|eve| graph.reach(&[eve]));
-        let engine = Engine::new(take(snapshot));
-        for namespace in NAMESPACES {
-            let target = Node::area(Area::ServiceAccounts, &namespace.into());
-            // Full control of the cluster leads no further.
-            let targets = [target, Node::Cluster].map(|node| graph.find(&node));
-            let says = reach.as_ref().is_some_and(|reach| {
-                let mut targets = targets.into_iter().flatten();
-                targets.any(|target| reach.effort(target).is_some())
-            });
-            let does = may(&engine, "create", "secrets", "", namespace)
-                && may(&engine, "get", "secrets", "any", namespace);
-            assert_eq!(says, does, "{namespace}\n{text}");
-            reached += usize::from(says);
-        }
-        let is_bound = |node: &Node| matches!(node, Node::Bound { .. });
-        together += usize::from(graph.nodes().any(|(_, node)| is_bound(node)));
+        let (namespaces, adds_up) = check(&text(&mut rng));
+        reached += namespaces;
+        together += usize::from(adds_up);
     }
     println!(
         "{reached} of {} reached, {together} clusters with roles that add up",
         2 * CLUSTERS
     );
     assert!(reached > 100 && together > 100);
+}
+
+/// Each leg is held on another object, and only the second role that she binds holds both on one.
+#[test]
+fn a_leg_on_another_object_does_not_end_the_search() {
+    let text = format!(
+        "ClusterRole a
+           escalate on clusterroles of {GROUP} named f
+         ClusterRole b
+           patch on clusterroles of {GROUP} named f
+         ClusterRole c
+           bind on clusterroles of {GROUP} named a,b
+           create on clusterrolebindings of {GROUP}
+           patch on clusterroles of {GROUP} named e
+         ClusterRole d
+           get on configmaps of ''
+         ClusterRole e
+           get on configmaps of ''
+         ClusterRole f
+           get on configmaps of ''
+         ClusterRoleBinding c gives ClusterRole/c to user:eve
+         ClusterRoleBinding f gives ClusterRole/f to user:eve
+"
+    );
+    assert_eq!(check(&text), (2, true));
 }

@@ -250,7 +250,8 @@ impl<'a> Builder<'_, 'a, '_> {
                 continue;
             }
             gain.step |= both == full && own.any & !added.all != 0;
-            gain.part |= both != full;
+            // Legs that are limited to names may be those of different objects: another role may hold what is missing.
+            gain.part |= own.all | added.all != full;
         }
         gain
     }
