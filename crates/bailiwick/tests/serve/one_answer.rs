@@ -123,8 +123,10 @@ impl Doors {
 }
 
 fn start(home: &Home, application: &str) -> (crate::program::Program, Doors) {
-    let configured = "accessReview: {mode: authority}\nauthzen: {base: 'https://pdp.example.org'}\n\
-                      extAuthz: {jwt: {metadata: claims, header: x-claims}}\npolicies: [policies]\n";
+    // What a busy machine is slow to write is no other answer.
+    let configured = "accessReview: {mode: authority, budget: 30s}\n\
+                      authzen: {base: 'https://pdp.example.org', budget: 30s}\n\
+                      extAuthz: {budget: 30s, jwt: {metadata: claims, header: x-claims}}\npolicies: [policies]\n";
     home.configure("127.0.0.1:0", configured);
     let text = std::fs::read_to_string(home.path("serve.yaml")).unwrap();
     let edge = "doors: [extAuthz], application: ";

@@ -157,7 +157,7 @@ fn a_service_account_comes_in_by_the_word_of_the_api_server() {
     home.write(
         "serve.yaml",
         "listen: {address: '127.0.0.1:0', tls: {certificate: server.crt, key: server.key, clientCa: ca.crt}}\n\
-         log: {directory: log}\nauthzen: {base: 'https://pdp.example.org'}\n\
+         log: {directory: log}\nauthzen: {base: 'https://pdp.example.org', budget: 30s}\n\
          cluster: {documents: false}\ntokenReview: {audience: bailiwick}\nstaleness: 60s\n\
          callers:\n- {name: web, serviceAccount: shop/web, doors: [evaluation], application: shop}\n\
          - {name: gone, serviceAccount: shop/gone, doors: [evaluation], application: shop}\n",
