@@ -139,6 +139,8 @@ pub enum Area {
     NewPods,
     /// Starting containers of one's own in any pod that is there.
     NewContainers,
+    /// Privileged containers in any pod of a namespace that takes them.
+    PrivilegedContainers,
     /// Reading any Secret.
     Secrets,
     /// Root on any node.
@@ -327,6 +329,7 @@ impl Area {
             Self::Pods => "code in every pod",
             Self::NewPods => "new pods",
             Self::NewContainers => "new containers in every pod",
+            Self::PrivilegedContainers => "privileged containers in every pod",
             Self::Templates(_) => "every pod template",
             Self::Secrets => "every Secret",
             Self::Machines => "every node",

@@ -71,18 +71,21 @@ fn ephemeral_containers_are_privileged_where_new_pods_may_be() {
         )
     };
     let new = "new containers in every pod of namespace shop";
-    let leads = |label: &str, pod: &str, annotations: &str, expected: &[&str]| {
+    let privileged = "privileged containers in every pod of namespace shop";
+    let leads = |label: &str, pod: &str, annotations: &str, is_let_in: bool, nodes: &[&str]| {
         let text = cluster(label, pod, annotations);
         check("ephemeral-container-node", "user eve", &text, &[new]);
-        check("ephemeral-container-node", new, &text, expected);
+        let let_in: &[&str] = if is_let_in { &[privileged] } else { &[] };
+        check("ephemeral-container-node", new, &text, let_in);
+        check("ephemeral-container-node", privileged, &text, nodes);
     };
     let enforce = |level: &str| format!("pod-security.kubernetes.io/enforce: {level}");
-    leads("", "", "", &["node n1"]);
-    leads(&enforce("privileged"), "", "", &["node n1"]);
-    leads(&enforce("baseline"), "", "", &[]);
-    leads(&enforce("restricted"), "", "", &[]);
-    leads("", "hostUsers: false,", "", &[]);
-    leads("", "", "kubernetes.io/config.mirror: abc", &[]);
+    leads("", "", "", true, &["node n1"]);
+    leads(&enforce("privileged"), "", "", true, &["node n1"]);
+    leads(&enforce("baseline"), "", "", false, &["node n1"]);
+    leads(&enforce("restricted"), "", "", false, &["node n1"]);
+    leads("", "hostUsers: false,", "", true, &[]);
+    leads("", "", "kubernetes.io/config.mirror: abc", true, &[]);
     let kept = graph(&cluster(&enforce("baseline"), "", ""), 37);
     let mut kept = kept
         .held_back()

@@ -2,7 +2,8 @@ use bailiwick_rbac::Right;
 
 use crate::build::{Held, Item, Link, On, World};
 use crate::edge::{Leg, Rule, Versions, edge};
-use crate::edges::{NEW_POD, cloud_identity, making_pods};
+use crate::edges::cloud_identity;
+use crate::edges::making::{Everywhere, NEW_POD, making_pods};
 use crate::node::{Area, Node};
 
 edge! {
@@ -29,7 +30,7 @@ edge! {
 static LEGS: &[Leg] = &[&[Right::new("", "serviceaccounts", &["patch", "update"])], NEW_POD];
 
 fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
-    let Some(held) = making_pods(held, world, &held.scope) else { return };
+    let Some(held) = making_pods::<Everywhere>(held, world) else { return };
     let to = Node::area(Area::Clouds, &held.scope);
     link.edge(held.subject, to, held.condition_on(&[On::Any]));
 }

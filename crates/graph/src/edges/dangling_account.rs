@@ -2,7 +2,8 @@ use bailiwick_rbac::Right;
 
 use crate::build::{Held, Link, On, World};
 use crate::edge::{Leg, Rule, Versions, edge};
-use crate::edges::{NEW_POD, making_pods, secret_mint};
+use crate::edges::making::{Everywhere, NEW_POD, making_pods};
+use crate::edges::secret_mint;
 use crate::node::{Area, Node};
 
 edge! {
@@ -37,7 +38,7 @@ static POD: &[Leg] = &[ACCOUNT, NEW_POD];
 static SECRET: &[Leg] = &[ACCOUNT, secret_mint::MAKE, secret_mint::SEE];
 
 fn link_pod(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
-    if let Some(held) = making_pods(held, world, &held.scope) {
+    if let Some(held) = making_pods::<Everywhere>(held, world) {
         link_missing(&held, world, link);
     }
 }

@@ -2,7 +2,7 @@ use bailiwick_rbac::Right;
 
 use crate::build::{Held, Link, On, World};
 use crate::edge::{Leg, Rule, Versions, edge};
-use crate::edges::{NEW_POD, making_pods};
+use crate::edges::making::{NEW_POD, Namespaces, making_pods};
 use crate::node::{Area, Node};
 
 edge! {
@@ -36,23 +36,20 @@ static LEGS: &[Leg] = &[
 ];
 
 fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
-    if held.scope.is_empty() && !world.fact("namespaces with access to devices", has_labelled) {
-        return;
-    }
-    let namespaces = world.namespaces_in(&held.scope).into_iter();
-    let mut labelled = namespaces.filter(|namespace| is_labelled(namespace, world));
-    if let Some(held) = labelled.find_map(|namespace| making_pods(held, world, &namespace)) {
+    if let Some(held) = making_pods::<Labelled>(held, world) {
         let to = Node::area(Area::Devices, &Default::default());
         link.edge(held.subject, to, held.condition_on(&[On::Any]));
     }
 }
 
-fn is_labelled(namespace: &str, world: &World<'_>) -> bool {
-    let namespace = world.snapshot.namespaces.get("", namespace);
-    namespace.and_then(|namespace| namespace.metadata.label(LABEL)) == Some("true")
-}
+/// Namespaces with access to devices.
+struct Labelled;
 
-fn has_labelled(world: &World<'_>) -> bool {
-    let namespaces = world.namespaces_in(&Default::default());
-    namespaces.iter().any(|namespace| is_labelled(namespace, world))
+impl Namespaces for Labelled {
+    const NAME: &'static str = "namespaces with access to devices";
+
+    fn holds(namespace: &str, world: &World<'_>) -> bool {
+        let namespace = world.snapshot.namespaces.get("", namespace);
+        namespace.and_then(|namespace| namespace.metadata.label(LABEL)) == Some("true")
+    }
 }

@@ -57,35 +57,43 @@ fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
     }
 }
 
-/// From a namespace to each node on which a pod of it runs, one step for all of its pods there.
+/// From a namespace to where its pods take such a container, and from there to each node on which one runs, one step for
+/// all of its pods there: a label that changes concerns one step.
 fn link_nodes(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
-    let area = |namespace: &Str| Node::area(Area::NewContainers, namespace);
+    let open = |namespace: &Str| Node::area(Area::PrivilegedContainers, namespace);
     match *item {
-        Item::Namespace(namespace) => link.always(&area(&Str::default()), area(namespace)),
+        Item::Namespace(namespace) => {
+            let every = Node::area(Area::NewContainers, namespace);
+            link.always(&Node::area(Area::NewContainers, &Str::default()), every.clone());
+            match let_in(namespace, world) {
+                Ok(label) => link.by(&every, open(namespace), [label]),
+                Err((by, why)) => link.held_back(&every, open(namespace), by, why),
+            }
+        }
         Item::Workload(pod) if pod.node_name.is_empty() => {
-            link_machine(&area(&pod.metadata.namespace), &pod.node_name, way(pod, world), link);
+            link_machine(&open(&pod.metadata.namespace), &pod.node_name, let_out(pod, world), link);
         }
         Item::Machine(name) => {
-            let mut by_namespace: BTreeMap<&Str, Result<Atom, Obstacle>> = BTreeMap::new();
+            let mut by_namespace: BTreeMap<&Str, Result<(), Obstacle>> = BTreeMap::new();
             for pod in world.workloads_on(name) {
                 let namespace = &pod.metadata.namespace;
-                let is_open = matches!(by_namespace.get(namespace), Some(Ok(_)));
-                if let Some(way) = Some(pod).filter(|_| !is_open).and_then(|pod| way(pod, world)) {
+                let is_open = matches!(by_namespace.get(namespace), Some(Ok(())));
+                if let Some(way) = Some(pod).filter(|_| !is_open).and_then(|pod| let_out(pod, world)) {
                     by_namespace.insert(namespace, way);
                 }
             }
             for (namespace, way) in by_namespace {
-                link_machine(&area(namespace), name, Some(way), link);
+                link_machine(&open(namespace), name, Some(way), link);
             }
         }
         _ => {}
     }
 }
 
-fn link_machine(from: &Node, machine: &Str, way: Option<Result<Atom, Obstacle>>, link: &mut Link<'_>) {
+fn link_machine(from: &Node, machine: &Str, way: Option<Result<(), Obstacle>>, link: &mut Link<'_>) {
     let to = Node::Machine { name: machine.clone() };
     match way {
-        Some(Ok(label)) => link.by(from, to, [label]),
+        Some(Ok(())) => link.always(from, to),
         Some(Err((by, why))) => link.held_back(from, to, by, why),
         None => {}
     }
@@ -94,19 +102,25 @@ fn link_machine(from: &Node, machine: &Str, way: Option<Result<Atom, Obstacle>>,
 /// The label that lets such a container into a pod and out to its node, or what keeps it in; `None` where the pod takes
 /// none.
 fn way(pod: &Workload, world: &World<'_>) -> Option<Result<Atom, Obstacle>> {
+    let out = let_out(pod, world)?;
+    Some(let_in(&pod.metadata.namespace, world).and_then(|label| out.map(|()| label)))
+}
+
+/// The label that lets such a container into the pods of a namespace, or what keeps it off.
+fn let_in(namespace: &str, world: &World<'_>) -> Result<Atom, Obstacle> {
+    if let Some(definition) = scc_use::constraints(world) {
+        let why = "security context constraints refuse privileged containers without the right to use one";
+        return Err((definition, why));
+    }
+    let refused = "Pod Security refuses privileged containers in this namespace";
+    world.pod_security(namespace).map_err(|label| (label, refused))
+}
+
+/// Whether such a container gets out to the pod's node; `None` where the pod takes none.
+fn let_out(pod: &Workload, world: &World<'_>) -> Option<Result<(), Obstacle>> {
     if pod.metadata.annotation(STATIC_POD).is_some() {
         return None;
     }
-    if let Some(definition) = scc_use::constraints(world) {
-        let why = "security context constraints refuse privileged containers without the right to use one";
-        return Some(Err((definition, why)));
-    }
-    let refused = "Pod Security refuses privileged containers in this namespace";
-    let label = world.pod_security(&pod.metadata.namespace).map_err(|label| (label, refused));
     let own = Container::default();
-    let kept_in = |label: Atom| match Seen::new(world, pod, &own).kept_in() {
-        Some(obstacle) => Err(obstacle),
-        None => Ok(label),
-    };
-    Some(label.and_then(kept_in))
+    Some(Seen::new(world, pod, &own).kept_in().map_or(Ok(()), Err))
 }

@@ -2,11 +2,10 @@
 //! comes from. Adding one takes the file and one word in the list.
 
 use bailiwick_core::{Kind, ObjectRef, Str, names};
-use bailiwick_rbac::{Names, Right};
+use bailiwick_rbac::Names;
 
 use crate::build::{Held, Holding, Link, World};
 use crate::condition::Condition;
-use crate::edge::Leg;
 use crate::node::{Area, Node};
 
 /// From a whole to its parts.
@@ -20,6 +19,8 @@ macro_rules! edges {
         pub static EDGES: &[&crate::EdgeKind] = &[$(&$name::EDGE),*];
     };
 }
+
+mod making;
 
 #[cfg(test)]
 mod audit_tests;
@@ -40,37 +41,8 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-/// The right to start a pod, by any object that makes pods: a new one, or one that is there ([`making_pods`]).
-const NEW_POD: Leg = &[
-    Right::new("", "pods", CREATE),
-    Right::new("", "replicationcontrollers", WRITE),
-    Right::new("apps", "daemonsets", WRITE),
-    Right::new("apps", "deployments", WRITE),
-    Right::new("apps", "replicasets", WRITE),
-    Right::new("apps", "statefulsets", WRITE),
-    Right::new("batch", "cronjobs", WRITE),
-    Right::new("batch", "jobs", CREATE),
-];
-
-const WRITE: &[&str] = &["create", "patch", "update"];
-
-const CREATE: &[&str] = &["create"];
-
 /// API group of certificate requests and signers.
 const CERTIFICATES: &str = "certificates.k8s.io";
-
-/// What is held of a step that takes [`NEW_POD`], where it can be taken in this namespace (in any where it is empty):
-/// whoever changes what makes pods needs an object to change.
-fn making_pods<'a>(held: &Held<'a>, world: &World<'_>, namespace: &Str) -> Option<Held<'a>> {
-    held.only(|holding| {
-        let right = holding.right;
-        let creates = || right.names_by(holding.given, "create", "create").is_some();
-        let changes = |own: &Str| template_change::reaches(holding, world, own);
-        !template_change::is_template(right)
-            || creates()
-            || world.namespaces_in(namespace).iter().any(changes)
-    })
-}
 
 /// Links to the identity of every node.
 fn every_node(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>, condition: &Condition) {

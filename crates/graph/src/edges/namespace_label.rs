@@ -3,7 +3,7 @@ use bailiwick_rbac::Right;
 
 use crate::build::{Held, Link, On, World};
 use crate::edge::{Leg, Rule, Versions, edge};
-use crate::edges::{NEW_POD, making_pods};
+use crate::edges::making::{NEW_POD, Namespaces, making_pods, making_pods_in};
 use crate::node::{Area, Node};
 
 edge! {
@@ -36,27 +36,30 @@ static LEGS: &[Leg] = &[
 
 fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
     let machines = Node::area(Area::Machines, &Default::default());
-    let is_guarded = |namespace: &str| world.pod_security(namespace).is_err();
-    if !held.scope.is_empty() || !held.on_all() {
-        let names = held.names(0).into_iter().filter(|_| held.scope.is_empty());
-        let own = Some(&held.scope).filter(|scope| !scope.is_empty());
-        for name in names.chain(own).filter(|name| is_guarded(name)) {
-            let on = [On::Name(name)];
-            let making = making_pods(held, world, name).filter(|held| held.is_on(&on));
-            if let Some(held) = making {
-                link.edge(held.subject, machines.clone(), held.condition_on(&on));
-            }
-        }
-    } else if world.fact("namespaces with Pod Security", has_guarded) {
-        let namespaces = world.namespaces_in(&held.scope).into_iter();
-        let mut guarded = namespaces.filter(|namespace| is_guarded(namespace));
-        if let Some(held) = guarded.find_map(|namespace| making_pods(held, world, &namespace)) {
+    if held.scope.is_empty() && held.on_all() {
+        if let Some(held) = making_pods::<Guarded>(held, world) {
             link.edge(held.subject, machines, held.condition(None));
+        }
+        return;
+    }
+    let names = held.names(0).into_iter().filter(|_| held.scope.is_empty());
+    let own = Some(&held.scope).filter(|scope| !scope.is_empty());
+    for name in names.chain(own).filter(|name| Guarded::holds(name, world)) {
+        let on = [On::Name(name)];
+        let making = making_pods_in(held, world, name).filter(|held| held.is_on(&on));
+        if let Some(held) = making {
+            link.edge(held.subject, machines.clone(), held.condition_on(&on));
         }
     }
 }
 
-fn has_guarded(world: &World<'_>) -> bool {
-    let namespaces = world.namespaces_in(&Default::default());
-    namespaces.iter().any(|namespace| world.pod_security(namespace).is_err())
+/// Namespaces with Pod Security.
+struct Guarded;
+
+impl Namespaces for Guarded {
+    const NAME: &'static str = "namespaces with Pod Security";
+
+    fn holds(namespace: &str, world: &World<'_>) -> bool {
+        world.pod_security(namespace).is_err()
+    }
 }

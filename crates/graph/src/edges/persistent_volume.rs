@@ -3,7 +3,7 @@ use bailiwick_rbac::Right;
 
 use crate::build::{Held, Link, On, World};
 use crate::edge::{Leg, Rule, Versions, edge};
-use crate::edges::{NEW_POD, making_pods};
+use crate::edges::making::{NEW_POD, Namespaces, making_pods};
 use crate::node::{Area, Node};
 
 edge! {
@@ -33,18 +33,19 @@ static LEGS: &[Leg] = &[
 ];
 
 fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
-    if held.scope.is_empty() && !world.fact("namespaces that are not restricted", has_open) {
-        return;
-    }
-    let namespaces = world.namespaces_in(&held.scope).into_iter();
-    let mut open = namespaces.filter(|namespace| !world.is_restricted(namespace));
-    if let Some(held) = open.find_map(|namespace| making_pods(held, world, &namespace)) {
+    if let Some(held) = making_pods::<Open>(held, world) {
         let machines = Node::area(Area::Machines, &Default::default());
         link.edge(held.subject, machines, held.condition_on(&[On::Any]));
     }
 }
 
-fn has_open(world: &World<'_>) -> bool {
-    let namespaces = world.namespaces_in(&Default::default());
-    namespaces.iter().any(|namespace| !world.is_restricted(namespace))
+/// Namespaces that are not restricted.
+struct Open;
+
+impl Namespaces for Open {
+    const NAME: &'static str = "namespaces that are not restricted";
+
+    fn holds(namespace: &str, world: &World<'_>) -> bool {
+        !world.is_restricted(namespace)
+    }
 }

@@ -2,7 +2,7 @@ use bailiwick_rbac::Right;
 
 use crate::build::{Held, Link, On, World};
 use crate::edge::{Leg, Rule, Versions, edge};
-use crate::edges::{NEW_POD, making_pods};
+use crate::edges::making::{Everywhere, NEW_POD, making_pods};
 use crate::node::{Area, Node};
 
 edge! {
@@ -26,7 +26,7 @@ static LEGS: &[Leg] =
     &[&[Right::cluster("scheduling.k8s.io", "priorityclasses", &["create"])], NEW_POD];
 
 fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
-    let Some(held) = making_pods(held, world, &held.scope) else { return };
+    let Some(held) = making_pods::<Everywhere>(held, world) else { return };
     let to = Node::area(Area::Running, &Default::default());
     link.edge(held.subject, to, held.condition_on(&[On::Any]));
 }

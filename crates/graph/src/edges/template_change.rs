@@ -86,12 +86,8 @@ fn link_each(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
     }
 }
 
-/// Whether a right is about what makes pods.
-pub(super) fn is_template(right: &Right) -> bool {
-    kind_of(right).is_some()
-}
-
-fn kind_of(right: &Right) -> Option<Kind> {
+/// What makes pods that a right is about.
+pub(super) fn kind_of(right: &Right) -> Option<Kind> {
     let is_meant = |kind: &Kind| (kind.group(), kind.resource()) == (right.group, right.resource);
     KINDS.into_iter().find(is_meant)
 }

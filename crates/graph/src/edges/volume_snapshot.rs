@@ -3,7 +3,7 @@ use bailiwick_rbac::Right;
 use crate::build::{Held, Link, On, World};
 use crate::deputy::has_operator;
 use crate::edge::{Leg, Rule, Versions, edge};
-use crate::edges::{NEW_POD, making_pods};
+use crate::edges::making::{Everywhere, NEW_POD, making_pods};
 use crate::node::{Area, Node};
 
 edge! {
@@ -50,7 +50,7 @@ static LEGS: &[Leg] = &[
 ];
 
 fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
-    let Some(held) = making_pods(held, world, &held.scope) else { return };
+    let Some(held) = making_pods::<Everywhere>(held, world) else { return };
     if has_operator(&CONTENTS, world) {
         let to = Node::area(Area::Volumes, &Default::default());
         link.edge(held.subject, to, held.condition_on(&[On::Any]));

@@ -21,9 +21,16 @@ pub(super) const DEFAULT: &str = "default";
 
 /// An answer to a question about the whole cluster.
 pub(super) struct Fact {
-    pub(super) ask: fn(&World<'_>) -> bool,
+    pub(super) ask: Ask,
     pub(super) answer: bool,
     pub(super) reads: Box<[Mark]>,
+}
+
+/// A question about the whole cluster, or about a kind in it.
+#[derive(Clone, Copy)]
+pub(super) enum Ask {
+    Cluster(fn(&World<'_>) -> bool),
+    Kind(Kind, fn(Kind, &World<'_>) -> bool),
 }
 
 /// What edges want to look up.
@@ -81,7 +88,7 @@ pub(crate) struct Index {
     /// Namespaces with an object of a kind and name, as far as somebody has asked.
     pub(super) named: RefCell<Named>,
     /// Answers to questions about the whole cluster, by their names.
-    pub(super) facts: RefCell<BTreeMap<&'static str, Fact>>,
+    pub(super) facts: RefCell<BTreeMap<(&'static str, Option<Kind>), Fact>>,
 }
 
 /// Namespaces by the kind and name of objects in them.

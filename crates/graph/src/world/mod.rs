@@ -23,7 +23,7 @@ pub(crate) use self::reads::{Key, Mark};
 pub(crate) use self::rights::READ_LOGS;
 pub(crate) use self::unit::{Item, Unit};
 
-use self::index::{DEFAULT, Fact, by_name};
+use self::index::{Ask, DEFAULT, Fact, by_name};
 use self::reads::Reads;
 use self::view::View;
 use crate::admission::in_force;
@@ -94,14 +94,35 @@ impl<'a> World<'a> {
     /// The answer to a question about the whole cluster. Who asks is asked again when the answer changes, not whenever
     /// something changes that it came from. `name` belongs to the question.
     pub(crate) fn fact(&self, name: &'static str, ask: fn(&World<'_>) -> bool) -> bool {
-        self.note(Key::Fact(name));
-        if let Some(fact) = self.index.facts.borrow().get(name) {
+        self.settled((name, None), Ask::Cluster(ask))
+    }
+
+    /// The same of a question about a kind.
+    pub(crate) fn fact_of(
+        &self,
+        name: &'static str,
+        kind: Kind,
+        ask: fn(Kind, &World<'_>) -> bool,
+    ) -> bool {
+        self.settled((name, Some(kind)), Ask::Kind(kind, ask))
+    }
+
+    fn settled(&self, name: (&'static str, Option<Kind>), ask: Ask) -> bool {
+        self.note(Key::Fact(name.0, name.1));
+        if let Some(fact) = self.index.facts.borrow().get(&name) {
             return fact.answer;
         }
-        let (answer, reads) = self.reads_of(|| ask(self));
+        let (answer, reads) = self.reads_of(|| self.answer(ask));
         let fact = Fact { ask, answer, reads };
         self.index.facts.borrow_mut().insert(name, fact);
         answer
+    }
+
+    fn answer(&self, ask: Ask) -> bool {
+        match ask {
+            Ask::Cluster(ask) => ask(self),
+            Ask::Kind(kind, ask) => ask(kind, self),
+        }
     }
 
     /// The admission policies that can stop something, each with a binding that puts it in force.
@@ -143,11 +164,11 @@ impl<'a> World<'a> {
             .collect();
         drop(facts);
         for (name, ask, before) in asked {
-            let (answer, reads) = self.reads_of(|| ask(self));
+            let (answer, reads) = self.reads_of(|| self.answer(ask));
             let fact = Fact { ask, answer, reads };
             self.index.facts.borrow_mut().insert(name, fact);
             if answer != before {
-                self.index.wake(Key::Fact(name), woken);
+                self.index.wake(Key::Fact(name.0, name.1), woken);
             }
         }
     }
@@ -265,6 +286,12 @@ impl<'a> World<'a> {
             "" => !self.index.log_writers.is_empty(),
             namespace => self.index.log_writers.contains_key(namespace),
         }
+    }
+
+    /// Whether `wanted` says so of any namespace.
+    pub(crate) fn any_namespace(&self, wanted: impl Fn(&str) -> bool) -> bool {
+        self.note(Key::Namespaces);
+        self.index.namespaces.keys().any(|name| wanted(name))
     }
 
     /// The namespaces of a scope: one, or where it is empty all.

@@ -69,8 +69,8 @@ pub(crate) enum Key<'k> {
     LogWriters(&'k str),
     /// The volume behind a claim: namespace and name.
     Claim(&'k str, &'k str),
-    /// The answer to a question about the whole cluster, by its name.
-    Fact(&'static str),
+    /// The answer to a question about the whole cluster, or a kind in it, by its name.
+    Fact(&'static str, Option<Kind>),
 }
 
 /// A [`Key`] in short. Two that happen to be the same cost a needless look, no more.
