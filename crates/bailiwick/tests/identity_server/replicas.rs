@@ -123,15 +123,18 @@ fn what_one_replica_bans_or_uses_up_no_other_gives() {
 #[test]
 fn two_servers_are_one_authority_by_a_secret() {
     let cluster = Cluster::shared().unwrap();
-    cluster.admin().apply(MANIFESTS).unwrap();
+    cluster
+        .admin()
+        .apply(&MANIFESTS.replace("issue", "pair"))
+        .unwrap();
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let seal = path("seal.key");
-    let state = ["--state-secret", "issue/authority", "--seal-key", &seal];
-    let role = ["identity", "server", "--print-role", "issue/server"];
+    let state = ["--state-secret", "pair/authority", "--seal-key", &seal];
+    let role = ["identity", "server", "--print-role", "pair/server"];
     let (_, role) = run(&[&role[..], &state].concat());
     cluster.admin().apply(&role).unwrap();
-    let account = cluster.service_account("issue", "server").unwrap();
+    let account = cluster.service_account("pair", "server").unwrap();
     let kubeconfig = account.kubeconfig().to_str().unwrap().to_owned();
     fs::write(path("rules.yaml"), RULES).unwrap();
     let (data, other) = (path("one"), path("two"));
@@ -157,13 +160,13 @@ fn two_servers_are_one_authority_by_a_secret() {
     fs::write(path("roots.pem"), &roots).unwrap();
     let pod = cluster
         .admin()
-        .get("/api/v1/namespaces/issue/pods/web")
+        .get("/api/v1/namespaces/pair/pods/web")
         .unwrap();
     let pod = pod.json().unwrap();
     let bound =
         json!({"apiVersion": "v1", "kind": "Pod", "name": "web", "uid": pod["metadata"]["uid"]});
     let spec = json!({"audiences": ["td.example"], "boundObjectRef": bound});
-    fs::write(path("token"), token(&cluster, "issue", &spec)).unwrap();
+    fs::write(path("token"), token(&cluster, "pair", &spec)).unwrap();
     for (number, address) in [&first, &second].into_iter().enumerate() {
         let (token, roots, certs) = (
             path("token"),
@@ -172,14 +175,14 @@ fn two_servers_are_one_authority_by_a_secret() {
         );
         let more = ["--write", &certs];
         let ask = [&fetch(address, &token, &roots)[..], &more].concat();
-        until(&ask, 0, "spiffe://td.example/ns/issue/sa/cart");
+        until(&ask, 0, "spiffe://td.example/ns/pair/sa/cart");
         let bundle = fs::read_to_string(Path::new(&certs).join("bundle.pem")).unwrap();
         assert_eq!(bundle, roots_of(&path("roots.pem")), "of server {number}");
     }
     // What the cluster holds is sealed, and neither folder holds a key.
     let secret = cluster
         .admin()
-        .get("/api/v1/namespaces/issue/secrets/authority")
+        .get("/api/v1/namespaces/pair/secrets/authority")
         .unwrap();
     let secret = secret.json().unwrap();
     assert_eq!(secret["type"], "bailiwick.dev/authority");
@@ -196,7 +199,7 @@ fn two_servers_are_one_authority_by_a_secret() {
     }
     // The role is enough for this Secret and for no other.
     let denied = account
-        .kubectl(&["get", "secret", "elsewhere", "-n", "issue"])
+        .kubectl(&["get", "secret", "elsewhere", "-n", "pair"])
         .unwrap();
     assert!(denied.stderr.contains("Forbidden"), "{}", denied.stderr);
     check(
@@ -206,7 +209,7 @@ fn two_servers_are_one_authority_by_a_secret() {
             "--data",
             &path("three"),
             "--state-secret",
-            "issue/authority",
+            "pair/authority",
             "--seal-key",
             &seal,
         ],

@@ -89,10 +89,12 @@ fn a_restarted_api_server_is_followed_without_a_wrong_answer() {
     until(|| stage.asks(), "not granted");
     let address = stage.program.address.clone();
     let client = Client::at(&stage.home, &address, Some("api"));
+    let spec = json!({"user": "ben", "nonResourceAttributes": {"path": "/x", "verb": "get"}});
+    let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec});
+    let denied = || client.post("/kubernetes/authorize", &review).body["status"]["denied"] == true;
+    until(denied, "not revoked");
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
     let asking = std::thread::spawn(move || {
-        let spec = json!({"user": "ben", "nonResourceAttributes": {"path": "/x", "verb": "get"}});
-        let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec});
         let mut asked = 0;
         while stopped.try_recv().is_err() {
             let answer = client.post("/kubernetes/authorize", &review);
