@@ -49,7 +49,8 @@ fn link_secret(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
     }
 }
 
-fn link_missing(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
+/// Links to service accounts that bindings name in vain: every one of the scope, or those of the names of the first leg.
+pub(super) fn link_missing(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
     if held.on_all() {
         let all = Node::area(Area::MissingAccounts, &held.scope);
         link.edge(held.subject, all, held.condition(None));

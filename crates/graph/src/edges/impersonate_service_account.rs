@@ -3,7 +3,7 @@ use bailiwick_rbac::Right;
 
 use crate::build::{Held, Link, World};
 use crate::edge::{Leg, Rule, Versions, edge};
-use crate::edges::account_names_in_reach;
+use crate::edges::{dangling_account, service_accounts_in_reach};
 
 edge! {
     /// Send requests as a service account.
@@ -24,5 +24,7 @@ edge! {
 static LEGS: &[Leg] = &[&[Right::new("", "serviceaccounts", &["impersonate"])]];
 
 fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
-    account_names_in_reach(held, world, link);
+    service_accounts_in_reach(held, world, link);
+    // A name is all that is asked for.
+    dangling_account::link_missing(held, world, link);
 }

@@ -8,19 +8,26 @@ use crate::edge::Leg;
 use crate::edges::template_change::{kind_of, reaches};
 
 const CREATE: &[&str] = &["create"];
-const WRITE: &[&str] = &["create", "patch", "update"];
 
-/// The right to start a pod: by a new object that makes pods, or by one that is there ([`making_pods`]).
-pub(super) const NEW_POD: Leg = &[
-    Right::new("", "pods", CREATE),
-    Right::new("", "replicationcontrollers", WRITE),
-    Right::new("apps", "daemonsets", WRITE),
-    Right::new("apps", "deployments", WRITE),
-    Right::new("apps", "replicasets", WRITE),
-    Right::new("apps", "statefulsets", WRITE),
-    Right::new("batch", "cronjobs", WRITE),
-    Right::new("batch", "jobs", CREATE),
-];
+/// The right to start a pod, by any object that makes pods: a new one, or one that is there ([`making_pods`]).
+pub(super) const NEW_POD: Leg = &makers(&["create", "patch", "update"]);
+
+/// The same by a new object alone.
+pub(super) const CREATED_POD: Leg = &makers(CREATE);
+
+/// These verbs on what has a template that can be changed, and `create` on the others that make pods.
+const fn makers(verbs: &'static [&'static str]) -> [Right; 8] {
+    [
+        Right::new("", "pods", CREATE),
+        Right::new("", "replicationcontrollers", verbs),
+        Right::new("apps", "daemonsets", verbs),
+        Right::new("apps", "deployments", verbs),
+        Right::new("apps", "replicasets", verbs),
+        Right::new("apps", "statefulsets", verbs),
+        Right::new("batch", "cronjobs", verbs),
+        Right::new("batch", "jobs", CREATE),
+    ]
+}
 
 /// Namespaces where pods get what a step is after. What is asked of all of them is a fact of the cluster, so that one
 /// more namespace does not concern everybody who may start pods anywhere.

@@ -143,20 +143,6 @@ fn service_accounts_in_reach(held: &Held<'_>, world: &World<'_>, link: &mut Link
     }
 }
 
-/// The same, and to those that bindings name and that are not there: a name is all that is asked for.
-fn account_names_in_reach(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
-    service_accounts_in_reach(held, world, link);
-    if held.on_all() {
-        let missing = Node::area(Area::MissingAccounts, &held.scope);
-        link.edge(held.subject, missing, held.condition(None));
-    }
-    for name in held.names(0) {
-        for account in world.missing_accounts(&held.scope, name) {
-            link.edge(held.subject, account, held.condition(Some(name)));
-        }
-    }
-}
-
 edges![
     aggregate,
     anonymous,

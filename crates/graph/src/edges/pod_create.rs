@@ -1,7 +1,6 @@
-use bailiwick_rbac::Right;
-
 use crate::build::{Held, Link, On, World};
 use crate::edge::{Leg, Rule, Versions, edge};
+use crate::edges::making::CREATED_POD;
 use crate::node::{Area, Node};
 
 edge! {
@@ -20,18 +19,7 @@ edge! {
 }
 
 // What is there to be changed is an edge of its own.
-static LEGS: &[Leg] = &[&[
-    Right::new("", "pods", CREATE),
-    Right::new("", "replicationcontrollers", CREATE),
-    Right::new("apps", "daemonsets", CREATE),
-    Right::new("apps", "deployments", CREATE),
-    Right::new("apps", "replicasets", CREATE),
-    Right::new("apps", "statefulsets", CREATE),
-    Right::new("batch", "cronjobs", CREATE),
-    Right::new("batch", "jobs", CREATE),
-]];
-
-const CREATE: &[&str] = &["create"];
+static LEGS: &[Leg] = &[CREATED_POD];
 
 fn link(held: &Held<'_>, _: &World<'_>, link: &mut Link<'_>) {
     link.edge(held.subject, Node::area(Area::NewPods, &held.scope), held.condition_on(&[On::Any]));
