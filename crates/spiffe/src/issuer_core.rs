@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use bailiwick_audit::{DenialRecord, Door, Proof};
+use bailiwick_audit::{DenialRecord, Door, IssueRecord, Proof};
 use bailiwick_identity::facts::Facts;
 use bailiwick_identity::rules::{Denial, Outcome, Plan, RuleSet};
 use bailiwick_identity::{PublicKey, SpiffeId};
@@ -71,8 +71,7 @@ impl IssuerCore {
         let issued = issued.map_err(|error| unavailable(&error))?;
         let (workload, proof) = ((&asker.facts).into(), asker.proof.clone());
         let record = certificate_record(asker.door, plan, &issued, workload, proof);
-        let written = self.evidence.issued(record).await;
-        written.map_err(|error| unavailable(&error))?;
+        self.written(record).await?;
         Ok(issued)
     }
 
@@ -87,8 +86,7 @@ impl IssuerCore {
         let issued = issued.map_err(|error| unavailable(&error))?;
         let (workload, proof) = ((&asker.facts).into(), asker.proof.clone());
         let record = token_record(asker.door, plan, &issued, audience, workload, proof);
-        let written = self.evidence.issued(record).await;
-        written.map_err(|error| unavailable(&error))?;
+        self.written(record).await?;
         Ok(issued)
     }
 
@@ -103,9 +101,14 @@ impl IssuerCore {
         let issued = issued.map_err(|error| unavailable(&error))?;
         let (workload, proof) = ((&asker.facts).into(), asker.proof.clone());
         let record = wit_record(asker.door, plan, &issued, workload, proof);
-        let written = self.evidence.issued(record).await;
-        written.map_err(|error| unavailable(&error))?;
+        self.written(record).await?;
         Ok(issued)
+    }
+
+    /// What the log does not hold does not leave.
+    async fn written(&self, record: IssueRecord) -> Result<(), Status> {
+        let written = self.evidence.issued(record).await;
+        written.map_err(|error| unavailable(&error))
     }
 
     /// Writes that somebody gets nothing, and gives what it hears.

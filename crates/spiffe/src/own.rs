@@ -13,7 +13,7 @@ use crate::IssuedX509;
 use crate::authority::{Authority, AuthorityError};
 use crate::evidence::{Evidence, Unrecorded, certificate_record};
 use crate::keys::WorkloadKey;
-use crate::tls::ShownCertificate;
+use crate::tls::{ShownCertificate, shows};
 
 /// Life of the certificate of a server or an agent, in seconds.
 const OWN_LIFE: u64 = 3600;
@@ -73,7 +73,8 @@ impl OwnSvid {
         let id = server_id(authority.trust_domain())?;
         let plan = own_plan("bailiwick-server", id, dns_names);
         let (issued, key) = make(&plan, &authority, &evidence).await?;
-        let shown = Arc::new(ShownCertificate::new(&issued, &key)?);
+        let shown = Arc::<ShownCertificate>::default();
+        shown.replace(shows(&issued.chain, &key))?;
         Ok(Self {
             plan,
             authority,
@@ -102,7 +103,7 @@ impl OwnSvid {
             }
             // What cannot be done now is done a minute later: there is half an hour left.
             if let Ok((issued, key)) = make(&self.plan, &self.authority, &self.evidence).await
-                && self.shown.replace(&issued, &key).is_ok()
+                && self.shown.replace(shows(&issued.chain, &key)).is_ok()
             {
                 due = Instant::now() + Duration::from_secs(OWN_LIFE / 2);
             }

@@ -17,15 +17,16 @@ use rustls::{
     RootCertStore, ServerConfig, SignatureScheme, SupportedProtocolVersion,
 };
 
-use crate::authority::IssuedX509;
+use crate::channel::Shows;
 use crate::keys::WorkloadKey;
 
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-/// The certificate that a server shows, which changes while it runs.
-pub(crate) struct ShownCertificate(RwLock<Arc<CertifiedKey>>);
+/// The certificate that a server shows, which changes while it runs. Nobody gets in before there is one.
+#[derive(Default)]
+pub(crate) struct ShownCertificate(RwLock<Option<Arc<CertifiedKey>>>);
 
 impl fmt::Debug for ShownCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,34 +35,32 @@ impl fmt::Debug for ShownCertificate {
 }
 
 impl ShownCertificate {
-    pub(crate) fn new(issued: &IssuedX509, key: &WorkloadKey) -> Result<Self, Error> {
-        Ok(Self(RwLock::new(certified(issued, key)?)))
-    }
-
-    pub(crate) fn replace(&self, issued: &IssuedX509, key: &WorkloadKey) -> Result<(), Error> {
-        let next = certified(issued, key)?;
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = next;
+    /// Shows this from now on.
+    pub(crate) fn replace(&self, (chain, key): Shows) -> Result<(), Error> {
+        let key = aws_lc_rs::sign::any_supported_type(&key)?;
+        let next = Arc::new(CertifiedKey::new(chain, key));
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(next);
         Ok(())
     }
 }
 
-fn certified(issued: &IssuedX509, key: &WorkloadKey) -> Result<Arc<CertifiedKey>, Error> {
-    let chain = issued.chain.iter().cloned().map(CertificateDer::from);
-    let der = PrivateKeyDer::Pkcs8(key.pkcs8.to_vec().into());
-    let key = aws_lc_rs::sign::any_supported_type(&der)?;
-    Ok(Arc::new(CertifiedKey::new(chain.collect(), key)))
+/// What whoever has this shows of itself.
+pub(crate) fn shows(chain: &[Vec<u8>], key: &WorkloadKey) -> Shows {
+    let chain = chain.iter().cloned().map(CertificateDer::from);
+    let key = PrivateKeyDer::Pkcs8(key.pkcs8.to_vec().into());
+    (chain.collect(), key)
 }
 
 impl ResolvesServerCert for ShownCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let shown = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        Some(Arc::clone(&shown))
+        shown.clone()
     }
 }
 
 /// TLS 1.3 and HTTP/2 alone. Sessions are not resumed: each connection sees the certificate of its own time.
 pub(crate) fn server_config(
-    shown: Arc<dyn ResolvesServerCert>,
+    shown: Arc<ShownCertificate>,
     clients: Arc<dyn ClientCertVerifier>,
 ) -> Result<ServerConfig, Error> {
     let builder = ServerConfig::builder_with_provider(provider());

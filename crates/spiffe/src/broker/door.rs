@@ -2,55 +2,25 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bailiwick_identity::{SpiffeId, UnixTime, x509};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime as TlsTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{ClientHello, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use tokio::net::{UnixListener, UnixStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::channel::Shows;
 use crate::listen;
 use crate::node::Node;
 use crate::serve::ServeError;
-use crate::tls::{Signatures, provider, refused, server_config};
+use crate::tls::{ShownCertificate, Signatures, refused, server_config};
 
 /// How long a caller has for the handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
-
-/// What the agent shows: its own X509-SVID, as soon as it has one.
-#[derive(Default)]
-pub(crate) struct AgentCertificate(RwLock<Option<Arc<CertifiedKey>>>);
-
-impl fmt::Debug for AgentCertificate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AgentCertificate(..)")
-    }
-}
-
-impl AgentCertificate {
-    /// Shows this from now on.
-    pub(crate) fn replace(&self, (chain, key): Shows) -> Result<(), Error> {
-        let key = provider().key_provider.load_private_key(key)?;
-        let next = Arc::new(CertifiedKey::new(chain, key));
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(next);
-        Ok(())
-    }
-}
-
-impl ResolvesServerCert for AgentCertificate {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let shown = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        shown.clone()
-    }
-}
 
 /// Who connected, by its X509-SVID.
 #[derive(Clone, Debug)]
@@ -141,7 +111,7 @@ pub(super) struct Door {
 impl Door {
     pub(super) fn new(
         listener: UnixListener,
-        shown: Arc<AgentCertificate>,
+        shown: Arc<ShownCertificate>,
         clients: Arc<Brokers>,
     ) -> Result<Self, ServeError> {
         let config = server_config(shown, Arc::clone(&clients) as Arc<_>);

@@ -16,7 +16,6 @@ use std::sync::Arc;
 use bailiwick_identity::SpiffeId;
 use tonic::transport::Server;
 
-pub(crate) use self::door::AgentCertificate;
 pub(crate) use self::reference::{ForBroker, PodReference};
 
 use self::api::{BrokerApi, Brokering};

@@ -25,9 +25,10 @@ pub use self::own::NodeProof;
 pub(crate) use self::state::State;
 use self::wit::Wits;
 use crate::BrokerSocket;
-use crate::broker::{AgentCertificate, BrokerServer, PodReference};
+use crate::broker::{BrokerServer, PodReference};
 use crate::issuer_core::Asker;
 use crate::serve::{ServeError, Socket, serve_giver};
+use crate::tls::ShownCertificate;
 use crate::wire::issuer::agent_health_server::AgentHealth;
 use crate::wire::issuer::node_agents_client::NodeAgentsClient;
 use crate::wire::issuer::{CheckRequest, CheckResponse};
@@ -123,7 +124,7 @@ pub(crate) struct Node {
     /// Whether WIT-SVIDs are given.
     pub(crate) wit_svid: bool,
     /// What brokers are shown.
-    shown: Arc<AgentCertificate>,
+    shown: Arc<ShownCertificate>,
     tell: Tell,
 }
 
@@ -210,7 +211,7 @@ impl Node {
     }
 
     /// What brokers are shown.
-    pub(crate) fn certificate_shown(&self) -> Arc<AgentCertificate> {
+    pub(crate) fn certificate_shown(&self) -> Arc<ShownCertificate> {
         Arc::clone(&self.shown)
     }
 

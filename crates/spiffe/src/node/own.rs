@@ -16,6 +16,7 @@ use crate::channel::Shows;
 use crate::keys::WorkloadKey;
 use crate::pem;
 use crate::seal::{read_private, write_private};
+use crate::tls::shows;
 use crate::wire::issuer::JoinResponse;
 use crate::wire::issuer::join_request::Proof;
 
@@ -130,9 +131,7 @@ impl Own {
 
     /// What is shown in handshakes.
     pub(super) fn shown(&self) -> Shows {
-        let chain = self.chain.iter().cloned().map(CertificateDer::from);
-        let key = PrivateKeyDer::Pkcs8(self.key.pkcs8.to_vec().into());
-        (chain.collect(), key)
+        shows(&self.chain, &self.key)
     }
 
     pub(super) fn counts(&self, now: UnixTime) -> bool {

@@ -263,15 +263,7 @@ pub(crate) async fn tokens(
     audience: &[String],
     wanted: Option<SpiffeId>,
 ) -> Result<Vec<Jwtsvid>, Status> {
-    let (caller, mut plans) = session.plans().await?;
-    if let Some(id) = wanted {
-        plans.retain(|plan| plan.id == id);
-        //
-        if plans.is_empty() {
-            let why = format!("no rule gives the caller `{id}`");
-            return Err(session.denied(&caller, why).await);
-        }
-    }
+    let (caller, plans) = session.plans_for(wanted.as_ref()).await?;
     let mut svids = Vec::new();
     for plan in plans {
         svids.push(Jwtsvid {

@@ -5,7 +5,7 @@ use bailiwick_audit::{Door, Proof};
 use bailiwick_identity::facts::Facts;
 use bailiwick_identity::rules::{Plan, RuleSet};
 use bailiwick_identity::x509::Validity;
-use bailiwick_identity::{Bundle, BundleMap, TrustDomain, UnixTime};
+use bailiwick_identity::{Bundle, BundleMap, SpiffeId, TrustDomain, UnixTime};
 use tokio::sync::watch;
 use tonic::{Request, Status};
 
@@ -158,6 +158,23 @@ impl Session {
                 Ok((caller, plans))
             }
         }
+    }
+
+    /// The same of all identities, or of the one that is wanted: whoever is not entitled to that one is told so.
+    pub(super) async fn plans_for(
+        &self,
+        wanted: Option<&SpiffeId>,
+    ) -> Result<(Caller, Vec<Plan>), Status> {
+        let (caller, mut plans) = self.plans().await?;
+        let Some(id) = wanted else {
+            return Ok((caller, plans));
+        };
+        plans.retain(|plan| plan.id == *id);
+        if plans.is_empty() {
+            let why = format!("no rule gives the caller `{id}`");
+            return Err(self.denied(&caller, why).await);
+        }
+        Ok((caller, plans))
     }
 
     async fn plans_of(&self, peer: &Peer) -> Result<(Caller, Vec<Plan>), Status> {

@@ -65,14 +65,7 @@ impl Source<WitsvidResponse> for WitSvids {
         &mut self,
         session: &Session,
     ) -> Result<(Option<WitsvidResponse>, Duration), Status> {
-        let (caller, mut plans) = session.plans().await?;
-        if let Some(wanted) = &self.wanted {
-            plans.retain(|plan| plan.id == *wanted);
-            if plans.is_empty() {
-                let why = format!("no rule gives the caller `{wanted}`");
-                return Err(session.denied(&caller, why).await);
-            }
-        }
+        let (caller, plans) = session.plans_for(self.wanted.as_ref()).await?;
         let revision = session.revision();
         if let Some(last) = &self.last
             && last.plans == plans

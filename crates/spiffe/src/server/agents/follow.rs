@@ -24,7 +24,8 @@ const MAX_DENIAL: usize = 1000;
 const LOOK: Duration = Duration::from_secs(30);
 /// A change that concerns all agents reaches them one after another: so much time for each of them, and so much for
 /// all at most. It may make each of them ask for the certificates of all of its pods.
-const SPLAY: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(30));
+const SPLAY_EACH: Duration = Duration::from_millis(10);
+const SPLAY_ALL: Duration = Duration::from_secs(30);
 
 /// One stream, and what it was told.
 struct Follower {
@@ -65,10 +66,9 @@ impl Service {
 
 /// No change is told so late that keys could be used by somebody who was not told: that is reckoned in hints.
 fn longest_splay(agents: usize, hint: Option<u64>) -> Duration {
-    let (each, all) = SPLAY;
     let agents = u32::try_from(agents).unwrap_or(u32::MAX);
-    let hint = hint.map_or(all, |hint| Duration::from_secs(hint) / 4);
-    each.saturating_mul(agents).min(all).min(hint)
+    let hint = hint.map_or(SPLAY_ALL, |hint| Duration::from_secs(hint) / 4);
+    SPLAY_EACH.saturating_mul(agents).min(SPLAY_ALL).min(hint)
 }
 
 impl Follower {
@@ -251,25 +251,22 @@ impl Told {
             let mut identities = pod.identities.iter();
             identities.any(|identity| !is_there(&identity.spiffe_id))
         };
-        let narrower = |(name, bundle): (&String, &Bundle)| match self.bundles.get(name) {
-            None => true,
-            Some(now) => {
-                let roots = now.x509_authorities();
-                let keys = [now.jwt_authorities(), now.wit_authorities()].concat();
-                let mut known = [bundle.jwt_authorities(), bundle.wit_authorities()]
-                    .concat()
-                    .into_iter();
-                !bundle
-                    .x509_authorities()
-                    .iter()
-                    .all(|root| roots.contains(root))
-                    || known.any(|key| !keys.contains(&key))
-            }
+        let narrower = |(name, before): (&String, &Bundle)| {
+            self.bundles.get(name).is_none_or(|now| {
+                lacks(now.x509_authorities(), before.x509_authorities())
+                    || lacks(now.jwt_authorities(), before.jwt_authorities())
+                    || lacks(now.wit_authorities(), before.wit_authorities())
+            })
         };
         before.pods.iter().any(loses)
             || before.bundles.iter().any(narrower)
             || !self.tainted.is_subset(&before.tainted)
     }
+}
+
+/// Whether something is not in `now` that was there before.
+fn lacks<T: PartialEq>(now: &[T], before: &[T]) -> bool {
+    before.iter().any(|key| !now.contains(key))
 }
 
 #[cfg(test)]
