@@ -34,7 +34,7 @@ pub struct Metrics {
     pub(crate) state_age: Gauge<f64, AtomicU64>,
 }
 
-/// More than there are.
+/// More than there are; others would be looked up by their labels.
 const DOORS: usize = 16;
 
 /// What is counted of a door, without a look at its labels: by effect and by what was answered. Nothing stands here
@@ -174,26 +174,28 @@ impl Metrics {
     }
 
     pub(crate) fn decided(&self, door: Door, effect: Effect, answered: Effect, took: Duration) {
-        let Some(own) = self.of_doors.get(door as usize) else {
-            return;
+        let counter = || {
+            let labels = DecisionLabels {
+                door: door.name(),
+                effect: name(effect),
+                answered: name(answered),
+            };
+            self.decisions.get_or_create(&labels).clone()
         };
-        let decisions = own.decisions.get(effect as usize);
-        if let Some(counter) = decisions.and_then(|all| all.get(answered as usize)) {
-            let counter = counter.get_or_init(|| {
-                let labels = DecisionLabels {
-                    door: door.name(),
-                    effect: name(effect),
-                    answered: name(answered),
-                };
-                self.decisions.get_or_create(&labels).clone()
-            });
-            counter.inc();
-        }
-        let latency = own.latency.get_or_init(|| {
+        let latency = || {
             let labels = DoorLabels { door: door.name() };
             self.latency.get_or_create(&labels).clone()
-        });
-        latency.observe(took.as_secs_f64());
+        };
+        let own = self.of_doors.get(door as usize);
+        let of_effect = own.and_then(|own| own.decisions.get(effect as usize));
+        match of_effect.and_then(|all| all.get(answered as usize)) {
+            Some(known) => known.get_or_init(counter).inc(),
+            None => counter().inc(),
+        };
+        match own {
+            Some(own) => own.latency.get_or_init(latency).observe(took.as_secs_f64()),
+            None => latency().observe(took.as_secs_f64()),
+        }
     }
 
     /// Whether the endpoint of a domain gave its bundle; nothing for a domain that is not asked any more.
