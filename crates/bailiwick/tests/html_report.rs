@@ -53,11 +53,7 @@ impl Page {
 
     /// Waits until nodes no longer move and the last picture is painted.
     fn settle(&mut self) {
-        self.run(
-            "new Promise((done) => { const look = () => \
-             document.getElementById('canvas').getAttribute('aria-busy') === 'false' \
-             ? requestAnimationFrame(() => requestAnimationFrame(done)) : setTimeout(look, 20); look(); })",
-        );
+        self.browser.settle().unwrap();
     }
 
     fn run(&mut self, script: &str) -> Value {

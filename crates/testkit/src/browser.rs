@@ -203,6 +203,20 @@ impl Browser {
         }
     }
 
+    /// Waits until the page of a graph is at rest: no node moves, and the last picture is painted. Gives the milliseconds
+    /// since the page began.
+    ///
+    /// # Errors
+    /// As [`Browser::evaluate`].
+    pub fn settle(&mut self) -> Result<Value, BrowserError> {
+        self.evaluate(
+            "new Promise((done) => { const look = () => \
+             document.getElementById('canvas').getAttribute('aria-busy') === 'false' \
+             ? requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now()))) \
+             : setTimeout(look, 5); look(); })",
+        )
+    }
+
     /// Clicks at a point of the page.
     ///
     /// # Errors

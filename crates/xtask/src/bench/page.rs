@@ -15,12 +15,6 @@ use super::graph::SEED;
 /// What the page is of: how many bindings and how many pods.
 const CLUSTERS: [(usize, usize); 3] = [(10, 30), (400, 1_000), (4_000, 30_000)];
 
-/// Waits until nodes no longer move and the last picture is painted; gives the milliseconds since the page began.
-const SETTLED: &str = "new Promise((done) => { const look = () => \
-    document.getElementById('canvas').getAttribute('aria-busy') === 'false' \
-    ? requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now()))) \
-    : setTimeout(look, 5); look(); })";
-
 /// Turns the wheel once a frame, in and out again; gives the milliseconds between frames.
 const FRAMES: &str = "new Promise((done) => { const canvas = document.getElementById('canvas'); \
     const box = canvas.getBoundingClientRect(); const times = []; let last = performance.now(); \
@@ -68,10 +62,10 @@ fn measure(program: &Path, page: &Path, pods: usize, figures: &mut Figures) -> R
     let mut browser = Browser::start(program)?;
     let bytes = fs::metadata(page).context("cannot read the page")?.len();
     browser.open(&format!("file://{}", page.display()))?;
-    let settled = number(&browser.evaluate(SETTLED)?)?;
+    let settled = number(&browser.settle()?)?;
     browser.press("a")?;
     let before = number(&browser.evaluate("performance.now()")?)?;
-    let all = number(&browser.evaluate(SETTLED)?)? - before;
+    let all = number(&browser.settle()?)? - before;
     let counts = browser.evaluate("document.getElementById('counts').innerText")?;
     let frames = browser.evaluate(FRAMES)?;
     let mut frames: Vec<f64> = frames
