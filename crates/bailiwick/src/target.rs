@@ -40,7 +40,7 @@ pub(crate) struct Target {
     pub(crate) hints: Vec<String>,
 }
 
-/// Reads VERB and RESOURCE[.GROUP][/NAME], VERB and URL, or METHOD and request URL.
+/// Reads `VERB RESOURCE[.GROUP][/NAME]`, `VERB URL` or `METHOD URL`.
 pub(crate) fn read(
     api: &ApiTable,
     verb: &str,

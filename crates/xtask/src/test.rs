@@ -29,6 +29,10 @@ pub(crate) fn run() -> Result<()> {
             "--deny=warnings",
         ])
     })?;
+    step("documentation", || {
+        let mut doc = command(&["doc", "--workspace", "--no-deps", "--locked"]);
+        end_well(doc.env("RUSTDOCFLAGS", "--deny=warnings"))
+    })?;
     step("dependencies", || {
         crate::deny::run(&crate::deny::Arguments::default())
     })?;
@@ -55,17 +59,20 @@ fn step(name: &str, check: impl FnOnce() -> Result<()>) -> Result<()> {
 }
 
 fn cargo(arguments: &[&str]) -> Result<()> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    end_well(&mut command(arguments))
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(crate::root());
+    command
+}
+
+fn end_well(command: &mut Command) -> Result<()> {
     let status = command
         .status()
         .with_context(|| format!("cannot run {command:?}"))?;
-    ensure!(
-        status.success(),
-        "`cargo {}` ended with {status}",
-        arguments.join(" ")
-    );
+    ensure!(status.success(), "{command:?} ended with {status}");
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Where private keys live. Every backend passes the same [`conformance`] suite, and none gives a key away: what comes
+//! Where private keys live. Every backend passes the same suite (`conformance.rs`), and none gives a key away: what comes
 //! out is a [`Signer`].
 
 #[cfg(test)]
