@@ -5,7 +5,8 @@ use bailiwick_core::{Kind, Str};
 use super::core::spec_and_status;
 use super::matches::matches;
 use super::names;
-use super::reader::{Context, Node, Shape};
+use super::node::Node;
+use super::reader::{Context, Shape};
 use super::roles::selector;
 use crate::admission::{
     AdmissionBinding, AdmissionPolicy, MatchResources, ParamRef, Webhook, WebhookConfiguration,

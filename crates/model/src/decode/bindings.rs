@@ -2,7 +2,8 @@ use bailiwick_core::Kind;
 use bailiwick_core::names::RBAC_GROUP;
 
 use super::names;
-use super::reader::{Context, Node, Shape};
+use super::node::Node;
+use super::reader::{Context, Shape};
 use crate::meta::ObjectMeta;
 use crate::rbac::{Binding, BindingSubject, RoleRef};
 

@@ -1,6 +1,7 @@
 //! SecurityContextConstraints of OpenShift (API `security.openshift.io/v1`).
 
-use super::reader::{Context, Node, Shape};
+use super::node::Node;
+use super::reader::{Context, Shape};
 use crate::constraints::{RunAs, SecurityContextConstraints};
 use crate::meta::ObjectMeta;
 

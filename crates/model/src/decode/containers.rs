@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bailiwick_core::Str;
 
-use super::reader::{Context, Node, Shape};
+use super::node::Node;
+use super::reader::{Context, Shape};
 use crate::workload::{AppArmor, ClaimMount, Container, ContainerList, HostPathMount, Security};
 
 const CONTAINER: Shape = Shape {

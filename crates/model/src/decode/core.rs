@@ -1,7 +1,8 @@
 //! Namespaces, nodes, service accounts and Secrets.
 
 use super::names;
-use super::reader::{Context, Node, Shape};
+use super::node::Node;
+use super::reader::{Context, Shape};
 use crate::meta::ObjectMeta;
 use crate::object::{Namespace, Node as ClusterNode, Secret, ServiceAccount, Taint};
 

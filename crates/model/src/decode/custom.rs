@@ -1,5 +1,6 @@
 use super::names;
-use super::reader::{Context, Node, Shape};
+use super::node::Node;
+use super::reader::{Context, Shape};
 use crate::meta::ObjectMeta;
 use crate::object::CustomResource;
 use crate::value::Value;

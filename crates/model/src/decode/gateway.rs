@@ -8,7 +8,8 @@ use super::core::spec_and_status;
 use super::meta::is_kept;
 use super::names;
 use super::network::number;
-use super::reader::{Context, Node, Shape};
+use super::node::Node;
+use super::reader::{Context, Shape};
 use super::roles::selector;
 use crate::gateway::{
     Gateway, GrantFrom, GrantTo, Listener, ParentRef, ReferenceGrant, Route, RouteBackend,

@@ -3,7 +3,7 @@
 use bailiwick_core::Kind;
 use bailiwick_diag::Severity;
 
-use super::reader::cut;
+use super::node::cut;
 use super::{DecodedKind, Issue};
 use crate::api;
 use crate::spelling;

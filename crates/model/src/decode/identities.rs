@@ -6,7 +6,8 @@ use std::collections::hash_map::Entry;
 
 use bailiwick_core::Str;
 
-use super::reader::{Context, Node, Shape, cut};
+use super::node::{Node, cut};
+use super::reader::{Context, Shape};
 use crate::identities::{IdentityMap, MappedIdentity};
 use crate::meta::ObjectMeta;
 use crate::value::Value;

@@ -3,7 +3,8 @@
 use bailiwick_core::{Kind, Str};
 
 use super::names;
-use super::reader::{Context, Node, Shape};
+use super::node::Node;
+use super::reader::{Context, Shape};
 use super::roles::selector;
 use crate::admission::{MatchResources, ResourceRule};
 

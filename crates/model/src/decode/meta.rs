@@ -1,7 +1,8 @@
 use bailiwick_core::{Kind, Str};
 
 use super::names;
-use super::reader::{Context, Node, Shape};
+use super::node::Node;
+use super::reader::{Context, Shape};
 use super::time::is_time;
 use crate::meta::ObjectMeta;
 use crate::value::Value;

@@ -21,6 +21,7 @@ mod matches;
 mod meta;
 mod names;
 mod network;
+mod node;
 mod platform;
 mod pods;
 mod policies;
@@ -32,7 +33,8 @@ use bailiwick_core::{Kind, ObjectRef, Str};
 use bailiwick_diag::Severity;
 
 use self::identify::identify;
-use self::reader::{Context, Node};
+use self::node::Node;
+use self::reader::Context;
 use crate::interner::Interner;
 use crate::object::Object;
 use crate::value::Value;

@@ -6,7 +6,8 @@ use bailiwick_core::Str;
 
 use super::core::spec_and_status;
 use super::names;
-use super::reader::{Context, Node, Shape};
+use super::node::Node;
+use super::reader::{Context, Shape};
 use crate::meta::ObjectMeta;
 use crate::network::{
     Cidr, ContainerPort, EndpointSlice, Ingress, PortRef, Protocol, Service, ServicePort,

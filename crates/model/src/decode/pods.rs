@@ -7,8 +7,9 @@ use bailiwick_core::{Kind, Str};
 
 use super::containers::{self, Surroundings};
 use super::core::{EFFECTS, spec_and_status};
+use super::node::Node;
 use super::platform::driver_name;
-use super::reader::{Context, Node, Shape};
+use super::reader::{Context, Shape};
 use super::{names, network};
 use crate::meta::ObjectMeta;
 use crate::workload::{ContainerList, PodSpec, TokenMount, Toleration, Workload};

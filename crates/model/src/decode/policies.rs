@@ -4,7 +4,8 @@ use bailiwick_core::Str;
 
 use super::core::spec_and_status;
 use super::network::{cidr, number, port_ref, protocol};
-use super::reader::{Context, Node, Shape};
+use super::node::Node;
+use super::reader::{Context, Shape};
 use super::roles::selector;
 use crate::meta::ObjectMeta;
 use crate::network::{IngressRule, NetworkPolicy, Peer, PolicyPort, PortRef};

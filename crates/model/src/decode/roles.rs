@@ -1,7 +1,8 @@
 use bailiwick_core::Kind;
 
 use super::names;
-use super::reader::{Context, Node, Shape};
+use super::node::Node;
+use super::reader::{Context, Shape};
 use crate::meta::ObjectMeta;
 use crate::rbac::{LabelSelector, PolicyRule, Requirement, Role};
 
