@@ -284,6 +284,43 @@ fn rights_come_and_go() {
     );
 }
 
+const LISTS: &str = "\
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: lists}
+rules: [{apiGroups: [rbac.authorization.k8s.io], resources: [roles, clusterroles, rolebindings, clusterrolebindings], verbs: [list]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: lists}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: lists}
+subjects: [{kind: User, name: bert, apiGroup: rbac.authorization.k8s.io}]
+";
+
+#[test]
+fn what_may_be_listed_and_not_watched_is_a_gap_that_is_told_once() {
+    let server = servers::Cluster::builder()
+        .user("bert", &[])
+        .start()
+        .unwrap();
+    let (admin, kinds) = (server.admin(), LoadKinds::rbac());
+    admin.apply(LISTS).unwrap();
+    let cluster = connect(server.user("bert").unwrap());
+    let mut followed = Followed::start(&cluster, kinds, Duration::from_secs(1));
+    followed.until("all kinds are gaps", |followed| {
+        followed.snapshot.gaps.len() == 4
+    });
+    admin.apply(&role("added", "get")).unwrap();
+    followed.until("the lists are taken", |followed| {
+        followed.snapshot.roles.get("default", "added").is_some()
+    });
+    assert_eq!(followed.snapshot.gaps.len(), 4);
+    assert_eq!(followed.notices.len(), 4, "{:#?}", followed.notices);
+    let batch = followed.watch.next(Duration::ZERO).unwrap();
+    let mut confirmed = batch.confirmed.values();
+    assert!(confirmed.all(|confirmed| confirmed.trouble.is_some()));
+}
+
 fn role(name: &str, verb: &str) -> String {
     format!(
         "{{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {{name: {name}, namespace: default}}, \

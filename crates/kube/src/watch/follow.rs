@@ -44,6 +44,8 @@ pub(super) struct Follower<K: Followed> {
     pub(super) turn: Arc<Semaphore>,
     pub(super) names: Interner,
     pub(super) position: Position,
+    /// Whether it may be listed and not watched: what is known of it is as old as the list.
+    pub(super) unwatched: bool,
 }
 
 /// Why a watch has ended.
@@ -74,7 +76,11 @@ impl<K: Followed> Follower<K> {
                     tokio::time::sleep(wait).await;
                     continue;
                 }
-                self.shared.gap(self.kind, self.gap_of_namespace());
+                if self.unwatched {
+                    self.shared.listed(self.kind, Instant::now());
+                } else {
+                    self.settle();
+                }
             }
             let started = Instant::now();
             match self.watch().await {
@@ -82,12 +88,16 @@ impl<K: Followed> Follower<K> {
                 End::Forgotten => self.position.version.clear(),
                 End::Broken(error) => {
                     self.report(&error);
-                    if matches!(
-                        error,
-                        RequestError::Forbidden { .. } | RequestError::NotFound { .. }
-                    ) {
-                        // The list says what is left, and of what.
-                        self.position.version.clear();
+                    // The list says what is left, and of what.
+                    match error {
+                        RequestError::Forbidden { .. } => {
+                            self.position.version.clear();
+                            self.unwatched = true;
+                            tokio::time::sleep(backoff.longest()).await;
+                            continue;
+                        }
+                        RequestError::NotFound { .. } => self.position.version.clear(),
+                        _ => {}
                     }
                 }
             }
@@ -98,6 +108,12 @@ impl<K: Followed> Follower<K> {
                 tokio::time::sleep(backoff.next()).await;
             }
         }
+    }
+
+    /// Everything is known that there is to know.
+    fn settle(&self) {
+        self.shared.gap(self.kind, self.gap_of_namespace());
+        self.shared.confirm(self.kind, Instant::now());
     }
 
     /// Says what went wrong, as a gap where it hides objects.
@@ -198,7 +214,6 @@ impl<K: Followed> Follower<K> {
         changes.extend(gone.map(|object| (object.clone(), removed(kind, object))));
         self.shared.put(kind, changes);
         self.position = now;
-        self.shared.confirm(self.kind, Instant::now());
         Ok(())
     }
 
@@ -243,7 +258,8 @@ impl<K: Followed> Follower<K> {
             Err(RequestError::Expired) => return End::Forgotten,
             Err(error) => return End::Broken(error),
         };
-        self.shared.confirm(self.kind, Instant::now());
+        self.unwatched = false;
+        self.settle();
         let mut type_column = None;
         loop {
             let line = match lines.next(confirm + GRACE).await {

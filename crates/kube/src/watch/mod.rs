@@ -107,6 +107,7 @@ impl Cluster {
                 turn: turn.clone(),
                 names: Interner::reading(self.yaml),
                 position: Position::default(),
+                unwatched: false,
             };
             let follower = follower.starts_at(start.remove(&kind));
             self.threads.spawn(follower.run()).abort_handle()

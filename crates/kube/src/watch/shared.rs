@@ -1,6 +1,6 @@
 //! What the readers of a watch leave for whoever takes it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -81,6 +81,8 @@ struct State<K: Followed> {
     gaps_changed: bool,
     notices: VecDeque<Notice<K>>,
     confirmed: BTreeMap<K, Confirmed>,
+    /// Of which it is known that they could never be read.
+    unread: BTreeSet<K>,
     stopped: bool,
 }
 
@@ -95,6 +97,7 @@ impl<K: Followed> Default for Shared<K> {
                 gaps_changed: false,
                 notices: VecDeque::new(),
                 confirmed: BTreeMap::new(),
+                unread: BTreeSet::new(),
                 stopped: false,
             }),
             woken: Condvar::new(),
@@ -115,6 +118,7 @@ impl<K: Followed> Shared<K> {
             let kind = |kind: &K| kind.known().is_some_and(|kind| *gap.kinds == [kind]);
             if let Some(kind) = kinds.iter().copied().find(kind) {
                 state.gaps.entry(kind).or_default().push(gap.clone());
+                state.unread.insert(kind);
             }
         }
     }
@@ -137,17 +141,27 @@ impl<K: Followed> Shared<K> {
     /// The API server is heard of a kind.
     pub(super) fn confirm(&self, kind: K, at: Instant) {
         let confirmed = Confirmed { at, trouble: None };
-        self.state().confirmed.insert(kind, confirmed);
+        let mut state = self.state();
+        state.confirmed.insert(kind, confirmed);
+        state.unread.remove(&kind);
+        drop(state);
         self.woken.notify_all();
+    }
+
+    /// A kind of which nothing comes was listed, so that it is known as it is now.
+    pub(super) fn listed(&self, kind: K, at: Instant) {
+        if let Some(known) = self.state().confirmed.get_mut(&kind) {
+            known.at = at;
+        }
     }
 
     /// Nothing comes of a kind. Tells so once for each trouble.
     pub(super) fn trouble(&self, kind: K, message: &str) {
         let mut state = self.state();
-        let known = state.confirmed.get_mut(&kind);
-        let same = known.is_some_and(|known| {
-            known.trouble.replace(message.to_owned()).as_deref() == Some(message)
-        });
+        let same = match state.confirmed.get_mut(&kind) {
+            Some(known) => known.trouble.replace(message.to_owned()).as_deref() == Some(message),
+            None => !state.unread.insert(kind),
+        };
         drop(state);
         if !same {
             self.notice(kind, message.to_owned());
@@ -260,6 +274,24 @@ mod tests {
             shared.take(Duration::ZERO).unwrap().notices.len(),
             NOTICES_LIMIT
         );
+    }
+
+    #[test]
+    fn what_could_not_be_read_at_the_start_is_not_told_again() {
+        let shared = Shared::<Kind>::default();
+        let gap = Gap {
+            kinds: vec![Kind::Role],
+            ..Gap::default()
+        };
+        shared.start_with(&[Kind::Role], &[gap]);
+        let told = |kind: Kind| {
+            shared.trouble(kind, "forbidden");
+            shared.take(Duration::ZERO).unwrap().notices.len()
+        };
+        assert_eq!(told(Kind::Role), 0);
+        assert_eq!([told(Kind::Pod), told(Kind::Pod)], [1, 0]);
+        shared.confirm(Kind::Role, Instant::now());
+        assert_eq!([told(Kind::Role), told(Kind::Role)], [1, 0]);
     }
 
     #[test]
