@@ -227,7 +227,7 @@ fn rules_table(rules: &[Held]) -> Table {
             namespace => Cell::new(namespace),
         };
         let star = |text: String| {
-            let tone = if text.split(", ").any(|word| word == "*") {
+            let tone = if text.split(", ").any(|word| matches!(word, "*" | EVERY_URL)) {
                 Tone::Bad
             } else {
                 Tone::Plain
@@ -246,6 +246,9 @@ fn rules_table(rules: &[Held]) -> Table {
     table
 }
 
+/// How `nonResourceURLs: ["*"]` is told.
+const EVERY_URL: &str = "every URL";
+
 /// Resources with their groups, or paths.
 pub(crate) fn targets(rule: &PolicyRule) -> String {
     let mut targets: Vec<String> = Vec::new();
@@ -258,7 +261,11 @@ pub(crate) fn targets(rule: &PolicyRule) -> String {
             });
         }
     }
-    targets.extend(rule.non_resource_urls.iter().map(ToString::to_string));
+    targets.extend(rule.non_resource_urls.iter().map(|url| match &**url {
+        // A second `*` beside that of the resources would look like the same right twice.
+        "*" => EVERY_URL.to_owned(),
+        url => url.to_owned(),
+    }));
     targets.join(", ")
 }
 
