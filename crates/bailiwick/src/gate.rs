@@ -13,6 +13,7 @@ use bailiwick_input::EXCEPT;
 use serde::Deserialize;
 
 use crate::cluster::Opened;
+use crate::cmd::explain::unknown_check;
 use crate::console::Console;
 
 /// Options that say which findings count.
@@ -63,7 +64,8 @@ impl GateArgs {
                 bytes,
             )?);
         }
-        let complaints = except(&mut findings, &exceptions, now());
+        let mut complaints = except(&mut findings, &exceptions, now());
+        name_unknown_checks(&mut complaints, &exceptions);
         findings.extend(complaints);
         findings.extend(unusable);
         Finding::identify(&mut findings, anchor);
@@ -130,6 +132,22 @@ fn annotated(opened: &Opened) -> (Vec<Exception>, Vec<Finding>) {
         }
     }
     (exceptions, unusable)
+}
+
+/// An exception of a check that there is none of covers nothing, ever: what is wrong is its name.
+fn name_unknown_checks(complaints: &mut [Finding], exceptions: &[Exception]) {
+    for exception in exceptions {
+        let Covers::Object { check, .. } = &exception.covers else {
+            continue;
+        };
+        let Some(unknown) = unknown_check(check) else {
+            continue;
+        };
+        let of_it = |finding: &&mut Finding| finding.places.first() == Some(&exception.place);
+        if let Some(complaint) = complaints.iter_mut().find(of_it) {
+            complaint.help = Some(unknown);
+        }
+    }
 }
 
 /// The only clock of the gates.

@@ -43,7 +43,10 @@ pub fn exceptions(name: &str, bytes: Vec<u8>) -> Result<Vec<Exception>, Exceptio
         return fail(place, finding.message.clone());
     }
     let [document] = documents.as_slice() else {
-        let message = format!("{} documents: put all exceptions into one", documents.len());
+        let message = match documents.len() {
+            0 => "it is empty; a file of exceptions starts with `apiVersion: bailiwick.dev/v1` and `kind: Exceptions`".to_owned(),
+            many => format!("{many} documents: put all exceptions into one"),
+        };
         return fail(name.to_owned(), message);
     };
     let places = Places::new(name, &text, document);
@@ -432,6 +435,11 @@ mod tests {
             let said = of_list(list);
             assert!(said.contains(expected), "{list}: {said}");
         }
+        let empty = exceptions("e.yaml", Vec::new()).unwrap_err();
+        assert!(
+            empty.to_string().starts_with("e.yaml: it is empty;"),
+            "{empty}"
+        );
         let broken = exceptions("e.yaml", b"kind: [\n".to_vec()).unwrap_err();
         assert!(broken.place.starts_with("e.yaml:"), "{broken}");
     }

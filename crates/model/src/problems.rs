@@ -111,6 +111,14 @@ problems! {
     "duplicate-object", "an object is there twice", lost "nothing";
     /// Nothing stands in it, or nothing but comments.
     "empty-file", "a file is empty", lost "nothing";
+    /// Somebody answered for a finding until a day that has come: the finding counts again. Mend it, or have somebody answer for it anew.
+    "exception-expired", "an exception has expired", lost "nothing";
+    /// The annotation does not say who answers for the finding, why and until when:
+    /// `bailiwick.dev/except.CHECK: "{owner: TEAM, reason: WHY, expires: 2027-01-31}"`.
+    "exception-unusable", "an exception in an annotation cannot be read", lost "nothing";
+    /// What it covered is mended, or it names another check or object than the finding does. The help says so where there is no
+    /// check of this name.
+    "exception-unused", "an exception covers no finding", lost "nothing";
     /// The file goes beyond what is read of one. Split it, or make a snapshot of the cluster instead of a dump.
     "file-too-large", "a file is too large", lost "the file, or the rest of it";
     /// `generateName` gives the object its name when it is created, and a name that nobody knows yet cannot be bound or looked

@@ -1,7 +1,8 @@
 use anyhow::{Result, bail};
 use bailiwick_core::{Grant, Request, UserInfo};
 use bailiwick_diag::{Finding, Place, Severity};
-use bailiwick_model::BindingSubject;
+use bailiwick_graph::EDGES;
+use bailiwick_model::{BindingSubject, spelling};
 use bailiwick_report::{Format, Look, Tone};
 
 use crate::cli::Global;
@@ -67,7 +68,7 @@ fn list(console: &mut Console) -> Result<Exit> {
     }
     console.answer(table.text(&console.look(), false))?;
     let mut table = bailiwick_report::Table::new(["EDGE", "EFFORT", "AN ATTACKER CAN"]);
-    for edge in bailiwick_graph::EDGES {
+    for edge in EDGES {
         table.row([edge.id, &edge.effort.to_string(), edge.title]);
     }
     console.answer(format_args!("\n{}", table.text(&console.look(), false)))?;
@@ -80,7 +81,7 @@ fn list(console: &mut Console) -> Result<Exit> {
 }
 
 fn page(id: &str, console: &mut Console) -> Result<Exit> {
-    let edge = bailiwick_graph::EDGES.iter().find(|edge| edge.id == id);
+    let edge = EDGES.iter().find(|edge| edge.id == id);
     let mut problems = bailiwick_model::PROBLEMS.iter();
     let page = match (edge, problems.find(|problem| problem.id == id)) {
         (Some(edge), _) => edge.page(),
@@ -101,23 +102,41 @@ pub(crate) fn known_check(id: &str) -> Result<&'static bailiwick_posture::Check>
         None => bail!(
             "no check, edge or problem is called `{id}`; {}`bailiwick explain` lists them (for a decision write SUBJECT VERB \
              RESOURCE)",
-            alike(id)
+            alike(
+                id,
+                EDGES.iter().map(|edge| edge.id).chain(ids_of_findings())
+            )
         ),
     }
 }
 
-/// The ids that begin or end with these words, as part of a sentence.
-fn alike(words: &str) -> String {
+/// The ids that findings have.
+fn ids_of_findings() -> impl Iterator<Item = &'static str> {
     let checks = bailiwick_posture::CHECKS.iter().map(|check| check.id);
-    let edges = bailiwick_graph::EDGES.iter().map(|edge| edge.id);
-    let problems = bailiwick_model::PROBLEMS.iter().map(|problem| problem.id);
+    checks.chain(bailiwick_model::PROBLEMS.iter().map(|problem| problem.id))
+}
+
+/// That no finding has this id, as a sentence.
+pub(crate) fn unknown_check(id: &str) -> Option<String> {
+    let known = ids_of_findings().any(|known| known == id);
+    (!known).then(|| {
+        let alike = alike(id, ids_of_findings());
+        format!("no check is called `{id}`; {alike}`bailiwick explain` lists them")
+    })
+}
+
+/// The ids that begin or end with these words, or else the one that is written nearly so, as part of a sentence.
+fn alike(words: &str, ids: impl Iterator<Item = &'static str>) -> String {
     let is_alike = |id: &&str| {
         let rest = id.strip_prefix(words).map(|rest| rest.starts_with('-'));
         let start = id.strip_suffix(words).map(|start| start.ends_with('-'));
         !words.is_empty() && (rest == Some(true) || start == Some(true))
     };
-    let all = checks.chain(edges).chain(problems);
-    let found: Vec<&str> = all.filter(is_alike).collect();
+    let all: Vec<&str> = ids.collect();
+    let mut found: Vec<&str> = all.iter().copied().filter(is_alike).collect();
+    if found.is_empty() {
+        found.extend(spelling::nearest(words, all));
+    }
     match found.as_slice() {
         [] => String::new(),
         found => format!("did you mean {}? ", found.join(", ")),

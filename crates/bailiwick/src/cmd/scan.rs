@@ -79,19 +79,27 @@ pub(crate) fn run(args: &ScanArgs, global: &Global, console: &mut Console) -> Re
     print(&report, format, console)?;
     if quieter > 0 && matches!(format, Format::Table | Format::Wide) {
         console.note(format_args!(
-            "{quieter} findings below severity {} are not shown; --min-severity info shows all",
+            "{} below severity {} and not shown; --min-severity info shows all",
+            counted(quieter),
             args.min_severity
         ));
     }
     if !known.is_empty() && matches!(format, Format::Table | Format::Wide) {
         console.note(format_args!(
-            "{} findings are in the baseline and not shown",
-            known.len()
+            "{} in the baseline and not shown",
+            counted(known.len())
         ));
     }
     let partial = !gaps.is_empty();
     let fails = args.gate.fails(open, findings.len());
     Ok(Exit::answer(!fails, partial))
+}
+
+fn counted(findings: usize) -> String {
+    match findings {
+        1 => "1 finding is".to_owned(),
+        many => format!("{many} findings are"),
+    }
 }
 
 fn asked(finding: &Finding, args: &ScanArgs, global: &Global, opened: &Opened) -> bool {
