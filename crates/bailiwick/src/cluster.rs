@@ -236,6 +236,14 @@ impl Opened {
     pub(crate) fn mention_problems(&self, console: &Console) {
         mention(&self.findings, console);
     }
+
+    /// Says in a few lines what could not be read.
+    pub(crate) fn mention_losses(&self, console: &Console) {
+        mention(
+            self.findings.iter().filter(|finding| finding.input_lost),
+            console,
+        );
+    }
 }
 
 /// What a graph leaves out, as something that is not known of the cluster.
@@ -314,7 +322,7 @@ fn refuse_nothing(loaded: &Loaded, cluster: &Cluster, console: &Console) -> Resu
 }
 
 /// Says in a few lines what is odd about the input, for commands whose subject is something else.
-fn mention(findings: &[Finding], console: &Console) {
+fn mention<'f>(findings: impl IntoIterator<Item = &'f Finding>, console: &Console) {
     let mut by_id: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
     for finding in findings {
         by_id.entry(&finding.id).or_default().push(finding);

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use bailiwick_core::{Kind, Subject};
 use bailiwick_graph::{Node, NodeId};
 use bailiwick_model::{Gap, PolicyRule, Snapshot, Store, Workload};
-use bailiwick_report::{COMMENT, Cell, Column, Format, Picture, Table, Tone};
+use bailiwick_report::{COMMENT, Cell, Column, Format, Table, Tone};
 use serde::Serialize;
 
 use crate::cli::Global;
@@ -89,16 +89,18 @@ pub(crate) fn run(args: &DiffArgs, global: &Global, console: &mut Console) -> Re
     let old = open(&args.old, global, console)?;
     let new = open(&args.new, global, console)?;
     let mut partial = false;
-    for (name, opened) in [(&args.old, &old), (&args.new, &new)] {
-        if opened
-            .snapshot()
-            .gaps_touching(&Kind::ALL, "")
-            .next()
-            .is_some()
-        {
-            console.warn(format_args!(
-                "parts of {name} could not be read: what they hold is not compared"
-            ));
+    let doubts = [
+        "who gains something here may have had it before",
+        "who loses something here may have it still, and more may be gained",
+    ];
+    for ((name, opened), doubt) in [(&args.old, &old), (&args.new, &new)]
+        .into_iter()
+        .zip(doubts)
+    {
+        let gaps = opened.snapshot().gaps_touching(&Kind::ALL, "");
+        if gaps.count() > 0 {
+            opened.mention_losses(console);
+            console.warn(format_args!("parts of {name} could not be read: {doubt}"));
             partial = true;
         }
     }
@@ -291,11 +293,7 @@ impl Side {
 fn draw(new: &Opened, answer: &Answer, side: &Side, format: Format) -> Result<String> {
     let graph = new.graph();
     let Some(cluster) = graph.find(&Node::Cluster) else {
-        let picture = Picture {
-            subject: Node::Cluster.to_string(),
-            partial: answer.partial,
-            ..Picture::default()
-        };
+        let picture = picture::empty(&Node::Cluster, answer.partial);
         return picture::render(new, &picture, format);
     };
     let reaching = graph.reaching(cluster);
