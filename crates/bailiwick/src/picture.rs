@@ -24,6 +24,15 @@ const NODES: usize = 20_000;
 /// Steps of one picture.
 const STEPS: usize = 60_000;
 
+/// A picture about something that nothing leads to or from.
+pub(crate) fn empty(subject: &Node, partial: bool) -> Picture {
+    Picture {
+        subject: subject.to_string(),
+        partial,
+        ..Picture::default()
+    }
+}
+
 /// A picture in the making.
 pub(crate) struct Canvas<'a> {
     opened: &'a Opened,

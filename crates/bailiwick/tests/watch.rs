@@ -8,7 +8,7 @@
     reason = "a helper of a test fails the test"
 )]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -36,10 +36,14 @@ impl Watching {
             .stderr(Stdio::inherit())
             .spawn()
             .unwrap();
-        let output = BufReader::new(program.stdout.take().unwrap());
+        let output = program.stdout.take().unwrap();
+        Self::reading(program, output)
+    }
+
+    fn reading(program: Child, output: impl Read + Send + 'static) -> Self {
         let (sender, lines) = channel();
         thread::spawn(move || {
-            for line in output.lines().map_while(Result::ok) {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
                 let _ = sender.send(line);
             }
         });
@@ -192,6 +196,34 @@ fn ways_that_may_be_missing_are_told() {
     gone.unwrap().success().unwrap();
     json.until("\"complete\"");
     json.interrupt();
+}
+
+/// It may come later, but a slip of the pen never does.
+#[test]
+fn who_is_not_there_is_named_at_the_start() {
+    let cluster = Cluster::shared().unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_bailiwick"))
+        .args([
+            "paths",
+            "--watch",
+            "--from",
+            "sa:kube-system/defualt",
+            "--kubeconfig",
+        ])
+        .arg(cluster.admin().kubeconfig())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = program.stderr.take().unwrap();
+    let mut watching = Watching::reading(program, said);
+    let said = watching.until("defualt");
+    assert!(
+        said.contains("has no access here and is reached by nothing"),
+        "{said}"
+    );
+    assert!(watching.program.try_wait().unwrap().is_none(), "it goes on");
+    watching.interrupt();
 }
 
 #[test]

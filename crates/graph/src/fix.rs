@@ -12,7 +12,7 @@ use crate::graph::{Edge, Graph, NodeId};
 use crate::search::Path;
 
 /// What closes every path.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fix {
     /// What to take away, in order.
     pub atoms: Vec<AtomId>,

@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use crate::cli::Global;
 use crate::cluster::{Need, Opened};
-use crate::cmd::paths::{find, graph_with};
+use crate::cmd::missing::start;
+use crate::cmd::paths::graph_with;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::formats::Formats;
@@ -55,20 +56,15 @@ pub(crate) fn run(args: &BlastArgs, global: &Global, console: &mut Console) -> R
     opened.mention_problems(console);
     let graph = graph_with(&opened, [&args.from])?;
     let partial = opened.partial_paths(&graph, console);
-    let source = find(&graph, &args.from)?;
-    let reach = graph.reach(&[source]);
-    let reached = reached(&graph, source, &reach);
+    let source = start(&graph, &args.from, partial)?;
+    let reach = graph.reach(source.as_slice());
+    let reached = source.map_or_else(Vec::new, |source| reached(&graph, source, &reach));
     let clean = reached.is_empty();
     if matches!(args.output, Format::Mermaid | Format::Dot | Format::Html) {
-        let ends = reached.iter();
-        let paths = ends.filter_map(|end| graph.path_to(end.id, &reach));
-        let paths: Vec<Path> = paths.collect();
-        let canvas = Canvas::new(&opened, &graph, source, true).paths(&paths);
-        let canvas = match args.output {
-            Format::Html => canvas.surroundings(&reach, |_| true),
-            _ => canvas,
+        let picture = match source {
+            Some(source) => draw(&opened, &graph, args, source, &reach, &reached).finish(partial),
+            None => picture::empty(&args.from, partial),
         };
-        let picture = canvas.finish(partial);
         console.answer(picture::render(&opened, &picture, args.output)?)?;
     } else {
         let from = &args.from;
@@ -80,6 +76,24 @@ pub(crate) fn run(args: &BlastArgs, global: &Global, console: &mut Console) -> R
         show(&answer, args.output, console)?;
     }
     Ok(Exit::answer(clean, partial))
+}
+
+fn draw<'a>(
+    opened: &'a Opened,
+    graph: &'a Graph,
+    args: &BlastArgs,
+    source: NodeId,
+    reach: &Reach,
+    reached: &[Reached<'_>],
+) -> Canvas<'a> {
+    let ends = reached.iter();
+    let paths = ends.filter_map(|end| graph.path_to(end.id, reach));
+    let paths: Vec<Path> = paths.collect();
+    let canvas = Canvas::new(opened, graph, source, true).paths(&paths);
+    match args.output {
+        Format::Html => canvas.surroundings(reach, |_| true),
+        _ => canvas,
+    }
 }
 
 /// What is reached, the nearest and among those the most far-reaching first.
@@ -119,7 +133,12 @@ fn show(answer: &Blast<'_>, format: Format, console: &mut Console) -> Result<()>
             console.answer(names)
         }
         _ if answer.reached.is_empty() => {
-            console.note(format_args!("{} reaches nothing further", answer.from));
+            match answer.from {
+                Node::Outside => {
+                    console.note("nothing here is open to somebody without credentials");
+                }
+                from => console.note(format_args!("{from} reaches nothing further")),
+            }
             Ok(())
         }
         format => {

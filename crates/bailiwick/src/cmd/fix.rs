@@ -12,12 +12,12 @@ use serde::Serialize;
 
 use crate::cli::Global;
 use crate::cluster::{Need, Opened};
-use crate::cmd::missing::missing;
-use crate::cmd::paths::{facts, find, graph_with, order};
+use crate::cmd::missing::{missing, start};
+use crate::cmd::paths::{facts, graph_with, order};
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::formats::Formats;
-use crate::picture::{Canvas, render};
+use crate::picture::{self, Canvas};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -90,30 +90,13 @@ pub(crate) fn run(args: &FixArgs, global: &Global, console: &mut Console) -> Res
     opened.mention_problems(console);
     let graph = graph_with(&opened, args.from.iter().chain([&args.target]))?;
     let partial = opened.partial_paths(&graph, console);
-    let Some(target) = graph.find(&args.target) else {
-        if args.target != Node::Cluster && graph.node_count() > 0 {
-            return Err(missing(&graph, &args.target));
-        }
-        console.note(format_args!("nothing here leads to {}", args.target));
-        return Ok(Exit::answer(true, partial));
-    };
-    let sources = sources(args, &opened, &graph, target)?;
+    let target = graph.find(&args.target);
+    if target.is_none() && args.target != Node::Cluster && graph.node_count() > 0 {
+        return Err(missing(&graph, &args.target, partial));
+    }
+    let sources = sources(args, &opened, &graph, target, partial)?;
     let mending = Mending::new(opened.snapshot());
-    let cost = |atom: AtomId| graph.atom_of(atom).and_then(|atom| mending.cost(atom));
-    let fix = match graph.fix(&sources, target, &cost, args.work) {
-        Ok(fix) => fix,
-        Err(NoFix::Open(path)) => {
-            bail!(
-                "no change that may be made closes this path:\n{}",
-                path_lines(&graph, &path)
-            )
-        }
-        Err(NoFix::OutOfWork { at_least }) => bail!(
-            "no set was found within --work {}; any takes at least {} changes",
-            args.work,
-            at_least.div_ceil(CHANGE)
-        ),
-    };
+    let fix = best(&graph, &sources, target, &mending, args.work)?;
     let atoms = fix.atoms.iter().filter_map(|&atom| graph.atom_of(atom));
     let answer = Answer {
         target: args.target.clone(),
@@ -127,8 +110,13 @@ pub(crate) fn run(args: &FixArgs, global: &Global, console: &mut Console) -> Res
         Format::Mermaid | Format::Dot | Format::Html => {
             let words = answer.changes.iter().map(|change| change.what.clone());
             let changes: Vec<(AtomId, String)> = fix.atoms.iter().copied().zip(words).collect();
-            let canvas = draw(&opened, &graph, &sources, target, &fix.atoms).cut(&changes);
-            console.answer(render(&opened, &canvas.finish(partial), format)?)?;
+            let canvas = target
+                .map(|target| draw(&opened, &graph, &sources, target, &fix.atoms).cut(&changes));
+            let picture = match canvas {
+                Some(canvas) => canvas.finish(partial),
+                None => picture::empty(&args.target, partial),
+            };
+            console.answer(picture::render(&opened, &picture, format)?)?;
         }
         Format::Json => console.answer(bailiwick_report::json("Fix", &answer)?)?,
         Format::Yaml => console.answer(bailiwick_report::yaml("Fix", &answer)?)?,
@@ -139,10 +127,46 @@ pub(crate) fn run(args: &FixArgs, global: &Global, console: &mut Console) -> Res
     Ok(Exit::answer(answer.changes.is_empty(), partial))
 }
 
-fn sources(args: &FixArgs, opened: &Opened, graph: &Graph, target: NodeId) -> Result<Vec<NodeId>> {
-    if !args.from.is_empty() {
-        return args.from.iter().map(|from| find(graph, from)).collect();
+/// The smallest set that was found. Where nothing leads to the target, nothing has to change.
+fn best(
+    graph: &Graph,
+    sources: &[NodeId],
+    target: Option<NodeId>,
+    mending: &Mending<'_>,
+    work: usize,
+) -> Result<bailiwick_graph::Fix> {
+    let Some(target) = target else {
+        return Ok(bailiwick_graph::Fix::default());
+    };
+    let cost = |atom: AtomId| graph.atom_of(atom).and_then(|atom| mending.cost(atom));
+    match graph.fix(sources, target, &cost, work) {
+        Ok(fix) => Ok(fix),
+        Err(NoFix::Open(path)) => bail!(
+            "no change that may be made closes this path:\n{}",
+            path_lines(graph, &path)
+        ),
+        Err(NoFix::OutOfWork { at_least }) => bail!(
+            "no set was found within --work {work}; any takes at least {} changes",
+            at_least.div_ceil(CHANGE)
+        ),
     }
+}
+
+fn sources(
+    args: &FixArgs,
+    opened: &Opened,
+    graph: &Graph,
+    target: Option<NodeId>,
+    partial: bool,
+) -> Result<Vec<NodeId>> {
+    if !args.from.is_empty() {
+        let named = args.from.iter();
+        let found = named.filter_map(|from| start(graph, from, partial).transpose());
+        return found.collect();
+    }
+    let Some(target) = target else {
+        return Ok(Vec::new());
+    };
     let reaching = graph.reaching(target);
     let reaches = |&node: &NodeId| reaching.effort(node).is_some_and(|effort| effort > 0);
     Ok(graph
@@ -280,6 +304,10 @@ fn verdict(answer: &Answer) -> String {
         ),
     };
     match (count, answer.smallest) {
+        (0, _) if answer.partial => format!(
+            "Nothing that could be read has to change: it lets nobody reach {}.",
+            answer.target
+        ),
         (0, _) => format!("Nothing has to change: nobody reaches {}.", answer.target),
         (1, _) => format!("{what}."),
         (_, true) => format!("{what}; fewer do not."),

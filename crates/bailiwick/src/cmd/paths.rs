@@ -8,7 +8,7 @@ use bailiwick_report::{Cell, Column, Format, Look, Picture, Table, Tone, inert};
 use serde::Serialize;
 
 use super::held::{self, HeldStep};
-use super::missing::missing;
+use super::missing::{missing, start};
 use crate::cli::Global;
 use crate::cluster::{Need, Opened};
 use crate::console::Console;
@@ -117,16 +117,12 @@ pub(crate) fn run(args: &PathsArgs, global: &Global, console: &mut Console) -> R
     let partial = opened.partial_paths(&graph, console);
     let target = graph.find(&args.to);
     if target.is_none() && args.to != Node::Cluster && graph.node_count() > 0 {
-        return Err(missing(&graph, &args.to));
+        return Err(missing(&graph, &args.to, partial));
     }
-    // To whom nothing is open is no mistake of whoever asks about him.
-    let is_shut = args.from == Some(Node::Outside) && graph.find(&Node::Outside).is_none();
-    let source = args.from.as_ref().filter(|_| !is_shut);
-    let source = source.map(|from| find(&graph, from)).transpose()?;
-    let mut paths = match (target, source) {
-        (None, _) => Vec::new(),
-        _ if is_shut => Vec::new(),
-        (Some(target), Some(source)) => graph.paths(source, target, usize::from(args.count)),
+    let source = args.from.as_ref().map(|from| start(&graph, from, partial));
+    let mut paths = match (target, source.transpose()?) {
+        (None, _) | (_, Some(None)) => Vec::new(),
+        (Some(target), Some(Some(source))) => graph.paths(source, target, usize::from(args.count)),
         (Some(target), None) => nearest_from_everywhere(&opened, &graph, target),
     };
     paths.retain(|path| args.max_effort.is_none_or(|most| path.effort <= most));
@@ -153,11 +149,7 @@ fn draw(
     partial: bool,
 ) -> Picture {
     let Some(target) = graph.find(&args.to) else {
-        return Picture {
-            subject: args.to.to_string(),
-            partial,
-            ..Picture::default()
-        };
+        return picture::empty(&args.to, partial);
     };
     let canvas = Canvas::new(opened, graph, target, false).paths(paths);
     match args.output {
@@ -237,11 +229,6 @@ pub(crate) fn graph_with<'n>(
         }
     }
     Ok(graph)
-}
-
-/// What a name on the command line stands for.
-pub(crate) fn find(graph: &Graph, node: &Node) -> Result<NodeId> {
-    graph.find(node).ok_or_else(|| missing(graph, node))
 }
 
 /// The path of least effort from every identity and workload that has one, those that are there already left out.

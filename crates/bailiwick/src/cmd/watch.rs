@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::cli::Global;
 use crate::cluster::{Watched, cut_short};
+use crate::cmd::missing::missing;
 use crate::cmd::paths::{PathsArgs, facts, order};
 use crate::console::Console;
 use crate::exit::Exit;
@@ -149,6 +150,7 @@ struct Watcher<'a> {
 impl Watcher<'_> {
     fn start(&mut self, live: &Live) -> Result<()> {
         let target = &self.args.to;
+        self.name_missing(live);
         let ways = self.ways.values().map(Vec::len).sum();
         let gaps = &live.snapshot().gaps;
         if self.is_json() {
@@ -168,6 +170,18 @@ impl Watcher<'_> {
         let text = format!("{number} {verb} to {target}; watching, Ctrl-C ends");
         self.console.answer(inert(&text).to_string() + "\n")?;
         self.tell_limits(live)
+    }
+
+    /// Who or what is asked about may come later; a slip of the pen never does.
+    fn name_missing(&self, live: &Live) {
+        let graph = live.graph();
+        let named = self.args.from.iter().chain([&self.args.to]);
+        let missing_ones = named.filter(|node| graph.find(node).is_none());
+        for node in missing_ones.filter(|node| !matches!(node, Node::Cluster | Node::Outside)) {
+            let partial = !live.snapshot().gaps.is_empty();
+            self.console
+                .note(inert(&missing(graph, node, partial).to_string()));
+        }
     }
 
     /// Tells when the graph comes to leave out ways, and when it leaves out none any more.
@@ -286,10 +300,13 @@ impl Watcher<'_> {
                 why,
             });
         }
-        let since = since.as_secs();
+        let what = match silent.as_slice() {
+            [(kind, ..)] => format!("{kind} objects"),
+            all => format!("{} kinds", all.len()),
+        };
         self.console.warn(inert(&format!(
-            "{why}; nothing is heard of {} kinds for {since} s, and what changes there is told later",
-            silent.len()
+            "{why}; nothing is heard of {what} for {} s, and what changes there is told later",
+            since.as_secs()
         )));
         Ok(())
     }

@@ -9,18 +9,25 @@ use super::{Area, Node};
 
 /// Why a text names no node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeParseError(String);
+pub struct NodeParseError {
+    text: String,
+    /// How nodes of its kind are written, where it names one.
+    form: Option<String>,
+}
 
 impl std::error::Error for NodeParseError {}
 
 impl fmt::Display for NodeParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = &self.text;
+        if let Some(form) = &self.form {
+            return write!(f, "`{text}` names nothing in the graph; write {form}");
+        }
         write!(
             f,
-            "`{}` names nothing in the graph; write user:NAME, group:NAME, sa:NAMESPACE/NAME, pod:NAMESPACE/NAME (or \
+            "`{text}` names nothing in the graph; write user:NAME, group:NAME, sa:NAMESPACE/NAME, pod:NAMESPACE/NAME (or \
              deployment:, service:, ingress:, ...), \
-             container:NAMESPACE/POD/NAME, node:NAME, secret:NAMESPACE/NAME, namespace:NAME, cloud:IDENTITY, cluster or outside",
-            self.0
+             container:NAMESPACE/POD/NAME, node:NAME, secret:NAMESPACE/NAME, namespace:NAME, cloud:IDENTITY, cluster or outside"
         )
     }
 }
@@ -30,29 +37,37 @@ impl FromStr for Node {
 
     /// Reads what [`Node::key`] writes, and a bare user name.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || NodeParseError(text.to_owned());
+        let wrong = |form: Option<String>| NodeParseError {
+            text: text.to_owned(),
+            form,
+        };
         let Some((word, rest)) = text.split_once(':') else {
             return match text {
                 "cluster" => Ok(Self::Cluster),
                 "outside" => Ok(Self::Outside),
-                "" => Err(wrong()),
+                "" => Err(wrong(None)),
                 user => Ok(Self::of(&Subject::from_user_name(user))),
             };
         };
-        let two = || two(rest).ok_or_else(wrong);
-        let one = || {
-            if rest.is_empty() {
-                Err(wrong())
-            } else {
-                Ok(Str::from(rest))
-            }
+        let two = || two(rest).ok_or_else(|| wrong(Some(format!("{word}:NAMESPACE/NAME"))));
+        let one = || match rest {
+            "" => Err(wrong(Some(format!("{word}:NAME")))),
+            rest => Ok(Str::from(rest)),
         };
         match word {
+            "sa" | "serviceaccount" => {
+                two().map(|(namespace, name)| Self::ServiceAccount { namespace, name })
+            }
             "node" => Ok(Self::Machine { name: one()? }),
             "namespace" => Ok(Self::area(Area::Namespace, &one()?)),
             "cloud" => Ok(Self::Cloud { name: one()? }),
             "secret" => two().map(|(namespace, name)| Self::Secret { namespace, name }),
-            "container" => container(rest).ok_or_else(wrong),
+            "container" => container(rest).ok_or_else(|| {
+                wrong(Some(
+                    "container:NAMESPACE/POD/NAME or container:deployment:NAMESPACE/NAME/NAME"
+                        .to_owned(),
+                ))
+            }),
             _ => {
                 match namespaced(word) {
                     Some(kind) => two().map(|(namespace, name)| {
@@ -76,7 +91,7 @@ impl FromStr for Node {
                     None => text
                         .parse()
                         .map(|subject| Self::of(&subject))
-                        .map_err(|_| wrong()),
+                        .map_err(|_| wrong(None)),
                 }
             }
         }

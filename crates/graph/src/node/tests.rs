@@ -50,4 +50,22 @@ fn reads_what_it_writes() {
     ] {
         assert!(wrong.parse::<Node>().is_err(), "{wrong}");
     }
+    let said = |text: &str| text.parse::<Node>().unwrap_err().to_string();
+    assert!(
+        said("sa:x").ends_with("; write sa:NAMESPACE/NAME"),
+        "{}",
+        said("sa:x")
+    );
+    assert!(
+        said("node:").ends_with("; write node:NAME"),
+        "{}",
+        said("node:")
+    );
+    assert!(
+        said("").contains("write user:NAME, group:NAME"),
+        "{}",
+        said("")
+    );
+    let account = Node::service_account(&"ci".into(), &"runner".into());
+    assert_eq!("serviceaccount:ci/runner".parse(), Ok(account));
 }
