@@ -74,7 +74,11 @@ enum Part {
         home: PathBuf,
     },
     /// Identities of pods through agents of nodes, with a real API server, beside SPIRE
-    Identity,
+    Identity {
+        /// Measure these parts alone
+        #[arg(long, value_name = "PART", value_delimiter = ',')]
+        only: Vec<identity::Part>,
+    },
 }
 
 /// Measures with optimisation: a debug build runs its release sibling.
@@ -91,7 +95,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Part::Input => ("input", input::run()?),
         Part::Scan => ("scan", scan::run()?),
         Part::Pdp => ("pdp", pdp::run()?),
-        Part::Identity => ("identity", identity::run(&bailiwick(arguments)?)?),
+        Part::Identity { only } => {
+            let figures = identity::run(&bailiwick(arguments)?, only)?;
+            ("identity", figures)
+        }
         Part::Page => ("page", page::run(&bailiwick(arguments)?)?),
         Part::Live => ("live", live::run(&bailiwick(arguments)?)?),
         Part::Serve { only } => ("serve", serve::run(&bailiwick(arguments)?, only)?),
