@@ -91,7 +91,7 @@ impl Said for Revoked {
 
 impl Said for Listed {
     fn events(&self, later: &Self) -> Vec<Event> {
-        self.revoked.events(&later.revoked)
+        self.revoked().events(later.revoked())
     }
 }
 

@@ -21,22 +21,65 @@ const AFTER: u64 = 3600;
 /// Authorities that sign leaves live a day at most and are made twice a day.
 const MOST_ISSUERS: usize = 64;
 
-/// What lists are made of, as replicas share it. A list has the number that was taken with what it holds, so that of two
-/// lists the one with the greater number is never the older one, whoever signed them.
+/// What lists are made of, as replicas share it: all that they say. So every replica signs the same lists, and of two the one
+/// with the greater number is never the older one, whoever signed them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Listed {
     /// The number of the last lists.
     number: u64,
-    /// What they hold.
-    pub revoked: Revoked,
+    /// Since when they count.
+    #[serde(default)]
+    at: UnixTime,
+    /// Whether something was revoked since.
+    #[serde(default)]
+    changed: bool,
+    /// Authorities that the lists of roots hold.
+    #[serde(default)]
+    tainted: Vec<(Serial, UnixTime)>,
+    revoked: Revoked,
 }
 
 impl Listed {
-    /// Takes the next number: that of the second, or one more than the last.
-    pub fn count(&mut self, now: UnixTime) -> u64 {
+    /// Makes the next lists of what is revoked and of authorities that are `tainted`: where the last ones say something else,
+    /// or are `lasts` seconds old. Their number is that of the second, or one more than the last.
+    pub fn renew(&mut self, tainted: &[(Serial, UnixTime)], now: UnixTime, lasts: u64) {
+        let young = self.at <= now && now < self.at.plus(lasts);
+        if young && !self.changed && self.tainted == tainted {
+            return;
+        }
         self.number = now.seconds().max(self.number.saturating_add(1));
+        self.at = now;
+        self.changed = false;
+        self.tainted = tainted.to_vec();
+    }
+
+    /// Revokes a certificate, as [`Revoked::insert`] does.
+    pub fn revoke(&mut self, serial: Serial, why: &str, at: UnixTime, until: UnixTime) -> bool {
+        self.changed |= !self.revoked.0.contains_key(&serial);
+        self.revoked.insert(serial, why, at, until)
+    }
+
+    /// What is revoked, listed or not yet.
+    pub fn revoked(&self) -> &Revoked {
+        &self.revoked
+    }
+
+    /// The number of the last lists.
+    pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Since when the last lists count.
+    pub fn at(&self) -> UnixTime {
+        self.at
+    }
+
+    /// Certificates that they hold, and since when each is revoked.
+    pub fn certificates(&self) -> Vec<(Serial, UnixTime)> {
+        let held = self.revoked.iter(self.at);
+        held.map(|(serial, revocation)| (*serial, revocation.at))
+            .collect()
     }
 }
 
@@ -180,17 +223,40 @@ mod tests {
     }
 
     #[test]
-    fn no_two_lists_have_one_number() {
+    fn lists_have_another_number_when_they_say_something_else_and_in_time() {
         let mut listed = Listed::default();
-        let mut check = |now: u64, expected: u64| assert_eq!(listed.count(at(now)), expected);
-        check(100, 100);
-        check(100, 101);
-        check(100, 102);
+        let mut check = |now: u64, tainted: &[u16], expected: (u64, u64)| {
+            let tainted: Vec<_> = tainted.iter().map(|n| (serial(*n), at(7))).collect();
+            listed.renew(&tainted, at(now), 1000);
+            assert_eq!((listed.number(), listed.at()), (expected.0, at(expected.1)));
+            let json = serde_json::to_string(&listed).unwrap();
+            assert_eq!(serde_json::from_str::<Listed>(&json).unwrap(), listed);
+        };
+        check(5000, &[], (5000, 5000));
+        check(5000, &[], (5000, 5000));
+        check(5999, &[], (5000, 5000));
+        check(6000, &[], (6000, 6000));
+        check(6000, &[1], (6001, 6000));
+        check(6500, &[1], (6001, 6000));
+        check(6500, &[2], (6500, 6500));
         // A replica whose clock is behind.
-        check(40, 103);
-        check(200, 200);
-        let json = serde_json::to_string(&listed).unwrap();
-        assert_eq!(serde_json::from_str::<Listed>(&json).unwrap(), listed);
+        check(6400, &[2], (6501, 6400));
+    }
+
+    #[test]
+    fn what_is_revoked_comes_with_the_next_number_and_what_runs_out_goes_with_it() {
+        let mut listed = Listed::default();
+        listed.renew(&[], at(100), 10_000);
+        assert!(listed.revoke(serial(1), "x", at(150), at(200)));
+        listed.renew(&[], at(151), 10_000);
+        assert_eq!(listed.number(), 151);
+        assert_eq!(listed.certificates(), [(serial(1), at(150))]);
+        assert!(listed.revoke(serial(1), "again", at(160), at(300)));
+        listed.renew(&[], at(9_000), 10_000);
+        assert_eq!((listed.number(), listed.certificates().len()), (151, 1));
+        assert!(listed.revoke(serial(2), "x", at(9_000), at(9_001)));
+        listed.renew(&[], at(9_000), 10_000);
+        assert_eq!(listed.certificates(), [(serial(2), at(9_000))]);
     }
 
     #[test]

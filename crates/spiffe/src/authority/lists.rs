@@ -15,8 +15,8 @@ use crate::keys::{KeyStore, MemoryKeys};
 use crate::ledger::Ledger;
 use crate::seal::random;
 
-/// How long a list counts, in seconds. It is signed again every minute.
-const LIST_LIFE: u64 = 3600;
+/// How long a list counts, in seconds. After half of it there is the next one, if nothing changes before.
+pub(super) const LIST_LIFE: u64 = 3600;
 
 /// How lists of revoked certificates are signed.
 #[derive(Clone, Debug)]
@@ -29,6 +29,13 @@ pub struct ListOptions {
     pub url: Option<String>,
 }
 
+/// The authorities below a root that count no more, and since when: none, unless it is tainted.
+fn tainted(root: &Key, issuers: &Issuers) -> Vec<(Serial, UnixTime)> {
+    let below = issuers.iter().filter(|(_, kept)| kept.root == root.id);
+    let below = below.filter(|_| root.phase == Phase::Tainted);
+    below.map(|(_, kept)| (kept.serial, root.since)).collect()
+}
+
 impl Authority {
     /// The lists of all authorities whose certificates may still count, in DER, by the names of their keys.
     ///
@@ -39,35 +46,31 @@ impl Authority {
             return Ok(Vec::new());
         };
         let (now, state) = (self.clock.now(), self.state());
-        let mut number = 0;
-        let (_, listed) = options.listed.change(|listed| number = listed.count(now))?;
-        let list = |revoked| RevocationList {
-            number,
-            from: now.minus(BACKDATE),
-            until: now.plus(LIST_LIFE),
-            revoked,
-        };
         let issuers = options.issuers.load()?;
-        let leaves: Vec<(Serial, UnixTime)> = listed
-            .revoked
-            .iter(now)
-            .map(|(serial, revocation)| (*serial, revocation.at))
-            .collect();
-        let mut lists = Vec::new();
-        for (key, kept) in issuers.iter().filter(|(_, kept)| now <= kept.until) {
-            let issuer = self.kept_issuer(key, kept)?;
-            lists.push((key.clone(), issuer.crl(&list(leaves.clone()))?));
-        }
         // Of a root that is not ours whoever has it speaks.
         let roots = state.authorities().iter().filter(|key| {
             key.purpose == Purpose::X509 && key.phase.is_published() && !key.upstream
         });
-        for root in roots {
-            let below = issuers.iter().filter(|(_, kept)| kept.root == root.id);
-            let tainted = below.filter(|_| root.phase == Phase::Tainted);
-            let tainted = tainted.map(|(_, kept)| (kept.serial, root.since));
+        let roots: Vec<(&Key, Vec<_>)> =
+            roots.map(|root| (root, tainted(root, &issuers))).collect();
+        let all: Vec<_> = roots.iter().flat_map(|(_, below)| below.clone()).collect();
+        let renew = |listed: &mut Listed| listed.renew(&all, now, LIST_LIFE / 2);
+        let (_, listed) = options.listed.change(renew)?;
+        let list = |revoked| RevocationList {
+            number: listed.number(),
+            from: listed.at().minus(BACKDATE),
+            until: listed.at().plus(LIST_LIFE),
+            revoked,
+        };
+        let leaves = list(listed.certificates());
+        let mut lists = Vec::new();
+        for (key, kept) in issuers.iter().filter(|(_, kept)| now <= kept.until) {
+            let issuer = self.kept_issuer(key, kept)?;
+            lists.push((key.clone(), issuer.crl(&leaves)?));
+        }
+        for (root, below) in roots {
             let issuer = Issuer::new(&root.public, Vec::new(), self.signer(&root.id)?)?;
-            lists.push((root.id.clone(), issuer.crl(&list(tainted.collect()))?));
+            lists.push((root.id.clone(), issuer.crl(&list(below))?));
         }
         Ok(lists)
     }

@@ -117,7 +117,7 @@ fn revoke(args: &BanArgs, serial: Serial, global: &Global, console: &Console) ->
         global,
         console,
         |listed| {
-            room = listed.revoked.insert(serial, &args.why, now, until);
+            room = listed.revoke(serial, &args.why, now, until);
         },
     )?;
     if !room {

@@ -82,7 +82,7 @@ impl Ledgers {
         Ok(Said {
             bans: self.bans.load_from(&read)?,
             admissions: self.admissions.load_from(&read)?,
-            revoked: self.revoked.load_from(&read)?.revoked,
+            revoked: self.revoked.load_from(&read)?.revoked().clone(),
         })
     }
 

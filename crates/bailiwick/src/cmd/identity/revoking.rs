@@ -64,9 +64,8 @@ impl Revoking {
         }
         let mut room = true;
         self.listed.change(|listed| {
-            let revoke = |(serial, until, why): &(_, _, String)| {
-                listed.revoked.insert(*serial, why, now, *until)
-            };
+            let revoke =
+                |(serial, until, why): &(_, _, String)| listed.revoke(*serial, why, now, *until);
             room = held.iter().all(revoke);
         })?;
         ensure!(

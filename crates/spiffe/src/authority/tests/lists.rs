@@ -1,10 +1,13 @@
 //! Lists of revoked certificates, as OpenSSL and GnuTLS go by them.
 
+use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bailiwick_identity::revoked::{Issuers, Listed};
 
+use super::super::lists::LIST_LIFE;
 use super::*;
 use crate::{Ledger, SystemClock, pem};
 
@@ -75,7 +78,7 @@ impl Lists {
         let now = self.world.clock.now();
         let until = issued.validity.not_after;
         let revoke = |listed: &mut Listed| {
-            assert!(listed.revoked.insert(issued.serial, "stolen", now, until));
+            assert!(listed.revoke(issued.serial, "stolen", now, until));
         };
         self.listed().change(revoke).unwrap();
     }
@@ -218,7 +221,7 @@ fn validators_refuse_what_is_revoked_below_an_intermediate_that_signs_no_more_an
         assert!(lists.world.keys.signer(&key).unwrap().is_none());
     }
     let listed = lists.listed().load().unwrap();
-    assert_eq!(listed.revoked.iter(authority.now()).count(), 0);
+    assert_eq!(listed.revoked().iter(authority.now()).count(), 0);
 }
 
 #[test]
@@ -243,42 +246,53 @@ fn without_lists_no_key_of_an_intermediate_is_stored() {
 fn of_two_lists_the_greater_number_is_the_newer_one() {
     let lists = Lists::new(0);
     let replicas = [lists.open(), lists.open()];
-    let number = |list: &[u8]| {
-        let path = lists.path("list");
-        std::fs::write(path, list).unwrap();
-        let arguments = [
-            "crl",
-            "-inform",
-            "DER",
-            "-in",
-            "list",
-            "-noout",
-            "-crlnumber",
-        ];
-        let (_, said) = run("openssl", &arguments, lists.dir.path());
-        let number = said.trim().strip_prefix("crlNumber=0x").unwrap().to_owned();
-        u64::from_str_radix(&number, 16).unwrap()
+    let numbers = || -> Vec<u64> {
+        let lists = replicas
+            .iter()
+            .flat_map(|replica| replica.revocation_lists().unwrap());
+        lists.map(|(_, list)| read(&list).0).collect()
     };
-    // The clock stands still, and both sign at the same time.
-    let numbers = Mutex::new(Vec::new());
+    let written = || std::fs::metadata(lists.path("listed")).unwrap().ino();
+    let first = numbers();
+    assert!(first.iter().all(|number| *number == first[0]), "{first:?}");
+    // Nothing is stored while nothing changes.
+    let at = written();
+    lists.world.pass(LIST_LIFE / 2 - 1);
+    assert_eq!((numbers(), written()), (first.clone(), at));
+    lists.world.pass(1);
+    let second = numbers();
+    assert!(second[0] > first[0], "{second:?}");
+    // Both revoke and sign at the same time; their clock stands still.
+    let issued: Vec<IssuedX509> = (0..10).map(|_| lists.issue(&replicas[0], "leaf")).collect();
+    let signed = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        for replica in &replicas {
-            scope.spawn(|| {
-                for _ in 0..10 {
-                    let signed = replica.revocation_lists().unwrap();
-                    let mut of_all = signed.into_iter().map(|(_, list)| list);
-                    numbers.lock().unwrap().push(of_all.next().unwrap());
+        for (replica, issued) in replicas.iter().zip(issued.chunks(5)) {
+            let (lists, signed) = (&lists, &signed);
+            scope.spawn(move || {
+                for issued in issued {
+                    lists.revoke(issued);
+                    let (_, list) = replica.revocation_lists().unwrap().remove(0);
+                    signed.lock().unwrap().push(read(&list));
                 }
             });
         }
     });
-    let mut numbers: Vec<u64> = numbers
-        .into_inner()
-        .unwrap()
-        .iter()
-        .map(|list| number(list))
+    let mut signed = signed.into_inner().unwrap();
+    signed.sort();
+    for ((earlier, before), (later, after)) in signed.iter().zip(&signed[1..]) {
+        assert!(before.is_subset(after), "{earlier} and {later}");
+        assert!(earlier < later || before == after, "{later} twice");
+    }
+    assert_eq!(signed.last().unwrap().1.len(), 10);
+}
+
+/// Number of a list, and those of the certificates that it holds.
+fn read(list: &[u8]) -> (u64, BTreeSet<Vec<u8>>) {
+    let (_, list) = x509_parser::parse_x509_crl(list).unwrap();
+    let revoked = list.iter_revoked_certificates();
+    let revoked = revoked
+        .map(|revoked| revoked.raw_serial().to_vec())
         .collect();
-    numbers.sort_unstable();
-    numbers.dedup();
-    assert_eq!(numbers.len(), 20);
+    let number = list.crl_number().unwrap();
+    (number.try_into().unwrap(), revoked)
 }
