@@ -29,6 +29,10 @@ impl Rate {
     pub const fn per_second(requests: u32) -> Self {
         Self(requests)
     }
+
+    fn burst(self) -> f64 {
+        self.0.saturating_mul(SAVED).into()
+    }
 }
 
 /// A request came too early.
@@ -60,60 +64,68 @@ pub(crate) fn pushback(status: &Status) -> Option<Duration> {
     millis.parse().ok().map(Duration::from_millis)
 }
 
-/// A bucket for each caller, which fills at one rate.
+/// What one caller has left of a rate.
 #[derive(Debug)]
-pub(crate) struct Limit<K> {
-    burst: f64,
-    rate: f64,
-    callers: Mutex<HashMap<K, Bucket>>,
-}
-
-#[derive(Debug)]
-struct Bucket {
+pub(crate) struct Bucket {
     left: f64,
     at: Instant,
 }
 
-impl<K: Hash + Eq> Limit<K> {
-    pub(crate) fn new(Rate(rate): Rate) -> Self {
-        Self {
-            burst: rate.saturating_mul(SAVED).into(),
-            rate: rate.into(),
-            callers: Mutex::default(),
-        }
+impl Bucket {
+    /// All that can be saved.
+    pub(crate) fn full(rate: Rate, now: Instant) -> Self {
+        let left = rate.burst();
+        Self { left, at: now }
     }
 
-    /// Whether a caller may ask for `count` more things at the time `now`. No question is larger than what can be saved.
+    /// Takes `count` things at the time `now`. No question is larger than what can be saved.
+    pub(crate) fn take(&mut self, rate: Rate, count: usize, now: Instant) -> Result<(), TooEarly> {
+        self.left = self.refilled(rate, now);
+        self.at = now;
+        let price = (count as f64).min(rate.burst());
+        if self.left < price {
+            let wait = Duration::from_secs_f64((price - self.left) / f64::from(rate.0));
+            return Err(TooEarly { wait });
+        }
+        self.left -= price;
+        Ok(())
+    }
+
+    fn refilled(&self, rate: Rate, now: Instant) -> f64 {
+        let seconds = now.saturating_duration_since(self.at).as_secs_f64();
+        (self.left + seconds * f64::from(rate.0)).min(rate.burst())
+    }
+}
+
+/// A bucket for each caller.
+#[derive(Debug)]
+pub(crate) struct Limit<K> {
+    rate: Rate,
+    callers: Mutex<HashMap<K, Bucket>>,
+}
+
+impl<K: Hash + Eq> Limit<K> {
+    pub(crate) fn new(rate: Rate) -> Self {
+        let callers = Mutex::default();
+        Self { rate, callers }
+    }
+
+    /// Whether a caller may ask for `count` more things at the time `now`.
     pub(crate) fn admits(&self, caller: K, count: usize, now: Instant) -> Result<(), TooEarly> {
-        if self.rate == 0.0 {
+        if self.rate == Rate::NONE {
             return Ok(());
         }
         let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
         if callers.len() >= MOST_CALLERS && !callers.contains_key(&caller) {
-            callers.retain(|_, bucket| self.refilled(bucket, now) < self.burst);
+            callers.retain(|_, bucket| bucket.refilled(self.rate, now) < self.rate.burst());
             // Whoever has so many names is not held by this; those who come now are not to pay for it.
             if callers.len() >= MOST_CALLERS {
                 callers.clear();
             }
         }
-        let bucket = callers.entry(caller).or_insert(Bucket {
-            left: self.burst,
-            at: now,
-        });
-        bucket.left = self.refilled(bucket, now);
-        bucket.at = now;
-        let price = (count as f64).min(self.burst);
-        if bucket.left < price {
-            let wait = Duration::from_secs_f64((price - bucket.left) / self.rate);
-            return Err(TooEarly { wait });
-        }
-        bucket.left -= price;
-        Ok(())
-    }
-
-    fn refilled(&self, bucket: &Bucket, now: Instant) -> f64 {
-        let seconds = now.saturating_duration_since(bucket.at).as_secs_f64();
-        (bucket.left + seconds * self.rate).min(self.burst)
+        let full = || Bucket::full(self.rate, now);
+        let bucket = callers.entry(caller).or_insert_with(full);
+        bucket.take(self.rate, count, now)
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::ServerConfig;
 use rustls::pki_types::UnixTime as TlsTime;
@@ -18,9 +18,9 @@ use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::{Connected, Router};
 
-use crate::limit::{Place, Places, origin};
+use crate::frames::Frames;
+use crate::limit::{Bucket, Place, Places, Rate, origin};
 use crate::peer::{Peer, PeerError};
-use crate::pseudo::Pseudo;
 use crate::server::{Clients, Shown};
 
 /// Connections at one time; more wait.
@@ -29,6 +29,9 @@ const MAX_CONNECTIONS: usize = 4096;
 const MAX_OF_ADDRESS: usize = MAX_CONNECTIONS / 4;
 /// Streams of one connection at one time.
 pub(crate) const MAX_STREAMS: u32 = 100;
+/// Streams that a client may reset on one connection, which ends where it resets more. Clients reset the stream of which
+/// they want no more, and what they give up waiting for.
+const RESETS: Rate = Rate::per_second(100);
 /// No request is longer: the longest holds a token.
 pub(crate) const MAX_REQUEST: usize = 64 * 1024;
 /// How long connections have to end when the server does.
@@ -108,7 +111,8 @@ async fn accept<D: Door>(
                 let connection = Connection {
                     stream,
                     known,
-                    pseudo: Pseudo::default(),
+                    frames: Frames::default(),
+                    resets: Bucket::full(RESETS, Instant::now()),
                     _permit: permit,
                 };
                 let _ = connections.send(Ok(connection)).await;
@@ -121,7 +125,8 @@ async fn accept<D: Door>(
 pub(crate) struct Connection<S, K> {
     stream: S,
     known: K,
-    pseudo: Pseudo,
+    frames: Frames,
+    resets: Bucket,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -143,7 +148,11 @@ impl<S: AsyncRead + Unpin, K: Unpin> AsyncRead for Connection<S, K> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut connection.stream).poll_read(context, buffer);
         let new = buffer.filled_mut().get_mut(before..);
-        connection.pseudo.pass(new.unwrap_or_default());
+        let resets = connection.frames.pass(new.unwrap_or_default());
+        if resets > 0 {
+            let admitted = connection.resets.take(RESETS, resets, Instant::now());
+            admitted.map_err(|_| io::Error::other("the client resets too many streams"))?;
+        }
         read
     }
 }

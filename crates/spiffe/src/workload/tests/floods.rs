@@ -11,6 +11,7 @@ const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
+const PING: u8 = 6;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -79,23 +80,27 @@ async fn until_closed(house: &House, mut next: impl FnMut(u32) -> Vec<u8>) -> us
     sent
 }
 
+/// The head of the next frame of the server, if one comes.
+async fn next_frame(stream: &mut UnixStream) -> Option<[u8; 9]> {
+    let mut head = [0; 9];
+    soon(stream.read_exact(&mut head)).await.ok()?;
+    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+    soon(stream.read_exact(&mut vec![0; length])).await.ok()?;
+    Some(head)
+}
+
 /// The kinds of the frames that answer the one stream, until it ends.
 async fn answer(stream: &mut UnixStream) -> Vec<u8> {
     let mut kinds = Vec::new();
-    loop {
-        let mut head = [0; 9];
-        if soon(stream.read_exact(&mut head)).await.is_err() {
-            return kinds;
-        }
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-        soon(stream.read_exact(&mut vec![0; length])).await.unwrap();
+    while let Some(head) = next_frame(stream).await {
         if head[8] == 1 {
             kinds.push(head[3]);
             if head[3] == RST_STREAM || head[4] & END_STREAM != 0 {
-                return kinds;
+                break;
             }
         }
     }
+    kinds
 }
 
 async fn serves_on(house: &House) {
@@ -124,7 +129,7 @@ async fn v_3_headers_without_end_are_not_collected() {
 async fn v_3_streams_that_are_opened_and_reset_end_the_connection() {
     let house = house(vec![rule("r", json!({}))]).await;
     let headers = request_of("/SpiffeWorkloadAPI/FetchX509SVID");
-    // As fast as they can be sent: who waits for each of them is held up by his share of requests.
+    // As fast as they can be sent.
     until_closed(&house, |turn| {
         let streams = (turn * 500..(turn + 1) * 500).map(|number| 2 * number + 1);
         let open_and_reset = streams.flat_map(|stream| {
@@ -138,6 +143,52 @@ async fn v_3_streams_that_are_opened_and_reset_end_the_connection() {
     serves_on(&house).await;
     let said = house.said();
     assert!(said.matches("Issue(").count() < 100, "{said}");
+}
+
+#[tokio::test]
+async fn v_3_streams_that_are_reset_after_the_server_took_them_end_the_connection() {
+    let house = house(vec![rule("r", json!({}))]).await;
+    let headers = request_of("/SpiffeWorkloadAPI/FetchX509SVID");
+    let mut stream = connect(&house).await;
+    let mut reset = 0;
+    // Each waits for its message when it is reset, so that no rate of requests counts it.
+    for turn in 0..2_000 {
+        let streams = (turn * 10..(turn + 1) * 10).map(|number| 2 * number + 1);
+        let open = streams
+            .clone()
+            .flat_map(|stream| frame(HEADERS, END_HEADERS, stream, &headers));
+        let ping = frame(PING, 0, 0, &[7; 8]);
+        let opened = [open.collect(), ping].concat();
+        if stream.write_all(&opened).await.is_err() || !is_answered(&mut stream).await {
+            break;
+        }
+        let resets = streams.flat_map(|stream| frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes()));
+        if stream
+            .write_all(&resets.collect::<Vec<u8>>())
+            .await
+            .is_err()
+        {
+            break;
+        }
+        reset += 10;
+    }
+    assert!(
+        (1_000..20_000).contains(&reset),
+        "{reset} streams were reset"
+    );
+    assert!(!house.said().contains("Issue("), "{}", house.said());
+    serves_on(&house).await;
+}
+
+/// Whether the server answers a PING.
+async fn is_answered(stream: &mut UnixStream) -> bool {
+    const ACK: u8 = 1;
+    while let Some(head) = next_frame(stream).await {
+        if head[3] == PING && head[4] & ACK != 0 {
+            return true;
+        }
+    }
+    false
 }
 
 #[tokio::test]

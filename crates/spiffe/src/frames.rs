@@ -1,6 +1,6 @@
-//! Lets clients in that the HTTP/2 library would turn away.
+//! The frames that a client sends, before the HTTP/2 library sees them.
 //!
-//! gRPC's C library, and with it those of Python, C++ and Ruby, puts the path of the unix socket into the header
+//! Clients are let in that the library would turn away: gRPC's C library, and with it those of Python, C++ and Ruby, puts the path of the unix socket into the header
 //! `:authority`, as `run%2Fagent.sock`; that of Java puts it there as it is, as `/run/agent.sock`. The `http` crate takes
 //! neither and resets the stream. Nobody reads that header on a unix socket, so what no host's name and port can hold
 //! becomes a hyphen, in place, before the library sees it: lengths, and with them frames and the table of HPACK, stay what
@@ -8,10 +8,14 @@
 //!
 //! Only the structure of header blocks is followed (RFC 7541 section 6), no string is decoded. A value that is compressed
 //! with Huffman codes is left alone, which those clients do not do.
+//!
+//! Streams that the client resets are counted. The library ends a connection on which many are reset before it took them;
+//! one that is reset later, while its message is waited for, costs it as much and would be counted by nobody.
 
 /// Bytes before the first frame (RFC 9113 3.4).
 const PREFACE: u32 = 24;
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
 const CONTINUATION: u8 = 9;
 const PADDED: u8 = 0x8;
 const PRIORITY: u8 = 0x20;
@@ -22,7 +26,7 @@ const NAME: &[u8] = b":authority";
 
 /// Follows what one client sends.
 #[derive(Debug)]
-pub(crate) struct Pseudo {
+pub(crate) struct Frames {
     /// Bytes of the preface that are still to come.
     preface: u32,
     head: [u8; 9],
@@ -36,6 +40,7 @@ pub(crate) struct Pseudo {
     padded: bool,
     in_block: bool,
     block: Block,
+    resets: usize,
 }
 
 /// Where in a header block we are.
@@ -68,7 +73,7 @@ enum Text {
     Authority,
 }
 
-impl Default for Pseudo {
+impl Default for Frames {
     fn default() -> Self {
         Self {
             preface: PREFACE,
@@ -80,13 +85,19 @@ impl Default for Pseudo {
             padded: false,
             in_block: false,
             block: Block::Field,
+            resets: 0,
         }
     }
 }
 
-impl Pseudo {
-    /// Goes over bytes that have come.
-    pub(crate) fn pass(&mut self, bytes: &mut [u8]) {
+impl Frames {
+    /// Goes over bytes that have come; gives how many streams they reset.
+    pub(crate) fn pass(&mut self, bytes: &mut [u8]) -> usize {
+        self.follow(bytes);
+        std::mem::take(&mut self.resets)
+    }
+
+    fn follow(&mut self, bytes: &mut [u8]) {
         let mut rest = bytes;
         while !rest.is_empty() {
             // What is in no header block is passed over in one step.
@@ -132,6 +143,7 @@ impl Pseudo {
         let [high, middle, low, kind, flags, ..] = self.head;
         self.payload = u32::from_be_bytes([0, high, middle, low]);
         self.in_block = kind == HEADERS || kind == CONTINUATION;
+        self.resets += usize::from(kind == RST_STREAM);
         self.padded = kind == HEADERS && flags & PADDED != 0;
         self.before = if kind == HEADERS && flags & PRIORITY != 0 {
             5
@@ -277,10 +289,10 @@ mod tests {
         let sent = [start.clone(), frames.concat()].concat();
         let expected = [start, expected.concat()].concat();
         for piece in [1, 2, 3, 7, 10_000] {
-            let mut pseudo = Pseudo::default();
+            let mut frames = Frames::default();
             let mut seen = sent.clone();
             for part in seen.chunks_mut(piece) {
-                pseudo.pass(part);
+                assert_eq!(frames.pass(part), 0);
             }
             assert_eq!(seen, expected, "in pieces of {piece}");
         }
@@ -356,6 +368,20 @@ mod tests {
     }
 
     #[test]
+    fn resets_are_counted_however_they_are_cut() {
+        let reset = frame(RST_STREAM, 0, &[0, 0, 0, 8]);
+        // What looks like one within another frame is none.
+        let data = frame(0, 0, &reset);
+        let sent = [vec![b'%'; 24], reset.clone(), data, reset.clone(), reset].concat();
+        for piece in [1, 2, 3, 7, 10_000] {
+            let mut frames = Frames::default();
+            let mut sent = sent.clone();
+            let parts = sent.chunks_mut(piece);
+            assert_eq!(parts.map(|part| frames.pass(part)).sum::<usize>(), 3);
+        }
+    }
+
+    #[test]
     fn nonsense_is_passed_on() {
         for seed in 0..200_u32 {
             let mut bytes: Vec<u8> = (0..500_u32)
@@ -365,7 +391,7 @@ mod tests {
                 })
                 .collect();
             let length = bytes.len();
-            Pseudo::default().pass(&mut bytes);
+            Frames::default().pass(&mut bytes);
             assert_eq!(bytes.len(), length);
         }
     }
