@@ -6,8 +6,6 @@
 
 use std::collections::BTreeSet;
 
-use hashbrown::HashMap;
-
 use crate::condition::{Atom, AtomId, Clause, ConditionId};
 use crate::fix::Cost;
 use crate::graph::{Edge, EdgeId, Graph, NodeId};
@@ -41,8 +39,8 @@ pub struct Causes<'g> {
     holds: Vec<bool>,
 }
 
-/// Some of the nodes.
-struct Nodes(Vec<bool>);
+/// Some of the nodes, a bit each.
+pub(crate) struct Nodes(Vec<u64>);
 
 impl Graph {
     /// Which edges rest on what.
@@ -123,6 +121,7 @@ impl<'g> Causes<'g> {
         let mut chosen: Vec<Cut> = Vec::new();
         let mut tree = Tree::new(self.graph, targets, self.reaching(targets));
         let mut left = Nodes::of(self.graph, sources.iter().copied());
+        let mut ways = Ways::default();
         loop {
             // Whoever gets there over another source gets there no more once the other does not.
             let mut inner = tree.innermost(&left);
@@ -130,10 +129,16 @@ impl<'g> Causes<'g> {
                 break;
             }
             while !inner.is_empty() {
-                let ways = self.ways(&mut inner, &mut left, &tree);
+                self.find(&mut ways, &mut inner, &mut left, &tree);
                 let cuts = ways.choose(|cut| self.price(cut), |cut| self.order(cut));
-                let closed: Vec<EdgeId> = cuts.iter().flat_map(|cut| self.take(cut)).collect();
-                chosen.extend(cuts);
+                let mut closed = Vec::new();
+                for cut in cuts {
+                    for condition in self.resting_on(&cut) {
+                        ways.forget(condition);
+                    }
+                    closed.extend(self.take(&cut));
+                    chosen.push(cut);
+                }
                 tree.close(&closed, &|edge| self.is_open(edge));
                 inner.retain(|&source| !tree.way(source).any(|edge| left.has(edge.to)));
             }
@@ -169,25 +174,20 @@ impl<'g> Causes<'g> {
 
     /// What would close the ways of these sources. One that has no way, or one that nothing may close, is no longer
     /// left.
-    fn ways(&self, sources: &mut Vec<NodeId>, left: &mut Nodes, tree: &Tree<'_>) -> Ways {
-        let mut ways = Ways::default();
-        let mut known: HashMap<ConditionId, Vec<usize>> = HashMap::new();
+    fn find(&self, ways: &mut Ways, sources: &mut Vec<NodeId>, left: &mut Nodes, tree: &Tree<'_>) {
+        ways.clear();
+        let cuts_of = |clauses: &[Clause]| clauses.iter().flat_map(|it| self.cuts(it)).collect();
         sources.retain(|&source| {
             let mut own = Vec::new();
             for edge in tree.way(source) {
-                let mut cuts_of = |clauses: &[Clause]| -> Vec<usize> {
-                    let cuts = clauses.iter().flat_map(|clause| self.cuts(clause));
-                    cuts.map(|cut| ways.put(cut)).collect()
-                };
                 // What several roles give to somebody rests on more than the condition of one.
                 if edge.by.is_some() {
-                    own.extend(cuts_of(&self.graph.clauses_of_all(&edge)));
+                    let cuts: Vec<Cut> = cuts_of(&self.graph.clauses_of_all(&edge));
+                    own.extend(cuts.into_iter().map(|cut| ways.put(cut)));
                     continue;
                 }
-                let cuts = known
-                    .entry(edge.condition)
-                    .or_insert_with(|| cuts_of(&self.graph.condition_of(&edge).clauses));
-                own.extend_from_slice(cuts);
+                let clauses = || cuts_of(&self.graph.condition_of(&edge).clauses);
+                ways.add(edge.condition, &mut own, clauses);
             }
             own.sort_unstable();
             own.dedup();
@@ -198,7 +198,6 @@ impl<'g> Causes<'g> {
             ways.closed_by(own);
             true
         });
-        ways
     }
 
     /// What closes a clause: an atom that every cause has, or else one of each.
@@ -260,16 +259,21 @@ impl<'g> Causes<'g> {
         }
     }
 
-    /// Looks again at what rests on these atoms. Gives what no longer holds, and did.
-    fn update(&mut self, atoms: &[AtomId]) -> Vec<ConditionId> {
+    /// The conditions that rest on one of these atoms, in order.
+    fn resting_on(&self, atoms: &[AtomId]) -> Vec<ConditionId> {
         let all = atoms
             .iter()
             .flat_map(|&atom| self.index.conditions_on(atom));
         let mut conditions: Vec<ConditionId> = all.copied().collect();
         conditions.sort_unstable();
         conditions.dedup();
+        conditions
+    }
+
+    /// Looks again at what rests on these atoms. Gives what no longer holds, and did.
+    fn update(&mut self, atoms: &[AtomId]) -> Vec<ConditionId> {
         let mut closed = Vec::new();
-        for id in conditions {
+        for id in self.resting_on(atoms) {
             let condition = self.graph.condition_at(id);
             let holds =
                 condition.is_none_or(|condition| condition.holds(&|atom| self.is_removed(atom)));
@@ -348,8 +352,8 @@ fn order(graph: &Graph, id: AtomId) -> Option<(u8, &Atom)> {
 }
 
 impl Nodes {
-    fn of(graph: &Graph, nodes: impl IntoIterator<Item = NodeId>) -> Self {
-        let mut all = Self(vec![false; graph.node_end()]);
+    pub(crate) fn of(graph: &Graph, nodes: impl IntoIterator<Item = NodeId>) -> Self {
+        let mut all = Self(vec![0; graph.node_end().div_ceil(64)]);
         for node in nodes {
             all.insert(node);
         }
@@ -357,24 +361,34 @@ impl Nodes {
     }
 
     fn has(&self, node: NodeId) -> bool {
-        self.0.get(node.0 as usize) == Some(&true)
+        let (word, bit) = Self::place(node);
+        self.0.get(word).is_some_and(|word| word & bit != 0)
     }
 
     /// Whether it is new.
-    fn insert(&mut self, node: NodeId) -> bool {
-        let slot = self.0.get_mut(node.0 as usize);
-        slot.is_some_and(|slot| !std::mem::replace(slot, true))
+    pub(crate) fn insert(&mut self, node: NodeId) -> bool {
+        let (word, bit) = Self::place(node);
+        let word = self.0.get_mut(word);
+        word.is_some_and(|word| std::mem::replace(word, *word | bit) & bit == 0)
     }
 
     /// Whether it was there.
     fn remove(&mut self, node: NodeId) -> bool {
-        let slot = self.0.get_mut(node.0 as usize);
-        slot.is_some_and(std::mem::take)
+        let (word, bit) = Self::place(node);
+        let word = self.0.get_mut(word);
+        word.is_some_and(|word| std::mem::replace(word, *word & !bit) & bit != 0)
     }
 
     fn all(&self) -> impl Iterator<Item = NodeId> {
-        let all = (0..).map(NodeId).zip(&self.0);
-        all.filter(|(_, has)| **has).map(|(node, _)| node)
+        let words = (0..).step_by(64).zip(&self.0);
+        let words = words.filter(|(_, word)| **word != 0);
+        let nodes = words.flat_map(|(first, _)| (first..first + 64).map(NodeId));
+        nodes.filter(|&node| self.has(node))
+    }
+
+    /// The position of its word, and its bit there.
+    fn place(node: NodeId) -> (usize, u64) {
+        ((node.0 / 64) as usize, 1 << (node.0 % 64))
     }
 }
 

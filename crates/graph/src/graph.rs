@@ -21,6 +21,13 @@ pub use step::{HeldBack, Step};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub(crate) u32);
 
+impl NodeId {
+    /// The position, for lists by node.
+    pub fn position(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// Position of an edge in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EdgeId {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashSet;
 
-use crate::causes::Index;
+use crate::causes::{Index, Nodes};
 use crate::condition::{AtomId, Clause};
 use crate::graph::{Edge, EdgeId, Graph, NodeId};
 use crate::search::{Path, Reach};
@@ -19,7 +19,7 @@ pub struct Toward<'g> {
     /// The steps that lead there by where they start, those with the least effort from there first.
     ways: Vec<(NodeId, u32, EdgeId)>,
     /// By node, who gets there over it with no more effort than by any other way.
-    over: Vec<(NodeId, NodeId)>,
+    over: Vec<Vec<NodeId>>,
 }
 
 /// How something leads to a goal.
@@ -37,20 +37,24 @@ impl<'g> Toward<'g> {
     /// The goal is any of the targets.
     pub fn new(graph: &'g Graph, targets: &[NodeId]) -> Self {
         let reach = graph.reaching_any(targets);
-        let (mut ways, mut over) = (Vec::new(), Vec::new());
+        let (mut ways, mut over) = (Vec::new(), vec![Vec::new(); graph.node_end()]);
         for (id, edge) in graph.edge_entries() {
             let Some(rest) = reach.effort(edge.to) else {
                 continue;
             };
             let effort = rest.saturating_add(edge.kind.effort);
             ways.push((edge.from, effort, id));
-            if reach.effort(edge.from) == Some(effort) {
-                over.push((edge.to, edge.from));
+            if reach.effort(edge.from) == Some(effort)
+                && let Some(list) = over.get_mut(edge.to.0 as usize)
+            {
+                list.push(edge.from);
             }
         }
         ways.sort_unstable();
-        over.sort_unstable();
-        over.dedup();
+        for list in &mut over {
+            list.sort_unstable();
+            list.dedup();
+        }
         Self {
             graph,
             reach,
@@ -100,14 +104,14 @@ impl<'g> Toward<'g> {
     /// Those who have no shorter way there than this one, and the holders; the search ends after `most` of them.
     pub fn users(&self, lead: &Lead, most: usize) -> Vec<NodeId> {
         let mut users: Vec<NodeId> = lead.holders.iter().map(|&(node, _)| node).collect();
-        let mut found: HashSet<NodeId> = users.iter().copied().collect();
+        let mut found = Nodes::of(self.graph, users.iter().copied());
         let shortest = lead
             .holders
             .iter()
             .filter(|&&(node, effort)| self.reach.effort(node) == Some(effort));
         let mut waiting: Vec<NodeId> = shortest.map(|&(node, _)| node).collect();
         while let Some(node) = waiting.pop() {
-            for &(_, from) in between(&self.over, node) {
+            for &from in self.over.get(node.0 as usize).into_iter().flatten() {
                 if users.len() >= most {
                     return users;
                 }
@@ -179,14 +183,6 @@ impl Graph {
         let clauses = edges.flat_map(|edge| self.joined_clauses(&edge));
         clauses.flatten().filter(move |cause| cause.contains(&atom))
     }
-}
-
-/// The entries of a sorted list that begin with this node.
-fn between(list: &[(NodeId, NodeId)], node: NodeId) -> &[(NodeId, NodeId)] {
-    let start = list.partition_point(|entry| entry.0 < node);
-    let rest = list.get(start..).unwrap_or_default();
-    let len = rest.partition_point(|entry| entry.0 == node);
-    rest.get(..len).unwrap_or_default()
 }
 
 #[cfg(test)]

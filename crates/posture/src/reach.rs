@@ -25,8 +25,10 @@ pub(crate) struct Reaches<'a> {
     index: Index,
     /// What leads to each goal.
     goals: Vec<Toward<'a>>,
-    /// Where paths start, with the position among the names; pods as the object that keeps their settings.
-    starts: HashMap<NodeId, usize>,
+    /// By node where paths start, the position among the names; pods as the object that keeps their settings.
+    starts: Vec<Option<usize>>,
+    /// Where they start, in order.
+    sources: Vec<NodeId>,
     /// Those who start, in order.
     names: Vec<Node>,
     /// Positions of everybody among them.
@@ -69,9 +71,14 @@ impl<'a> Reaches<'a> {
         let names: BTreeSet<&Node> = starts.iter().map(|(_, node)| node).collect();
         let names: Vec<Node> = names.into_iter().cloned().collect();
         let rank = |node: &Node| names.binary_search(node).ok();
-        let ranked = starts
-            .iter()
-            .filter_map(|(id, node)| Some((*id, rank(node)?)));
+        let sources: Vec<NodeId> = starts.iter().map(|(id, _)| *id).collect();
+        let end = sources.last().map_or(0, |last| last.position() + 1);
+        let mut ranks = vec![None; end];
+        for (id, node) in &starts {
+            if let Some(slot) = ranks.get_mut(id.position()) {
+                *slot = rank(node);
+            }
+        }
         let everybody = names
             .iter()
             .enumerate()
@@ -80,7 +87,8 @@ impl<'a> Reaches<'a> {
             graph,
             index: graph.index(),
             goals: goals.collect(),
-            starts: ranked.collect(),
+            starts: ranks,
+            sources,
             everybody: everybody.map(|(rank, _)| rank).collect(),
             names,
         }
@@ -98,8 +106,7 @@ impl<'a> Reaches<'a> {
             })
         };
         let mut search = Causes::new(self.graph, &self.index, &cost);
-        let mut sources: Vec<NodeId> = self.starts.keys().copied().collect();
-        sources.sort_unstable();
+        let mut sources = self.sources.clone();
         let mut causes = Vec::new();
         for goal in Goal::ALL {
             let targets = targets(self.graph, goal);
@@ -152,7 +159,7 @@ impl<'a> Reaches<'a> {
             });
         let (mut reach, lead, toward) =
             ways.min_by_key(|(reach, ..)| (Reverse(reach.severity()), reach.goal))?;
-        let rank = |node: &NodeId| self.starts.get(node).copied();
+        let rank = |node: &NodeId| self.starts.get(node.position()).copied().flatten();
         let holders: BTreeSet<usize> = lead
             .holders
             .iter()

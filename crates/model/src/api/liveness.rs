@@ -235,10 +235,8 @@ impl ApiTable {
             .filter(of_group)
             .flat_map(|r| served(r, resource))
             .collect();
-        let asked = ASKED
-            .iter()
-            .any(|asked| asked.has_resource(group, resource));
-        if found.is_empty() && !asked {
+        let is_asked = |asked: &Asked| asked.has_resource(group, resource);
+        if found.is_empty() && !ASKED.iter().any(is_asked) {
             return Liveness::UnknownResource;
         }
         let mut with_verb = found
@@ -261,16 +259,13 @@ impl ApiTable {
             return true;
         }
         let (name, sub) = resource.split_once('/').unwrap_or((resource, ""));
-        let known = name == EVERY
-            || self
-                .resources
-                .iter()
-                .any(|r| (group == EVERY || *r.group == *group) && *r.resource == *name);
         let finalizers = sub == FINALIZERS && (verb == EVERY || verb == "update");
-        known
-            && (finalizers
-                || verb == UNSAFE_DELETE
-                || IMPERSONATED.iter().any(|on| verb.starts_with(on)))
+        let of_any = finalizers
+            || verb == UNSAFE_DELETE
+            || IMPERSONATED.iter().any(|on| verb.starts_with(on));
+        let is_it =
+            |r: &ApiResource| (group == EVERY || *r.group == *group) && *r.resource == *name;
+        of_any && (name == EVERY || self.resources.iter().any(is_it))
     }
 
     /// Whether only a ClusterRoleBinding makes this part of a rule effective, because requests of this kind name no
