@@ -51,6 +51,7 @@ pub enum Kind {
     UDPRoute,
     ReferenceGrant,
     ConfigMap,
+    ListenerSet,
 }
 
 /// A kind that Bailiwick does not read.
@@ -60,7 +61,7 @@ pub struct UnknownKind(pub String);
 
 impl Kind {
     /// Every kind, in the order of the declaration.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::Role,
         Self::ClusterRole,
         Self::RoleBinding,
@@ -101,6 +102,7 @@ impl Kind {
         Self::UDPRoute,
         Self::ReferenceGrant,
         Self::ConfigMap,
+        Self::ListenerSet,
     ];
 
     /// The four kinds that RBAC is made of.
@@ -154,6 +156,7 @@ impl Kind {
             Self::UDPRoute => "UDPRoute",
             Self::ReferenceGrant => "ReferenceGrant",
             Self::ConfigMap => "ConfigMap",
+            Self::ListenerSet => "ListenerSet",
         }
     }
 
@@ -185,7 +188,8 @@ impl Kind {
             | Self::TLSRoute
             | Self::TCPRoute
             | Self::UDPRoute
-            | Self::ReferenceGrant => crate::names::GATEWAY_GROUP,
+            | Self::ReferenceGrant
+            | Self::ListenerSet => crate::names::GATEWAY_GROUP,
             Self::CSIDriver => "storage.k8s.io",
             Self::RuntimeClass => "node.k8s.io",
             Self::ValidatingWebhookConfiguration
@@ -240,6 +244,7 @@ impl Kind {
             Self::UDPRoute => "udproutes",
             Self::ReferenceGrant => "referencegrants",
             Self::ConfigMap => "configmaps",
+            Self::ListenerSet => "listenersets",
         }
     }
 

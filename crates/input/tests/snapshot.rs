@@ -13,12 +13,12 @@ use bailiwick_input::snapshot::{SnapshotError, read, write};
 use bailiwick_input::{Defaults, LoadOptions, Source, load};
 use bailiwick_model::{
     AdmissionBinding, AdmissionPolicy, Binding, BindingSubject, Cidr, ClaimMount, ClusterInfo,
-    Container, ContainerPort, CsiDriver, CustomResource, Delta, FileId, FileOrigin, Gap, Gateway,
-    GrantFrom, GrantTo, HostPathMount, Ingress, IngressRule, LabelSelector, Listener,
-    MatchResources, Namespace, NetworkPolicy, Node, Object, ObjectMeta, Origin, ParamRef,
-    ParentRef, Peer, PersistentVolume, PodSpec, PolicyPort, PolicyRule, PortRef, Protocol,
-    ReferenceGrant, Requirement, ResourceRule, Role, RoleRef, Route, RouteBackend, RouteNamespaces,
-    RunAs, RuntimeClass, Secret, Security, SecurityContextConstraints, Service, ServiceAccount,
+    Container, ContainerPort, CsiDriver, CustomResource, Delta, FileId, FileOrigin, FromNamespaces,
+    Gap, Gateway, GrantFrom, GrantTo, HostPathMount, Ingress, IngressRule, LabelSelector, Listener,
+    ListenerSet, MatchResources, Namespace, NetworkPolicy, Node, Object, ObjectMeta, Origin,
+    ParamRef, ParentRef, Peer, PersistentVolume, PodSpec, PolicyPort, PolicyRule, PortRef,
+    Protocol, ReferenceGrant, Requirement, ResourceRule, Role, RoleRef, Route, RouteBackend, RunAs,
+    RuntimeClass, Secret, Security, SecurityContextConstraints, Service, ServiceAccount,
     ServicePort, Snapshot, SourceFile, Taint, TokenMount, Toleration, Webhook,
     WebhookConfiguration, Workload,
 };
@@ -165,22 +165,30 @@ fn network() -> BoxedStrategy<Object> {
                 .into(),
             };
             let name = &word;
+            let listeners: Box<[Listener]> = [Listener {
+                name: name.clone(),
+                hostname: name.clone(),
+                port: 80,
+                protocol: name.clone(),
+                passthrough: flag,
+                namespaces: match flag {
+                    true => FromNamespaces::Selector(selector.clone()),
+                    false => FromNamespaces::All,
+                },
+                kinds: [name.clone()].into(),
+            }]
+            .into();
+            let set = ListenerSet {
+                metadata: metadata.clone(),
+                gateway: (name.clone(), name.clone()),
+                listeners: listeners.clone(),
+            };
             let gateway = Gateway {
                 metadata: metadata.clone(),
                 class: name.clone(),
-                listeners: [Listener {
-                    name: name.clone(),
-                    hostname: name.clone(),
-                    port: 80,
-                    protocol: name.clone(),
-                    passthrough: flag,
-                    namespaces: match flag {
-                        true => RouteNamespaces::Selector(selector.clone()),
-                        false => RouteNamespaces::All,
-                    },
-                    kinds: [name.clone()].into(),
-                }]
-                .into(),
+                listeners,
+                sets: flag.then_some(FromNamespaces::Same),
+                is_default: flag,
                 infrastructure: [(name.clone(), name.clone())].into(),
             };
             let route = Route {
@@ -190,8 +198,10 @@ fn network() -> BoxedStrategy<Object> {
                     Kind::UDPRoute
                 },
                 metadata: metadata.clone(),
+                to_defaults: flag,
                 parents: [ParentRef {
                     position: 3,
+                    is_set: flag,
                     namespace: name.clone(),
                     name: name.clone(),
                     section: name.clone(),
@@ -231,6 +241,7 @@ fn network() -> BoxedStrategy<Object> {
                 Just(Object::Ingress(ingress)),
                 Just(Object::NetworkPolicy(policy)),
                 Just(Object::Gateway(gateway)),
+                Just(Object::ListenerSet(set)),
                 Just(Object::Route(route)),
                 Just(Object::ReferenceGrant(grant)),
             ]

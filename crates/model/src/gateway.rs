@@ -17,12 +17,31 @@ pub struct Gateway {
     /// Its listeners.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub listeners: Box<[Listener]>,
+    /// The namespaces whose ListenerSets it takes; `None` is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sets: Option<FromNamespaces>,
+    /// Whether it takes the routes that ask for no Gateway by name (`defaultScope: All`, experimental).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_default: bool,
     /// Annotations of what is made for it that say something about access, sorted by key.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub infrastructure: Box<[(Str, Str)]>,
 }
 
-/// A port of a [`Gateway`].
+/// A ListenerSet: listeners that somebody adds to a [`Gateway`] which takes them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ListenerSet {
+    /// Name, namespace, labels.
+    pub metadata: ObjectMeta,
+    /// Namespace and name of the Gateway; empty where its parent is something else.
+    pub gateway: (Str, Str),
+    /// Its listeners.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub listeners: Box<[Listener]>,
+}
+
+/// A port of a [`Gateway`] or [`ListenerSet`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Listener {
@@ -39,17 +58,17 @@ pub struct Listener {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub passthrough: bool,
     /// The namespaces whose routes it takes.
-    pub namespaces: RouteNamespaces,
+    pub namespaces: FromNamespaces,
     /// The kinds of routes that it takes; empty are those that fit its protocol.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub kinds: Box<[Str]>,
 }
 
-/// The namespaces whose routes a [`Listener`] takes.
+/// The namespaces whose routes a [`Listener`] takes, or whose ListenerSets a [`Gateway`] takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum RouteNamespaces {
-    /// The Gateway's own.
+pub enum FromNamespaces {
+    /// Its own.
     #[default]
     Same,
     /// All.
@@ -68,9 +87,12 @@ pub struct Route {
     pub kind: Kind,
     /// Name, namespace, labels.
     pub metadata: ObjectMeta,
-    /// The Gateways that it asks to be attached to. Other parents, such as the Services of a mesh, are not kept.
+    /// The Gateways and ListenerSets that it asks to be attached to. Other parents, such as the Services of a mesh, are not kept.
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     pub parents: Box<[ParentRef]>,
+    /// Whether it asks for default Gateways, whichever they are (`useDefaultGateways: All`, experimental).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub to_defaults: bool,
     /// The hosts that it is about; empty is every host.
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     pub hostnames: Box<[Str]>,
@@ -79,15 +101,18 @@ pub struct Route {
     pub backends: Box<[RouteBackend]>,
 }
 
-/// A Gateway that a [`Route`] asks to be attached to.
+/// A Gateway or ListenerSet that a [`Route`] asks to be attached to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ParentRef {
     /// Position in `parentRefs`.
     pub position: u32,
-    /// The Gateway's namespace.
+    /// Whether it is a ListenerSet.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_set: bool,
+    /// Its namespace.
     pub namespace: Str,
-    /// The Gateway's name.
+    /// Its name.
     pub name: Str,
     /// The name of its listener; empty is each.
     #[serde(skip_serializing_if = "str::is_empty")]

@@ -35,8 +35,8 @@ pub use custom::{CustomContent, CustomKind};
 pub use decode::{Decoded, DecodedKind, Issue, decode, decode_in};
 pub use defaults::defaults;
 pub use gateway::{
-    Gateway, GrantFrom, GrantTo, Listener, ParentRef, ReferenceGrant, Route, RouteBackend,
-    RouteNamespaces,
+    FromNamespaces, Gateway, GrantFrom, GrantTo, Listener, ListenerSet, ParentRef, ReferenceGrant,
+    Route, RouteBackend,
 };
 pub use identities::{IdentityMap, MappedIdentity, account_of_arn};
 pub use interner::{Interner, ReadYaml, YamlError};

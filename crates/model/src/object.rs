@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::admission::{AdmissionBinding, AdmissionPolicy, WebhookConfiguration};
 use crate::constraints::SecurityContextConstraints;
-use crate::gateway::{Gateway, ReferenceGrant, Route};
+use crate::gateway::{Gateway, ListenerSet, ReferenceGrant, Route};
 use crate::identities::IdentityMap;
 use crate::meta::ObjectMeta;
 use crate::network::{EndpointSlice, Ingress, NetworkPolicy, Service};
@@ -60,6 +60,8 @@ pub enum Object {
     Gateway(Gateway),
     /// An HTTPRoute, GRPCRoute, TLSRoute, TCPRoute or UDPRoute.
     Route(Route),
+    /// A ListenerSet.
+    ListenerSet(ListenerSet),
     /// A ReferenceGrant.
     ReferenceGrant(ReferenceGrant),
     /// The ConfigMap `kube-system/aws-auth`.
@@ -204,6 +206,7 @@ impl Object {
             Self::Constraints(object) => &object.metadata,
             Self::Gateway(object) => &object.metadata,
             Self::Route(object) => &object.metadata,
+            Self::ListenerSet(object) => &object.metadata,
             Self::ReferenceGrant(object) => &object.metadata,
             Self::IdentityMap(object) => &object.metadata,
         }
@@ -233,6 +236,7 @@ impl Object {
             Self::Constraints(object) => &mut object.metadata,
             Self::Gateway(object) => &mut object.metadata,
             Self::Route(object) => &mut object.metadata,
+            Self::ListenerSet(object) => &mut object.metadata,
             Self::ReferenceGrant(object) => &mut object.metadata,
             Self::IdentityMap(object) => &mut object.metadata,
         }
@@ -263,6 +267,7 @@ impl Object {
             Self::Constraints(_) => Kind::SecurityContextConstraints,
             Self::Gateway(_) => Kind::Gateway,
             Self::Route(object) => object.kind,
+            Self::ListenerSet(_) => Kind::ListenerSet,
             Self::ReferenceGrant(_) => Kind::ReferenceGrant,
             Self::IdentityMap(_) => Kind::ConfigMap,
         }

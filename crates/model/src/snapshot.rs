@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::admission::{AdmissionBinding, AdmissionPolicy, WebhookConfiguration};
 use crate::constraints::SecurityContextConstraints;
-use crate::gateway::{Gateway, ReferenceGrant, Route};
+use crate::gateway::{Gateway, ListenerSet, ReferenceGrant, Route};
 use crate::identities::IdentityMap;
 use crate::meta::ObjectMeta;
 use crate::network::{EndpointSlice, Ingress, NetworkPolicy, Service};
@@ -87,6 +87,8 @@ pub struct Snapshot {
     pub reference_grants: Store<ReferenceGrant>,
     /// The ConfigMap `kube-system/aws-auth`.
     pub identity_maps: Store<IdentityMap>,
+    /// ListenerSets.
+    pub listener_sets: Store<ListenerSet>,
 }
 
 /// What is known of the cluster itself.
@@ -104,7 +106,7 @@ pub struct ClusterInfo {
 }
 
 /// The kinds, one for each store.
-const STORES: [Kind; 38] = [
+const STORES: [Kind; 39] = [
     Kind::Role,
     Kind::RoleBinding,
     Kind::Namespace,
@@ -143,6 +145,7 @@ const STORES: [Kind; 38] = [
     Kind::UDPRoute,
     Kind::ReferenceGrant,
     Kind::ConfigMap,
+    Kind::ListenerSet,
 ];
 
 /// Works with the store of a kind (borrowed as `(&)` or `(&mut)`) and what makes an [`Object`] of what is in it. Gives
@@ -184,6 +187,7 @@ macro_rules! in_store {
             Kind::UDPRoute => in_store!(@ $store $wrap $work, $($by)+ $snapshot.udp_routes, Route),
             Kind::ReferenceGrant => in_store!(@ $store $wrap $work, $($by)+ $snapshot.reference_grants, ReferenceGrant),
             Kind::ConfigMap => in_store!(@ $store $wrap $work, $($by)+ $snapshot.identity_maps, IdentityMap),
+            Kind::ListenerSet => in_store!(@ $store $wrap $work, $($by)+ $snapshot.listener_sets, ListenerSet),
             _ => match $workloads {
                 Some(store) => in_store!(@ $store $wrap $work, store, Workload),
                 None => None,
@@ -252,6 +256,7 @@ impl Snapshot {
             },
             Object::ReferenceGrant(object) => put!(self.reference_grants, object),
             Object::IdentityMap(object) => put!(self.identity_maps, object),
+            Object::ListenerSet(object) => put!(self.listener_sets, object),
         }
     }
 

@@ -13,10 +13,15 @@ edge! {
     /// What it takes leads to the Services of `backendRefs` and of mirrored requests; to those of another namespace if a
     /// ReferenceGrant there says so.
     ///
+    /// A ListenerSet adds listeners to a Gateway whose `allowedListeners` takes those of its namespace (by default of none), and a
+    /// route is attached to them where it names the ListenerSet: who names the Gateway means the listeners of the Gateway itself.
+    /// A route with `useDefaultGateways: All` is attached to every Gateway with `defaultScope: All`, under the same rules of the
+    /// listeners; both fields are experimental, and a server with the standard channel drops them.
+    ///
     /// Whether a controller makes the Gateway work, and which address it gets, is decided outside of these objects: the step stands
     /// for what the Gateway asks for. It is held back where the class or an annotation that EKS, GKE, AKS or Istio reads says that the
-    /// Gateway has no public address. `ListenerSet`, default Gateways (`useDefaultGateways`) and routes to other things than
-    /// Services are not looked at.
+    /// Gateway has no public address. Routes to other things than Services are not looked at, nor is which of several listeners with
+    /// the same port and host name counts.
     "open-route", "connect through a route of a Gateway", effort 1, Versions::ALL, &[Rule::Each(link)],
     "anybody" => "HTTPRoute shop/web", "from: All" => "from: Same",
     "---

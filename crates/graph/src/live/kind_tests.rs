@@ -43,6 +43,16 @@ const OTHERS: &[&str] = &[
       spec: {from: [{group: gateway.networking.k8s.io, kind: TCPRoute, namespace: shop}], to: [{group: '', kind: Service}]}}
      {apiVersion: v1, kind: Service, metadata: {namespace: back, name: web}, spec: {selector: {app: web}, ports: [{port: 80}]}}
      {apiVersion: v1, kind: Pod, metadata: {namespace: back, name: web, labels: {app: web}}, spec: {containers: [{name: web, image: web}]}}",
+    // Listeners that are added to a Gateway.
+    "---
+     {apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {namespace: edge, name: public},
+      spec: {gatewayClassName: envoy, allowedListeners: {namespaces: {from: All}}}}
+     {apiVersion: gateway.networking.k8s.io/v1, kind: ListenerSet, metadata: {namespace: shop, name: more},
+      spec: {parentRef: {namespace: edge, name: public}, listeners: [{name: web, port: 80, protocol: HTTP}]}}
+     {apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {namespace: shop, name: web},
+      spec: {parentRefs: [{name: more, kind: ListenerSet}], rules: [{backendRefs: [{name: web, port: 80}]}]}}
+     {apiVersion: v1, kind: Service, metadata: {namespace: shop, name: web}, spec: {selector: {app: web}, ports: [{port: 80}]}}
+     {apiVersion: v1, kind: Pod, metadata: {namespace: shop, name: web, labels: {app: web}}, spec: {containers: [{name: web, image: web}]}}",
     // Templates count where there are no pods.
     "---
      {apiVersion: apps/v1, kind: ReplicaSet, metadata: {namespace: shop, name: a}, spec: {selector: {matchLabels: {a: b}},

@@ -1,8 +1,8 @@
 //! Which routes of Gateways are in force, and where they lead.
 
-use bailiwick_core::Kind;
+use bailiwick_core::{Kind, Str};
 use bailiwick_model::{
-    Gateway, Listener, ParentRef, PortRef, Route, RouteBackend, RouteNamespaces, Service,
+    FromNamespaces, Gateway, Listener, ObjectMeta, ParentRef, PortRef, Route, RouteBackend, Service,
 };
 
 use super::{INTERNAL, Opening, WITHIN, in_map, is_wanted, setting};
@@ -29,29 +29,103 @@ pub(crate) struct Backend<'a> {
     pub(crate) by: Vec<Atom>,
 }
 
+/// Where listeners stand: a Gateway, or a ListenerSet that it takes.
+struct Parent<'a> {
+    gateway: &'a Gateway,
+    kind: Kind,
+    metadata: &'a ObjectMeta,
+    listeners: &'a [Listener],
+    /// By which the Gateway takes it.
+    by: Option<Atom>,
+}
+
 /// The listeners that a route is attached to: the Gateway, and the settings of both.
 ///
-/// Source: Gateway API, `CommonRouteSpec` in `apis/v1/shared_types.go`.
+/// A route that names a Gateway is for the listeners of the Gateway itself, and not for those of its ListenerSets.
+///
+/// Source: Gateway API, `CommonRouteSpec` in `apis/v1/shared_types.go`; `ListenerSet` in `listenerset_types.go` and GEP-1713,
+/// "Route Attachment"; default Gateways in GEP-3793.
 pub(crate) fn attached<'a>(world: &World<'a>, route: &Route) -> Vec<(&'a Gateway, Vec<Atom>)> {
     let mut found = Vec::new();
-    for parent in &route.parents {
-        let gateways = &world.snapshot.gateways;
-        let Some(gateway) = gateways.get(&parent.namespace, &parent.name) else {
-            continue;
-        };
-        for (position, listener) in gateway.listeners.iter().enumerate() {
-            if !is_meant(parent, listener) || !lets_in(world, gateway, listener, route) {
+    let mut attach = |parent: Parent<'a>, means: &dyn Fn(&Listener) -> bool, at: String| {
+        for (position, listener) in parent.listeners.iter().enumerate() {
+            let own = &parent.metadata.namespace;
+            if !means(listener) || !lets_in(world, own, listener, route) {
                 continue;
             }
-            let at = |kind, metadata, pointer: String| setting(kind, metadata, &pointer);
             let listener = format!("/spec/listeners/{position}");
-            let listener = at(Kind::Gateway, &gateway.metadata, listener);
-            let parent = format!("/spec/parentRefs/{}", parent.position);
-            let by = vec![at(route.kind, &route.metadata, parent), listener];
-            found.push((gateway, by));
+            let mut by = vec![
+                setting(route.kind, &route.metadata, &at),
+                setting(parent.kind, parent.metadata, &listener),
+            ];
+            by.extend(parent.by.clone());
+            found.push((parent.gateway, by));
+        }
+    };
+    for asked in &route.parents {
+        let parent = if asked.is_set {
+            of_set(world, asked)
+        } else {
+            of_gateway(world, asked)
+        };
+        if let Some(parent) = parent {
+            let at = format!("/spec/parentRefs/{}", asked.position);
+            attach(parent, &|listener| is_meant(asked, listener), at);
+        }
+    }
+    if route.to_defaults {
+        for gateway in world
+            .snapshot
+            .gateways
+            .iter()
+            .filter(|gateway| gateway.is_default)
+        {
+            let by = setting(Kind::Gateway, &gateway.metadata, "/spec/defaultScope");
+            attach(
+                whole(gateway, Some(by)),
+                &|_| true,
+                "/spec/useDefaultGateways".to_owned(),
+            );
         }
     }
     found
+}
+
+fn whole(gateway: &Gateway, by: Option<Atom>) -> Parent<'_> {
+    Parent {
+        gateway,
+        kind: Kind::Gateway,
+        metadata: &gateway.metadata,
+        listeners: &gateway.listeners,
+        by,
+    }
+}
+
+fn of_gateway<'a>(world: &World<'a>, asked: &ParentRef) -> Option<Parent<'a>> {
+    let gateway = world.snapshot.gateways.get(&asked.namespace, &asked.name)?;
+    Some(whole(gateway, None))
+}
+
+fn of_set<'a>(world: &World<'a>, asked: &ParentRef) -> Option<Parent<'a>> {
+    let set = world
+        .snapshot
+        .listener_sets
+        .get(&asked.namespace, &asked.name)?;
+    let (namespace, name) = &set.gateway;
+    let gateway = world.snapshot.gateways.get(namespace, name)?;
+    let from = gateway.sets.as_ref()?;
+    let taken = is_from(world, from, namespace, &set.metadata.namespace);
+    taken.then(|| Parent {
+        gateway,
+        kind: Kind::ListenerSet,
+        metadata: &set.metadata,
+        listeners: &set.listeners,
+        by: Some(setting(
+            Kind::Gateway,
+            &gateway.metadata,
+            "/spec/allowedListeners",
+        )),
+    })
 }
 
 fn is_meant(parent: &ParentRef, listener: &Listener) -> bool {
@@ -59,15 +133,20 @@ fn is_meant(parent: &ParentRef, listener: &Listener) -> bool {
     by_name && parent.port.is_none_or(|port| port == listener.port)
 }
 
-fn lets_in(world: &World<'_>, gateway: &Gateway, listener: &Listener, route: &Route) -> bool {
-    let namespace = &route.metadata.namespace;
-    let from = match &listener.namespaces {
-        RouteNamespaces::Same => gateway.metadata.namespace == *namespace,
-        RouteNamespaces::All => true,
-        RouteNamespaces::Selector(wanted) => is_wanted(world, wanted, namespace),
-        RouteNamespaces::None => false,
-    };
-    from && listener.takes(route.kind) && listener.meets(route)
+/// Whether a listener in this namespace takes a route.
+fn lets_in(world: &World<'_>, own: &Str, listener: &Listener, route: &Route) -> bool {
+    is_from(world, &listener.namespaces, own, &route.metadata.namespace)
+        && listener.takes(route.kind)
+        && listener.meets(route)
+}
+
+fn is_from(world: &World<'_>, from: &FromNamespaces, own: &Str, namespace: &Str) -> bool {
+    match from {
+        FromNamespaces::Same => own == namespace,
+        FromNamespaces::All => true,
+        FromNamespaces::Selector(wanted) => is_wanted(world, wanted, namespace),
+        FromNamespaces::None => false,
+    }
 }
 
 /// Whether a Gateway is reached from outside. Nothing in it tells whether whoever makes it work is there.

@@ -56,6 +56,10 @@ fn a_route_means_a_listener() {
         false,
     );
     parent("{namespace: edge, name: public, kind: ListenerSet}", false);
+    parent(
+        "{namespace: edge, name: public, group: '', kind: ListenerSet}",
+        false,
+    );
     parent("", false);
 }
 
@@ -265,4 +269,139 @@ fn a_service_of_another_namespace_takes_a_grant() {
         service,
         false,
     );
+}
+
+const SET: &str = "{apiVersion: gateway.networking.k8s.io/v1, kind: ListenerSet, metadata: {namespace: team, name: more},
+  spec: {parentRef: {namespace: edge, name: public}, listeners: [{name: more, port: 8080, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}]}}";
+
+/// Whether a route is in force by a ListenerSet, with these words of the Gateway, the set and the route replaced.
+#[track_caller]
+fn by_set(allowed: &str, set: (&str, &str), parent: &str, expected: bool) {
+    assert!(SET.contains(set.0), "{}", set.0);
+    let allowed = format!("gatewayClassName: envoy, {allowed}");
+    let gateway = GATEWAY
+        .replace("gatewayClassName: envoy,", &allowed)
+        .replace("from: All}}}]", "from: None}}}]");
+    let route = ROUTE.replace("{namespace: edge, name: public}", parent);
+    let routes: &[&str] = if expected {
+        &["HTTPRoute shop/web"]
+    } else {
+        &[]
+    };
+    let text = format!(
+        "---\n{gateway}\n{}\n{route}\n{{apiVersion: v1, kind: Namespace, metadata: {{name: team, labels: {{open: really}}}}}}\n",
+        SET.replace(set.0, set.1)
+    );
+    check("open-route", "anybody", &text, routes);
+}
+
+#[test]
+fn a_gateway_takes_the_listener_sets_that_it_allows() {
+    let parent = "{namespace: team, name: more, kind: ListenerSet}";
+    let allowed = |allowed: &str, expected| by_set(allowed, ("", ""), parent, expected);
+    allowed("", false);
+    allowed("allowedListeners: {},", false);
+    allowed("allowedListeners: {namespaces: {}},", false);
+    allowed("allowedListeners: {namespaces: {from: None}},", false);
+    allowed("allowedListeners: {namespaces: {from: Same}},", false);
+    allowed("allowedListeners: {namespaces: {from: All}},", true);
+    let selector = |labels: &str| {
+        format!(
+            "allowedListeners: {{namespaces: {{from: Selector, selector: {{matchLabels: {labels}}}}}}},"
+        )
+    };
+    allowed(&selector("{open: really}"), true);
+    allowed(&selector("{open: other}"), false);
+    allowed("allowedListeners: {namespaces: {from: Selector}},", false);
+    let same = "allowedListeners: {namespaces: {from: Same}},";
+    let at_home = (
+        "{namespace: team, name: more}",
+        "{namespace: edge, name: more}",
+    );
+    let there = "{namespace: edge, name: more, kind: ListenerSet}";
+    by_set(same, at_home, there, true);
+}
+
+#[test]
+fn a_route_names_the_listener_set_whose_listeners_it_means() {
+    let all = "allowedListeners: {namespaces: {from: All}},";
+    let parent = |parent, expected| by_set(all, ("", ""), parent, expected);
+    parent(
+        "{namespace: team, name: more, kind: ListenerSet, sectionName: more}",
+        true,
+    );
+    parent(
+        "{namespace: team, name: more, kind: ListenerSet, sectionName: web}",
+        false,
+    );
+    parent(
+        "{namespace: team, name: more, kind: ListenerSet, port: 8080}",
+        true,
+    );
+    parent(
+        "{namespace: team, name: more, kind: ListenerSet, port: 80}",
+        false,
+    );
+    parent("{namespace: team, name: other, kind: ListenerSet}", false);
+    parent("{name: more, kind: ListenerSet}", false);
+    // The Gateway's own listeners take nothing here, and those of its sets are not meant.
+    parent("{namespace: edge, name: public}", false);
+    let whole = "{namespace: team, name: more, kind: ListenerSet}";
+    let set = |word, instead, expected| by_set(all, (word, instead), whole, expected);
+    set("{namespaces: {from: All}}", "{}", false);
+    set(
+        "{namespaces: {from: All}}",
+        "{kinds: [{kind: GRPCRoute}], namespaces: {from: All}}",
+        false,
+    );
+    set(
+        "{namespace: edge, name: public}",
+        "{namespace: edge, name: other}",
+        false,
+    );
+    set("{namespace: edge, name: public}", "{name: public}", false);
+    set(
+        "{namespace: edge, name: public}",
+        "{namespace: edge, name: public, kind: Service, group: ''}",
+        false,
+    );
+    // `Same` is the namespace of the ListenerSet.
+    let same = ("{namespaces: {from: All}}", "{namespaces: {from: Same}}");
+    by_set(all, same, whole, false);
+    let gateway = GATEWAY.replace(
+        "gatewayClassName: envoy,",
+        &format!("gatewayClassName: envoy, {all}"),
+    );
+    let set = SET
+        .replace("namespace: team", "namespace: shop")
+        .replace(same.0, same.1);
+    let route = ROUTE.replace(
+        "{namespace: edge, name: public}",
+        "{name: more, kind: ListenerSet}",
+    );
+    let text = format!("---\n{gateway}\n{set}\n{route}\n");
+    check("open-route", "anybody", &text, &["HTTPRoute shop/web"]);
+}
+
+#[test]
+fn a_default_gateway_takes_the_routes_that_ask_for_one() {
+    let parents = "parentRefs: [{namespace: edge, name: public}]";
+    let defaults = |scope: &str, asked: &str, expected| {
+        let gateway = (
+            "listeners: [",
+            format!("defaultScope: {scope}, listeners: ["),
+        );
+        in_force(&[(gateway.0, &gateway.1)], &[(parents, asked)], expected);
+    };
+    defaults("All", "useDefaultGateways: All", true);
+    defaults("All", "useDefaultGateways: None", false);
+    defaults("All", "hostnames: [shop.example]", false);
+    defaults("None", "useDefaultGateways: All", false);
+    let more = "useDefaultGateways: All, parentRefs: [{namespace: edge, name: gone}]";
+    defaults("All", more, true);
+    let taken = [
+        ("listeners: [", "defaultScope: All, listeners: ["),
+        ("{from: All}", "{from: Same}"),
+    ];
+    in_force(&taken, &[(parents, "useDefaultGateways: All")], false);
 }

@@ -3,9 +3,10 @@
 use bailiwick_core::{Kind, Str};
 use bailiwick_model::{
     AdmissionBinding, AdmissionPolicy, Binding, ClusterInfo, CsiDriver, CustomResource,
-    EndpointSlice, Gateway, IdentityMap, Ingress, Namespace, NetworkPolicy, Node, PersistentVolume,
-    ReferenceGrant, Role, Route, RuntimeClass, Secret, SecurityContextConstraints, Service,
-    ServiceAccount, Snapshot, Store, WebhookConfiguration, Workload,
+    EndpointSlice, Gateway, IdentityMap, Ingress, ListenerSet, Namespace, NetworkPolicy, Node,
+    PersistentVolume, ReferenceGrant, Role, Route, RuntimeClass, Secret,
+    SecurityContextConstraints, Service, ServiceAccount, Snapshot, Store, WebhookConfiguration,
+    Workload,
 };
 
 use super::reads::{Key, Reads};
@@ -42,6 +43,7 @@ pub(crate) struct View<'a> {
     pub(crate) tcp_routes: Watched<'a, Route>,
     pub(crate) udp_routes: Watched<'a, Route>,
     pub(crate) reference_grants: Watched<'a, ReferenceGrant>,
+    pub(crate) listener_sets: Watched<'a, ListenerSet>,
     pub(crate) identity_maps: Watched<'a, IdentityMap>,
 }
 
@@ -116,6 +118,7 @@ impl<'a> View<'a> {
             tcp_routes: watched(&whole.tcp_routes, Kind::TCPRoute, reads),
             udp_routes: watched(&whole.udp_routes, Kind::UDPRoute, reads),
             reference_grants: watched(&whole.reference_grants, Kind::ReferenceGrant, reads),
+            listener_sets: watched(&whole.listener_sets, Kind::ListenerSet, reads),
             identity_maps: watched(&whole.identity_maps, Kind::ConfigMap, reads),
         }
     }

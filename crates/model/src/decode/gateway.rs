@@ -12,8 +12,8 @@ use super::node::Node;
 use super::reader::{Context, Shape};
 use super::roles::selector;
 use crate::gateway::{
-    Gateway, GrantFrom, GrantTo, Listener, ParentRef, ReferenceGrant, Route, RouteBackend,
-    RouteNamespaces,
+    FromNamespaces, Gateway, GrantFrom, GrantTo, Listener, ListenerSet, ParentRef, ReferenceGrant,
+    Route, RouteBackend,
 };
 use crate::meta::ObjectMeta;
 
@@ -22,12 +22,44 @@ const GATEWAY: Shape = Shape {
     complete: true,
     fields: &[
         ("addresses", ""),
-        ("allowedListeners", ""),
-        ("defaultScope", ""),
+        ("allowedListeners", "it takes no ListenerSets"),
+        ("defaultScope", "it is no default Gateway"),
         ("gatewayClassName", ""),
         ("infrastructure", ""),
         ("listeners", ""),
         ("tls", ""),
+    ],
+};
+
+const ALLOWED_LISTENERS: Shape = Shape {
+    what: "the ListenerSets that a Gateway takes",
+    complete: true,
+    fields: &[("namespaces", "it takes no ListenerSets")],
+};
+
+const LISTENER_NAMESPACES: Shape = Shape {
+    what: "the namespaces of ListenerSets",
+    complete: true,
+    fields: &[
+        ("from", "it takes no ListenerSets"),
+        ("selector", "it takes no ListenerSets"),
+    ],
+};
+
+const LISTENER_SET: Shape = Shape {
+    what: "the spec of a ListenerSet",
+    complete: true,
+    fields: &[("listeners", ""), ("parentRef", "")],
+};
+
+const SET_PARENT: Shape = Shape {
+    what: "the parent of a ListenerSet",
+    complete: true,
+    fields: &[
+        ("group", ""),
+        ("kind", "it is a Gateway"),
+        ("name", ""),
+        ("namespace", "it is in the ListenerSet's own namespace"),
     ],
 };
 
@@ -41,10 +73,7 @@ const LISTENER: Shape = Shape {
     what: "a listener",
     complete: true,
     fields: &[
-        (
-            "allowedRoutes",
-            "it takes the routes of the Gateway's own namespace",
-        ),
+        ("allowedRoutes", "it takes the routes of its own namespace"),
         ("hostname", "it is about every host"),
         ("name", ""),
         ("port", ""),
@@ -69,10 +98,7 @@ const ALLOWED: Shape = Shape {
     complete: true,
     fields: &[
         ("kinds", "it takes every kind that fits its protocol"),
-        (
-            "namespaces",
-            "it takes the routes of the Gateway's own namespace",
-        ),
+        ("namespaces", "it takes the routes of its own namespace"),
     ],
 };
 
@@ -80,7 +106,7 @@ const NAMESPACES: Shape = Shape {
     what: "the namespaces of a listener",
     complete: true,
     fields: &[
-        ("from", "it takes the routes of the Gateway's own namespace"),
+        ("from", "it takes the routes of its own namespace"),
         ("selector", "it takes no routes"),
     ],
 };
@@ -98,7 +124,7 @@ const ROUTE: Shape = Shape {
         ("hostnames", "it is about every host"),
         ("parentRefs", "it is attached to nothing"),
         ("rules", "it leads nowhere"),
-        ("useDefaultGateways", ""),
+        ("useDefaultGateways", "it is attached to no default Gateway"),
     ],
 };
 
@@ -187,7 +213,10 @@ const TO: Shape = Shape {
     ],
 };
 
-/// The most listeners of a Gateway, of which the names are to differ.
+/// The scope of a default Gateway that takes every route that asks for one.
+const ALL_ROUTES: &str = "All";
+
+/// The most listeners of a Gateway or ListenerSet, of which the names are to differ.
 const MOST_LISTENERS: usize = 64;
 
 pub(super) fn gateway(cx: &mut Context<'_>, root: &Node<'_>, metadata: ObjectMeta) -> Gateway {
@@ -204,16 +233,69 @@ pub(super) fn gateway(cx: &mut Context<'_>, root: &Node<'_>, metadata: ObjectMet
     if gateway.class.is_empty() {
         cx.refuse_missing(&spec, "gatewayClassName", "name the class");
     }
-    gateway.listeners = cx.list(&spec, "listeners", listener);
-    let names: BTreeSet<&Str> = gateway.listeners.iter().map(|own| &own.name).collect();
-    if gateway.listeners.len() > MOST_LISTENERS || names.len() < gateway.listeners.len() {
-        let help = "name each listener; a Gateway has 64 at most";
-        cx.refuse(&spec, "has listeners of one name, or too many", help);
-    }
+    gateway.listeners = listeners(cx, &spec);
+    let allowed = cx.inner(&spec, "allowedListeners", &ALLOWED_LISTENERS);
+    gateway.sets = allowed.as_ref().and_then(|node| {
+        let namespaces = cx.inner(node, "namespaces", &LISTENER_NAMESPACES)?;
+        from(cx, &namespaces, FromNamespaces::None)
+    });
+    gateway.is_default = &*cx.text(&spec, "defaultScope") == ALL_ROUTES;
     if let Some(made) = cx.inner(&spec, "infrastructure", &INFRASTRUCTURE) {
         gateway.infrastructure = cx.text_map(&made, "annotations", |_, _, key, _| is_kept(key));
     }
     gateway
+}
+
+fn listeners(cx: &mut Context<'_>, spec: &Node<'_>) -> Box<[Listener]> {
+    let listeners = cx.list(spec, "listeners", listener);
+    let names: BTreeSet<&Str> = listeners.iter().map(|own| &own.name).collect();
+    if listeners.len() > MOST_LISTENERS || names.len() < listeners.len() {
+        let help = "name each listener; there are 64 at most";
+        cx.refuse(spec, "has listeners of one name, or too many", help);
+    }
+    listeners
+}
+
+pub(super) fn listener_set(
+    cx: &mut Context<'_>,
+    root: &Node<'_>,
+    metadata: ObjectMeta,
+) -> ListenerSet {
+    spec_and_status(cx, root);
+    let mut set = ListenerSet {
+        metadata,
+        ..ListenerSet::default()
+    };
+    let help = "give it a `parentRef` and a listener";
+    let Some(spec) = cx.inner(root, "spec", &LISTENER_SET) else {
+        cx.refuse_missing(root, "spec", help);
+        return set;
+    };
+    set.listeners = listeners(cx, &spec);
+    if set.listeners.is_empty() {
+        cx.refuse_missing(&spec, "listeners", help);
+    }
+    let Some(parent) = cx.inner(&spec, "parentRef", &SET_PARENT) else {
+        cx.refuse_missing(&spec, "parentRef", help);
+        return set;
+    };
+    let name = cx.text(&parent, "name");
+    if name.is_empty() {
+        cx.refuse_missing(&parent, "name", "name the Gateway");
+    }
+    let namespace = cx.text(&parent, "namespace");
+    let is_gateway =
+        is_of_gateways(cx, &parent) && matches!(&*cx.text(&parent, "kind"), "" | "Gateway");
+    if is_gateway {
+        let own = &set.metadata.namespace;
+        let namespace = if namespace.is_empty() {
+            own.clone()
+        } else {
+            namespace
+        };
+        set.gateway = (namespace, name);
+    }
+    set
 }
 
 fn listener(cx: &mut Context<'_>, node: &Node<'_>) -> Listener {
@@ -244,7 +326,7 @@ fn listener(cx: &mut Context<'_>, node: &Node<'_>) -> Listener {
         return listener;
     };
     if let Some(node) = cx.inner(&allowed, "namespaces", &NAMESPACES) {
-        listener.namespaces = namespaces(cx, &node);
+        listener.namespaces = from(cx, &node, FromNamespaces::Same).unwrap_or(FromNamespaces::None);
     }
     listener.kinds = cx.list(&allowed, "kinds", |cx, item| {
         cx.mapping(item, &GROUP_KIND);
@@ -256,23 +338,21 @@ fn listener(cx: &mut Context<'_>, node: &Node<'_>) -> Listener {
     listener
 }
 
-fn namespaces(cx: &mut Context<'_>, node: &Node<'_>) -> RouteNamespaces {
-    match &*cx.text(node, "from") {
-        "" | "Same" => RouteNamespaces::Same,
-        "All" => RouteNamespaces::All,
-        "Selector" => {
-            let labels = node.field("selector");
-            labels.map_or(RouteNamespaces::None, |labels| {
-                RouteNamespaces::Selector(selector(cx, &labels))
-            })
-        }
-        "None" => RouteNamespaces::None,
+/// The namespaces of which something is taken; `None` is none.
+fn from(cx: &mut Context<'_>, node: &Node<'_>, unsaid: FromNamespaces) -> Option<FromNamespaces> {
+    let said = match &*cx.text(node, "from") {
+        "" => unsaid,
+        "Same" => FromNamespaces::Same,
+        "All" => FromNamespaces::All,
+        "Selector" => FromNamespaces::Selector(selector(cx, &node.field("selector")?)),
+        "None" => FromNamespaces::None,
         _ => {
-            let help = "write `Same`, `All` or `Selector`";
+            let help = "write `Same`, `All`, `Selector` or `None`";
             cx.refuse(node, "has no such `from`", help);
-            RouteNamespaces::None
+            FromNamespaces::None
         }
-    }
+    };
+    (said != FromNamespaces::None).then_some(said)
 }
 
 /// Whether the `group` of a reference is that of Gateways, which it is where none is given.
@@ -296,6 +376,7 @@ pub(super) fn route(cx: &mut Context<'_>, root: &Node<'_>, metadata: ObjectMeta)
         kind: cx.kind,
         metadata,
         parents: Box::default(),
+        to_defaults: false,
         hostnames: Box::default(),
         backends: Box::default(),
     };
@@ -310,6 +391,7 @@ pub(super) fn route(cx: &mut Context<'_>, root: &Node<'_>, metadata: ObjectMeta)
         position += 1;
     });
     route.parents = parents.into();
+    route.to_defaults = &*cx.text(&spec, "useDefaultGateways") == ALL_ROUTES;
     if matches!(cx.kind, Kind::HTTPRoute | Kind::GRPCRoute | Kind::TLSRoute) {
         route.hostnames = cx.texts(&spec, "hostnames");
         for name in &route.hostnames {
@@ -346,7 +428,7 @@ fn mirrors(cx: &mut Context<'_>, node: &Node<'_>, own: &Str, backends: &mut Vec<
     });
 }
 
-/// A Gateway that a route asks to be attached to; `None` where it is another parent.
+/// A Gateway or ListenerSet that a route asks to be attached to; `None` where it is another parent.
 fn parent(cx: &mut Context<'_>, node: &Node<'_>, own: &Str, position: u32) -> Option<ParentRef> {
     if !cx.mapping(node, &PARENT) {
         return None;
@@ -355,11 +437,12 @@ fn parent(cx: &mut Context<'_>, node: &Node<'_>, own: &Str, position: u32) -> Op
     let kind = cx.text(node, "kind");
     let name = cx.text(node, "name");
     if name.is_empty() {
-        cx.refuse_missing(node, "name", "name the Gateway");
+        cx.refuse_missing(node, "name", "name the Gateway or ListenerSet");
     }
     let namespace = cx.text(node, "namespace");
     let parent = ParentRef {
         position,
+        is_set: &*kind == Kind::ListenerSet.as_str(),
         namespace: if namespace.is_empty() {
             own.clone()
         } else {
@@ -369,7 +452,7 @@ fn parent(cx: &mut Context<'_>, node: &Node<'_>, own: &Str, position: u32) -> Op
         section: cx.text(node, "sectionName"),
         port: number(cx, node, "port"),
     };
-    (is_own && matches!(&*kind, "" | "Gateway")).then_some(parent)
+    (is_own && matches!(&*kind, "" | "Gateway" | "ListenerSet")).then_some(parent)
 }
 
 /// A Service that a route leads to; `None` where it is something else, or nothing is sent there.

@@ -151,6 +151,7 @@ fn read_object(kind: Kind, value: &Value, namespace: &str, names: &mut Interner)
         Kind::HTTPRoute | Kind::GRPCRoute | Kind::TLSRoute | Kind::TCPRoute | Kind::UDPRoute => {
             Object::Route(gateway::route(cx, root, metadata))
         }
+        Kind::ListenerSet => Object::ListenerSet(gateway::listener_set(cx, root, metadata)),
         Kind::ReferenceGrant => Object::ReferenceGrant(gateway::grant(cx, root, metadata)),
         Kind::ConfigMap => Object::IdentityMap(identities::map(cx, root, metadata)),
         // Every other kind has pods.

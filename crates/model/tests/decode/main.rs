@@ -359,18 +359,23 @@ fn what_is_kept() {
     );
     check(
         r#"{"apiVersion":"gateway.networking.k8s.io/v1beta1","kind":"Gateway","metadata":{"name":"g"},
-            "spec":{"gatewayClassName":"c","infrastructure":{"annotations":{"a":"b","networking.istio.io/service-type":"ClusterIP"}},
+            "spec":{"gatewayClassName":"c","defaultScope":"All","allowedListeners":{"namespaces":{"from":"Same"}},"infrastructure":{"annotations":{"a":"b","networking.istio.io/service-type":"ClusterIP"}},
              "listeners":[{"name":"web","port":443,"protocol":"HTTPS","hostname":"*.example","tls":{"mode":"Terminate"}},
               {"name":"tls","port":8443,"protocol":"TLS","tls":{"mode":"Passthrough"},"allowedRoutes":{
                "namespaces":{"from":"Selector","selector":{"matchLabels":{"a":"b"}}},"kinds":[{"kind":"TLSRoute"},{"group":"x.y","kind":"TLSRoute"}]}}]}}"#,
-        r#"{"metadata":{"name":"g","namespace":"default"},"class":"c","listeners":[{"name":"web","hostname":"*.example","port":443,"protocol":"HTTPS","namespaces":"same"},{"name":"tls","port":8443,"protocol":"TLS","passthrough":true,"namespaces":{"selector":{"matchLabels":[["a","b"]]}},"kinds":["TLSRoute",""]}],"infrastructure":[["networking.istio.io/service-type","ClusterIP"]]}"#,
+        r#"{"metadata":{"name":"g","namespace":"default"},"class":"c","listeners":[{"name":"web","hostname":"*.example","port":443,"protocol":"HTTPS","namespaces":"same"},{"name":"tls","port":8443,"protocol":"TLS","passthrough":true,"namespaces":{"selector":{"matchLabels":[["a","b"]]}},"kinds":["TLSRoute",""]}],"sets":"same","isDefault":true,"infrastructure":[["networking.istio.io/service-type","ClusterIP"]]}"#,
     );
     check(
         r#"{"apiVersion":"gateway.networking.k8s.io/v1","kind":"HTTPRoute","metadata":{"name":"r"},
-            "spec":{"hostnames":["shop.example"],"parentRefs":[{"name":"g","kind":"Service","group":""},{"name":"g","namespace":"edge","sectionName":"web","port":443}],
+            "spec":{"hostnames":["shop.example"],"useDefaultGateways":"All","parentRefs":[{"name":"g","kind":"Service","group":""},{"name":"g","namespace":"edge","sectionName":"web","port":443},{"name":"l","kind":"ListenerSet"}],
              "rules":[{"matches":[{"path":{"value":"/"}}],"backendRefs":[{"name":"a","port":80,"weight":0},{"name":"b","namespace":"back","port":80}],
               "filters":[{"type":"RequestMirror","requestMirror":{"backendRef":{"name":"c","port":81}}}]}]}}"#,
-        r#"{"kind":"HTTPRoute","metadata":{"name":"r","namespace":"default"},"parents":[{"position":1,"namespace":"edge","name":"g","section":"web","port":443}],"hostnames":["shop.example"],"backends":[{"at":"/spec/rules/0/backendRefs/1","namespace":"back","name":"b","port":80},{"at":"/spec/rules/0/filters/0/requestMirror/backendRef","namespace":"default","name":"c","port":81}]}"#,
+        r#"{"kind":"HTTPRoute","metadata":{"name":"r","namespace":"default"},"parents":[{"position":1,"namespace":"edge","name":"g","section":"web","port":443},{"position":2,"isSet":true,"namespace":"default","name":"l"}],"toDefaults":true,"hostnames":["shop.example"],"backends":[{"at":"/spec/rules/0/backendRefs/1","namespace":"back","name":"b","port":80},{"at":"/spec/rules/0/filters/0/requestMirror/backendRef","namespace":"default","name":"c","port":81}]}"#,
+    );
+    check(
+        r#"{"apiVersion":"gateway.networking.k8s.io/v1","kind":"ListenerSet","metadata":{"name":"l"},
+            "spec":{"parentRef":{"name":"g","namespace":"edge"},"listeners":[{"name":"web","port":80,"protocol":"HTTP"}]}}"#,
+        r#"{"metadata":{"name":"l","namespace":"default"},"gateway":["edge","g"],"listeners":[{"name":"web","port":80,"protocol":"HTTP","namespaces":"same"}]}"#,
     );
     check(
         r#"{"apiVersion":"gateway.networking.k8s.io/v1","kind":"ReferenceGrant","metadata":{"name":"r"},
