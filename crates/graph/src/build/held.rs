@@ -230,6 +230,21 @@ impl<'a> Held<'a> {
 }
 
 impl Holding<'_> {
+    /// Whether it lets somebody make an object, or change one of those that are there, by their names.
+    pub(crate) fn writes<'n>(&self, there: impl IntoIterator<Item = &'n Str>) -> bool {
+        self.gives("create") || self.changes(there)
+    }
+
+    /// Whether it lets somebody change one of the objects that are there, by their names.
+    pub(crate) fn changes<'n>(&self, there: impl IntoIterator<Item = &'n Str>) -> bool {
+        let is_held = |name: &Str| self.is_on(On::Name(name));
+        ["patch", "update"].iter().any(|verb| self.gives(verb)) && there.into_iter().any(is_held)
+    }
+
+    fn gives(&self, verb: &str) -> bool {
+        self.right.names_by(self.given, verb, verb).is_some()
+    }
+
     /// Whether this gives the right on these objects.
     pub(crate) fn is_on(&self, on: On<'_>) -> bool {
         match (self.names, on) {

@@ -10,12 +10,13 @@ edge! {
     ///
     /// An APIService sends all requests for a version of an API group to a Service of the cluster. Whoever creates or changes one
     /// sees what others send there and answers what he likes, as for metrics by which workloads are scaled. Groups that the API server
-    /// serves itself are put back by it.
+    /// serves itself have APIServices too, in every cluster: one of those that is changed stays so until the API server starts anew.
+    /// APIServices are not read, so a right to change one by its name counts whether it is there or not.
     "api-service", "serve an API group oneself", effort 3, Versions::ALL,
     &[Rule::Rights { legs: LEGS, link }],
-    "user eve" => "every request of the cluster", "create" => "delete",
+    "user eve" => "every request of the cluster", "patch" => "delete",
     "ClusterRole r
-       create on apiservices of apiregistration.k8s.io
+       patch on apiservices of apiregistration.k8s.io
      ClusterRoleBinding r gives ClusterRole/r to user:eve"
 }
 

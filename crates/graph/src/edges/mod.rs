@@ -33,6 +33,8 @@ mod example_tests;
 #[cfg(test)]
 mod guard_tests;
 #[cfg(test)]
+mod lever_tests;
+#[cfg(test)]
 mod platform_tests;
 #[cfg(test)]
 mod pod_tests;

@@ -9,8 +9,8 @@ edge! {
     /// Have every pod that is created changed by a policy.
     ///
     /// A MutatingAdmissionPolicy with its binding does what a mutating webhook does, without any server: an expression in the
-    /// policy changes the objects before they are stored. It takes the right to create or change policies and the right to create or
-    /// change their bindings. Generally available, and on, since Kubernetes 1.36. Servers of 1.34 and 1.35 have them as `v1beta1`
+    /// policy changes the objects before they are stored. It takes the right to create policies and their bindings, or to change those
+    /// that are there. Generally available, and on, since Kubernetes 1.36. Servers of 1.34 and 1.35 have them as `v1beta1`
     /// where somebody turns that on: there the step takes a policy or a binding in the input, which shows that it is.
     "mutating-policy", "change what others create by a policy", effort 2, Versions::since(34),
     &[Rule::Rights { legs: LEGS, link }],
@@ -35,8 +35,17 @@ fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
     if !world.fact("mutating-policies", is_served) {
         return;
     }
-    let to = Node::area(Area::NewPods, &held.scope);
-    link.edge(held.subject, to, held.condition_on(&[On::Any]));
+    let snapshot = &world.snapshot;
+    let policies = || snapshot.mutating_policies.iter().map(|own| &own.metadata.name);
+    let bindings = || snapshot.mutating_policy_bindings.iter().map(|own| &own.metadata.name);
+    let held = held.only(|holding| match holding.right.resource {
+        "mutatingadmissionpolicies" => holding.writes(policies()),
+        _ => holding.writes(bindings()),
+    });
+    if let Some(held) = held {
+        let to = Node::area(Area::NewPods, &held.scope);
+        link.edge(held.subject, to, held.condition_on(&[On::Any]));
+    }
 }
 
 /// Whether the API server has such policies.

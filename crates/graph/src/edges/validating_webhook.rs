@@ -1,7 +1,7 @@
 
 use bailiwick_rbac::Right;
 
-use crate::build::{Held, Link, On, World};
+use crate::build::{Held, Link, World};
 use crate::edge::{Leg, Rule, Versions, edge};
 use crate::node::{Area, Node};
 
@@ -10,6 +10,7 @@ edge! {
     ///
     /// A ValidatingWebhookConfiguration makes the API server send objects to a URL before it stores them: Secrets with their
     /// contents among them. The server can refuse what it likes, but change nothing. It sees what is written from then on.
+    /// Who may only change configurations needs one that is there.
     "validating-webhook", "see and refuse what others write by a webhook", effort 3, Versions::ALL,
     &[Rule::Rights { legs: LEGS, link }],
     "user eve" => "every request of the cluster", "validatingwebhookconfigurations" => "validatingwebhooks",
@@ -24,7 +25,9 @@ static LEGS: &[Leg] = &[&[Right::cluster(
     &["create", "patch", "update"],
 )]];
 
-fn link(held: &Held<'_>, _: &World<'_>, link: &mut Link<'_>) {
-    let to = Node::area(Area::Requests, &held.scope);
-    link.edge(held.subject, to, held.condition_on(&[On::Any]));
+fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    let there = || world.snapshot.validating_webhooks.iter().map(|own| &own.metadata.name);
+    if let Some(condition) = held.condition_by(|holding| holding.writes(there())) {
+        link.edge(held.subject, Node::area(Area::Requests, &held.scope), condition);
+    }
 }

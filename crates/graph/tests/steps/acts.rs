@@ -11,12 +11,6 @@ pub(crate) type Act = fn(&Stage) -> bool;
 /// The edges whose steps are taken.
 pub(crate) const ACTS: &[(&str, Act)] = &[
     ("aggregate", aggregate),
-    ("api-service", |stage| {
-        admitted(&stage.post(
-            &format!("{APIS}/apiregistration.k8s.io/v1/apiservices?{DRY}"),
-            &json!({}),
-        ))
-    }),
     ("ask-access", |stage| {
         let spec = json!({
             "user": "amy",
@@ -59,11 +53,6 @@ pub(crate) const ACTS: &[(&str, Act)] = &[
             201,
             &stage.post(&format!("{CORE}/kube-system/secrets?{DRY}"), &secret),
         )
-    }),
-    ("conversion-webhook", |stage| {
-        let path =
-            format!("{APIS}/apiextensions.k8s.io/v1/customresourcedefinitions/any.example.com");
-        admitted(&stage.patch(&path, &json!({})))
     }),
     ("csr-approve", |stage| {
         let wish = Wish {
@@ -147,10 +136,6 @@ pub(crate) const ACTS: &[(&str, Act)] = &[
         let path = |what: &str| format!("{APIS}/admissionregistration.k8s.io/v1/{what}?{DRY}");
         admitted(&stage.post(&path("mutatingadmissionpolicies"), &json!({})))
             && admitted(&stage.post(&path("mutatingadmissionpolicybindings"), &json!({})))
-    }),
-    ("mutating-webhook", |stage| {
-        let path = "admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/any";
-        admitted(&stage.patch(&format!("{APIS}/{path}"), &json!({})))
     }),
     ("namespace-label", |stage| {
         let labels =
@@ -261,10 +246,6 @@ pub(crate) const ACTS: &[(&str, Act)] = &[
             &format!("{APIS}/certificates.k8s.io/v1/clustertrustbundles?{DRY}"),
             &json!({}),
         ))
-    }),
-    ("validating-webhook", |stage| {
-        let path = "admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
-        admitted(&stage.post(&format!("{APIS}/{path}?{DRY}"), &json!({})))
     }),
 ];
 

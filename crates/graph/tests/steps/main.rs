@@ -11,6 +11,7 @@
 mod acts;
 mod certificates;
 mod constrained;
+mod levers;
 mod platform;
 mod refused;
 mod stage;
@@ -23,7 +24,7 @@ use crate::acts::{ACTS, Act, secret_shown};
 use crate::stage::Stage;
 
 fn acts() -> impl Iterator<Item = &'static (&'static str, Act)> {
-    ACTS.iter().chain(platform::ACTS)
+    ACTS.iter().chain(platform::ACTS).chain(levers::ACTS)
 }
 
 #[test]
@@ -102,9 +103,7 @@ fn secrets_are_shown_by_these_writes_and_by_no_others() {
 /// Edges of which the request is sent, but nothing is there to answer it (no kubelet, no server of one's own): the
 /// proof is that the authorizer lets it pass, and not with the word changed.
 const AUTHORIZED: &[&str] = &[
-    "api-service",
     "aws-auth",
-    "conversion-webhook",
     "deputy-node",
     "dns",
     "exec",
@@ -113,7 +112,6 @@ const AUTHORIZED: &[&str] = &[
     "kubelet-config",
     "lease",
     "mutating-policy",
-    "mutating-webhook",
     "nodes-proxy",
     "pod-certificate",
     "port-forward",
@@ -121,7 +119,6 @@ const AUTHORIZED: &[&str] = &[
     "read-logs",
     "traffic",
     "trust-bundle",
-    "validating-webhook",
 ];
 
 #[test]
