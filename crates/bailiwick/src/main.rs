@@ -13,6 +13,7 @@ mod picture;
 mod policies;
 mod progress;
 mod record;
+mod resources;
 mod serve;
 mod signer;
 mod subject;

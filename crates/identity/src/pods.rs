@@ -76,6 +76,7 @@ pub struct View {
     accounts: HashMap<Key, ObjectMeta>,
     nodes: HashMap<Box<str>, ObjectMeta>,
     namespaces: HashMap<Box<str>, ObjectMeta>,
+    changes: u64,
 }
 
 /// What somebody says of a pod.
@@ -235,6 +236,7 @@ impl SeenPod {
 impl View {
     /// An object as it is now.
     pub fn put(&mut self, object: Object) {
+        self.changes += 1;
         match object {
             Object::Pod(pod) => {
                 let key = key(&pod.meta.namespace, &pod.meta.name);
@@ -263,6 +265,7 @@ impl View {
 
     /// An object that is gone.
     pub fn remove(&mut self, kind: ObjectKind, namespace: &str, name: &str) {
+        self.changes += 1;
         match kind {
             ObjectKind::Pod => self.remove_pod(&key(namespace, name)),
             ObjectKind::ServiceAccount => {
@@ -298,6 +301,16 @@ impl View {
     pub fn pods_on(&self, node: &str) -> impl Iterator<Item = &SeenPod> {
         let here = self.by_node.get(node).into_iter().flatten();
         here.filter_map(|key| self.pods.get(key))
+    }
+
+    /// The names of all nodes to which pods are bound, in no order.
+    pub fn nodes_of_pods(&self) -> impl Iterator<Item = &str> {
+        self.by_node.keys().map(|name| &**name)
+    }
+
+    /// How often anything has changed: as long as this is the same, all is.
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// How many pods there are.

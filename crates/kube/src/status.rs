@@ -7,11 +7,9 @@ use crate::cluster::Cluster;
 use crate::error::RequestError;
 use crate::followed::ObjectName;
 
-/// Whose fields the status is (server-side apply).
-const FIELD_MANAGER: &str = "bailiwick-serve";
-
 impl Cluster {
-    /// Writes the status of a custom resource that is still at this `resourceVersion`.
+    /// Writes the status of a custom resource that is still at this `resourceVersion`. Its fields are those of `manager`
+    /// (server-side apply).
     ///
     /// # Errors
     /// When the server cannot be asked or refuses it: a status of 409 where the object has changed.
@@ -20,6 +18,7 @@ impl Cluster {
         kind: CustomKind,
         (namespace, name): &ObjectName,
         version: &str,
+        manager: &str,
         status: &serde_json::Value,
     ) -> Result<(), RequestError> {
         let CustomKind {
@@ -38,7 +37,7 @@ impl Cluster {
             "apiVersion": format!("{group}/{api}"), "kind": kind.kind, "metadata": metadata, "status": status,
         });
         let path = format!(
-            "/apis/{group}/{api}/{within}{plural}/{name}/status?fieldManager={FIELD_MANAGER}&force=true"
+            "/apis/{group}/{api}/{within}{plural}/{name}/status?fieldManager={manager}&force=true"
         );
         let written = self.transport.apply(&path, body.to_string().into_bytes());
         self.threads.block_on(written).map(|_| ())

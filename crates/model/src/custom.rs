@@ -2,6 +2,8 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use crate::CustomStatus;
+
 /// A kind of custom resources of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CustomKind {
@@ -32,8 +34,8 @@ pub struct CustomContent {
     pub columns: &'static [(&'static str, &'static str)],
     /// The structural schema of `spec`.
     pub spec: Value,
-    /// The structural schema of `status`, where that tells by a condition `Accepted` what has become of an object.
-    pub status: Option<Value>,
+    /// Structural schemas of those fields of `status` that tell what is in force ([`InForce`](crate::InForce)).
+    pub in_force: Value,
 }
 
 impl CustomKind {
@@ -45,25 +47,17 @@ impl CustomKind {
             "Cluster"
         };
         let columns = content.columns.iter();
-        let mut columns: Vec<Value> = columns
+        let columns: Vec<Value> = columns
             .map(|(name, path)| json!({"name": name, "type": "string", "jsonPath": path}))
+            .chain(accepted())
             .collect();
-        let mut properties = json!({
+        let properties = json!({
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
             "spec": content.spec,
+            "status": CustomStatus::schema(&content.in_force),
         });
-        let subresources = match &content.status {
-            None => json!({}),
-            Some(status) => {
-                columns.extend(accepted());
-                if let Some(properties) = properties.as_object_mut() {
-                    properties.insert("status".to_owned(), status.clone());
-                }
-                json!({"status": {}})
-            }
-        };
         json!({
             "apiVersion": "apiextensions.k8s.io/v1",
             "kind": "CustomResourceDefinition",
@@ -82,7 +76,7 @@ impl CustomKind {
                     "name": self.version,
                     "served": true,
                     "storage": true,
-                    "subresources": subresources,
+                    "subresources": {"status": {}},
                     "additionalPrinterColumns": columns,
                     "schema": {"openAPIV3Schema": {
                         "description": content.about,

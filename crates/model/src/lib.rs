@@ -7,6 +7,7 @@ mod admission;
 pub mod api;
 mod constraints;
 mod custom;
+mod custom_status;
 mod decode;
 mod defaults;
 mod gateway;
@@ -32,6 +33,7 @@ pub use admission::{
 pub use api::{ApiResource, ApiTable};
 pub use constraints::{RunAs, SecurityContextConstraints};
 pub use custom::{CustomContent, CustomKind};
+pub use custom_status::{CustomCondition, CustomStatus, InForce, Refusal};
 pub use decode::{Decoded, DecodedKind, Issue, decode, decode_in};
 pub use defaults::defaults;
 pub use gateway::{

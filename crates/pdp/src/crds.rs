@@ -3,11 +3,10 @@
 use bailiwick_model::CustomContent;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::kind::DocumentKind;
 use crate::specs::{DelegationSpec, PolicySpec, RelationsSpec, RevocationSpec, SchemaSpec};
-use crate::status::DocumentStatus;
 
 /// The CustomResourceDefinition of each kind of document, as the API server takes it.
 pub fn definitions() -> Vec<Value> {
@@ -61,7 +60,10 @@ fn definition(kind: DocumentKind) -> Value {
         about,
         columns,
         spec,
-        status: Some(spec_of::<DocumentStatus>()),
+        in_force: json!({"revision": {
+            "type": "string",
+            "description": "Names what is in force: the same contents have the same name. Missing where nothing is.",
+        }}),
     })
 }
 
@@ -107,8 +109,6 @@ fn below(value: Value) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

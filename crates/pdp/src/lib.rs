@@ -33,7 +33,6 @@ mod revocations;
 mod set;
 mod specs;
 mod state;
-mod status;
 #[cfg(test)]
 mod tests;
 
@@ -62,4 +61,3 @@ pub use specs::{
     TypeSpec,
 };
 pub use state::State;
-pub use status::{DocumentCondition, DocumentStatus, Refusal};

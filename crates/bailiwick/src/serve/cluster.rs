@@ -1,25 +1,19 @@
 //! Follows a cluster: its RBAC, and the documents that lie in it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bailiwick_core::Kind;
-use bailiwick_kube::{
-    Batch, Change, Cluster, ConnectOptions, Followed, LoadKinds, Standing, Start, Watch,
-    WatchOptions,
-};
+use bailiwick_kube::{Change, Cluster, ConnectOptions, LoadKinds, Start, Watch, WatchOptions};
 use bailiwick_model::{ClusterInfo, CustomKind, Snapshot, Value};
-use bailiwick_pdp::{
-    API_VERSION, Compiler, Document, DocumentId, DocumentKind, DocumentStatus, Prepared,
-};
+use bailiwick_pdp::{API_VERSION, Compiler, Document, DocumentId, DocumentKind, Prepared};
 
 use super::feed::{FromCluster, News, Part};
 use super::reviewer::Connected;
-use super::status::{self, Said};
 use crate::policies::located;
+use crate::resources::{Known, New, Said, tell, write};
 
 /// What is followed.
 pub(super) struct Following {
@@ -36,6 +30,8 @@ pub(super) struct Following {
     pub(super) compiler: Compiler,
 }
 
+/// Whose fields the statuses are (server-side apply).
+const FIELD_MANAGER: &str = "bailiwick-serve";
 /// How often what is known is told to be up to date.
 const TELL: Duration = Duration::from_millis(200);
 /// How long to wait before the next try to connect.
@@ -64,15 +60,14 @@ impl Following {
             let documents = cluster.watch_custom(&kinds, &options);
             let mut reader = Reader {
                 compiler: self.compiler.clone(),
-                say,
-                known: HashMap::new(),
+                known: Known::telling(say),
             };
             let news = news.clone();
             thread::spawn(move || reader.follow(&documents, &news));
         }
         if let Some(said) = said {
             let cluster = Arc::clone(cluster);
-            thread::spawn(move || status::write(&cluster, &said));
+            thread::spawn(move || write(&cluster, FIELD_MANAGER, &said));
         }
         follow(cluster, &watch, &options, news);
     }
@@ -109,7 +104,7 @@ fn follow(cluster: &Cluster, watch: &Watch, options: &WatchOptions, news: &Sende
     });
     while let Some(batch) = watch.next(TELL) {
         tell(&batch);
-        let at = confirmed(&kinds, &batch);
+        let at = batch.known_up_to(&kinds);
         let deltas = batch.changes.into_iter().map(|change| change.delta);
         let part = match &mut reading {
             None => Part::Changes(deltas.collect()),
@@ -135,9 +130,7 @@ fn follow(cluster: &Cluster, watch: &Watch, options: &WatchOptions, news: &Sende
 /// Reads documents of the cluster.
 struct Reader {
     compiler: Compiler,
-    say: Option<Sender<Said>>,
-    /// Identity and generation of each, as it was read last: a new status changes nothing.
-    known: HashMap<DocumentId, (String, i64)>,
+    known: Known,
 }
 
 impl Reader {
@@ -145,7 +138,7 @@ impl Reader {
         let kinds = document_kinds();
         while let Some(batch) = watch.next(TELL) {
             tell(&batch);
-            let at = confirmed(&kinds, &batch);
+            let at = batch.known_up_to(&kinds);
             let changes = batch.changes.into_iter();
             let documents = changes.filter_map(|change| self.read(change)).collect();
             if news.send(News::Documents(documents, at)).is_err() {
@@ -156,40 +149,21 @@ impl Reader {
 
     /// `None` where nothing is new that counts.
     fn read(&mut self, change: Change<CustomKind>) -> Option<FromCluster> {
-        let (namespace, name) = change.delta.object;
+        let New {
+            resource,
+            generation,
+            value,
+        } = self.known.look(change.delta)?;
+        let (namespace, name) = resource.object;
         let id = DocumentId {
-            kind: change.delta.kind.kind.parse().ok()?,
+            kind: resource.kind.kind.parse().ok()?,
             namespace,
             name,
         };
-        let Some(mut value) = change.delta.value else {
-            self.known.remove(&id);
-            self.say(Said::Gone(id.clone()));
-            return Some(FromCluster {
-                id,
-                generation: 0,
-                now: None,
-            });
-        };
-        let status = match &mut value {
-            Value::Object(fields) => fields.remove("status"),
-            _ => None,
-        };
-        let standing = Standing::of(&value);
-        let generation = standing.generation;
-        let now = (standing.uid.clone(), generation);
-        let same = generation > 0 && self.known.get(&id) == Some(&now);
-        self.known.insert(id.clone(), now);
-        if self.say.is_some() {
-            let status = status.and_then(|status| serde_json::to_value(status).ok());
-            let status: Option<DocumentStatus> =
-                status.and_then(|status| serde_json::from_value(status).ok());
-            self.say(Said::Seen(id.clone(), standing, status));
-        }
-        (!same).then(|| FromCluster {
+        Some(FromCluster {
             id,
             generation,
-            now: Some(self.prepare(value)),
+            now: value.map(|value| self.prepare(value)),
         })
     }
 
@@ -210,29 +184,6 @@ impl Reader {
             }
         }
     }
-
-    fn say(&self, said: Said) {
-        if let Some(say) = &self.say {
-            // Who writes statuses may have ended.
-            let _ = say.send(said);
-        }
-    }
-}
-
-fn tell<K: Followed>(batch: &Batch<K>) {
-    for notice in &batch.notices {
-        tracing::warn!(kind = %notice.kind, notice = notice.message, "about the cluster");
-    }
-    for gap in batch.gaps.iter().flatten() {
-        tracing::warn!(gap = gap.message, "about the cluster");
-    }
-}
-
-/// The moment up to which all kinds are known; `None` before all of them were read.
-fn confirmed<K: Followed>(kinds: &[K], batch: &Batch<K>) -> Option<Instant> {
-    let at = |kind| batch.confirmed.get(kind).map(|confirmed| confirmed.at);
-    let all: Option<Vec<Instant>> = kinds.iter().map(at).collect();
-    all?.into_iter().min()
 }
 
 /// The kinds of documents as the API serves them.

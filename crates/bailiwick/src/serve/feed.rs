@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::time::{Duration, Instant};
 
-use bailiwick_model::{Delta, Snapshot, Value};
+use bailiwick_model::{Delta, InForce, Refusal, Snapshot, Value};
 use bailiwick_pdp::{
     Compiler, Document, DocumentId, DocumentKind, DocumentProblem, Edit, Live, PolicyDocument,
-    Prepared, Refusal,
+    Prepared,
 };
 use bailiwick_server::{Current, NotYet, Ready};
 
 use super::kept::Kept;
-use super::status::{Said, Verdict};
+use crate::resources::{Resource, Said, Verdict};
 
 /// Something that may change the state.
 pub(super) enum News {
@@ -308,11 +308,18 @@ impl Feed {
         let ours = !self.of_files.contains(id);
         let verdict = Verdict {
             generation: *generation,
-            revision: ours.then(|| self.live.version(id)).flatten(),
+            in_force: InForce {
+                revision: ours.then(|| self.live.version(id)).flatten(),
+                pods: None,
+            },
             refused: refused.cloned(),
         };
         // Who writes statuses may have ended.
-        let _ = say.send(Said::Verdict(id.clone(), verdict));
+        let resource = Resource {
+            kind: id.kind.custom(),
+            object: (id.namespace.clone(), id.name.clone()),
+        };
+        let _ = say.send(Said::Verdict(resource, verdict));
     }
 
     /// `all`: every document of the cluster has been read by now.

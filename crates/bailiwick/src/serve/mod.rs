@@ -12,7 +12,6 @@ mod policy_files;
 mod program;
 mod reviewer;
 mod stamps;
-mod status;
 mod telemetry;
 
 pub(crate) use config::Config;

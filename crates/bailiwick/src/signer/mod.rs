@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 
 use bailiwick_audit::Event;
 use bailiwick_identity::pods::{ObjectKind, View};
-use bailiwick_identity::rules::RuleSet;
+use bailiwick_identity::rules::{RuleSet, Tally};
 use bailiwick_kube::{CertificatesApi, Cluster, PodRequest, Told};
 use bailiwick_server::{NotYet, Ready};
 use bailiwick_spiffe::{Authority, Clock, Evidence, pem};
 use tokio::sync::watch;
 
 use self::sign::Outcome;
+use crate::cmd::identity::census::Census;
 
 /// How long nothing happens before what is due is looked for.
 const LOOK: Duration = Duration::from_millis(250);
@@ -39,6 +40,8 @@ pub(crate) struct Parts {
     pub(crate) authority: Arc<Authority>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rules: watch::Receiver<Arc<RuleSet>>,
+    /// Tells what has become of rules in the cluster, where there are some.
+    pub(crate) census: Option<Census>,
     pub(crate) evidence: Evidence,
     pub(crate) ready: Ready,
 }
@@ -117,6 +120,21 @@ impl Signer {
                 self.look_again();
             }
             self.work();
+            self.count();
+        }
+    }
+
+    fn count(&mut self) {
+        let read = self.is_read();
+        if let Some(census) = self.parts.census.as_mut().filter(|_| read) {
+            let view = &self.view;
+            census.look(view.changes(), |rules| {
+                let mut tally = Tally::default();
+                for node in view.nodes_of_pods() {
+                    tally.count(rules, view, node);
+                }
+                tally
+            });
         }
     }
 

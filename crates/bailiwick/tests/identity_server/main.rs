@@ -11,12 +11,14 @@
 #[path = "../program/mod.rs"]
 mod program;
 mod replicas;
+mod statuses;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 
 use bailiwick_testkit::servers::Cluster;
 use program::{PROGRAM, Process, check, run, until};
@@ -86,6 +88,17 @@ fn token(cluster: &Cluster, namespace: &str, spec: &Value) -> String {
 
 /// Starts the server; gives its address.
 fn server(kubeconfig: &Path, data: &str, rules: &str, more: &[&str]) -> (Process, String) {
+    let (server, address, _) = server_heard(kubeconfig, data, rules, more);
+    (server, address)
+}
+
+/// The same, with what it says once it serves.
+fn server_heard(
+    kubeconfig: &Path,
+    data: &str,
+    rules: &str,
+    more: &[&str],
+) -> (Process, String, mpsc::Receiver<String>) {
     let mut child = Command::new(PROGRAM)
         .args([
             "identity",
@@ -116,8 +129,9 @@ fn server(kubeconfig: &Path, data: &str, rules: &str, more: &[&str]) -> (Process
         }
     }
     // Somebody has to go on reading.
-    std::thread::spawn(move || lines.for_each(drop));
-    (server, address.unwrap())
+    let (sender, said) = mpsc::channel();
+    std::thread::spawn(move || lines.for_each(|line| drop(sender.send(line.unwrap_or_default()))));
+    (server, address.unwrap(), said)
 }
 
 #[test]

@@ -37,9 +37,16 @@ pub fn definitions() -> Vec<Value> {
             } else {
                 "Gives identities to the workloads that it selects."
             },
-            columns: &[("Gives", ".spec.id"), ("Hint", ".spec.hint")],
+            columns: &[
+                ("Gives", ".spec.id"),
+                ("Hint", ".spec.hint"),
+                ("Pods", ".status.pods"),
+            ],
             spec: spec(),
-            status: None,
+            in_force: json!({"pods": {
+                "type": "integer", "format": "int64", "minimum": 0,
+                "description": "How many pods it gives an identity.",
+            }}),
         })
     };
     RULE_KINDS.into_iter().map(definition).collect()

@@ -10,6 +10,7 @@ mod explain;
 mod import;
 mod reader;
 mod select;
+mod tally;
 mod template;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ pub use import::{IMPORTED_KIND, is_importable};
 pub(crate) use reader::Fields;
 pub use reader::Problem;
 pub use select::{Selector, UnixSelector};
+pub use tally::{Given, Tally};
 pub use template::{Template, TemplateError};
 
 /// How long an X509-SVID lives where its rule does not say, in seconds.

@@ -6,6 +6,7 @@
 mod decode;
 mod explain;
 mod import;
+mod tally;
 
 use bailiwick_model::{ObjectMeta, Value};
 use serde_json::json;

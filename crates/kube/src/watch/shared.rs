@@ -64,6 +64,15 @@ impl<K: Followed> Default for Batch<K> {
     }
 }
 
+impl<K: Followed> Batch<K> {
+    /// The moment up to which all of `kinds` are known; `None` before all of them were read.
+    pub fn known_up_to(&self, kinds: &[K]) -> Option<Instant> {
+        let at = |kind| self.confirmed.get(kind).map(|confirmed| confirmed.at);
+        let all: Option<Vec<Instant>> = kinds.iter().map(at).collect();
+        all?.into_iter().min()
+    }
+}
+
 /// Where readers put what they read. Of each object the last change alone waits, so that what waits is bounded by the
 /// cluster, however slow it is taken.
 #[derive(Debug)]

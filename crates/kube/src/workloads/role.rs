@@ -8,13 +8,16 @@ fn pod_reader_rules() -> &'static str {
      - apiGroups: [\"\"]\n  resources: [pods, serviceaccounts, nodes, namespaces]\n  verbs: [get, list, watch]\n"
 }
 
-/// Rules to follow those that say who gets which identity.
+/// Rules to follow those that say who gets which identity, and to tell what has become of them.
 fn rule_reader_rules() -> String {
+    let group = RULE_KINDS[0].group;
     let plurals = RULE_KINDS.map(|kind| kind.plural).join(", ");
+    let statuses = RULE_KINDS.map(|kind| format!("{}/status", kind.plural));
     format!(
-        "# Who gets which identity.\n\
-         - apiGroups: [{}]\n  resources: [{plurals}]\n  verbs: [list, watch]\n",
-        RULE_KINDS[0].group
+        "# Who gets which identity, and in their status what has become of that.\n\
+         - apiGroups: [{group}]\n  resources: [{plurals}]\n  verbs: [list, watch]\n\
+         - apiGroups: [{group}]\n  resources: [{}]\n  verbs: [patch]\n",
+        statuses.join(", ")
     )
 }
 

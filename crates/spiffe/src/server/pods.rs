@@ -67,7 +67,7 @@ impl Pods {
 
     /// Whether everything is known that there was at the start. Before that nobody is to be told that a pod or node is
     /// not there.
-    pub(crate) fn is_complete(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         *self.complete.borrow()
     }
 

@@ -20,7 +20,8 @@ use bailiwick_store::Store;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-use super::authority::AuthorityOptions;
+use super::authority::{AuthorityOptions, Signs};
+use super::census::Census;
 use super::experimental::ExperimentOptions;
 use super::federation::{self, FederationOptions};
 use super::ledgers::{Ledgers, News, Said};
@@ -32,9 +33,13 @@ use super::rules::RuleOptions;
 use crate::console::Console;
 use crate::logging::LogOptions;
 use crate::record;
+use crate::resources;
 
 /// How often the keys are looked after.
 const TICK: Duration = Duration::from_secs(60);
+
+/// Whose fields the statuses of rules are (server-side apply).
+const FIELD_MANAGER: &str = "bailiwick-identity";
 
 /// Arguments of such a program.
 #[derive(clap::Args, Debug)]
@@ -201,9 +206,14 @@ impl Daemon<'_> {
         self.rules.subscribe()
     }
 
-    /// Has the rules that lie in a cluster count as well, until what this gives is dropped.
-    pub(super) fn follow_rules(&self, cluster: &Cluster) -> Result<Following> {
-        self.rules.follow(cluster)
+    /// Has the rules that lie in a cluster count as well, until the first of these is dropped. The second tells in
+    /// their status what has become of them.
+    pub(super) fn follow_rules(&self, cluster: &Arc<Cluster>) -> Result<(Following, Census)> {
+        let (say, said) = std::sync::mpsc::channel();
+        let following = self.rules.follow(cluster, Some(say.clone()))?;
+        let cluster = Arc::clone(cluster);
+        std::thread::spawn(move || resources::write(&cluster, FIELD_MANAGER, &said));
+        Ok((following, Census::new(&self.rules, say)))
     }
 
     /// Which agents may come in.

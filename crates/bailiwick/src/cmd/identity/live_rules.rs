@@ -1,15 +1,18 @@
 //! The rules in force: those of files, those that lie in the cluster, and whoever is banned.
 
 use std::collections::BTreeMap;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use bailiwick_identity::rules::{Bans, RULE_KINDS, Rule, RuleName, RuleSet, decode};
-use bailiwick_kube::{Batch, Cluster, CustomDelta, LoadKinds, Stopper, WatchOptions};
-use bailiwick_model::CustomKind;
+use bailiwick_kube::{Batch, Cluster, LoadKinds, Stopper, WatchOptions};
+use bailiwick_model::{CustomKind, Refusal};
 use tokio::sync::watch;
+
+use crate::resources::{Known, New, Resource, Said, tell};
 
 /// How long news are waited for at a time. That everything was read wakes nobody.
 const TURN: Duration = Duration::from_millis(100);
@@ -27,43 +30,86 @@ pub(super) struct LiveRules {
 struct Sources {
     /// Rules of files, with the bans.
     files: RuleSet,
-    /// Rules that lie in the cluster, each the last version that could be read.
-    objects: BTreeMap<RuleName, Rule>,
-    /// What is wrong with rules in the cluster as they are now.
-    troubles: BTreeMap<RuleName, String>,
+    /// Rules that lie in the cluster.
+    objects: BTreeMap<RuleName, Object>,
+}
+
+/// A rule in the cluster.
+struct Object {
+    resource: Resource,
+    generation: i64,
+    /// Its last version that could be read.
+    rule: Option<Rule>,
+    /// What is wrong with it as it is now.
+    trouble: Option<String>,
+}
+
+/// How a rule in the cluster stands.
+pub(super) struct Standing {
+    pub(super) name: RuleName,
+    pub(super) resource: Resource,
+    pub(super) generation: i64,
+    pub(super) refused: Option<Refusal>,
 }
 
 impl Sources {
     /// A rule of a file counts before one of the same name that lies in the cluster.
     fn merged(&self) -> RuleSet {
-        let rules = self.objects.values().chain(self.files.rules()).cloned();
+        let objects = self.objects.values();
+        let objects = objects.filter_map(|object| object.rule.as_ref());
+        let rules = objects.chain(self.files.rules()).cloned();
         RuleSet::new(self.files.trust_domain().clone(), rules).banning(self.files.bans().clone())
     }
 
     /// Takes what a rule in the cluster is now. A rule gives and never takes: one that was never readable gives nothing,
     /// and all others count.
-    fn take(&mut self, delta: CustomDelta) {
-        let (namespace, name) = delta.object;
-        let name = RuleName::of_object(&namespace, &name);
-        self.troubles.remove(&name);
-        let Some(value) = delta.value else {
-            self.objects.remove(&name);
-            return;
-        };
-        match decode(&value) {
-            Ok(rule) => {
-                self.objects.insert(name, rule);
-            }
+    fn take(&mut self, new: New) {
+        let (namespace, name) = &new.resource.object;
+        let name = RuleName::of_object(namespace, name);
+        let before = self.objects.remove(&name).and_then(|object| object.rule);
+        let Some(value) = new.value else { return };
+        let (rule, trouble) = match decode(&value) {
+            Ok(rule) => (Some(rule), None),
             Err(error) => {
                 let error = format!("{:#}", anyhow::Error::from(error));
-                let error = match self.objects.contains_key(&name) {
-                    true => format!("{error}; its last good version stays in force"),
-                    false => format!("{error}; it gives nothing"),
+                let error = match before {
+                    Some(_) => format!("{error}; its last good version stays in force"),
+                    None => format!("{error}; it gives nothing"),
                 };
                 tracing::error!(rule = %name, error, "a rule in the cluster cannot be followed");
-                self.troubles.insert(name, error);
+                (before, Some(error))
             }
-        }
+        };
+        let object = Object {
+            resource: new.resource,
+            generation: new.generation,
+            rule,
+            trouble,
+        };
+        self.objects.insert(name, object);
+    }
+
+    fn standings(&self) -> impl Iterator<Item = Standing> {
+        self.objects.iter().map(|(name, object)| {
+            let of_file = self.files.rules().iter().any(|rule| rule.name == *name);
+            let refused = match &object.trouble {
+                _ if of_file => Some(Refusal {
+                    reason: "FileGoesFirst",
+                    message: "a file of the server has a rule of this name".to_owned(),
+                }),
+                Some(trouble) => Some(Refusal {
+                    reason: "Invalid",
+                    message: trouble.clone(),
+                }),
+                None => None,
+            };
+            Standing {
+                name: name.clone(),
+                resource: object.resource.clone(),
+                generation: object.generation,
+                refused,
+            }
+        })
     }
 }
 
@@ -73,7 +119,6 @@ impl LiveRules {
         let sources = Mutex::new(Sources {
             files,
             objects: BTreeMap::new(),
-            troubles: BTreeMap::new(),
         });
         Arc::new(Self { sources, sender })
     }
@@ -89,7 +134,17 @@ impl LiveRules {
 
     /// What is wrong with rules in the cluster.
     pub(super) fn troubles(&self) -> Vec<String> {
-        self.lock().troubles.values().cloned().collect()
+        let sources = self.lock();
+        let troubles = sources.objects.values();
+        troubles
+            .filter_map(|object| object.trouble.clone())
+            .collect()
+    }
+
+    /// The rules as they are now, and how those stand that lie in the cluster.
+    pub(super) fn standings(&self) -> (Arc<RuleSet>, Vec<Standing>) {
+        let sources = self.lock();
+        (self.now(), sources.standings().collect())
     }
 
     /// Takes other files. Who is banned stays so.
@@ -121,32 +176,31 @@ impl LiveRules {
         self.sender.send_replace(Arc::new(merged));
     }
 
-    fn take(&self, batch: Batch<CustomKind>) {
-        for notice in &batch.notices {
-            tracing::warn!(kind = %notice.kind, notice = notice.message, "about rules in the cluster");
-        }
-        for gap in batch.gaps.iter().flatten() {
-            tracing::error!(
-                gap = gap.message,
-                "rules in the cluster cannot be read any more"
-            );
-        }
-        if batch.changes.is_empty() {
+    fn take(&self, batch: Batch<CustomKind>, known: &mut Known) {
+        tell(&batch);
+        let changes = batch.changes.into_iter();
+        let mut news = changes
+            .filter_map(|change| known.look(change.delta))
+            .peekable();
+        if news.peek().is_none() {
             return;
         }
         let mut sources = self.lock();
-        for change in batch.changes {
-            sources.take(change.delta);
-        }
+        news.for_each(|new| sources.take(new));
         self.publish(&sources);
     }
 
     /// Follows the rules that lie in a cluster until what this gives is dropped. Comes back once all of them are read:
-    /// before that somebody could be refused for good whom a rule fits.
+    /// before that somebody could be refused for good whom a rule fits. How each object stands is told to `say`.
     ///
     /// # Errors
     /// When they may not be read.
-    pub(super) fn follow(self: &Arc<Self>, cluster: &Cluster) -> Result<Following> {
+    pub(super) fn follow(
+        self: &Arc<Self>,
+        cluster: &Cluster,
+        say: Option<Sender<Said>>,
+    ) -> Result<Following> {
+        let mut known = Known::telling(say);
         // Of the options the kinds are not read.
         let options = WatchOptions {
             longest_wait: LONGEST_WAIT,
@@ -167,17 +221,16 @@ impl LiveRules {
                     "the rules in the cluster cannot be read: {gap} (what `--print-role` prints allows it)"
                 );
             }
-            let read = |kind| batch.confirmed.contains_key(kind);
-            let all = RULE_KINDS.iter().all(read);
-            self.take(batch);
-            if all {
+            let all = batch.known_up_to(&RULE_KINDS);
+            self.take(batch, &mut known);
+            if all.is_some() {
                 break;
             }
         }
         let rules = Arc::clone(self);
         thread::spawn(move || {
             while let Some(batch) = watch.next(TURN) {
-                rules.take(batch);
+                rules.take(batch, &mut known);
             }
         });
         Ok(Following(stopper))
@@ -200,11 +253,14 @@ mod tests {
 
     use super::*;
 
-    fn delta(namespace: &str, value: Option<serde_json::Value>) -> CustomDelta {
+    fn new(namespace: &str, value: Option<serde_json::Value>) -> New {
         let kind = RULE_KINDS[usize::from(!namespace.is_empty())];
-        CustomDelta {
-            kind,
-            object: (namespace.into(), "r".into()),
+        New {
+            resource: Resource {
+                kind,
+                object: (namespace.into(), "r".into()),
+            },
+            generation: 1,
             value: value.map(|value| serde_json::from_value(value).unwrap()),
         }
     }
@@ -223,34 +279,38 @@ mod tests {
         let mut sources = Sources {
             files: RuleSet::new(domain.clone(), []),
             objects: BTreeMap::new(),
-            troubles: BTreeMap::new(),
         };
         let check = |sources: &Sources, expected: &[&str], trouble: &str| {
             let merged = sources.merged();
             let ids: Vec<&str> = merged.rules().iter().map(|rule| rule.id.as_str()).collect();
             assert_eq!(ids, expected);
-            let said: Vec<&String> = sources.troubles.values().collect();
+            let refused = sources.standings().filter_map(|standing| standing.refused);
+            let said: Vec<String> = refused.map(|refused| refused.message).collect();
             assert_eq!(said.is_empty(), trouble.is_empty(), "{said:?}");
             assert!(said.iter().all(|said| said.ends_with(trouble)), "{said:?}");
         };
         check(&sources, &[], "");
-        sources.take(delta("", Some(rule("a"))));
+        sources.take(new("", Some(rule("a"))));
         check(&sources, &[], "; it gives nothing");
-        sources.take(delta("", Some(rule("/a"))));
+        sources.take(new("", Some(rule("/a"))));
         check(&sources, &["/a"], "");
-        sources.take(delta("", Some(rule("b"))));
+        sources.take(new("", Some(rule("b"))));
         check(&sources, &["/a"], "; its last good version stays in force");
         // One of a namespace has the same name and is another rule.
         let mut own = rule("/ns/shop/x");
         own["kind"] = json!("NamespaceWorkloadIdentity");
         own["metadata"]["namespace"] = json!("shop");
-        sources.take(delta("shop", Some(own)));
+        sources.take(new("shop", Some(own)));
         let trouble = "; its last good version stays in force";
         check(&sources, &["/a", "/ns/shop/x"], trouble);
         sources.files = RuleSet::new(domain, [file(rule("/file"))]);
-        check(&sources, &["/file", "/ns/shop/x"], trouble);
-        sources.take(delta("", None));
-        sources.take(delta("shop", None));
+        check(
+            &sources,
+            &["/file", "/ns/shop/x"],
+            "has a rule of this name",
+        );
+        sources.take(new("", None));
+        sources.take(new("shop", None));
         check(&sources, &["/file"], "");
     }
 }

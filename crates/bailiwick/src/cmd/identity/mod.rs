@@ -1,6 +1,7 @@
 mod agents;
 mod authority;
 mod ban;
+pub(crate) mod census;
 pub(crate) mod daemon;
 mod exchange;
 mod experimental;

@@ -109,7 +109,7 @@ pub(super) fn run(args: &ServerArgs, global: &Global, console: &mut Console) -> 
     }
     let cluster = Arc::new(Cluster::connect(&connect_options(global, console))?);
     let mut daemon = args.daemon.open(console, Some(&cluster))?;
-    let _rules = daemon.follow_rules(&cluster)?;
+    let (_rules, census) = daemon.follow_rules(&cluster)?;
     let node_certificates = match &args.node_ca {
         Some(file) => {
             let pem = String::from_utf8_lossy(&console.read(file)?).into_owned();
@@ -123,6 +123,7 @@ pub(super) fn run(args: &ServerArgs, global: &Global, console: &mut Console) -> 
         .ready
         .wait_for("pods, service accounts, nodes and namespaces are read");
     let _feeds = cluster.follow_pods(&follower(&pods, reading));
+    let _counting = census.of(Arc::clone(&pods));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

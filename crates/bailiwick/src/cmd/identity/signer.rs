@@ -68,7 +68,7 @@ pub(super) fn run(args: &SignerArgs, global: &Global, console: &mut Console) -> 
     let cluster = Arc::new(Cluster::connect(&connect_options(global, console))?);
     let api = cluster.certificates_api()?;
     let mut daemon = args.daemon.open(console, Some(&cluster))?;
-    let _rules = daemon.follow_rules(&cluster)?;
+    let (_rules, census) = daemon.follow_rules(&cluster)?;
     let (sender, inputs) = mpsc::channel();
     let ears = sender.clone();
     let listener: Listener = Arc::new(move |told: Told| drop(ears.send(Input::Told(told))));
@@ -85,6 +85,7 @@ pub(super) fn run(args: &SignerArgs, global: &Global, console: &mut Console) -> 
         authority: Arc::clone(&daemon.authority),
         clock: Arc::new(SystemClock),
         rules: daemon.rules(),
+        census: Some(census),
         evidence: daemon.evidence.clone(),
         ready: daemon.ready.clone(),
     });

@@ -62,7 +62,7 @@ pub(super) fn run(args: &WhyArgs, global: &Global, console: &mut Console) -> Res
     let facts = match &args.pod {
         Some(pod) => {
             let cluster = Cluster::connect(&connect_options(global, console))?;
-            let _read = rules.follow(&cluster)?;
+            let _read = rules.follow(&cluster, None)?;
             for trouble in rules.troubles() {
                 console.warn(bailiwick_report::inert(&trouble));
             }

@@ -181,6 +181,7 @@ impl World {
             final_,
             authority: Arc::clone(&authority),
             clock: clock.clone(),
+            census: None,
             rules: rules_seen,
             evidence,
             ready: ready.clone(),

@@ -1,4 +1,4 @@
-//! Tells in the status of documents of the cluster what has become of them.
+//! Tells in the status of custom resources what has become of them.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -7,30 +7,31 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bailiwick_core::Timestamp;
 use bailiwick_kube::{Cluster, RequestError, Standing};
-use bailiwick_pdp::{DocumentId, DocumentStatus, Refusal};
+use bailiwick_model::{CustomStatus, InForce, Refusal};
 
-/// Something about a document of the cluster.
-pub(super) enum Said {
+use super::Resource;
+
+/// Something about a custom resource.
+pub(crate) enum Said {
     /// What has become of it.
-    Verdict(DocumentId, Verdict),
+    Verdict(Resource, Verdict),
     /// How it stands in the cluster, and what its status says.
-    Seen(DocumentId, Standing, Option<DocumentStatus>),
-    Gone(DocumentId),
+    Seen(Resource, Standing, Option<CustomStatus>),
+    Gone(Resource),
 }
 
-/// What has become of a document.
+/// What has become of a custom resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Verdict {
-    pub(super) generation: i64,
-    /// Names what is in force of it.
-    pub(super) revision: Option<String>,
-    pub(super) refused: Option<Refusal>,
+pub(crate) struct Verdict {
+    pub(crate) generation: i64,
+    pub(crate) in_force: InForce,
+    pub(crate) refused: Option<Refusal>,
 }
 
-/// What is known of a document.
+/// What is known of one.
 #[derive(Default)]
 struct Entry {
-    seen: Option<(Standing, Option<DocumentStatus>)>,
+    seen: Option<(Standing, Option<CustomStatus>)>,
     verdict: Option<Verdict>,
     /// It has changed since it was written for; to be written once it is seen again.
     outdated: bool,
@@ -40,8 +41,8 @@ struct Entry {
 /// that see things in the same way write once together, and two that do not never answer each other.
 #[derive(Default)]
 struct Statuses {
-    entries: HashMap<DocumentId, Entry>,
-    due: HashSet<DocumentId>,
+    entries: HashMap<Resource, Entry>,
+    due: HashSet<Resource>,
 }
 
 /// How long to wait between two writes.
@@ -49,8 +50,8 @@ const PACE: Duration = Duration::from_millis(50);
 /// How long to wait after a failure, at first and at most.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// Writes until nobody says anything any more.
-pub(super) fn write(cluster: &Arc<Cluster>, said: &Receiver<Said>) {
+/// Writes, as the field manager `manager`, until nobody says anything any more.
+pub(crate) fn write(cluster: &Arc<Cluster>, manager: &str, said: &Receiver<Said>) {
     let mut statuses = Statuses::default();
     let (mut again, mut told) = (AGAIN.0, String::new());
     loop {
@@ -64,9 +65,8 @@ pub(super) fn write(cluster: &Arc<Cluster>, said: &Receiver<Said>) {
             }
             continue;
         };
-        let object = (id.namespace.clone(), id.name.clone());
         let json = serde_json::to_value(&status).unwrap_or_default();
-        let written = cluster.write_status(id.kind.custom(), &object, &version, &json);
+        let written = cluster.write_status(id.kind, &id.object, &version, manager, &json);
         let mut pause = PACE;
         match written {
             Ok(()) => {
@@ -88,7 +88,7 @@ pub(super) fn write(cluster: &Arc<Cluster>, said: &Receiver<Said>) {
                 }
                 let error = format!("{:#}", anyhow::Error::from(error));
                 if told != error {
-                    tracing::warn!(document = %id, error, "its status cannot be written");
+                    tracing::warn!(object = %id, error, "its status cannot be written");
                     told = error;
                 }
                 (pause, again) = (again, (2 * again).min(AGAIN.1));
@@ -128,8 +128,8 @@ impl Statuses {
         }
     }
 
-    /// A document whose status does not say its verdict, with the state for which it is to be written.
-    fn next(&mut self, now: Timestamp) -> Option<(DocumentId, String, DocumentStatus)> {
+    /// An object whose status does not say its verdict, with the state for which it is to be written.
+    fn next(&mut self, now: Timestamp) -> Option<(Resource, String, CustomStatus)> {
         let (mut found, mut said) = (None, Vec::new());
         for id in &self.due {
             let Some(entry) = self.entries.get(id) else {
@@ -142,9 +142,9 @@ impl Statuses {
             if entry.outdated || standing.generation != verdict.generation {
                 continue;
             }
-            let status = DocumentStatus::new(
+            let status = CustomStatus::new(
                 verdict.generation,
-                verdict.revision.clone(),
+                verdict.in_force.clone(),
                 verdict.refused.as_ref(),
                 before.as_ref(),
                 now,
@@ -165,11 +165,11 @@ impl Statuses {
         found
     }
 
-    fn done(&mut self, id: &DocumentId) {
+    fn done(&mut self, id: &Resource) {
         self.due.remove(id);
     }
 
-    fn outdated(&mut self, id: &DocumentId) {
+    fn outdated(&mut self, id: &Resource) {
         if let Some(entry) = self.entries.get_mut(id) {
             entry.outdated = true;
         }
@@ -189,11 +189,10 @@ mod tests {
 
     use super::*;
 
-    fn id() -> DocumentId {
-        DocumentId {
-            kind: DocumentKind::Revocation,
-            namespace: "".into(),
-            name: "anna".into(),
+    fn id() -> Resource {
+        Resource {
+            kind: DocumentKind::Revocation.custom(),
+            object: ("".into(), "anna".into()),
         }
     }
 
@@ -202,16 +201,19 @@ mod tests {
             reason: "Invalid",
             message: message.to_owned(),
         });
-        let revision = Some("a".to_owned());
+        let in_force = InForce {
+            revision: Some("a".to_owned()),
+            pods: None,
+        };
         let verdict = Verdict {
             generation,
-            revision,
+            in_force,
             refused,
         };
         Said::Verdict(id(), verdict)
     }
 
-    fn seen(generation: i64, version: &str, status: Option<&DocumentStatus>) -> Said {
+    fn seen(generation: i64, version: &str, status: Option<&CustomStatus>) -> Said {
         let standing = Standing {
             generation,
             uid: String::new(),
