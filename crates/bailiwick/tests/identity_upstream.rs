@@ -15,6 +15,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use bailiwick_testkit::janitor::free_ports;
 use program::{PROGRAM, Process, said, until_said};
 
 const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
@@ -184,6 +185,70 @@ fn a_key_in_a_file() {
     refused("may not sign for `localhost`");
     place.shell("openssl pkcs8 -topk8 -in ca.key -out sealed.key -passout pass:x; mv sealed.key ca.key; chmod 600 ca.key; sed -i '$d' ca.ext; openssl x509 -req -in ca.csr -CA root.pem -CAkey root.key -days 20 -extfile ca.ext -out ca.pem; cat ca.pem root.pem > chain.pem");
     refused("`openssl pkcs8 -topk8 -nocrypt` makes one");
+}
+
+#[test]
+fn an_authority_above_that_fails_and_comes_back_shows_in_the_metrics() {
+    let place = Place::new();
+    let [port] = free_ports().unwrap();
+    let operations = format!("127.0.0.1:{port}");
+    let (chain, key, data, socket) = (
+        place.path("chain.pem"),
+        place.path("ca.key"),
+        place.path("data"),
+        place.path("s"),
+    );
+    let log = place.path("log");
+    let child = Command::new(PROGRAM)
+        .args(["agent", "--embedded", "--data", &data, "--socket", &socket])
+        .args(["--upstream-certificate", &chain, "--upstream-key", &key])
+        .args(["--operations", &operations])
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let reload = format!("kill -HUP {}", child.id());
+    let _agent = Process(child);
+    // What an operator reads: metrics, and whether it is ready.
+    let asked = |path: &str| {
+        let answer = ureq::get(format!("http://{operations}/{path}"))
+            .config()
+            .http_status_as_error(false)
+            .build()
+            .call();
+        let Ok(mut answer) = answer else {
+            return (None, fs::read_to_string(&log).unwrap());
+        };
+        let text = answer.body_mut().read_to_string().unwrap();
+        (Some(i32::from(answer.status().as_u16())), text)
+    };
+    let kept =
+        |value: u8| format!("bailiwick_authority_keys_kept{{trust_domain=\"localhost\"}} {value}");
+    let until = || {
+        let (_, text) = asked("metrics");
+        let name = "bailiwick_authority_signs_until_timestamp_seconds{trust_domain=\"localhost\"} ";
+        let value = text.lines().find_map(|line| line.strip_prefix(name));
+        value
+            .unwrap_or_else(|| panic!("{text}"))
+            .parse::<u64>()
+            .unwrap()
+    };
+    until_said(|| asked("metrics"), 200, &kept(1));
+    let before = until();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    assert!(before > now.unwrap().as_secs() + 11 * 3600, "{before}");
+    place.shell("mv ca.key away");
+    place.shell(&reload);
+    until_said(|| asked("metrics"), 200, &kept(0));
+    // The intermediate that is there serves on, and it is said how long.
+    assert_eq!((until(), asked("readyz").0), (before, Some(200)));
+    let said = fs::read_to_string(&log).unwrap();
+    assert!(said.contains("ca.key"), "{said}");
+    let fetch = ["identity", "fetch", "--socket", &socket];
+    until_said(|| place.run(&fetch), 0, "spiffe://localhost/uid/");
+    place.shell("mv away ca.key");
+    place.shell(&reload);
+    until_said(|| asked("metrics"), 200, &kept(1));
 }
 
 /// As a directory of Microsoft names its authorities: several parts of one kind, parts side by side, and texts of each kind

@@ -24,7 +24,9 @@ pub struct Metrics {
     pub(crate) shed: Counter,
     throttled: Family<DoorLabels, Counter>,
     federated: Family<DomainLabels, Gauge>,
+    bundles_held: Family<DomainLabels, Gauge>,
     keys_kept: Family<DomainLabels, Gauge>,
+    signs_until: Family<DomainLabels, Gauge>,
     pub(crate) untold: Counter,
     pub(crate) connections: Gauge,
     pub(crate) handshakes_failed: Counter,
@@ -62,6 +64,19 @@ struct DomainLabels {
     trust_domain: String,
 }
 
+impl DomainLabels {
+    fn of(domain: &str) -> Self {
+        Self {
+            trust_domain: domain.to_owned(),
+        }
+    }
+}
+
+/// Beyond what a gauge holds, the most that it does.
+fn gauge(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
@@ -84,7 +99,9 @@ impl Metrics {
             shed: Counter::default(),
             throttled: Family::default(),
             federated: Family::default(),
+            bundles_held: Family::default(),
             keys_kept: Family::default(),
+            signs_until: Family::default(),
             untold: Counter::default(),
             connections: Gauge::default(),
             handshakes_failed: Counter::default(),
@@ -153,6 +170,18 @@ impl Metrics {
             "1 where the last question to the bundle endpoint of a domain brought a bundle that is believed",
             self.federated.clone(),
         );
+        registry.register_with_unit(
+            "federation_bundle_fetched_timestamp",
+            "When the bundle of a domain that counts came from its endpoint, since 1970",
+            Unit::Seconds,
+            self.bundles_held.clone(),
+        );
+        registry.register_with_unit(
+            "authority_signs_until_timestamp",
+            "Until when the authority of a domain signs certificates by the intermediate that is there, since 1970; 0 where none signs",
+            Unit::Seconds,
+            self.signs_until.clone(),
+        );
         registry.register(
             "authority_keys_kept",
             "1 when the keys of the authority of a domain, and the one above it, could be looked after the last time",
@@ -198,23 +227,32 @@ impl Metrics {
         }
     }
 
-    /// Whether the endpoint of a domain gave its bundle; nothing for a domain that is not asked any more.
-    pub fn federated(&self, domain: &str, up: Option<bool>) {
-        let labels = DomainLabels {
-            trust_domain: domain.to_owned(),
-        };
-        match up {
-            Some(up) => drop(self.federated.get_or_create(&labels).set(i64::from(up))),
-            None => drop(self.federated.remove(&labels)),
-        }
+    /// Whether the endpoint of a domain gave its bundle.
+    pub fn federated(&self, domain: &str, up: bool) {
+        let labels = DomainLabels::of(domain);
+        self.federated.get_or_create(&labels).set(i64::from(up));
     }
 
-    /// Whether the keys of the authority could be looked after.
-    pub fn keys_kept(&self, domain: &str, kept: bool) {
-        let labels = DomainLabels {
-            trust_domain: domain.to_owned(),
-        };
+    /// When the bundle of another domain that counts came from its endpoint, in seconds since 1970.
+    pub fn bundle_held(&self, domain: &str, fetched: u64) {
+        let labels = DomainLabels::of(domain);
+        self.bundles_held.get_or_create(&labels).set(gauge(fetched));
+    }
+
+    /// The endpoint of a domain is not asked any more.
+    pub fn not_federated(&self, domain: &str) {
+        let labels = DomainLabels::of(domain);
+        self.federated.remove(&labels);
+        self.bundles_held.remove(&labels);
+    }
+
+    /// Whether the keys of the authority could be looked after, and until when those that are there sign certificates,
+    /// in seconds since 1970; 0 where none does.
+    pub fn keys_kept(&self, domain: &str, kept: bool, signs_until: u64) {
+        let labels = DomainLabels::of(domain);
         self.keys_kept.get_or_create(&labels).set(i64::from(kept));
+        let until = self.signs_until.get_or_create(&labels);
+        until.set(gauge(signs_until));
     }
 
     /// A request at this door was refused because its caller asks for more than its share.

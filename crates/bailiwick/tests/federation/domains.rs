@@ -1,5 +1,7 @@
 //! Two trust domains of ours, one known by its SVID, one by a certificate of the web.
 
+use std::time::{Duration, Instant};
+
 use bailiwick_testkit::janitor::free_ports;
 use bailiwick_testkit::spiffe::Spiffe;
 use serde_json::{Value, json};
@@ -67,7 +69,7 @@ fn f_1_two_domains_federate_by_svid_and_by_the_web() {
         while !house.log().contains(&record) {
             looks += 1;
             assert!(looks < 600, "no `{record}` in {}", house.log());
-            std::thread::sleep(std::time::Duration::from_millis(100));
+            std::thread::sleep(Duration::from_millis(100));
         }
     }
 
@@ -92,6 +94,88 @@ fn f_1_two_domains_federate_by_svid_and_by_the_web() {
     let all = ask(&["identity", "bundle", "--all", "--socket", &socket]);
     let all: Value = serde_json::from_str(&all).unwrap();
     assert!(all["trust_domains"].get(B).is_some(), "{all}");
+}
+
+/// A sample of `/metrics`, by its name and domain.
+fn sample(operations: &str, name: &str, domain: &str) -> Option<String> {
+    let url = format!("http://{operations}/metrics");
+    let mut answer = ureq::get(url).call().unwrap();
+    let text = answer.body_mut().read_to_string().unwrap();
+    let start = format!("bailiwick_{name}{{trust_domain=\"{domain}\"}} ");
+    let mut values = text.lines().filter_map(|line| line.strip_prefix(&start));
+    values.next().map(str::to_owned)
+}
+
+#[test]
+fn an_endpoint_that_fails_comes_back_and_is_dropped_shows_in_the_metrics() {
+    const UP: &str = "federation_up";
+    const FETCHED: &str = "federation_bundle_fetched_timestamp_seconds";
+    let dir = tempfile::tempdir().unwrap();
+    let [port, nobody, operations] = free_ports().unwrap();
+    let (certificate, key, roots) = web_certificate(dir.path(), "web");
+    let endpoint = format!("127.0.0.1:{port}");
+    let operations = format!("127.0.0.1:{operations}");
+    let b = House::start(
+        dir.path(),
+        B,
+        A,
+        &[
+            "--bundle-endpoint",
+            &endpoint,
+            "--bundle-endpoint-certificate",
+            &certificate,
+            "--bundle-endpoint-key",
+            &key,
+        ],
+    );
+    let a = House::start(dir.path(), A, B, &["--operations", &operations]);
+    let seen = |name: &str| sample(&operations, name, B);
+    let ready = || {
+        let answer = ureq::get(format!("http://{operations}/readyz")).call();
+        answer.unwrap().status().as_u16()
+    };
+    let wait = |up: Option<&str>| {
+        let end = Instant::now() + Duration::from_secs(90);
+        while seen(UP).as_deref() != up {
+            assert!(
+                Instant::now() < end,
+                "{up:?} and {:?}: {}",
+                seen(UP),
+                a.log()
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    assert_eq!((seen(UP), seen(FETCHED)), (None, None));
+    let at = |port: u16| json!({"url": format!("https://localhost:{port}/"), "profile": "https_web", "roots": roots});
+    // Nothing came ever: there is no age of what is not there, and own workloads are served.
+    a.federate(B, &at(nobody), None);
+    wait(Some("0"));
+    assert_eq!((seen(FETCHED), ready()), (None, 200));
+    a.federate(B, &at(port), None);
+    wait(Some("1"));
+    let fetched: u64 = seen(FETCHED).unwrap().parse().unwrap();
+    // It is gone again: the moment stays at which the bundle came that still counts.
+    drop(b);
+    a.federate(B, &at(nobody), None);
+    let still: u64 = seen(FETCHED).unwrap().parse().unwrap();
+    assert!(still >= fetched, "{still} and {fetched}");
+    // Nobody is told of a domain that is not asked any more, whether it ever answered or not.
+    std::fs::remove_file(a.dir.join(format!("federation/{B}.json"))).unwrap();
+    a.federate("c.example", &at(nobody), None);
+    wait(None);
+    assert_eq!(seen(FETCHED), None);
+    let end = Instant::now() + Duration::from_secs(90);
+    while sample(&operations, UP, "c.example").as_deref() != Some("0") {
+        assert!(Instant::now() < end, "{}", a.log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    std::fs::remove_file(a.dir.join("federation/c.example.json")).unwrap();
+    a.reload();
+    while sample(&operations, UP, "c.example").is_some() {
+        assert!(Instant::now() < end, "{}", a.log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 #[test]

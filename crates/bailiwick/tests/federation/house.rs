@@ -115,6 +115,11 @@ impl House {
         });
         let file = self.dir.join(format!("federation/{domain}.json"));
         fs::write(file, document.to_string()).unwrap();
+        self.reload();
+    }
+
+    /// Has it read its files again.
+    pub(crate) fn reload(&self) {
         let pid = self.child.id().to_string();
         let told = Command::new("kill").args(["-HUP", &pid]).status().unwrap();
         assert!(told.success());

@@ -49,11 +49,13 @@ impl Authority {
         *held = why.map(str::to_owned);
     }
 
-    /// Whether certificates can be signed now: their issuer counts. Without it tokens still are.
-    pub fn signs(&self) -> bool {
+    /// Until when certificates can be signed with what is there now: as long as their issuer counts. `None` where none
+    /// can; tokens still are.
+    pub fn signs_until(&self) -> Option<UnixTime> {
         let current = self.current();
         let online = current.online.as_ref();
-        online.is_some_and(|online| online.counts(self.clock.now()))
+        let online = online.filter(|online| online.counts(self.clock.now()));
+        online.map(|online| online.issuer.validity().not_after)
     }
 
     fn check_held(&self) -> Result<(), AuthorityError> {

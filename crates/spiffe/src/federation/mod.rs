@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bailiwick_identity::federation::{Poll, Relationship, next_poll};
-use bailiwick_identity::{Bundle, BundleMap, TrustDomain};
+use bailiwick_identity::{Bundle, BundleMap, TrustDomain, UnixTime};
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -42,6 +42,15 @@ pub enum Heard {
     },
     /// What came from the endpoint of this domain is believed, whether it is new or not.
     Fetched(TrustDomain),
+    /// A bundle counts that the endpoint of its domain gave at this moment, perhaps to another process or before a restart.
+    Held {
+        /// Whose it is.
+        domain: TrustDomain,
+        /// When it came.
+        fetched: UnixTime,
+    },
+    /// The endpoint of this domain is not asked any more.
+    Dropped(TrustDomain),
     /// Nothing came that can be believed; the last good bundle stays.
     Failed {
         /// Whose bundle was asked for.
@@ -114,11 +123,19 @@ impl Federation {
         let mut map = self.given.clone();
         for relationship in relationships {
             match self.kept.load(&relationship.domain) {
-                Ok(kept) => kept.into_iter().for_each(|kept| map.insert(kept.bundle)),
+                Ok(kept) => kept.into_iter().for_each(|kept| {
+                    self.hold(&relationship.domain, &kept);
+                    map.insert(kept.bundle);
+                }),
                 Err(error) => (self.hear)(&Heard::Unreadable(error)),
             }
         }
         self.put(|_| map);
+    }
+
+    fn hold(&self, domain: &TrustDomain, kept: &Kept) {
+        let (domain, fetched) = (domain.clone(), kept.fetched);
+        (self.hear)(&Heard::Held { domain, fetched });
     }
 
     /// Takes other bundles, and tells which of them are others than before.
@@ -180,8 +197,13 @@ impl Federation {
 
     /// Keeps the bundles of these relationships fresh, whatever they become. Does not end before whoever names them.
     pub async fn follow(self: Arc<Self>, mut wanted: watch::Receiver<Arc<Vec<Relationship>>>) {
+        let mut asked = BTreeSet::new();
         loop {
             let relationships = Arc::clone(&wanted.borrow_and_update());
+            let domains = relationships.iter().map(|one| one.domain.clone());
+            let before = std::mem::replace(&mut asked, domains.collect());
+            let dropped = before.difference(&asked).cloned().map(Heard::Dropped);
+            dropped.for_each(|dropped| (self.hear)(&dropped));
             self.adopt(&relationships);
             let mut polling = JoinSet::new();
             for relationship in relationships.iter().cloned() {
@@ -225,6 +247,7 @@ impl Federation {
             match self.refresh(&relationship, false).await {
                 Ok(kept) => {
                     failures = 0;
+                    self.hold(domain, &kept);
                     self.put(|known| {
                         let mut map = known.clone();
                         map.insert(kept.bundle);

@@ -12,6 +12,7 @@ use bailiwick_identity::BundleMap;
 use bailiwick_identity::agents::{Admissions, Agents};
 use bailiwick_identity::federation::Relationship;
 use bailiwick_identity::revoked::Revoked;
+use bailiwick_identity::{BundleMap, UnixTime};
 use bailiwick_identity::rules::{Bans, RuleSet};
 use bailiwick_kube::Cluster;
 use bailiwick_server::{Current, Metrics, NotYet, Operations, Ready};
@@ -301,10 +302,13 @@ impl Daemon<'_> {
             tracing::error!(%error, "the keys of the authority could not be looked after");
         }
         let domain = self.authority.trust_domain().as_str();
-        self.metrics.keys_kept(domain, matches!(looked, Ok(Ok(()))));
-        self.unable = match self.authority.signs() {
-            true => None,
-            false => self.unable.take().or_else(|| {
+        let until = self.authority.signs_until();
+        let seconds = until.map_or(0, UnixTime::seconds);
+        let kept = matches!(looked, Ok(Ok(())));
+        self.metrics.keys_kept(domain, kept, seconds);
+        self.unable = match until {
+            Some(_) => None,
+            None => self.unable.take().or_else(|| {
                 let waits =
                     "the authority has a key that signs certificates: see its log for why not";
                 Some(self.ready.wait_for(waits))

@@ -129,12 +129,13 @@ pub(super) fn ears(
     Arc::new(move |heard| {
         trace(heard);
         match heard {
-            Heard::Fetched(domain) => metrics.federated(domain.as_str(), Some(true)),
-            Heard::Failed { domain, .. } => metrics.federated(domain.as_str(), Some(false)),
+            Heard::Fetched(domain) => metrics.federated(domain.as_str(), true),
+            Heard::Failed { domain, .. } => metrics.federated(domain.as_str(), false),
+            Heard::Held { domain, fetched } => {
+                metrics.bundle_held(domain.as_str(), fetched.seconds());
+            }
+            Heard::Dropped(domain) => metrics.not_federated(domain.as_str()),
             Heard::Changed { domain, from, to } => {
-                if to.is_none() {
-                    metrics.federated(domain.as_str(), None);
-                }
                 // Nobody listens where the program ends.
                 let _ = records.send(FederationRecord {
                     domain: domain.to_string(),

@@ -124,8 +124,11 @@ fn while_the_authority_above_fails_the_old_intermediate_serves_on() {
     let (world, dir) = (World::new(), tempfile::tempdir().unwrap());
     let company = Company::new(&world, dir.path(), "company");
     let authority = open(&world, Some(company.options())).unwrap();
+    let until = authority.signs_until().unwrap();
+    assert!(until > authority.now().plus(23 * 3600));
     let fails = |expected: &str| {
         let error = said(authority.tick());
+        assert_eq!(authority.signs_until(), Some(until));
         assert!(error.contains(expected), "{error}");
         assert!(accepts(
             &authority.bundle(),
@@ -167,10 +170,12 @@ fn while_the_authority_above_fails_the_old_intermediate_serves_on() {
     std::fs::write(company.file("ca.pem"), chain).unwrap();
     company.put_key(&good);
     authority.tick().unwrap();
+    assert!(authority.signs_until() > Some(until));
     // And it is gone for longer than an intermediate lives.
     std::fs::remove_file(company.file("ca.key")).unwrap();
     world.pass(25 * 3600);
     assert!(authority.tick().is_err());
+    assert_eq!(authority.signs_until(), None);
     let key = crate::keys::WorkloadKey::generate(KeyType::EcP256).unwrap();
     let error = said(authority.issue_x509(&plan(), &key.public));
     assert!(error.contains("no key signs for X.509"), "{error}");
