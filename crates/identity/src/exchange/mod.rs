@@ -1,13 +1,15 @@
-//! Tokens of a workload for credentials of a cloud: the requests as each cloud documents them, and what comes back.
+//! Tokens of a workload for credentials of a cloud, or tokens of an OAuth authorization server: the requests as each of them
+//! documents them, and what comes back.
 //!
 //! Sources: AWS STS API reference (AssumeRoleWithWebIdentity, 2011-06-15) and "Sourcing credentials with an external
 //! process"; Google Security Token Service v1 `token` (RFC 8693), IAM Credentials v1 `generateAccessToken` and
 //! executable-sourced credentials (google.aip.dev/auth/4117); Microsoft identity platform v2.0, client credentials with a
-//! federated credential.
+//! federated credential; draft-ietf-oauth-spiffe-client-auth-02 with RFC 6749, RFC 8693 and RFC 8707.
 
 mod aws;
 mod azure;
 mod gcp;
+mod oauth;
 mod request;
 mod subject;
 
@@ -19,6 +21,7 @@ use crate::jwt::MalformedToken;
 pub use aws::Aws;
 pub use azure::Azure;
 pub use gcp::Gcp;
+pub use oauth::{OAuth, TokenExchange};
 pub use request::{Body, Request, Value};
 pub use subject::Subject;
 

@@ -24,17 +24,22 @@ impl Subject {
         issuer: Option<&str>,
     ) -> Result<Self, ExchangeError> {
         let compact = take_apart(&token)?;
-        let claim = |name: &str| compact.claims.get(name);
-        let text = |name: &str| {
-            claim(name)
-                .and_then(|claim| claim.as_str())
-                .map(super::quoted)
-        };
-        let found = text("iss").ok_or(ExchangeError::NoIssuer)?;
+        let found = compact.claims.get("iss").and_then(|claim| claim.as_str());
+        let found = found.map(super::quoted).ok_or(ExchangeError::NoIssuer)?;
         if let Some(wanted) = issuer.filter(|wanted| *wanted != found) {
             let wanted = wanted.to_owned();
             return Err(ExchangeError::Issuer { found, wanted });
         }
+        Self::without_issuer(token, audience)
+    }
+
+    /// The same for somebody who finds the keys by the trust domain, so that no issuer has to be named.
+    ///
+    /// # Errors
+    /// When it is no token for `audience`.
+    pub fn without_issuer(token: Zeroizing<String>, audience: &str) -> Result<Self, ExchangeError> {
+        let compact = take_apart(&token)?;
+        let claim = |name: &str| compact.claims.get(name);
         let is_for = claim("aud").is_some_and(|aud| match aud {
             serde_json::Value::Array(all) => all.iter().any(|one| one == audience),
             one => one == audience,
@@ -43,8 +48,9 @@ impl Subject {
             return Err(ExchangeError::Audience(audience.to_owned()));
         }
         let expires = claim("exp").and_then(serde_json::Value::as_u64);
+        let id = claim("sub").and_then(|claim| claim.as_str());
         Ok(Self {
-            id: text("sub").unwrap_or_default(),
+            id: id.map(super::quoted).unwrap_or_default(),
             algorithm: compact.algorithm.name(),
             expires_at: UnixTime::new(expires.unwrap_or_default()),
             token,

@@ -1,9 +1,12 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use bailiwick_identity::exchange::{Aws, Azure, Credential, Gcp, Request, Subject};
+use bailiwick_identity::exchange::{
+    Aws, Azure, Credential, Gcp, OAuth, Request, Subject, TokenExchange,
+};
 use bailiwick_identity::{SpiffeId, UnixTime};
 use bailiwick_spiffe::{Clock as _, SystemClock, pem, send};
+use zeroize::Zeroizing;
 
 use super::{SocketOptions, block_on};
 use crate::console::Console;
@@ -16,6 +19,12 @@ Examples:
       --provider projects/1234/locations/global/workloadIdentityPools/pool/providers/bailiwick
   bailiwick identity exchange --cloud azure --tenant TENANT --client-id APPLICATION
   bailiwick identity exchange --cloud azure --tenant TENANT --client-id APPLICATION --print   what would be sent
+
+A token of any OAuth authorization server that takes JWT-SVIDs in place of client secrets
+(draft-ietf-oauth-spiffe-client-auth), or its exchange for another one (RFC 8693):
+  bailiwick identity exchange --token-endpoint https://as.example/token --audience https://as.example --scope read
+  bailiwick identity exchange --token-endpoint https://as.example/token --audience https://as.example \\
+      --grant token-exchange --subject-token-file user.token --for orders
 
 In ~/.aws/config:   credential_process = bailiwick identity exchange --cloud aws --role-arn ARN
 Google's libraries run a program by themselves: --executable prints the token of the workload as they want it.";
@@ -36,18 +45,21 @@ enum Cloud {
 #[command(after_help = EXAMPLES)]
 pub(super) struct ExchangeArgs {
     /// Which cloud to get a credential of
-    #[arg(long, value_enum)]
-    cloud: Cloud,
+    #[arg(long, value_enum, required_unless_present = "token_endpoint")]
+    cloud: Option<Cloud>,
+    #[command(flatten)]
+    oauth: OAuthOptions,
     #[command(flatten)]
     aws: AwsOptions,
     #[command(flatten)]
     gcp: GcpOptions,
     #[command(flatten)]
     azure: AzureOptions,
-    /// What the access is for (gcp, azure); everything that may be managed where it is not given
+    /// What the access is for (gcp, azure, OAuth); with a cloud everything that may be managed where it is not given
     #[arg(long, value_name = "SCOPE")]
     scope: Option<String>,
-    /// Whom the token of the workload is for; what the cloud expects by default where it is not given
+    /// Whom the token of the workload is for; what the cloud expects by default where it is not given. Of an OAuth server
+    /// its issuer, letter by letter
     #[arg(long, value_name = "NAME")]
     audience: Option<String>,
     /// Issuer that the token has to name, letter by letter as the cloud was told
@@ -57,7 +69,7 @@ pub(super) struct ExchangeArgs {
     #[arg(long, value_name = "SPIFFE_ID")]
     id: Option<SpiffeId>,
     /// Ask here in place of the cloud; https, or http to this machine
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", conflicts_with = "token_endpoint")]
     endpoint: Option<String>,
     /// Authorities of the web (PEM) in place of the system's
     #[arg(long, value_name = "FILE")]
@@ -67,6 +79,50 @@ pub(super) struct ExchangeArgs {
     print: bool,
     #[command(flatten)]
     socket: SocketOptions,
+}
+
+/// How a token is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Grant {
+    /// A token for the workload itself.
+    ClientCredentials,
+    /// Another token for the one of --subject-token-file, or for the JWT-SVID.
+    TokenExchange,
+}
+
+#[derive(clap::Args, Debug)]
+struct OAuthOptions {
+    /// Token endpoint of an OAuth authorization server, in place of a cloud; https, or http to this machine
+    #[arg(
+        long,
+        value_name = "URL",
+        conflicts_with = "cloud",
+        requires = "audience"
+    )]
+    token_endpoint: Option<String>,
+    /// How the token is asked for (OAuth)
+    #[arg(
+        long,
+        value_enum,
+        default_value = "client-credentials",
+        requires = "token_endpoint"
+    )]
+    grant: Grant,
+    /// Address of what the new token is for (OAuth)
+    #[arg(long, value_name = "URL", requires = "token_endpoint")]
+    resource: Option<String>,
+    /// File with the token to exchange, such as that of a user (token-exchange); `-` is standard input
+    #[arg(long, value_name = "FILE", requires = "token_endpoint")]
+    subject_token_file: Option<PathBuf>,
+    /// Kind of that token; urn:ietf:params:oauth:token-type:access_token where it is not given
+    #[arg(long, value_name = "TYPE", requires = "subject_token_file")]
+    subject_token_type: Option<String>,
+    /// Kind of token to get (token-exchange)
+    #[arg(long, value_name = "TYPE", requires = "token_endpoint")]
+    requested_token_type: Option<String>,
+    /// Name of whom the new token is for (token-exchange)
+    #[arg(long = "for", value_name = "NAME", requires = "token_endpoint")]
+    target: Option<String>,
 }
 
 #[derive(clap::Args, Debug)]
@@ -106,16 +162,53 @@ struct AzureOptions {
     /// Tenant, by its id or a domain (azure)
     #[arg(long, value_name = "TENANT")]
     tenant: Option<String>,
-    /// Application with the federated credential (azure)
+    /// Application with the federated credential (azure); `client_id` where the server wants one (OAuth)
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
 }
 
+impl OAuthOptions {
+    /// What is to be exchanged, where anything is.
+    fn exchange(&self, console: &mut Console) -> Result<Option<TokenExchange>> {
+        if self.grant == Grant::ClientCredentials {
+            let stray = [
+                ("--subject-token-file", self.subject_token_file.is_some()),
+                (
+                    "--requested-token-type",
+                    self.requested_token_type.is_some(),
+                ),
+                ("--for", self.target.is_some()),
+            ];
+            if let Some((name, _)) = stray.into_iter().find(|(_, given)| *given) {
+                bail!("{name} is for --grant token-exchange");
+            }
+            return Ok(None);
+        }
+        let subject = match &self.subject_token_file {
+            None => None,
+            Some(file) => {
+                let text = Zeroizing::new(console.read(file)?);
+                let text = std::str::from_utf8(&text).ok().map(str::trim);
+                let text = text.with_context(|| format!("`{}` is no text", file.display()))?;
+                Some(Zeroizing::new(text.to_owned()))
+            }
+        };
+        Ok(Some(TokenExchange {
+            subject,
+            subject_type: self.subject_token_type.clone(),
+            requested_type: self.requested_token_type.clone(),
+            audience: self.target.clone(),
+        }))
+    }
+}
+
 pub(super) fn run(args: &ExchangeArgs, console: &mut Console) -> Result<Exit> {
-    let credential = match args.cloud {
-        Cloud::Aws => args.of_aws(console)?,
-        Cloud::Gcp => args.of_gcp(console)?,
-        Cloud::Azure => args.of_azure(console)?,
+    let credential = match (&args.oauth.token_endpoint, args.cloud) {
+        (Some(url), _) => args.of_oauth(url, console)?,
+        (None, Some(Cloud::Aws)) => args.of_aws(console)?,
+        (None, Some(Cloud::Gcp)) => args.of_gcp(console)?,
+        (None, Some(Cloud::Azure)) => args.of_azure(console)?,
+        (None, None) => bail!("name whom to ask: --cloud or --token-endpoint"),
     };
     if let Some(credential) = credential {
         console.answer(credential.expose())?;
@@ -198,13 +291,40 @@ impl ExchangeArgs {
         Ok(Some(azure.read(status, answer.as_ref(), now)?))
     }
 
-    /// The token of the workload, from the Workload API.
+    fn of_oauth(&self, url: &str, console: &mut Console) -> Result<Option<Credential>> {
+        let oauth = OAuth {
+            client: self.azure.client_id.clone(),
+            scope: self.scope.clone(),
+            resource: self.oauth.resource.clone(),
+            exchange: self.oauth.exchange(console)?,
+        };
+        let audience = self.audience.as_deref();
+        let audience = audience.context("--token-endpoint needs --audience")?;
+        if self.issuer.is_some() {
+            bail!("--issuer is for clouds: the server finds the keys by the trust domain");
+        }
+        let subject = Subject::without_issuer(self.token(audience)?, audience)?;
+        let request = oauth.request(url.to_owned(), &subject)?;
+        if self.printed(&[&request], console)? {
+            return Ok(None);
+        }
+        let (status, answer) = self.send(request, console)?;
+        Ok(Some(oauth.read(status, answer.as_ref())?))
+    }
+
+    /// The token of the workload as clouds take it.
     fn subject(&self, usual: String) -> Result<Subject> {
         let audience = self.audience.clone().unwrap_or(usual);
+        let token = self.token(&audience)?;
+        Ok(Subject::new(token, &audience, self.issuer.as_deref())?)
+    }
+
+    /// The token of the workload, from the Workload API.
+    fn token(&self, audience: &str) -> Result<Zeroizing<String>> {
         let tokens = block_on(async {
             let mut client = self.socket.connect().await?;
             Ok(client
-                .fetch_jwt(vec![audience.clone()], self.id.as_ref())
+                .fetch_jwt(vec![audience.to_owned()], self.id.as_ref())
                 .await?)
         })?;
         let mut tokens = tokens.into_iter();
@@ -212,7 +332,7 @@ impl ExchangeArgs {
         if self.id.is_none() && tokens.next().is_some() {
             bail!("the Workload API gives several identities: choose one with --id");
         }
-        Ok(Subject::new(token, &audience, self.issuer.as_deref())?)
+        Ok(token)
     }
 
     fn endpoint_or(&self, usual: String) -> String {
