@@ -90,8 +90,8 @@ pub enum ServeError {
     #[error("the server of the socket failed")]
     Server(#[from] tonic::transport::Error),
     /// The services cannot describe themselves.
-    #[error("the descriptions of the services cannot be read: {0}")]
-    Reflection(String),
+    #[error("the descriptions of the services cannot be read")]
+    Reflection(#[from] tonic_reflection::server::Error),
 }
 
 /// Serves until `stop` is done; `ready` is called when callers are served.
@@ -128,13 +128,9 @@ pub(crate) async fn serve_giver(
     };
     let shared = Shared { giver, limit };
     let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(DESCRIPTORS)
-            .with_service_name("SpiffeWorkloadAPI")
+        described("SpiffeWorkloadAPI")
             .with_service_name("envoy.service.secret.v3.SecretDiscoveryService")
     };
-    let described =
-        |error: tonic_reflection::server::Error| ServeError::Reflection(error.to_string());
     let workload = SpiffeWorkloadApiServer::new(WorkloadApi(shared.clone()));
     let secrets = SecretDiscoveryServiceServer::new(SecretDiscovery(shared));
     let server = Server::builder()
@@ -142,8 +138,8 @@ pub(crate) async fn serve_giver(
         .add_service(workload.max_decoding_message_size(MAX_REQUEST))
         .add_service(secrets.max_decoding_message_size(MAX_REQUEST))
         .add_optional_service(health)
-        .add_service(reflection().build_v1().map_err(described)?)
-        .add_service(reflection().build_v1alpha().map_err(described)?);
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?);
     ready();
     let proc_root = socket.proc_root;
     let door = Unix {
@@ -151,6 +147,13 @@ pub(crate) async fn serve_giver(
         proc_root,
     };
     Ok(serve_until(door, server, stop).await?)
+}
+
+/// A service that describes itself (E-4).
+pub(crate) fn described(name: &str) -> tonic_reflection::server::Builder<'_> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .with_service_name(name)
 }
 
 /// Makes the socket under another name and moves it into its place when its permissions are right: there is no moment in

@@ -10,9 +10,9 @@ const MOST_PROOFS: usize = 1_000_000;
 /// The proofs that were shown and could be shown again. Receivers that do not share one are each shown a proof once.
 #[derive(Debug)]
 pub struct Replays {
-    /// By the moment from which on they do not count.
-    seen: BTreeMap<UnixTime, HashSet<[u8; 32]>>,
-    count: usize,
+    seen: HashSet<[u8; 32]>,
+    /// The same by the moment from which on they do not count.
+    until: BTreeMap<UnixTime, Vec<[u8; 32]>>,
     most: usize,
 }
 
@@ -34,8 +34,8 @@ impl Replays {
     /// Remembers so many proofs at the same time; more are refused.
     pub fn holding(most: usize) -> Self {
         Self {
-            seen: BTreeMap::new(),
-            count: 0,
+            seen: HashSet::new(),
+            until: BTreeMap::new(),
             most,
         }
     }
@@ -53,33 +53,35 @@ impl Replays {
         let name = [holder.as_str().as_bytes(), &[0], jti.as_bytes()].concat();
         let mut name_hash = [0; 32];
         name_hash.copy_from_slice(digest(&SHA256, &name).as_ref());
-        if self.seen.values().any(|seen| seen.contains(&name_hash)) {
+        if self.seen.contains(&name_hash) {
             return Err(Taken::Again);
         }
-        if self.count >= self.most {
+        if self.len() >= self.most {
             return Err(Taken::Full);
         }
-        self.seen.entry(until).or_default().insert(name_hash);
-        self.count += 1;
+        self.seen.insert(name_hash);
+        self.until.entry(until).or_default().push(name_hash);
         Ok(())
     }
 
     fn forget(&mut self, now: UnixTime) {
-        while let Some(first) = self.seen.first_entry() {
+        while let Some(first) = self.until.first_entry() {
             if *first.key() > now {
                 return;
             }
-            self.count -= first.remove().len();
+            for hash in first.remove() {
+                self.seen.remove(&hash);
+            }
         }
     }
 
     /// How many are remembered.
     pub fn len(&self) -> usize {
-        self.count
+        self.seen.len()
     }
 
     /// Whether none is remembered.
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.seen.is_empty()
     }
 }

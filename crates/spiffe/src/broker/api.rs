@@ -73,6 +73,16 @@ impl Brokering {
         about.attest(&self.node).await?;
         Ok(Session::for_broker(about, Arc::clone(&self.node)))
     }
+
+    /// The same of a request that says nothing else.
+    async fn session_of<T>(
+        &self,
+        request: Request<T>,
+        reference: impl FnOnce(T) -> Option<WorkloadReference>,
+    ) -> Result<Session, Status> {
+        let broker = self.broker(&request)?;
+        self.session(broker, reference(request.into_inner())).await
+    }
 }
 
 /// Messages of the Workload API as those of this one.
@@ -95,11 +105,7 @@ impl Api for BrokerApi {
         &self,
         request: Request<SubscribeToX509svidRequest>,
     ) -> Result<Response<Self::SubscribeToX509SVIDStream>, Status> {
-        let broker = self.0.broker(&request)?;
-        let session = self
-            .0
-            .session(broker, request.into_inner().reference)
-            .await?;
+        let session = self.0.session_of(request, |asked| asked.reference).await?;
         let messages = stream(session, Renewals::default());
         Ok(relayed(messages, |message| SubscribeToX509svidResponse {
             svids: message
@@ -122,11 +128,7 @@ impl Api for BrokerApi {
         &self,
         request: Request<SubscribeToX509BundlesRequest>,
     ) -> Result<Response<Self::SubscribeToX509BundlesStream>, Status> {
-        let broker = self.0.broker(&request)?;
-        let session = self
-            .0
-            .session(broker, request.into_inner().reference)
-            .await?;
+        let session = self.0.session_of(request, |asked| asked.reference).await?;
         let messages = stream(session, X509Bundles::default());
         Ok(relayed(messages, |message| {
             SubscribeToX509BundlesResponse {
@@ -168,11 +170,7 @@ impl Api for BrokerApi {
         &self,
         request: Request<SubscribeToJwtBundlesRequest>,
     ) -> Result<Response<Self::SubscribeToJWTBundlesStream>, Status> {
-        let broker = self.0.broker(&request)?;
-        let session = self
-            .0
-            .session(broker, request.into_inner().reference)
-            .await?;
+        let session = self.0.session_of(request, |asked| asked.reference).await?;
         let messages = stream(session, JwtBundles::default());
         Ok(relayed(messages, |message| SubscribeToJwtBundlesResponse {
             bundles: message.bundles,

@@ -23,8 +23,7 @@ use self::door::{Brokers, Door};
 use crate::limit::{Limit, Rate};
 use crate::listen::{MAX_REQUEST, MAX_STREAMS, serve_until};
 use crate::node::Node;
-use crate::serve::{Bound, ServeError, bind};
-use crate::wire::DESCRIPTORS;
+use crate::serve::{Bound, ServeError, bind, described};
 use crate::wire::broker::api_server::ApiServer;
 
 /// What a broker may ask for: as much as all pods of a large node.
@@ -75,15 +74,10 @@ impl BrokerServer {
         self,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServeError> {
-        let reflection = tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(DESCRIPTORS)
-            .with_service_name("spiffe.broker.API")
-            .build_v1();
-        let reflection = reflection.map_err(|error| ServeError::Reflection(error.to_string()))?;
         let router = Server::builder()
             .max_concurrent_streams(Some(MAX_STREAMS))
             .add_service(ApiServer::new(self.api).max_decoding_message_size(MAX_REQUEST))
-            .add_service(reflection);
+            .add_service(described("spiffe.broker.API").build_v1()?);
         Ok(serve_until(self.door, router, stop).await?)
     }
 }

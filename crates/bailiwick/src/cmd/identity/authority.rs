@@ -62,6 +62,15 @@ fn jwt_key(text: &str) -> Result<KeyType, String> {
         .ok_or_else(|| "write ec-p256 or rsa-2048".to_owned())
 }
 
+/// What an authority signs beside certificates and JWT-SVIDs: nothing by default, as for commands that sign nothing.
+#[derive(Default)]
+pub(super) struct Signs {
+    /// Lists of revoked certificates.
+    pub(super) lists: Option<ListOptions>,
+    /// WIT-SVIDs.
+    pub(super) wit: bool,
+}
+
 impl AuthorityOptions {
     /// Opens the authority to change something.
     fn open_to_change(
@@ -71,7 +80,10 @@ impl AuthorityOptions {
     ) -> Result<(Authority, Option<Arc<Store>>)> {
         let (evidence, store) = self.place.open_log()?.unzip();
         let cluster = self.place.cluster(global, console)?;
-        Ok((self.open(evidence, cluster.as_ref(), None, false)?, store))
+        Ok((
+            self.open(evidence, cluster.as_ref(), Signs::default())?,
+            store,
+        ))
     }
 
     /// Where it is and how it keeps its keys.
@@ -112,10 +124,9 @@ impl AuthorityOptions {
         &self,
         evidence: Evidence,
         cluster: Option<&Arc<Cluster>>,
-        lists: Option<ListOptions>,
-        wit: bool,
+        signs: Signs,
     ) -> Result<Authority> {
-        let authority = self.open(Some(evidence), cluster, lists, wit)?;
+        let authority = self.open(Some(evidence), cluster, signs)?;
         if self.upstream_certificate.is_none() && authority.state().is_below_upstream() {
             bail!(
                 "certificates of this authority come from an upstream one: name it with --upstream-certificate and --upstream-key. There is no way back to roots of its own: for that begin a new authority in another folder, and give its bundle to all validators before the old one ends"
@@ -128,8 +139,7 @@ impl AuthorityOptions {
         &self,
         evidence: Option<Evidence>,
         cluster: Option<&Arc<Cluster>>,
-        lists: Option<ListOptions>,
-        wit: bool,
+        Signs { lists, wit }: Signs,
     ) -> Result<Authority> {
         let mut jwt_keys = vec![self.jwt_key];
         jwt_keys.extend(
@@ -207,7 +217,9 @@ struct Row {
 
 pub(super) fn show(args: &ShowArgs, global: &Global, console: &mut Console) -> Result<Exit> {
     let cluster = args.authority.place.cluster(global, console)?;
-    let authority = args.authority.open(None, cluster.as_ref(), None, false)?;
+    let authority = args
+        .authority
+        .open(None, cluster.as_ref(), Signs::default())?;
     if args.roots {
         console.answer(pem::certificates(authority.bundle().x509_authorities()))?;
         return Ok(Exit::Yes);

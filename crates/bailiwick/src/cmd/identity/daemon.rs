@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 use bailiwick_audit::{Event, FederationRecord, Log};
-use bailiwick_identity::BundleMap;
 use bailiwick_identity::agents::{Admissions, Agents};
 use bailiwick_identity::federation::Relationship;
 use bailiwick_identity::revoked::Revoked;
-use bailiwick_identity::{BundleMap, UnixTime};
 use bailiwick_identity::rules::{Bans, RuleSet};
+use bailiwick_identity::{BundleMap, UnixTime};
 use bailiwick_kube::Cluster;
 use bailiwick_server::{Current, Metrics, NotYet, Operations, Ready};
 use bailiwick_spiffe::{Authority, Evidence, Federation, Ledger, private_folder};
@@ -149,10 +148,13 @@ impl DaemonOptions {
         let witness = revoking.as_ref().map(Revoking::witness);
         let witness = witness.unwrap_or_else(|| Arc::new(record::trace));
         let evidence = Evidence::new(Arc::clone(&store) as Arc<dyn Log>, witness);
-        let wit = self.experiments.wit_svid();
+        let signs = Signs {
+            lists,
+            wit: self.experiments.wit_svid(),
+        };
         let authority = self
             .authority
-            .open_to_sign(evidence.clone(), cluster, lists, wit)?;
+            .open_to_sign(evidence.clone(), cluster, signs)?;
         let authority = Arc::new(authority);
         if self.authority.place.is_shared() {
             // Whoever banned them wrote it into no log of ours.
