@@ -6,8 +6,8 @@ use crate::EDGES;
 pub fn pages() -> Vec<(String, String)> {
     let mut index = "# Edges\n\n\
         The steps that `bailiwick paths` knows. `bailiwick explain ID` prints a page. Effort 0 is free, 1 is one \
-        request, more takes several, some waiting or luck.\n\n\
-        | Edge | Effort | An attacker can |\n| --- | --- | --- |\n"
+        request, more takes several, some waiting or luck. Where no version of Kubernetes stands it is every one.\n\n\
+        | Edge | Effort | Kubernetes | An attacker can |\n| --- | --- | --- | --- |\n"
         .to_owned();
     let mut edges = EDGES.to_vec();
     edges.sort_by_key(|edge| edge.id);
@@ -15,8 +15,9 @@ pub fn pages() -> Vec<(String, String)> {
         // Writing to a String cannot fail.
         let _ = writeln!(
             index,
-            "| [`{id}`]({id}.md) | {} | {} |",
+            "| [`{id}`]({id}.md) | {} | {} | {} |",
             edge.effort,
+            edge.versions,
             edge.title,
             id = edge.id
         );

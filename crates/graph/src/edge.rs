@@ -1,3 +1,5 @@
+use std::fmt;
+
 use bailiwick_rbac::Right;
 
 use crate::build::{Held, Item, Link, World};
@@ -174,6 +176,18 @@ impl Versions {
     }
 }
 
+/// As the index of the pages has it; nothing where it is every version.
+impl fmt::Display for Versions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.since, self.until) {
+            (Some(since), Some(until)) => write!(f, "1.{since} to 1.{until}"),
+            (Some(since), None) => write!(f, "1.{since} and later"),
+            (None, Some(until)) => write!(f, "up to 1.{until}"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
 impl EdgeKind {
     /// Whether somebody needs rights for it, rather than to be where it starts.
     pub fn needs_rights(&self) -> bool {
@@ -194,8 +208,12 @@ impl EdgeKind {
             to,
             safe: (word, instead),
         } = &self.example;
+        let versions = match self.versions {
+            Versions::ALL => String::new(),
+            versions => format!(", Kubernetes {versions}"),
+        };
         format!(
-            "# {}\n\nEdge `{}`, effort {}.\n\n{body}\n## Example\n\n{}\n\
+            "# {}\n\nEdge `{}`, effort {}{versions}.\n\n{body}\n## Example\n\n{}\n\
              This takes {from} to {to}; with `{instead}` instead of `{word}` it does not.\n",
             self.title,
             self.id,
