@@ -1,10 +1,15 @@
 use std::fmt;
 
 use bailiwick_core::Span;
-use cedar_policy_core::ast::{self, BinaryOp, Expr, ExprKind, Literal, UnaryOp, Var};
+use cedar_policy_core::ast::{
+    self, ActionConstraint, BinaryOp, EntityType, Expr, ExprKind, Literal,
+    PrincipalOrResourceConstraint, UnaryOp, Var,
+};
 use cedar_policy_core::extensions::Extensions;
 use cedar_policy_core::parser::Loc;
 use cedar_policy_core::parser::err::{ParseError, ParseErrors};
+use cedar_policy_core::validator::typecheck::{PolicyCheck, Typechecker};
+use cedar_policy_core::validator::types::RequestEnv;
 use cedar_policy_core::validator::{ValidationMode, ValidationWarning, Validator, ValidatorSchema};
 use miette::Diagnostic;
 
@@ -49,18 +54,19 @@ impl Checker {
 
     /// What keeps a template, or a policy, which is one without slots, from being used.
     pub(crate) fn problems(&self, policies: &ast::PolicySet, id: &str) -> Vec<PolicyProblem> {
-        let result = self.validator.validate(policies, ValidationMode::Strict);
         let problem = |message, span| PolicyProblem {
             id: id.to_owned(),
             message,
             span,
         };
-        let typed = result
-            .validation_errors()
-            .map(|error| problem(with_help(error), label(error)));
+        let mut problems = Vec::new();
+        if !policies.all_templates().all(|policy| self.is_typed(policy)) {
+            let result = self.validator.validate(policies, ValidationMode::Strict);
+            let errors = result.validation_errors();
+            problems.extend(errors.map(|error| problem(with_help(error), label(error))));
+        }
         let ours = policies.all_templates().flat_map(objections);
-        let ours = ours.map(|(message, location)| problem(message, location.map(span)));
-        let mut problems: Vec<PolicyProblem> = typed.chain(ours).collect();
+        problems.extend(ours.map(|(message, location)| problem(message, location.map(span))));
         // Cedar tells those of several request types in any order.
         let place = |problem: &PolicyProblem| problem.span.map(|span| span.start);
         problems.sort_by(|a, b| (place(a), &a.message).cmp(&(place(b), &b.message)));
@@ -69,11 +75,68 @@ impl Checker {
 }
 
 impl Checker {
+    /// Whether Cedar's own check is known to find no error in a policy. It looks at every kind of request that the
+    /// schema has; this looks at those alone that the scope of the policy lets through, a few among 85: the scope is
+    /// checked first, has no error where its types and actions are there, and nothing behind it is checked once it is
+    /// false. `false` where that does not tell.
+    fn is_typed(&self, policy: &ast::Template) -> bool {
+        let schema = self.validator.schema();
+        let unknown = || Validator::validate_entity_types_and_literals(schema, policy).next();
+        if !policy.is_static() || unknown().is_some() {
+            return false;
+        }
+        let checker = Typechecker::new(schema, ValidationMode::Strict);
+        let mut kinds = schema.unlinked_request_envs(ValidationMode::Strict);
+        kinds.all(|kind| {
+            if !may_pass(policy, &kind, schema) {
+                return true;
+            }
+            match checker.typecheck_by_single_request_env(policy, &kind) {
+                PolicyCheck::Success(_) => true,
+                PolicyCheck::Irrelevant(errors, _) => errors.is_empty(),
+                PolicyCheck::Fail(_) => false,
+            }
+        })
+    }
+
     /// What Cedar's own check finds odd about policies.
     pub(crate) fn warnings(&self, policies: &ast::PolicySet) -> Vec<ValidationWarning> {
         let result = self.validator.validate(policies, ValidationMode::Strict);
         result.validation_warnings().cloned().collect()
     }
+}
+
+/// Whether the scope of a policy may let requests of a kind through.
+fn may_pass(policy: &ast::Template, kind: &RequestEnv<'_>, schema: &ValidatorSchema) -> bool {
+    let side = |constraint: &PrincipalOrResourceConstraint, own: Option<&EntityType>| {
+        let wanted = match constraint {
+            PrincipalOrResourceConstraint::Is(wanted)
+            | PrincipalOrResourceConstraint::IsIn(wanted, _) => Some(&**wanted),
+            PrincipalOrResourceConstraint::Eq(_) => {
+                constraint.get_euid().map(|uid| uid.entity_type())
+            }
+            PrincipalOrResourceConstraint::In(_) | PrincipalOrResourceConstraint::Any => None,
+        };
+        wanted.is_none() || wanted == own
+    };
+    let action = match (policy.action_constraint(), kind.action_entity_uid()) {
+        (ActionConstraint::Any, _) | (_, None) => true,
+        (ActionConstraint::Eq(wanted), Some(own)) => **wanted == *own,
+        // Cedar takes a list of none for an error.
+        (ActionConstraint::In(wanted), Some(own)) => {
+            let known = |wanted| schema.get_action_id(wanted);
+            let within =
+                |wanted| known(wanted).is_none_or(|it| it.descendants().any(|it| it == own));
+            wanted.is_empty()
+                || wanted
+                    .iter()
+                    .any(|wanted| **wanted == *own || within(wanted))
+        }
+    };
+    let (principal, resource) = (policy.principal_constraint(), policy.resource_constraint());
+    action
+        && side(principal.as_inner(), kind.principal_entity_type())
+        && side(resource.as_inner(), kind.resource_entity_type())
 }
 
 /// What strict validation lets pass and we do not.
@@ -253,5 +316,63 @@ fn bytes(start: usize, length: usize) -> Span {
     Span {
         start: number(start),
         end: number(start + length),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cedar_policy_core::parser::parse_policy;
+
+    use super::*;
+
+    /// Kinds of requests that a scope does not let through are left out of the check: nothing wrong may pass for it.
+    #[test]
+    fn kinds_that_the_scope_keeps_out_hide_no_error() {
+        let checker = Checker::new().unwrap();
+        let principals = [
+            "principal",
+            "principal == k8s::User::\"a\"",
+            "principal == k8s::Group::\"a\"",
+            "principal is k8s::ServiceAccount in k8s::Group::\"a\"",
+            "principal is x::Y",
+        ];
+        let actions = [
+            "action",
+            "action == k8s::Action::\"impersonate\"",
+            "action == app::Action::\"request\"",
+            "action in k8s::Action::\"read\"",
+            "action in [k8s::Action::\"get\", k8s::Action::\"create\"]",
+            "action in []",
+            "action == k8s::Action::\"none\"",
+        ];
+        let resources = [
+            "resource",
+            "resource in k8s::Namespace::\"a\"",
+            "resource is k8s::Resource",
+            "resource == k8s::NonResourceURL::\"/a\"",
+        ];
+        let conditions = [
+            "true",
+            "resource.resource == \"a\"",
+            "resource has name && resource.name == \"a\"",
+            "context.request.hasTag(\"a\")",
+            "principal.namespace == \"a\"",
+            "principal.name == 1",
+        ];
+        let (mut right, mut wrong) = (0, 0);
+        for (principal, action) in principals.iter().flat_map(|p| actions.map(|a| (p, a))) {
+            for (resource, condition) in resources.iter().flat_map(|r| conditions.map(|c| (r, c))) {
+                let cedar =
+                    format!("permit ({principal}, {action}, {resource}) when {{ {condition} }};");
+                let mut set = ast::PolicySet::new();
+                set.add_static(parse_policy(None, &cedar).unwrap()).unwrap();
+                let whole = checker.validator.validate(&set, ValidationMode::Strict);
+                let passes = whole.validation_errors().next().is_none();
+                let short = set.all_templates().all(|policy| checker.is_typed(policy));
+                assert_eq!(short, passes, "{cedar}");
+                *if passes { &mut right } else { &mut wrong } += 1;
+            }
+        }
+        assert!(right > 100 && wrong > 100, "{right} right, {wrong} wrong");
     }
 }
