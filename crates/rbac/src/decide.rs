@@ -1,7 +1,8 @@
 use bailiwick_core::{Decision, Effect, Reason, Request, UserInfo};
+use smallvec::SmallVec;
 
 use crate::engine::Engine;
-use crate::evidence::GrantRef;
+use crate::evidence::{Applies, GrantRef};
 use crate::index::{BindingSlot, Given, Index, SubjectKey, Wanted};
 use crate::problem::{Problem, node_problem};
 
@@ -101,7 +102,6 @@ impl Engine {
         let wanted = Wanted::new(request, &index.symbols);
         let namespace = index.symbols.find(request.namespace());
         let mut subjects = subject_keys(index, user);
-        let mut first = true;
         loop {
             // In batches, because the processor overlaps lookups that do not wait for each other.
             let mut keys = [SubjectKey::NOBODY; BATCH];
@@ -116,6 +116,9 @@ impl Engine {
             }
             for given in lists.iter().take(found).flatten().copied().flatten() {
                 probe.binding();
+                if !index.may_allow(given.role, &wanted) {
+                    continue;
+                }
                 let Some(rules) = index.rules(given.role) else {
                     verdict.met_dangling = true;
                     continue;
@@ -123,43 +126,15 @@ impl Engine {
                 let mut allowing = rules.allowing(&wanted, &index.symbols, || probe.rule());
                 if let Some(rule) = allowing.next() {
                     drop(allowing);
-                    // Unless these are all of them, a subject before may be one of the others.
-                    let all = if first && found < BATCH {
-                        &keys
-                    } else {
-                        &[][..]
-                    };
-                    verdict.outcome = self.granted(*given, rule, user, all);
+                    let grant = GrantRef::new(self, *given, rule, Applies::First(user));
+                    verdict.outcome = grant.map_or(Outcome::NoOpinion, Outcome::Granted);
                     return verdict;
                 }
             }
             if found < BATCH {
                 return verdict;
             }
-            first = false;
         }
-    }
-
-    /// The subject that upstream names is the first of the binding that applies. `keys` are all names by which bindings
-    /// can know the user, where these are at hand.
-    fn granted(
-        &self,
-        given: Given,
-        rule: u32,
-        user: &UserInfo,
-        keys: &[SubjectKey],
-    ) -> Outcome<'_> {
-        let slot = self.index.binding(given.binding);
-        let subject = slot.map_or(0, |slot| match (self.index.subjects(slot), keys) {
-            ([_], _) => 0,
-            (_, []) => first_applying(&self.index, slot, user),
-            (subjects, keys) => {
-                let known = |key: &SubjectKey| *key != SubjectKey::NOBODY && keys.contains(key);
-                let first = (0..).zip(subjects).find(|(_, key)| known(key));
-                first.map_or(0, |(position, _)| position)
-            }
-        });
-        GrantRef::new(self, given, rule, subject).map_or(Outcome::NoOpinion, Outcome::Granted)
     }
 
     /// Every grant that allows the request, in the order of their bindings: each rule that matches, for each subject
@@ -167,6 +142,7 @@ impl Engine {
     pub fn grants(&self, user: &UserInfo, request: &Request) -> Vec<GrantRef<'_>> {
         let index = &self.index;
         let wanted = Wanted::new(request, &index.symbols);
+        let keys = all_keys(index, user);
         let mut grants = Vec::new();
         for given in self.bindings_of(user, request.namespace()) {
             let (Some(slot), Some(rules)) = (index.binding(given.binding), index.rules(given.role))
@@ -174,7 +150,7 @@ impl Engine {
                 continue;
             };
             for rule in rules.allowing(&wanted, &index.symbols, || {}) {
-                let subjects = applying(index, slot, user);
+                let subjects = applying(index, slot, &keys).map(Applies::At);
                 grants.extend(subjects.filter_map(|s| GrantRef::new(self, given, rule, s)));
             }
         }
@@ -208,9 +184,12 @@ impl Engine {
     }
 
     /// A binding that applies to the user, with the subject that upstream names.
-    pub(crate) fn first_subject(&self, given: Given, user: &UserInfo) -> Option<GrantRef<'_>> {
-        let slot = self.index.binding(given.binding)?;
-        GrantRef::new(self, given, 0, first_applying(&self.index, slot, user))
+    pub(crate) fn first_subject<'a>(
+        &'a self,
+        given: Given,
+        user: &'a UserInfo,
+    ) -> Option<GrantRef<'a>> {
+        GrantRef::new(self, given, 0, Applies::First(user))
     }
 
     /// What keeps the answers about a user in a namespace from being the whole truth.
@@ -286,29 +265,29 @@ fn subject_keys<'a>(index: &'a Index, user: &'a UserInfo) -> impl Iterator<Item 
         .filter(|&key| key != SubjectKey::NOBODY)
 }
 
-/// Positions of the subjects of a binding that apply to the user.
+fn all_keys(index: &Index, user: &UserInfo) -> SmallVec<[SubjectKey; BATCH]> {
+    subject_keys(index, user).collect()
+}
+
+/// Positions of the subjects of a binding that are among these names.
 fn applying<'a>(
     index: &'a Index,
     binding: &'a BindingSlot,
-    user: &'a UserInfo,
+    keys: &'a [SubjectKey],
 ) -> impl Iterator<Item = u32> + 'a {
-    let applies = |key: SubjectKey| {
-        let name = index.symbols.text(key.name());
-        match key {
-            SubjectKey::NOBODY => false,
-            _ if key.is_group() => user.groups.iter().any(|group| group == name),
-            _ => user.name == name,
-        }
-    };
     (0..)
         .zip(index.subjects(binding))
-        .filter(move |&(_, &key)| applies(key))
+        .filter(|(_, key)| keys.contains(key))
         .map(|(position, _)| position)
 }
 
-fn first_applying(index: &Index, binding: &BindingSlot, user: &UserInfo) -> u32 {
+/// The position of the subject that upstream names: the first that applies to the user.
+pub(crate) fn first_applying(index: &Index, binding: &BindingSlot, user: &UserInfo) -> u32 {
     match index.subjects(binding) {
         [_] => 0,
-        _ => applying(index, binding, user).next().unwrap_or_default(),
+        _ => {
+            let keys = all_keys(index, user);
+            applying(index, binding, &keys).next().unwrap_or_default()
+        }
     }
 }

@@ -1,6 +1,7 @@
-use bailiwick_core::{Grant, Kind, ObjectRef, Subject, names};
+use bailiwick_core::{Grant, Kind, ObjectRef, Subject, UserInfo, names};
 use bailiwick_model::{Binding, BindingSubject, PolicyRule, Role};
 
+use crate::decide::first_applying;
 use crate::engine::Engine;
 use crate::index::{BindingSlot, Given, RoleSlot, SubjectKey};
 
@@ -12,12 +13,26 @@ pub struct GrantRef<'a> {
     binding: &'a BindingSlot,
     role: &'a RoleSlot,
     rule: u32,
-    subject: u32,
+    subject: Applies<'a>,
+}
+
+/// Which subject of the binding applies.
+#[derive(Clone, Copy)]
+pub(crate) enum Applies<'a> {
+    /// The one in this place.
+    At(u32),
+    /// The first that applies to the user. Most answers are given without a look at the binding.
+    First(&'a UserInfo),
 }
 
 impl<'a> GrantRef<'a> {
     /// The role comes with the binding, so that the two are read at the same time.
-    pub(crate) fn new(engine: &'a Engine, given: Given, rule: u32, subject: u32) -> Option<Self> {
+    pub(crate) fn new(
+        engine: &'a Engine,
+        given: Given,
+        rule: u32,
+        subject: Applies<'a>,
+    ) -> Option<Self> {
         Some(Self {
             engine,
             binding: engine.index.binding(given.binding)?,
@@ -59,13 +74,21 @@ impl<'a> GrantRef<'a> {
 
     /// Position of the subject in the binding's `subjects`.
     pub fn subject(&self) -> usize {
-        self.subject as usize
+        let place = match self.subject {
+            Applies::At(place) => place,
+            Applies::First(user) => first_applying(&self.engine.index, self.binding, user),
+        };
+        place as usize
     }
 
     /// The name by which the subject matched: a group, or a user name (of a service account, the one that it makes
     /// requests with).
     pub fn subject_name(&self) -> &'a str {
-        match self.engine.index.subjects(self.binding).get(self.subject()) {
+        self.name_of(self.subject())
+    }
+
+    fn name_of(&self, subject: usize) -> &'a str {
+        match self.engine.index.subjects(self.binding).get(subject) {
             Some(subject) => self.engine.index.symbols.text(subject.name()),
             None => "",
         }
@@ -116,21 +139,22 @@ impl<'a> GrantRef<'a> {
 
     /// The same with strings of its own.
     pub fn to_grant(&self) -> Grant {
+        let subject = self.subject();
         Grant {
             binding: self.binding_ref(),
             role: self.role_ref(),
             rule: self.rule(),
-            subject: self.to_subject(),
+            subject: self.spelled(subject),
         }
     }
 
     /// The subject as the binding spells it. A service account has two spellings, between which the index makes no
     /// difference; for whatever else it holds nobody has to look at the snapshot.
-    fn to_subject(self) -> Subject {
-        let key = self.engine.index.subjects(self.binding).get(self.subject());
+    fn spelled(&self, subject: usize) -> Subject {
+        let key = self.engine.index.subjects(self.binding).get(subject);
         let key = key.copied().unwrap_or(SubjectKey::NOBODY);
         let known = key != SubjectKey::NOBODY;
-        let name = self.subject_name();
+        let name = self.name_of(subject);
         if known && key.is_group() {
             return Subject::Group { name: name.into() };
         }
@@ -139,7 +163,9 @@ impl<'a> GrantRef<'a> {
         if known && (plain || self.binding.is_as_named()) {
             return Subject::from_user_name(name);
         }
-        let spelled = self.binding_subject();
+        let spelled = self
+            .binding()
+            .and_then(|binding| binding.subjects.get(subject));
         let spelled = spelled.and_then(|subject| subject.subject(self.namespace()));
         spelled.unwrap_or_else(|| Subject::from_user_name(name))
     }
@@ -153,7 +179,7 @@ impl std::fmt::Debug for GrantRef<'_> {
             self.binding_ref(),
             self.role_ref(),
             self.rule,
-            self.subject
+            self.subject()
         )
     }
 }

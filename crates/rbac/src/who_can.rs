@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use bailiwick_core::{Request, Subject, names};
 
 use crate::engine::Engine;
-use crate::evidence::GrantRef;
+use crate::evidence::{Applies, GrantRef};
 use crate::index::{BindingId, Given, RoleSlot, SubjectKey, Symbol, Wanted};
 use crate::problem::Problem;
 
@@ -222,7 +222,7 @@ impl<'a> Who<'a> {
                 binding: raw.binding,
                 role,
             };
-            GrantRef::new(engine, given, raw.rule, raw.position)
+            GrantRef::new(engine, given, raw.rule, Applies::At(raw.position))
         })
     }
 }

@@ -21,6 +21,7 @@ use smallvec::SmallVec;
 use blocks::Blocks;
 use postings::Postings;
 pub(crate) use postings::{BindingId, Given, RoleId, SubjectKey};
+use rule::Mask;
 pub(crate) use rule::Rules;
 pub(crate) use symbols::{Symbol, Symbols};
 pub(crate) use wanted::Wanted;
@@ -39,6 +40,8 @@ pub(crate) struct Index {
     /// The rules of each role, apart from the rest because decisions read nothing else; `None` where nobody defines
     /// the role.
     rules: Vec<Option<Rules>>,
+    /// What the rules of each role can match at all, side by side, so that passing over a role reads nothing else.
+    masks: Vec<Mask>,
     free_roles: Vec<RoleId>,
     role_by_name: HashTable<RoleId>,
     /// Bindings whose `roleRef` can name no role.
@@ -86,6 +89,7 @@ impl Index {
             binding_by_name: HashTable::with_capacity(snapshot.bindings.len()),
             roles: Vec::with_capacity(snapshot.roles.len()),
             rules: Vec::with_capacity(snapshot.roles.len()),
+            masks: Vec::with_capacity(snapshot.roles.len()),
             free_roles: Vec::new(),
             role_by_name: HashTable::with_capacity(snapshot.roles.len()),
             without_role: Vec::new(),
@@ -119,6 +123,13 @@ impl Index {
     /// The rules of a role; `None` where nobody defines it.
     pub(crate) fn rules(&self, id: RoleId) -> Option<&Rules> {
         self.rules.get(id as usize)?.as_ref()
+    }
+
+    /// Whether a role has to be looked at for what is wanted: a rule may match, or nobody defines the role.
+    pub(crate) fn may_allow(&self, id: RoleId, wanted: &Wanted<'_>) -> bool {
+        self.masks
+            .get(id as usize)
+            .is_none_or(|mask| mask.meets(wanted))
     }
 
     /// Every role that somebody defines, with its rules.
@@ -168,6 +179,7 @@ impl Index {
             role_bytes: self.roles.capacity() * size_of::<RoleSlot>()
                 + self.role_by_name.allocation_size()
                 + self.rules.capacity() * size_of::<Option<Rules>>()
+                + self.masks.capacity() * size_of::<Mask>()
                 + self.rules.iter().flatten().map(Rules::bytes).sum::<usize>(),
             string_table_bytes,
             string_bytes,
@@ -195,6 +207,9 @@ impl Index {
     pub(crate) fn put_role(&mut self, role: &Role) {
         let rules = Rules::new(&role.rules, &mut self.symbols);
         let id = self.role_slot(&role.metadata.namespace, &role.metadata.name);
+        if let Some(mask) = self.masks.get_mut(id as usize) {
+            *mask = rules.mask();
+        }
         let slot = self.rules.get_mut(id as usize);
         if let Some(old) = slot.and_then(|slot| slot.replace(rules)) {
             old.release(&mut self.symbols);
@@ -207,6 +222,9 @@ impl Index {
             return;
         };
         if let Some(old) = self.rules.get_mut(id as usize).and_then(Option::take) {
+            if let Some(mask) = self.masks.get_mut(id as usize) {
+                *mask = Mask::ALL;
+            }
             old.release(&mut self.symbols);
             self.drop_role_if_unused(id);
         }
@@ -389,6 +407,7 @@ impl Index {
         let hash = hash_role(slot.namespace, slot.name);
         let id = put(&mut self.roles, &mut self.free_roles, slot);
         self.rules.resize_with(self.roles.len(), || None);
+        self.masks.resize(self.roles.len(), Mask::ALL);
         let roles = &self.roles;
         self.role_by_name.insert_unique(hash, id, |&id| {
             roles

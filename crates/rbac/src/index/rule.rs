@@ -24,7 +24,7 @@ pub(crate) struct Rules {
 /// Bits of verbs (16), API groups (16) and resources before the first slash (32). A rule and a request that it allows
 /// have bits of each in common.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Mask(u64);
+pub(super) struct Mask(u64);
 
 impl Rules {
     pub(crate) fn new(rules: &[PolicyRule], symbols: &mut Symbols) -> Self {
@@ -84,6 +84,11 @@ impl Rules {
         }
     }
 
+    /// What any of them can match at all.
+    pub(super) fn mask(&self) -> Mask {
+        self.mask
+    }
+
     /// Positions of the rules that allow what is wanted (`plugin/pkg/auth/authorizer/rbac/rbac.go`, `RuleAllows`).
     /// `looked` is called for each rule that is compared.
     pub(crate) fn allowing(
@@ -123,7 +128,10 @@ impl Rules {
                 has(list(verbs, groups), wanted.verb)
                     && has(list(groups, resources), wanted.group)
                     && has_resource(list(resources, names), wanted, symbols)
-                    && has(list(names, urls), wanted.name)
+                    && match list(names, urls) {
+                        [] => true,
+                        names => names.contains(&symbols.find(wanted.name).0),
+                    }
             }
             Wanted::Path { verb, path } => {
                 let matches = |&url: &u32| url_matches(symbols.text(Symbol(url)), path);
@@ -210,6 +218,8 @@ fn is_all(texts: &[Str]) -> bool {
 }
 
 impl Mask {
+    /// Of what has to be looked at, whatever is wanted.
+    pub(super) const ALL: Self = Self(u64::MAX);
     const VERBS: Self = Self(0xFFFF);
     const GROUPS: Self = Self(0xFFFF << 16);
     const RESOURCES: Self = Self(0xFFFF_FFFF << 32);
@@ -230,7 +240,7 @@ impl Mask {
         Self(self.0 | other.0)
     }
 
-    fn meets(self, wanted: &Wanted<'_>) -> bool {
+    pub(super) fn meets(self, wanted: &Wanted<'_>) -> bool {
         match wanted {
             Wanted::Resource(wanted) => {
                 let both = self.0 & wanted.mask.0;

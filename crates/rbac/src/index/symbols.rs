@@ -157,15 +157,9 @@ impl Symbols {
         if text.is_empty() {
             return Symbol::EMPTY;
         }
-        let (hash, len) = (self.hash(text), text.len() as u32);
-        let found = match short(text.as_bytes()) {
-            Some(place) => self
-                .by_text
-                .find(hash, |own| own.len == len && own.place == place),
-            None => self.by_text.find(hash, |own| {
-                own.len == len && own.bytes(&self.texts) == text.as_bytes()
-            }),
-        };
+        let found = self.by_text.find(self.hash(text), |own| {
+            own.bytes(&self.texts) == text.as_bytes()
+        });
         found.map_or(Symbol::UNKNOWN, |own| own.symbol)
     }
 

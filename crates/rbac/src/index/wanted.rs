@@ -22,7 +22,8 @@ pub(crate) struct WantedResource<'a> {
     pub(super) subresource: Symbol,
     /// Bits of the verb, the group and the resources that can match: its own, and `*` where there is a subresource.
     pub(super) mask: Mask,
-    pub(super) name: Symbol,
+    /// Looked up where a rule has names, which few have.
+    pub(super) name: &'a str,
     /// The request, where its resource has a slash of its own besides a subresource, so that what rules are compared
     /// with is in no single field.
     odd: Option<&'a ResourceRequest>,
@@ -71,7 +72,7 @@ impl<'a> WantedResource<'a> {
             tail,
             subresource,
             mask: mask.or(of_star),
-            name: symbols.find(&request.name),
+            name: &request.name,
             odd,
         }
     }
