@@ -6,8 +6,8 @@ use bailiwick_model::Snapshot;
 use hashbrown::HashMap;
 
 use crate::cedar::{
-    Asking, Candidate, Candidates, Checker, Evaluation, Facts, Hashes, Index, Input, Objects,
-    Policy, PolicyDocument, PolicyLint, PolicyProblem, Shared, Side, Statement, Types, Words,
+    Asking, Candidate, Candidates, Checker, Evaluation, Facts, Hashes, Index, Input, Key, Objects,
+    Policy, PolicyDocument, PolicyLint, PolicyProblem, Shared, Statement, Types, Words,
     application, evaluate, kubernetes, lints,
 };
 use crate::question::Question;
@@ -276,19 +276,22 @@ impl Policies {
         }
         let (cluster, namespace) = match question {
             Question::Kubernetes { user, request } => {
-                let principal = kubernetes::principal(user, &self.hashes);
-                let tiers = self.concerned(question, &principal)?;
-                let target = kubernetes::Target::of(request);
                 let hashes = &self.hashes;
+                let tiers = self.concerned(question, kubernetes::keys(user, hashes))?;
+                let principal = kubernetes::principal(user, hashes);
+                debug_assert!(kubernetes::keys(user, hashes).eq(principal.keys()));
+                let target = kubernetes::Target::of(request);
                 tiers.candidates(&kubernetes::facts(
                     user, request, &target, principal, hashes,
                 ))
             }
             Question::Application(request) => {
+                let hashes = &self.hashes;
+                let tiers = self.concerned(question, application::keys(request, hashes))?;
                 let ids = application::Ids::of(request);
-                let facts = application::facts(request, &ids, &self.hashes);
-                self.concerned(question, &facts.principal)?
-                    .candidates(&facts)
+                let facts = application::facts(request, &ids, hashes);
+                debug_assert!(application::keys(request, hashes).eq(facts.principal.keys()));
+                tiers.candidates(&facts)
             }
         };
         if cluster.is_empty() && namespace.is_empty() {
@@ -305,21 +308,19 @@ impl Policies {
         })
     }
 
-    /// The tiers with policies that may concern whoever asks; `None` where there are none, which most often is all that
+    /// The tiers with policies that may concern whoever has these keys; `None` where there are none, which most often is all that
     /// has to be known. A namespace's policies speak of what lies in it, and of nothing else.
     fn concerned<'a>(
         &'a self,
         question: Question<'_>,
-        principal: &Side<'_>,
+        principal: impl Iterator<Item = Key> + Clone,
     ) -> Option<Concerned<'a>> {
-        let tier = |tier: &'a Index| {
-            let principals = tier.principals(principal);
-            (!principals.is_empty()).then_some((tier, principals))
-        };
         let own = question
             .namespaced()
             .and_then(|request| self.namespaces.get(request.namespace.as_str()));
-        let (cluster, namespace) = (tier(&self.cluster), own.and_then(|own| tier(own)));
+        let some = |tier, keys: Asking| (!keys.is_empty()).then_some((tier, keys));
+        let namespace = own.and_then(|own| some(&**own, own.principals(principal.clone())));
+        let cluster = some(&*self.cluster, self.cluster.principals(principal));
         (cluster.is_some() || namespace.is_some()).then_some(Concerned { cluster, namespace })
     }
 }

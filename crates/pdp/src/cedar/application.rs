@@ -8,11 +8,13 @@ use cedar_policy_core::ast::{
     Context, Entity as CedarEntity, EntityUID, EntityUIDEntry, PartialValue,
     Request as CedarRequest, Value,
 };
+use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::evaluate::Input;
-use super::facts::{Facts, Hashes, Side};
+use super::facts::{self, Facts, Hashes, Side};
 use super::kubernetes::{string, strings};
+use super::scope::Key;
 use super::types::{Type, Types};
 use crate::question::{ApplicationRequest, Entity};
 
@@ -21,7 +23,24 @@ const ACTION: &str = "request";
 
 /// An entity's id: type and id, so that equal ids of different types stay apart.
 fn id(entity: &Entity) -> String {
-    format!("{}/{}", entity.kind, entity.id)
+    Id::of(entity).text().to_owned()
+}
+
+/// The same for as long as a question is asked, most often without an allocation.
+struct Id(SmallVec<[u8; 64]>);
+
+impl Id {
+    fn of(entity: &Entity) -> Self {
+        let mut id = SmallVec::from_slice(entity.kind.as_bytes());
+        id.push(b'/');
+        id.extend_from_slice(entity.id.as_bytes());
+        Self(id)
+    }
+
+    fn text(&self) -> &str {
+        // It is made of texts.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
 }
 
 fn texts<'a>(request: &'a ApplicationRequest, entity: &'a Entity) -> [(&'static str, &'a str); 3] {
@@ -34,17 +53,31 @@ fn texts<'a>(request: &'a ApplicationRequest, entity: &'a Entity) -> [(&'static 
 
 /// The ids of subject and resource.
 pub(crate) struct Ids {
-    subject: String,
-    resource: String,
+    subject: Id,
+    resource: Id,
 }
 
 impl Ids {
     pub(crate) fn of(request: &ApplicationRequest) -> Self {
         Self {
-            subject: id(&request.subject),
-            resource: id(&request.resource),
+            subject: Id::of(&request.subject),
+            resource: Id::of(&request.resource),
         }
     }
+}
+
+/// The keys by which policies that concern the subject are filed, those of [`facts`].
+pub(crate) fn keys<'a>(
+    request: &'a ApplicationRequest,
+    hashes: &'a Hashes,
+) -> impl Iterator<Item = Key> + Clone + use<'a> {
+    let subject = Id::of(&request.subject);
+    let uid = hashes.uid(Type::AppSubject, subject.text()).hash;
+    let groups = request.groups.iter();
+    let groups = groups.map(|name| hashes.uid(Type::AppGroup, name).hash);
+    let texts = texts(request, &request.subject).into_iter();
+    let text = |(name, text)| (hashes.attribute(name), hashes.text(text));
+    facts::keys(uid, groups, texts.map(text))
 }
 
 /// What the index reads of a request.
@@ -57,7 +90,7 @@ pub(crate) fn facts<'a>(
         texts: hashes.texts(texts(request, entity)),
         ..Side::new(hashes.uid(kind, id))
     };
-    let mut principal = side(Type::AppSubject, &ids.subject, &request.subject);
+    let mut principal = side(Type::AppSubject, ids.subject.text(), &request.subject);
     let groups = request.groups.iter();
     principal.ancestors = groups
         .map(|name| hashes.uid(Type::AppGroup, name))
@@ -65,7 +98,7 @@ pub(crate) fn facts<'a>(
     Facts {
         principal,
         action: Side::new(hashes.uid(Type::AppAction, ACTION)),
-        resource: side(Type::AppResource, &ids.resource, &request.resource),
+        resource: side(Type::AppResource, ids.resource.text(), &request.resource),
         context: Side {
             texts: hashes.texts([("action", request.action.as_str())]),
             ..Side::default()

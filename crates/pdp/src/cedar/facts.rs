@@ -3,6 +3,7 @@ use std::hash::BuildHasher;
 use hashbrown::DefaultHashBuilder;
 use smallvec::SmallVec;
 
+use super::scope::Key;
 use super::types::Type;
 
 /// Hashes of the texts that scopes compare. Two that differ have different texts; where two are equal, the texts
@@ -50,6 +51,7 @@ impl Default for Hashes {
 
 impl Hashes {
     /// The hash of a type name, an attribute name or a value.
+    #[inline]
     pub(crate) fn text(&self, text: &str) -> u64 {
         self.hasher.hash_one(text)
     }
@@ -86,6 +88,7 @@ impl Hashes {
     }
 
     /// An entity of a request.
+    #[inline]
     pub(crate) fn uid<'a>(&self, kind: Type, id: &'a str) -> Uid<'a> {
         let own = self.types.get(kind as usize).copied().unwrap_or_default();
         Uid {
@@ -145,9 +148,28 @@ impl<'a> Side<'a> {
         }
     }
 
+    /// The keys by which policies that concern it are filed.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = Key> + Clone {
+        let ancestors = self.ancestors.iter().map(|uid| uid.hash);
+        let texts = self.texts.iter().map(|(name, value)| (*name, value.hash));
+        keys(self.uid.hash, ancestors, texts)
+    }
+
     /// The value of an attribute, where it is there and a text.
     pub(crate) fn text(&self, name: u64) -> Option<Word<'a>> {
         let found = self.texts.iter().find(|(known, _)| *known == name);
         found.map(|(_, value)| *value)
     }
+}
+
+/// The keys of an entity with this hash, of what it is in, and of its attributes that are texts.
+pub(crate) fn keys(
+    uid: u64,
+    ancestors: impl Iterator<Item = u64> + Clone,
+    texts: impl Iterator<Item = (u64, u64)> + Clone,
+) -> impl Iterator<Item = Key> + Clone {
+    [Key::Any, Key::Is(uid), Key::Within(uid)]
+        .into_iter()
+        .chain(ancestors.map(Key::Within))
+        .chain(texts.map(|(name, value)| Key::Text(name, value)))
 }

@@ -4,7 +4,7 @@ use bailiwick_core::Str;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
-use super::facts::{Facts, Side};
+use super::facts::Facts;
 use super::policy::Policy;
 use super::scope::{Key, Met};
 
@@ -110,16 +110,17 @@ impl Index {
         self.by_id.len()
     }
 
-    /// The keys by which policies may concern whoever asks; where there are none, nothing else has to be known.
-    pub(crate) fn principals(&self, principal: &Side<'_>) -> Asking {
-        self.principals.of(principal)
+    /// Those keys of whoever asks by which policies may concern them; where there are none, nothing else has to be
+    /// known.
+    pub(crate) fn principals(&self, keys: impl Iterator<Item = Key> + Clone) -> Asking {
+        self.principals.of(keys)
     }
 
     /// The policies that a request may be a case for, each once. `principals`: what [`Index::principals`] gave for it.
     pub(crate) fn candidates(&self, principals: &Asking, facts: &Facts<'_>) -> Candidates<'_> {
         let mut found: SmallVec<[u32; 8]> = SmallVec::new();
         if !principals.is_empty() {
-            let resources = self.resources.of(&facts.resource);
+            let resources = self.resources.of(facts.resource.keys());
             for principal in principals {
                 for resource in &resources {
                     found.extend(
@@ -168,36 +169,29 @@ impl Used {
         }
     }
 
-    /// Those that an entity has.
-    fn of(&self, side: &Side<'_>) -> Asking {
-        let texts = side.texts.iter();
-        let texts = texts.map(|(name, value)| Key::Text(*name, value.hash));
-        let absent = |name: &u64| side.text(*name).is_none();
-        let missing = self
-            .unguarded
-            .iter()
-            .copied()
-            .filter(absent)
-            .map(Key::Missing);
-        let within = side
-            .ancestors
-            .iter()
-            .chain([&side.uid])
-            .map(|uid| Key::Within(uid.hash));
-        [Key::Any, Key::Is(side.uid.hash)]
-            .into_iter()
-            .chain(within)
-            .chain(texts)
-            .chain(missing)
-            .filter(|key| self.sieve.passes(*key) && self.keys.contains_key(key))
-            .collect()
+    /// Those in use among the keys of an entity, and those of what it lacks.
+    fn of(&self, keys: impl Iterator<Item = Key> + Clone) -> Asking {
+        let mut asking = Asking::new();
+        for name in &self.unguarded {
+            let is_it = |key| matches!(key, Key::Text(known, _) if known == *name);
+            if !keys.clone().any(is_it) {
+                asking.push(Key::Missing(*name));
+            }
+        }
+        // From within, because this chain is slow to be asked for one after the other.
+        keys.for_each(|key| {
+            if self.sieve.passes(key) && self.keys.contains_key(&key) {
+                asking.push(key);
+            }
+        });
+        asking
     }
 }
 
 /// Which keys are certainly not in use: a few kilobytes that stay near the processor, where the table of keys does not.
 #[derive(Clone, Debug, Default)]
 struct Sieve {
-    /// A power of two of them; a bit for each key that was ever added.
+    /// A power of two of them; two bits in one of them for each key that was ever added.
     words: Vec<u64>,
     added: usize,
 }
@@ -218,20 +212,23 @@ impl Sieve {
     }
 
     fn mark(&mut self, key: Key) {
-        let (place, bit) = self.place(key);
+        let (place, bits) = self.place(key);
         if let Some(word) = self.words.get_mut(place) {
-            *word |= bit;
+            *word |= bits;
         }
     }
 
+    #[inline]
     fn passes(&self, key: Key) -> bool {
-        let (place, bit) = self.place(key);
-        self.words.get(place).is_some_and(|word| word & bit != 0)
+        let (place, bits) = self.place(key);
+        let word = self.words.get(place).copied().unwrap_or_default();
+        word & bits == bits
     }
 
+    #[inline]
     fn place(&self, key: Key) -> (usize, u64) {
         let hash = key.mixed();
-        let place = (hash >> 6) as usize & self.words.len().wrapping_sub(1);
-        (place, 1 << (hash & 63))
+        let place = (hash >> 12) as usize & self.words.len().wrapping_sub(1);
+        (place, 1 << (hash & 63) | 1 << (hash >> 6 & 63))
     }
 }

@@ -12,8 +12,9 @@ use smallvec::{SmallVec, smallvec};
 use smol_str::SmolStr;
 
 use super::evaluate::Input;
-use super::facts::{Facts, Hashes, Side};
+use super::facts::{self, Facts, Hashes, Side};
 use super::object::Objects;
+use super::scope::Key;
 use super::selection;
 use super::types::{Type, Types};
 
@@ -35,7 +36,7 @@ impl<'a> Principal<'a> {
     }
 
     /// Every attribute that is a text.
-    fn texts(&self) -> impl Iterator<Item = (&'static str, &'a str)> + use<'a> {
+    fn texts(&self) -> impl Iterator<Item = (&'static str, &'a str)> + Clone + use<'a> {
         let namespace = self.namespace.map(|namespace| ("namespace", namespace));
         [("name", self.name)].into_iter().chain(namespace)
     }
@@ -149,6 +150,20 @@ fn resource_texts(request: &ResourceRequest) -> impl Iterator<Item = (&'static s
     ]
     .into_iter()
     .chain(optional.into_iter().filter(|(_, text)| !text.is_empty()))
+}
+
+/// The keys by which policies that concern whoever asks are filed, those of [`principal`]: most often nothing more has to
+/// be known.
+pub(crate) fn keys<'a>(
+    user: &'a UserInfo,
+    hashes: &'a Hashes,
+) -> impl Iterator<Item = Key> + Clone + use<'a> {
+    let asks = Principal::of(user);
+    let uid = hashes.uid(asks.kind, &user.name).hash;
+    let groups = user.groups.iter();
+    let groups = groups.map(|name| hashes.uid(Type::Group, name).hash);
+    let text = |(name, text)| (hashes.attribute(name), hashes.text(text));
+    facts::keys(uid, groups, asks.texts().map(text))
 }
 
 /// What the index reads of whoever asks.

@@ -102,6 +102,7 @@ impl Key {
     }
 
     /// A hash.
+    #[inline]
     pub(crate) fn mixed(self) -> u64 {
         match self {
             Self::Any => 0,

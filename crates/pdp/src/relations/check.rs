@@ -1,5 +1,3 @@
-use std::borrow::Cow;
-
 use bailiwick_model::Snapshot;
 use hashbrown::HashSet;
 use smallvec::SmallVec;
@@ -45,6 +43,8 @@ pub(crate) struct Check<'a> {
     asker: Asker<'a>,
     /// `None` where the schema does not know the asker's type: then no tuple names it.
     subject: Option<Place<'a>>,
+    /// Likewise.
+    object: Option<Place<'a>>,
     seen: Seen<(Place<'a>, u16)>,
     steps: usize,
     stopped: Option<&'static str>,
@@ -59,23 +59,27 @@ impl<'a> Check<'a> {
         stores: Stores<'a>,
         snapshot: &'a Snapshot,
         asker: Asker<'a>,
+        object: Named<'a>,
     ) -> Self {
-        let mut check = Self {
+        // One right after the other, because the processor overlaps lookups that do not wait for each other.
+        let ends = [asker.subject.clone(), object];
+        let [subject, object] = ends.map(|named| place(schema, &stores, named));
+        Self {
             schema,
             stores,
             snapshot,
             asker,
-            subject: None,
+            subject,
+            object,
             seen: Seen::default(),
             steps: 0,
             stopped: None,
-        };
-        check.subject = check.place(check.asker.subject.clone());
-        check
+        }
     }
 
-    pub(crate) fn run(mut self, object: Named<'a>, relation: &str) -> Answer<'a> {
-        let ends = self.place(object).zip(self.schema.number_of(relation));
+    pub(crate) fn run(mut self, relation: &str) -> Answer<'a> {
+        let object = self.object.take();
+        let ends = object.zip(self.schema.number_of(relation));
         let found = ends.and_then(|(object, relation)| self.related(&object, relation, 0));
         match (found, self.stopped) {
             (Some(mut steps), _) => {
@@ -218,10 +222,8 @@ impl<'a> Check<'a> {
         let object = object.to_object(self.schema, &self.stores);
         let found = builtin::related(&object, self.schema.name_of(relation), self.snapshot);
         let places = found.into_iter().filter_map(|found| {
-            self.place(Named {
-                kind: Cow::Owned(found.kind.to_string()),
-                id: Cow::Owned(found.id.to_string()),
-            })
+            let named = Named::new(found.kind.to_string(), found.id.to_string());
+            place(self.schema, &self.stores, named)
         });
         places.collect()
     }
@@ -244,13 +246,6 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn place(&self, named: Named<'a>) -> Option<Place<'a>> {
-        Some(Place {
-            kind: self.schema.number_of(&named.kind)?,
-            id: Id::new(named.id, &self.stores),
-        })
-    }
-
     fn step(&mut self) -> Option<()> {
         self.steps += 1;
         if self.steps > MOST_STEPS {
@@ -259,6 +254,14 @@ impl<'a> Check<'a> {
         }
         Some(())
     }
+}
+
+/// An object by numbers; `None` where the schema does not know its type.
+fn place<'a>(schema: &RelationSchema, stores: &[&'a Store], named: Named<'a>) -> Option<Place<'a>> {
+    Some(Place {
+        kind: schema.number_of(&named.kind)?,
+        id: Id::new(named.id, stores),
+    })
 }
 
 /// The id that stands for every one of a type.

@@ -266,7 +266,7 @@ impl Relations {
         match self.schema.action(&object.kind, action) {
             Some(relation) => {
                 let stores = self.stores(namespace);
-                Check::new(&self.schema, stores, snapshot, asker).run(object, relation)
+                Check::new(&self.schema, stores, snapshot, asker, object).run(relation)
             }
             None => Answer::No,
         }

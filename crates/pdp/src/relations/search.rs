@@ -64,8 +64,9 @@ pub(super) fn objects(
     // What was found by way of what the cluster says is asked for once more, so that every result is an answer.
     let related = |id: &Str| {
         let stores = Stores::from_slice(&[store]);
-        let check = Check::new(schema, stores, snapshot, asker.clone());
-        matches!(check.run(Named::new(kind, &**id), wanted), Answer::Yes(_))
+        let object = Named::new(kind, &**id);
+        let check = Check::new(schema, stores, snapshot, asker.clone(), object);
+        matches!(check.run(wanted), Answer::Yes(_))
     };
     let ids = candidates.iter().filter(|id| related(id)).cloned();
     Ok(Found {

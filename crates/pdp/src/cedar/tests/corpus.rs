@@ -140,7 +140,7 @@ fn check_case(files: &Files, path: &str, case: &Case) -> (usize, usize, usize) {
         let input = Input { request, entities };
         let names = Names::of(&input);
         let facts = facts_of(&input, &names, &hashes);
-        let candidates = index.candidates(&index.principals(&facts.principal), &facts);
+        let candidates = index.candidates(&index.principals(facts.principal.keys()), &facts);
         let by_cedar = |candidate: &&Candidate<'_>| candidate.met != Met::Wholly;
         evaluated += candidates.iter().filter(by_cedar).count();
         let evaluation = evaluate(candidates.iter().copied(), || &input, true);
