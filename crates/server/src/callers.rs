@@ -61,6 +61,9 @@ pub struct Scope {
 #[derive(Clone, Debug, Default)]
 pub struct Callers {
     by_id: HashMap<CallerId, Arc<Caller>>,
+    /// Those with certificates once more, by what stands in these.
+    by_subject: HashMap<String, Arc<Caller>>,
+    by_spiffe: HashMap<String, Arc<Caller>>,
 }
 
 /// Why a list of callers is refused.
@@ -107,7 +110,17 @@ impl Callers {
                 return Err(CallerError::Same(other.name.clone(), name));
             }
         }
-        Ok(Self { by_id })
+        let mut list = Self::default();
+        for (id, caller) in &by_id {
+            let by = match id {
+                CallerId::Certificate(subject) => (&mut list.by_subject, subject),
+                CallerId::Spiffe(spiffe) => (&mut list.by_spiffe, spiffe),
+                _ => continue,
+            };
+            by.0.insert(by.1.clone(), Arc::clone(caller));
+        }
+        list.by_id = by_id;
+        Ok(list)
     }
 
     /// Names of the callers.
@@ -144,9 +157,11 @@ impl Callers {
             return self.by_id.get(&CallerId::Loopback).cloned();
         }
         let proven = peer.certificate.as_ref()?;
-        let by = |id: Option<CallerId>| self.by_id.get(&id?);
-        by(proven.spiffe.clone().map(CallerId::Spiffe))
-            .or_else(|| by(proven.subject.clone().map(CallerId::Certificate)))
+        let spiffe = proven.spiffe.as_ref();
+        let subject = proven.subject.as_ref();
+        let by_spiffe = spiffe.and_then(|id| self.by_spiffe.get(id));
+        by_spiffe
+            .or_else(|| subject.and_then(|subject| self.by_subject.get(subject)))
             .cloned()
     }
 }

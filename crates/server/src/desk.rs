@@ -104,8 +104,8 @@ impl Desk {
         }
     }
 
-    /// Writes the record of a decision, which comes back; `answered` is what the door will say. The record is made
-    /// before anybody waits, so that what waits is small.
+    /// Writes the record of a decision; `answered` is what the door will say. The record is made before anybody waits,
+    /// and nothing of the question is held while they do.
     pub(crate) fn record(
         &self,
         decided: Decided,
@@ -114,12 +114,12 @@ impl Desk {
         input: Input,
         answered: Effect,
         patience: Patience,
-    ) -> impl Future<Output = (Decided, Result<(), NotRecorded>)> + Send {
-        let (door, arrived, parent) = (asked.door, asked.arrived, asked.parent);
+    ) -> impl Future<Output = Result<(), NotRecorded>> + Send + use<'_> {
+        let (id, door, arrived, parent) = (decided.id, asked.door, asked.arrived, asked.parent);
         let micros = arrived.elapsed().as_micros();
         let effect = decided.decision.effect;
         let record = DecisionRecord {
-            id: decided.id,
+            id,
             door,
             caller: asked.caller.to_owned(),
             request_id: asked.request_id,
@@ -132,43 +132,29 @@ impl Desk {
             revision: decided.revision,
             micros: u64::try_from(micros).unwrap_or(u64::MAX),
         };
-        let encoded = record.encode();
+        let written = record.encode().map(|event| self.write(event, patience));
+        let told = self
+            .teller
+            .as_ref()
+            .map(|teller| (teller, Box::new(record)));
         async move {
-            let written = match encoded {
-                Ok(event) => self.write(event, patience).await,
+            let written = match written {
+                Ok(written) => written.await,
                 Err(error) => Err(error.to_string()),
             };
             let took = arrived.elapsed();
             self.metrics.decided(door, effect, answered, took);
-            if let Some(teller) = &self.teller {
-                teller.tell(record.clone(), parent, took, written.is_ok());
+            if let Some((teller, record)) = told {
+                teller.tell(*record, parent, took, written.is_ok());
             }
-            let written = written.map_err(|why| {
+            written.map_err(|why| {
                 self.metrics.unrecorded.inc();
-                tracing::warn!(decision = %record.id, door = door.name(), why, "no record of a decision");
+                tracing::warn!(decision = %id, door = door.name(), why, "no record of a decision");
                 NotRecorded
-            });
-            (Decided::of(record), written)
+            })
         }
     }
-}
 
-impl Decided {
-    /// What a record is of.
-    fn of(record: DecisionRecord) -> Self {
-        Self {
-            id: record.id,
-            decision: Decision {
-                effect: record.effect,
-                reason: record.reason,
-                problems: record.problems,
-            },
-            revision: record.revision,
-        }
-    }
-}
-
-impl Desk {
     /// Writes a record, for as long as the door may wait. Otherwise gives why it is not written.
     pub(crate) fn write(
         &self,

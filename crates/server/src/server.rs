@@ -8,8 +8,8 @@ use bailiwick_audit::{Log, Records};
 use bytes::Bytes;
 use http::request::Parts as Head;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
 use tokio::sync::watch;
 
 use crate::authzen::{self, AuthzenDoor};
@@ -256,7 +256,7 @@ impl Server {
             _ => {}
         }
         let waiting = self.ready.waiting();
-        let ready = waiting.is_empty() && self.desk.current.state().is_some();
+        let ready = waiting.is_empty() && self.desk.current.is_known();
         if !ready {
             // Without Retry-After: the API server would sleep on it inside its own time limit.
             return text(
@@ -290,7 +290,11 @@ impl Server {
         };
         // Boxed, where it is large: the room of all is taken for each.
         match (door, &self.review, &self.authzen, &self.ext_authz) {
-            (Door::Review, Some(open), ..) => review::answer(&asking, open).await,
+            (Door::Review, Some(open), ..) => {
+                let answered = review::answer(&self.desk, &asking, open);
+                drop((head, body, state));
+                answered.await
+            }
             (Door::Check | Door::CheckHttp, .., Some(open)) => {
                 Box::pin(ext_authz::answer(&asking, open, door)).await
             }
@@ -301,26 +305,50 @@ impl Server {
 
     /// All of a body, if it is not too large and comes in time.
     async fn body(&self, body: Incoming, door: Door) -> Result<Body, Box<Reply>> {
-        let mut limited = pin!(Limited::new(body, door.most_bytes()).collect());
+        let mut whole = pin!(whole(body, door.most_bytes()));
         // Most have arrived with their heads; then nobody needs a clock.
-        let arrived = poll_fn(|context| Poll::Ready(limited.as_mut().poll(context))).await;
+        let arrived = poll_fn(|context| Poll::Ready(whole.as_mut().poll(context))).await;
         let body = match arrived {
             Poll::Ready(body) => Ok(body),
-            Poll::Pending => tokio::time::timeout(self.limits.arrival, limited).await,
+            Poll::Pending => tokio::time::timeout(self.limits.arrival, whole).await,
         };
-        match body {
-            Ok(Ok(body)) => Ok(Body::Whole(body.to_bytes())),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Ok(Body::TooLarge),
-            Ok(Err(_)) => Err(Box::new(text(
-                StatusCode::BAD_REQUEST,
-                "the body did not arrive",
-            ))),
-            Err(_) => Err(Box::new(text(
+        let (status, message) = match body {
+            Ok(Ok(body)) => return Ok(body),
+            Ok(Err(_)) => (StatusCode::BAD_REQUEST, "the body did not arrive"),
+            Err(_) => (
                 StatusCode::REQUEST_TIMEOUT,
                 "the body did not arrive in time",
-            ))),
+            ),
+        };
+        Err(Box::new(text(status, message)))
+    }
+}
+
+/// All of a body of at most so many bytes. Most come in one piece, which is not copied.
+async fn whole(mut body: Incoming, most: usize) -> Result<Body, hyper::Error> {
+    let (mut first, mut joined) = (Bytes::new(), Vec::new());
+    while !body.is_end_stream()
+        && let Some(frame) = body.frame().await
+    {
+        let Ok(piece) = frame?.into_data() else {
+            continue;
+        };
+        if first.len().max(joined.len()) + piece.len() > most {
+            return Ok(Body::TooLarge);
+        }
+        if first.is_empty() {
+            first = piece;
+        } else {
+            if joined.is_empty() {
+                joined.extend_from_slice(&first);
+            }
+            joined.extend_from_slice(&piece);
         }
     }
+    Ok(Body::Whole(match joined.is_empty() {
+        true => first,
+        false => joined.into(),
+    }))
 }
 
 impl Answer for Server {

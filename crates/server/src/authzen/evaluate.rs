@@ -253,8 +253,7 @@ async fn evaluate(
         durability: open.durability,
     };
     let (subject, input) = ask.recorded();
-    let (decided, recorded) = desk
-        .record(decided, asked, subject, input, answered, patience)
-        .await;
-    Ok(recorded.map(|()| Evaluation::of(&decided, answered == Effect::Allow)))
+    let evaluation = Evaluation::of(&decided, answered == Effect::Allow);
+    let recorded = desk.record(decided, asked, subject, input, answered, patience);
+    Ok(recorded.await.map(|()| evaluation))
 }

@@ -134,9 +134,9 @@ async fn decide(asking: &Asking<'_>, open: &ExtAuthzDoor, mut described: Describ
         durability: open.durability,
     };
     let Seen { subject, input } = seen;
-    let (decided, recorded) = desk
-        .record(decided, asked, subject, input, answered, patience)
-        .await;
+    let id = decided.id;
+    let recorded = desk.record(decided, asked, subject, input, answered, patience);
+    let recorded = recorded.await;
     let (status, message) = match (recorded, answered, refused) {
         (Err(_), ..) => (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -149,7 +149,7 @@ async fn decide(asking: &Asking<'_>, open: &ExtAuthzDoor, mut described: Describ
     Verdict {
         status,
         message,
-        id: decided.id,
+        id,
     }
 }
 

@@ -11,7 +11,7 @@ use bailiwick_core::{Effect, Request, UserInfo};
 use bailiwick_pdp::Question;
 use http::StatusCode;
 
-use crate::desk::{Asked, Decided, Patience};
+use crate::desk::{Asked, Decided, Desk, Patience};
 use crate::reply::{Reply, json, text};
 use crate::server::{Asking, Body};
 use crate::telemetry;
@@ -37,21 +37,47 @@ pub struct ReviewDoor {
 
 /// Answers a review. A question that cannot be decided is answered too, with `evaluationError`: an error of HTTP would
 /// make the API server ask again, and refuse the user with a 500.
-pub(crate) async fn answer(asking: &Asking<'_>, door: &ReviewDoor) -> Reply {
-    let (version, spec) = match asking.body {
-        Body::TooLarge => (wire::V1, Err("the review is larger than 64 KiB".to_owned())),
-        Body::Whole(body) => match Review::parse(body) {
-            Ok(review) => (review.version, review.question()),
-            Err(error) => {
-                return text(
-                    StatusCode::BAD_REQUEST,
-                    &format!("no SubjectAccessReview: {error}"),
-                );
+///
+/// The answer is made at once; what is waited for is its record, and nothing of the question is held meanwhile.
+pub(crate) fn answer<'d>(
+    desk: &'d Desk,
+    asking: &Asking<'_>,
+    door: &ReviewDoor,
+) -> impl Future<Output = Reply> + Send + use<'d> {
+    let answered = read(asking.body)
+        .map(|(version, question)| answer_to(desk, asking, door, version, question));
+    async move {
+        match answered {
+            Ok(answered) => answered.await,
+            Err(problem) => {
+                let message = format!("no SubjectAccessReview: {problem}");
+                text(StatusCode::BAD_REQUEST, &message)
             }
-        },
-    };
-    let desk = &asking.server.desk;
-    let (decided, subject, input) = match spec {
+        }
+    }
+}
+
+/// Who asks for what, or why that cannot be decided.
+type Asks = Result<(UserInfo, Request), String>;
+
+fn read(body: &Body) -> Result<(&'static str, Asks), String> {
+    match body {
+        Body::TooLarge => Ok((wire::V1, Err("the review is larger than 64 KiB".to_owned()))),
+        Body::Whole(body) => {
+            let review = Review::parse(body)?;
+            Ok((review.version, review.question()))
+        }
+    }
+}
+
+fn answer_to<'d>(
+    desk: &'d Desk,
+    asking: &Asking<'_>,
+    door: &ReviewDoor,
+    version: &'static str,
+    question: Asks,
+) -> impl Future<Output = Reply> + Send + use<'d> {
+    let (decided, subject, input) = match question {
         Ok((user, request)) => {
             let question = Question::Kubernetes {
                 user: &user,
@@ -69,6 +95,9 @@ pub(crate) async fn answer(asking: &Asking<'_>, door: &ReviewDoor) -> Reply {
         }
     };
     let answered = door.mode.answered(&decided.decision);
+    let (id, decides) = (decided.id, door.mode.decides());
+    let reply = move |status: Status<'_>| json(StatusCode::OK, &wire::Reply::new(version, status));
+    let answer = reply(Status::of(&decided, answered));
     let asked = Asked {
         door: Door::AccessReview,
         caller: &asking.caller.name,
@@ -80,14 +109,13 @@ pub(crate) async fn answer(asking: &Asking<'_>, door: &ReviewDoor) -> Reply {
         budget: door.budget,
         durability: door.durability,
     };
-    let (decided, recorded) = desk
-        .record(decided, asked, subject, input, answered, patience)
-        .await;
-    let status = match recorded {
-        Err(_) if door.mode.decides() => Status::unrecorded(&decided),
-        _ => Status::of(&decided, answered),
-    };
-    json(StatusCode::OK, &wire::Reply::new(version, status))
+    let recorded = desk.record(decided, asked, subject, input, answered, patience);
+    async move {
+        match recorded.await {
+            Err(_) if decides => reply(Status::unrecorded(id)),
+            _ => answer,
+        }
+    }
 }
 
 fn reference(user: UserInfo) -> SubjectRef {

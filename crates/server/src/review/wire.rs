@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Write as _};
 
+use bailiwick_audit::DecisionId;
 use bailiwick_core::{
     Effect, NonResourceRequest, Reason, Request, Requirement, ResourceRequest, SelectorOperator,
     UserInfo,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::desk::Decided;
 
@@ -207,14 +208,14 @@ fn cut(text: &str) -> String {
 /// An answer. The API server reads `status` alone.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Reply {
+pub(super) struct Reply<'a> {
     api_version: &'static str,
     kind: &'static str,
-    status: Status,
+    status: Status<'a>,
 }
 
-impl Reply {
-    pub(super) fn new(version: &'static str, status: Status) -> Self {
+impl<'a> Reply<'a> {
+    pub(super) fn new(version: &'static str, status: Status<'a>) -> Self {
         Self {
             api_version: version,
             kind: "SubjectAccessReview",
@@ -224,14 +225,13 @@ impl Reply {
 }
 
 /// Never allowed and denied at once: the API server takes that for an error, and the user gets a 500.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Status {
+pub(super) struct Status<'a> {
     allowed: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     denied: bool,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    reason: String,
+    reason: Why<'a>,
     #[serde(skip_serializing_if = "String::is_empty")]
     evaluation_error: String,
 }
@@ -239,9 +239,9 @@ pub(super) struct Status {
 /// Letters of a reason; it stands in a line of a terminal and in the API server's audit log.
 const LONGEST_REASON: usize = 1_024;
 
-impl Status {
+impl<'a> Status<'a> {
     /// The reason does not start with our name: the API server puts the name of the authorizer before it.
-    pub(super) fn of(decided: &Decided, answered: Effect) -> Self {
+    pub(super) fn of(decided: &'a Decided, answered: Effect) -> Self {
         let decision = &decided.decision;
         let refused = match &decision.reason {
             Reason::Refused { message } => message.clone(),
@@ -250,55 +250,66 @@ impl Status {
         Self {
             allowed: answered == Effect::Allow,
             denied: answered == Effect::Deny,
-            reason: reason(&decision.reason, decided),
+            reason: Why {
+                says: &decision.reason,
+                id: decided.id,
+            },
             evaluation_error: refused.chars().take(LONGEST_REASON).collect(),
         }
     }
 
     /// Nothing is allowed without a record of it.
-    pub(super) fn unrecorded(decided: &Decided) -> Self {
+    pub(super) fn unrecorded(id: DecisionId) -> Self {
         Self {
+            allowed: false,
             denied: true,
-            reason: reason(
-                "the decision cannot be recorded; try again, or tell whoever runs the cluster",
-                decided,
-            ),
-            ..Self::default()
+            reason: Why {
+                says: &"the decision cannot be recorded; try again, or tell whoever runs the cluster",
+                id,
+            },
+            evaluation_error: String::new(),
         }
     }
 }
 
-fn reason(why: impl Display, decided: &Decided) -> String {
-    let mut reason = OneLine {
-        text: String::with_capacity(256),
-        room: LONGEST_REASON,
-    };
-    // Writing to memory does not fail.
-    let _ = write!(reason, "{why}");
-    let mut text = reason.text;
-    let _ = write!(text, " (decision {})", decided.id);
-    text
+/// A reason in one line of bounded length, and the name of the decision.
+struct Why<'a> {
+    says: &'a dyn Display,
+    id: DecisionId,
 }
 
-/// A text as far as there is room. Names in it come from objects that others write; a reason is one line.
-struct OneLine {
-    text: String,
+impl Display for Why<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let room = LONGEST_REASON;
+        write!(OneLine { out: f, room }, "{}", self.says)?;
+        write!(f, " (decision {})", self.id)
+    }
+}
+
+impl Serialize for Why<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Takes a text as far as there is room. Names in it come from objects that others write; a reason is one line.
+struct OneLine<'a, 'f> {
+    out: &'a mut fmt::Formatter<'f>,
     /// Letters that it still takes.
     room: usize,
 }
 
-impl fmt::Write for OneLine {
+impl fmt::Write for OneLine<'_, '_> {
     fn write_str(&mut self, part: &str) -> fmt::Result {
         // Nearly always; a letter is a byte then.
         let plain = part.bytes().all(|byte| matches!(byte, b' '..=b'~'));
         if plain && part.len() <= self.room {
-            self.text.push_str(part);
             self.room -= part.len();
-            return Ok(());
+            return self.out.write_str(part);
         }
         for letter in part.chars().take(self.room) {
-            self.text
-                .push(if letter.is_control() { ' ' } else { letter });
+            let shown = if letter.is_control() { ' ' } else { letter };
+            self.out.write_char(shown)?;
             self.room -= 1;
         }
         Ok(())
