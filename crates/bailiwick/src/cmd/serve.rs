@@ -1,7 +1,6 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
-use bailiwick_server::Mode;
 
 use crate::cli::Global;
 use crate::console::Console;
@@ -49,11 +48,10 @@ pub(crate) fn run(args: &ServeArgs, global: &Global, console: &mut Console) -> R
         if !kubeconfig.starts_with('/') {
             bail!("`{kubeconfig}` is no absolute path; the API server takes no other");
         }
-        let mode = config
-            .access_review
-            .as_ref()
-            .map_or(Mode::Explain, |door| door.mode);
-        let text = bailiwick_server::authorization_configuration(mode, kubeconfig, None);
+        let door = config.access_review.as_ref().context(
+            "the door for an API server is not open; write `accessReview` into the configuration",
+        )?;
+        let text = bailiwick_server::authorization_configuration(door.mode, kubeconfig, None);
         console.answer(text)?;
         return Ok(Exit::Yes);
     }

@@ -10,7 +10,7 @@ use bailiwick_server::{
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use super::config::time;
+use super::config::{Config, time};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -176,6 +176,23 @@ impl TokensConfig {
 }
 
 impl CallerConfig {
+    /// The doors that this caller is let in by and that nobody has opened: each, and what opens it.
+    pub(super) fn closed(&self, config: &Config) -> Vec<(&str, &'static str)> {
+        let section = |door: &DoorName| match door {
+            DoorName::AccessReview => (config.access_review.is_some(), "accessReview"),
+            DoorName::Evaluation | DoorName::Search => (config.authzen.is_some(), "authzen"),
+            DoorName::ExtAuthz => (config.ext_authz.is_some(), "extAuthz"),
+            DoorName::Explain => (true, ""),
+        };
+        let sections = self.doors.iter().map(section);
+        let closed = sections.filter(|(open, _)| !open);
+        let mut closed: Vec<_> = closed
+            .map(|(_, section)| (self.name.as_str(), section))
+            .collect();
+        closed.dedup();
+        closed
+    }
+
     fn caller(&self) -> Result<Caller> {
         let name = &self.name;
         let certificate = self.certificate.clone().map(CallerId::Certificate);

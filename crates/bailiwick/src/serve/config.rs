@@ -194,7 +194,23 @@ impl Config {
         config
             .check()
             .with_context(|| format!("`{}` cannot be used", path.display()))?;
+        for closed in config.closed() {
+            console.warn(format_args!("{}: {closed}", path.display()));
+        }
         Ok(config)
+    }
+
+    /// Callers who are let in by doors that are not open.
+    fn closed(&self) -> Vec<String> {
+        let closed = self.callers.iter().flat_map(|caller| caller.closed(self));
+        closed
+            .map(|(caller, section)| {
+                format!(
+                    "the caller `{caller}` may use a door that is not open; write `{section}`, or take the door out of \
+                     its `doors`"
+                )
+            })
+            .collect()
     }
 
     fn from(&mut self, base: &Path) {
@@ -365,6 +381,29 @@ reread: 500ms
             ..Limits::default()
         };
         assert_eq!(limits, expected);
+    }
+
+    #[test]
+    fn a_door_that_is_not_open_is_told() {
+        let check = |from: &str, expected: &[&str]| {
+            let closed = read(&WHOLE.replace(from, "")).unwrap().closed();
+            let expected: Vec<String> = { expected.iter() }
+                .map(|what| {
+                    format!("the caller {what}, or take the door out of its `doors`")
+                        .replace(": ", " may use a door that is not open; write ")
+                })
+                .collect();
+            assert_eq!(closed, expected, "{from}");
+        };
+        check("", &[]);
+        check(
+            "accessReview: {mode: guard, budget: 300ms, durability: synced}\n",
+            &["`api`: `accessReview`"],
+        );
+        check(
+            "authzen: {base: 'https://pdp.example.org', entities: entities.yaml}\n",
+            &["`shop`: `authzen`"],
+        );
     }
 
     #[test]

@@ -77,12 +77,20 @@ enum Looked {
 
 /// The look at everything stops so often at most, and then is made whole, whatever is told meanwhile.
 const STOPS: usize = 8;
+/// A look at everything takes at most one part in so many of the time, so that many files keep no processor busy.
+const SHARE: u32 = 100;
+/// The next look comes after so many times `reread` at the latest, however long one takes.
+const RARELY: u32 = 10;
 /// A directory is walked no further down.
 const DEPTH: usize = 16;
 
 impl Files {
-    /// Reads the documents, which have to be right.
+    /// Reads the documents, which have to be right. Manifests are read once somebody listens; what is not there at all
+    /// is most likely misspelt.
     pub(super) fn read_first(mut self) -> Result<Self> {
+        for manifests in self.rbac.iter().chain([&self.floor]) {
+            manifests.are_there()?;
+        }
         let found = self
             .policies
             .scan(&Told::all(), &self.compiler, &mut || false)?;
@@ -92,8 +100,11 @@ impl Files {
         Ok(self)
     }
 
-    /// Whether the documents that were read first are right together.
+    /// Whether the documents that were read first are right together, and whether manifests can be read.
     pub(super) fn check(&self, console: &Console) -> Result<()> {
+        for manifests in self.rbac.iter().chain([&self.floor]) {
+            manifests.read()?;
+        }
         for strange in self.first.iter().flat_map(|scan| &scan.strange) {
             console.warn(strange);
         }
@@ -132,6 +143,7 @@ impl Files {
                 return;
             }
             if all {
+                let begun = Instant::now();
                 let mut stop = || {
                     heard.extend(wakes.try_iter());
                     !always && stopped < STOPS && !heard.is_empty()
@@ -145,7 +157,7 @@ impl Files {
                     Ok(Looked::Whole) => {}
                 }
                 (all, always, stopped) = (false, false, 0);
-                next = Instant::now() + every;
+                next = Instant::now() + pause(every, begun.elapsed());
             }
             if heard.is_empty() {
                 match wakes.recv_timeout(next.saturating_duration_since(Instant::now())) {
@@ -247,6 +259,11 @@ impl Files {
         }
         Ok(Looked::Whole)
     }
+}
+
+/// How long to wait after a look at everything that took so long.
+fn pause(every: Duration, took: Duration) -> Duration {
+    every.max((took * SHARE).min(every * RARELY))
 }
 
 fn tell(message: &str, error: &anyhow::Error) {
@@ -351,12 +368,17 @@ impl Manifests {
             .ok()
     }
 
-    /// A document that cannot be read would silently take away what it grants or what it is there to hold.
-    pub(super) fn read(&self) -> Result<Snapshot> {
+    fn are_there(&self) -> Result<()> {
         for path in &self.paths {
             std::fs::metadata(path)
                 .with_context(|| format!("`{}` cannot be read", path.display()))?;
         }
+        Ok(())
+    }
+
+    /// A document that cannot be read would silently take away what it grants or what it is there to hold.
+    pub(super) fn read(&self) -> Result<Snapshot> {
+        self.are_there()?;
         if self.paths.is_empty() {
             return Ok(Snapshot::default());
         }
@@ -400,97 +422,4 @@ fn walk(path: &Path, depth: usize, files: &mut BTreeMap<PathBuf, Stamp>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::super::stamps::WRITING;
-    use super::*;
-
-    fn binding(user: &str) -> String {
-        format!(
-            "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {{name: {user}}}\n\
-             roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}}\n\
-             subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {user}}}]\n"
-        )
-    }
-
-    /// What is written, put in a place or taken away is looked at by itself; all is looked at where it cannot be said what
-    /// has changed.
-    #[test]
-    fn what_is_told_says_which_files_to_look_at() {
-        let home = tempfile::tempdir().unwrap();
-        let at = |name: &str| home.path().join(name);
-        std::fs::write(at("a.yaml"), "a: 1").unwrap();
-        std::fs::write(at("one"), "").unwrap();
-        std::fs::hard_link(at("one"), at("other")).unwrap();
-        std::os::unix::fs::symlink("a.yaml", at("link")).unwrap();
-        let named =
-            |names: &[&str]| -> Vec<PathBuf> { names.iter().map(|name| at(name)).collect() };
-        let check =
-            |whole: &[&str], made: &[&str], gone: &[&str], expected: (&[&str], &[&str], bool)| {
-                let heard = Heard {
-                    whole: named(whole),
-                    made: named(made),
-                    gone: named(gone),
-                    somewhere: false,
-                };
-                let mut told = Told::default();
-                heard.tell(&[at("policies")], &mut told);
-                let files: Vec<PathBuf> = told.files.into_iter().collect();
-                let lost: Vec<PathBuf> = told.gone.into_iter().collect();
-                assert_eq!(
-                    (files, lost, told.all),
-                    (named(expected.0), named(expected.1), expected.2)
-                );
-            };
-        check(&["a.yaml"], &[], &[], (&["a.yaml"], &[], false));
-        check(&["b.yaml"], &[], &[], (&[], &["b.yaml"], false));
-        check(&["link"], &[], &[], (&[], &[], true));
-        check(&[""], &[], &[], (&[], &[], true));
-        check(&[], &["a.yaml", "b.yaml"], &[], (&[], &[], false));
-        check(&[], &["link"], &[], (&[], &[], true));
-        check(&[], &["other"], &[], (&[], &[], true));
-        check(&[], &[], &["c.yaml"], (&[], &["c.yaml"], false));
-        check(&[], &[], &[""], (&[], &[""], true));
-    }
-
-    /// Manifests were read while one of them was being written, when it was empty or gone: break-glass was taken away.
-    #[test]
-    fn manifests_that_are_being_written_take_nothing_away() {
-        let home = tempfile::tempdir().unwrap();
-        let file = |name: &str| home.path().join(name);
-        let write = |name: &str, text: &str| std::fs::write(file(name), text).unwrap();
-        write("a.yaml", &binding("anna"));
-        write("b.yaml", &binding("ben"));
-        let mut manifests = Manifests::new(vec![home.path().to_owned()], Defaults::None);
-        let mut bindings = |told: &[&str], always| {
-            let files = told.iter().map(|name| file(name)).collect();
-            let all = told.is_empty();
-            let gone = BTreeSet::new();
-            let found = manifests.look(&Told { files, gone, all }, always);
-            found.map(|snapshot| snapshot.bindings.len())
-        };
-        assert_eq!(bindings(&[], true), Some(2));
-        assert_eq!(bindings(&[], false), None);
-        write("a.yaml", "");
-        for (told, always) in [(&[][..], false), (&["a.yaml"], false), (&[], true)] {
-            assert_eq!(bindings(told, always), None, "{told:?} {always}");
-        }
-        // Whole again, as the system tells.
-        write(
-            "a.yaml",
-            &format!("{}---\n{}", binding("anna"), binding("cleo")),
-        );
-        assert_eq!(bindings(&["a.yaml"], false), Some(3));
-        std::fs::remove_file(file("b.yaml")).unwrap();
-        assert_eq!(bindings(&[], false), None, "it may come back");
-        write("b.yaml", &format!("{}---\n", binding("ben")));
-        assert_eq!(bindings(&["b.yaml"], false), Some(3));
-        std::fs::remove_file(file("b.yaml")).unwrap();
-        write("a.yaml", "");
-        assert_eq!(bindings(&[], false), None);
-        // Nobody writes for so long.
-        std::thread::sleep(2 * WRITING);
-        assert_eq!(bindings(&[], false), Some(0));
-    }
-}
+mod tests;
