@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::doors::{Client, EVALUATION, REVIEW, review};
+use crate::client::{Client, EVALUATION, REVIEW, review};
 use crate::program::{Home, Program};
 use crate::token;
 

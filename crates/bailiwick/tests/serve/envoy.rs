@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::doors::Client;
+use crate::client::Client;
 use crate::program::verify;
 use crate::stage::{DOOR, FORMS, Stage, send, stage, stage_of};
 use crate::token;

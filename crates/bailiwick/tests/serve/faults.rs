@@ -14,7 +14,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::{Value, json};
 
-use crate::doors::{Client, EVALUATION, REVIEW, review};
+use crate::client::{Client, EVALUATION, REVIEW, review};
 use crate::program::{Home, Program, verify};
 use crate::stage::{FORMS, stage};
 use crate::token;

@@ -6,7 +6,7 @@ use bailiwick_testkit::servers::Cluster;
 use serde_json::{Value, json};
 
 use crate::api_server::cluster_asking_with;
-use crate::doors::Client;
+use crate::client::Client;
 use crate::program::{Home, Program};
 
 pub(crate) const CORE: &str = "/apis/bailiwick.dev/v1alpha1";

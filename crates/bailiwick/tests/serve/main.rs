@@ -9,7 +9,10 @@
 )]
 
 mod api_server;
+mod applications;
 mod certification;
+mod client;
+mod cluster_searches;
 mod description;
 mod doors;
 mod envoy;
@@ -24,6 +27,7 @@ mod rights;
 mod scenarios;
 mod service_accounts;
 mod stage;
+mod starts;
 mod status;
 mod telemetry;
 mod token;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use bailiwick_testkit::generate::{Rng, seed};
 use serde_json::{Value, json};
 
-use crate::doors::{Client, EVALUATION, REVIEW, review};
+use crate::client::{Client, EVALUATION, REVIEW, review};
 use crate::program::Home;
 use crate::token;
 

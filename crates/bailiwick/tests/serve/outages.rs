@@ -6,7 +6,7 @@ use bailiwick_testkit::wire::Wire;
 use serde_json::json;
 
 use crate::api_server::{ANNA_READS_PODS, until};
-use crate::doors::Client;
+use crate::client::Client;
 use crate::following::{Stage, document};
 
 /// Its connections stay open, and nothing comes through them.

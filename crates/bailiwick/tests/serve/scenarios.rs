@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::doors::{Client, EVALUATION, EVALUATIONS, home, search};
+use crate::client::{Client, EVALUATION, EVALUATIONS, home, search};
 
 const CONFORMANCE: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),

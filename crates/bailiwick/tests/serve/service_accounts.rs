@@ -6,7 +6,7 @@ use bailiwick_testkit::servers::Cluster;
 use serde_json::{Value, json};
 
 use crate::api_server::until;
-use crate::doors::Client;
+use crate::client::Client;
 use crate::program::Home;
 
 /// The log holds what `web` has asked, and nothing that looks like a token.

@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
-use crate::doors::{Client, EVALUATION, REVIEW, review};
+use crate::client::{Client, EVALUATION, REVIEW, review};
 use crate::program::{Home, Program, verify};
 
 /// Takes batches as an OpenTelemetry collector does, and keeps them by path.
