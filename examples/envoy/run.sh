@@ -13,11 +13,12 @@ if [ -z "$envoy" ]; then
 fi
 . "$here/../lib.sh"
 
-# The ports of the files are those of the documentation; free ones here, so that nothing is in the way.
+# The ports of the files are those of the documentation; free ones here, so that nothing is in the way. So are the times:
+# a laptop may be busy with something else.
 read -r grpc http decisions application <<<"$(python3 "$here/shop.py" ports 4)"
 cp -r "$here/policies" "$work/policies"
-sed "s/9191/$decisions/" "$here/serve.yaml" >"$work/serve.yaml"
-sed "s/10000/$grpc/; s/10001/$http/; s/9191/$decisions/; s/8080/$application/" "$here/envoy.yaml" >"$work/envoy.yaml"
+sed "s/9191/$decisions/; s/^extAuthz:/&\n  budget: 4s/" "$here/serve.yaml" >"$work/serve.yaml"
+sed "s/10000/$grpc/; s/10001/$http/; s/9191/$decisions/; s/8080/$application/; s/timeout: 0.2s/timeout: 5s/" "$here/envoy.yaml" >"$work/envoy.yaml"
 
 python3 "$here/shop.py" serve "$application" &
 pids+=($!)
