@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::Builder;
 use super::parts::Part;
-use crate::edge::EdgeKind;
+use super::{Builder, Only};
 use crate::graph::NodeId;
 use crate::node::Node;
 use crate::world::{Key, Unit, Woken};
@@ -33,20 +32,23 @@ impl Builder<'_, '_, '_> {
         };
         let units = parts.readers_of(woken.marks.iter().copied());
         let mut units: BTreeSet<Unit> = units.into_iter().collect();
-        // What rules of edges alone have woken.
-        let mut in_part = parts.readers_of(woken.marks_of_rules.iter().copied());
+        // What rules of edges alone have woken; holders are made anew in part.
+        let is_holder = |unit: &Unit| matches!(unit, Unit::Holder(node) if !is_role(node));
+        let of_rules = parts.readers_of(woken.marks_of_rules.iter().copied());
+        let (mut in_part, whole): (Vec<Unit>, Vec<Unit>) =
+            of_rules.into_iter().partition(is_holder);
+        units.extend(whole);
         let came_or_went = woken.units.iter();
         units.extend(
             came_or_went
                 .filter(|unit| self.world.exists(unit) != parts.has(unit))
                 .cloned(),
         );
-        let is_holder = |unit: &Unit| matches!(unit, Unit::Holder(node) if !is_role(node));
-        units.extend(in_part.extract_if(.., |unit| !is_holder(unit)));
         in_part.retain(|unit| !units.contains(unit));
         // They depend on all others.
         let mut bound = BTreeSet::new();
-        self.only = Some(Arc::new(self.world.with_kinds(&woken.rules)));
+        let only = Only::with_kinds(&woken.rules, &self.world.index.rules);
+        self.only = Some(Arc::new(only));
         self.changed.clone_from(&woken.role);
         for unit in in_part {
             self.part_of_rules(&unit);
@@ -103,16 +105,12 @@ impl Builder<'_, '_, '_> {
         let world = self.world;
         let ((), reads) = world.reads_of(|| self.make(unit));
         let made = self.graph.take_made();
-        let is_of_rules = |from: &Node, kind: &EdgeKind| {
-            let mut rules = only.iter().filter_map(|&rule| world.index.rules.get(rule));
-            !matches!(from, Node::Acting { .. }) && rules.any(|rule| std::ptr::eq(rule.0, kind))
-        };
         if let Some(part) = self
             .parts
             .as_mut()
             .and_then(|parts| parts.enter(unit, &reads))
         {
-            let old = self.graph.take_of(&mut part.made, &made, &is_of_rules);
+            let old = self.graph.take_of(&mut part.made, &made, &only.kinds);
             part.made.extend(made);
             self.graph.unmake(&old);
         }

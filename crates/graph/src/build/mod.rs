@@ -29,7 +29,7 @@ pub(crate) use parts::Parts;
 pub(crate) use uses::{KindRule, Use, UseOf, Wanted, kind_rules, uses, uses_in_short};
 
 use crate::condition::{Atom, AtomId};
-use crate::edge::Rule;
+use crate::edge::{EdgeKind, Rule};
 use crate::graph::{Common, CommonId, Graph, NodeId};
 use crate::node::Node;
 use crate::world::{Given, Index, Key, Unit};
@@ -56,6 +56,36 @@ struct Uses<'a> {
     shared: Vec<Found<'a>>,
 }
 
+/// Rules of edges, all of their kinds.
+struct Only {
+    kinds: Vec<&'static EdgeKind>,
+    /// By position, whether it is one of them.
+    rules: Vec<bool>,
+}
+
+impl Only {
+    /// Those at these positions, with all others of their kinds.
+    fn with_kinds(rules: &BTreeSet<usize>, all: &[KindRule]) -> Self {
+        let kinds = rules.iter().filter_map(|&rule| Some(all.get(rule)?.0));
+        let mut only = Self {
+            kinds: kinds.collect(),
+            rules: Vec::new(),
+        };
+        only.kinds.dedup_by_key(|kind| kind.id);
+        only.rules = all.iter().map(|(kind, ..)| only.is_kind(kind)).collect();
+        only
+    }
+
+    fn is_kind(&self, kind: &EdgeKind) -> bool {
+        self.kinds.iter().any(|own| std::ptr::eq(*own, kind))
+    }
+
+    fn has(&self, found: UseOf) -> bool {
+        let rule = self.rules.get(usize::from(found.rule));
+        rule.copied().unwrap_or_default()
+    }
+}
+
 /// Makes the parts of a graph.
 pub(crate) struct Builder<'w, 'a, 'g> {
     world: &'w World<'a>,
@@ -63,8 +93,8 @@ pub(crate) struct Builder<'w, 'a, 'g> {
     uses: HashMap<ObjectRef, Rc<Uses<'a>>>,
     /// The same as to the rules of edges that a change concerns.
     uses_of_rules: HashMap<ObjectRef, Rc<Uses<'a>>>,
-    /// The rules of edges, by their positions, that are looked at; `None` is all of them.
-    only: Option<Arc<BTreeSet<usize>>>,
+    /// The rules of edges that are looked at; `None` is all of them.
+    only: Option<Arc<Only>>,
     /// The role whose change has them looked at.
     changed: Option<ObjectRef>,
     /// What a role is good for of which nothing is looked at.
@@ -126,15 +156,15 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
             let had = self.had(node);
             let limited = self.limited(&had);
             for had in &had {
-                let Some(own) = limited.get(&had.scope) else {
+                let Some(own) = limited.get(had.scope) else {
                     continue;
                 };
                 for &rule in own {
-                    self.note_of_whole(Key::UsesOf(&had.role, rule));
+                    self.note_of_whole(Key::UsesOf(had.role, rule));
                 }
-                let place = (&had.role, &had.scope);
+                let place = (had.role, had.scope);
                 let keep = |rule| own.contains(&rule);
-                holdings.extend(self.by_itself(place, had.by.as_ref(), &keep));
+                holdings.extend(self.by_itself(place, had.by, &keep));
             }
             self.share(node, &had, &limited);
         }
@@ -249,10 +279,10 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
     fn by_itself(
         &mut self,
         (role, scope): (&ObjectRef, &Str),
-        binding: Option<&Atom>,
+        by: Option<&Given>,
         keep: &dyn Fn(usize) -> bool,
     ) -> Vec<Holding<'a>> {
-        let binding = binding.map(|atom| self.graph.atom(atom.clone()));
+        let binding = by.map(|given| self.graph.atom(given.atom()));
         let uses = self.uses_of(role);
         let uses = uses.of_role.iter();
         let uses = uses.filter(|(found, _)| found.counts_in(scope) && keep(found.rule));
@@ -278,7 +308,7 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
         let rules = &world.index.rules;
         let short = world.index.uses_of(role).iter();
         let mut short = short
-            .filter(|found| only.is_none_or(|only| only.contains(&usize::from(found.rule))))
+            .filter(|found| only.is_none_or(|only| only.has(**found)))
             .peekable();
         // Of most roles nothing is looked at.
         if short.peek().is_none() {

@@ -4,51 +4,54 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bailiwick_core::{ObjectRef, Str};
 
-use super::{Builder, Link};
-use crate::condition::{Atom, Clause, Condition};
+use super::{Builder, Link, UseOf};
+use crate::condition::{Clause, Condition};
 use crate::graph::{Common, SharedRole, SharedToken};
 use crate::node::Node;
-use crate::world::Key;
+use crate::world::{Given, Key};
 
 /// A role that somebody has.
-pub(super) struct Had {
-    pub(super) role: ObjectRef,
+pub(super) struct Had<'h> {
+    pub(super) role: &'h ObjectRef,
     /// Where it is bound; empty is the whole cluster.
-    pub(super) scope: Str,
+    pub(super) scope: &'h Str,
     /// The entry of a binding that gives it.
-    pub(super) by: Option<Atom>,
+    pub(super) by: Option<&'h Given>,
 }
 
 /// The rules of edges, by their positions, that are not shared, by where roles are bound.
 pub(super) type Limited<'h> = BTreeMap<&'h Str, BTreeSet<usize>>;
 
-impl Builder<'_, '_, '_> {
+impl<'a> Builder<'_, 'a, '_> {
     /// Whether a role of somebody limits to names what leads somewhere by itself, as far as it is looked at.
-    pub(super) fn is_limited(&mut self, node: &Node) -> bool {
+    pub(super) fn is_limited(&self, node: &Node) -> bool {
         let given = self.world.given_to(node).iter();
         let mut roles = given.filter_map(|given| given.role.as_ref());
+        let is_looked_at = |found: UseOf| self.only.as_ref().is_none_or(|only| only.has(found));
         roles.any(|role| {
-            let uses = self.uses_of(role);
-            let mut of_role = uses.of_role.iter();
-            of_role.any(|(found, _)| found.is_limited())
+            let mut uses = self.uses_by_itself(role);
+            uses.any(|found| found.is_limited && is_looked_at(found))
         })
     }
 
     /// The roles of a subject, for what they allow alone.
-    pub(super) fn had(&self, subject: &Node) -> Vec<Had> {
+    pub(super) fn had<'h>(&self, subject: &'h Node) -> Vec<Had<'h>>
+    where
+        'a: 'h,
+    {
         if let Node::Role { role, namespace } = subject {
             return vec![Had {
-                role: role.clone(),
-                scope: namespace.clone(),
+                role,
+                scope: namespace,
                 by: None,
             }];
         }
         let given = self.world.given_to(subject).iter();
         let had = given.filter_map(|given| {
             Some(Had {
-                role: given.role.clone()?,
-                scope: given.binding.namespace.clone(),
-                by: Some(given.atom()),
+                role: given.role.as_ref()?,
+                scope: &given.binding.namespace,
+                by: Some(given),
             })
         });
         had.collect()
@@ -57,9 +60,9 @@ impl Builder<'_, '_, '_> {
     /// By the place where roles are bound the rules of edges that one of these roles limits to names there. What such a
     /// step rests on depends on whether another role gives the right on everything in the same place, so that it is not
     /// shared.
-    pub(super) fn limited<'h>(&self, had: &'h [Had]) -> Limited<'h> {
+    pub(super) fn limited<'h>(&self, had: &[Had<'h>]) -> Limited<'h> {
         let mut limited = Limited::new();
-        for Had { role, scope, .. } in had {
+        for &Had { role, scope, .. } in had {
             self.note_of_whole(Key::Limits(role));
             let uses = self.uses_by_itself(role);
             let uses = uses.filter(|found| found.is_limited);
@@ -72,13 +75,13 @@ impl Builder<'_, '_, '_> {
 
     /// Has a subject take the steps of its roles, but for those of rules that are limited where the role is bound. Where
     /// a role has changed, that is another matter for this one alone.
-    pub(super) fn share(&mut self, subject: &Node, had: &[Had], limited: &Limited<'_>) {
+    pub(super) fn share(&mut self, subject: &Node, had: &[Had<'_>], limited: &Limited<'_>) {
         let mut by_role: BTreeMap<(&ObjectRef, &Str), Clause> = BTreeMap::new();
         let changed = self.changed.as_ref();
-        let is_meant = |had: &&Had| changed.is_none_or(|changed| had.role == *changed);
-        for Had { role, scope, by } in had.iter().filter(is_meant) {
+        let is_meant = |had: &&Had<'_>| changed.is_none_or(|changed| had.role == changed);
+        for &Had { role, scope, by } in had.iter().filter(is_meant) {
             let causes = by_role.entry((role, scope)).or_default();
-            causes.extend(by.as_ref().map(|atom| vec![self.graph.atom(atom.clone())]));
+            causes.extend(by.map(|given| vec![self.graph.atom(given.atom())]));
         }
         for ((role, namespace), mut causes) in by_role {
             causes.sort();

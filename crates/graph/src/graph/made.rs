@@ -46,24 +46,20 @@ impl Graph {
         self.made = made;
     }
 
-    /// Splits off what somebody put in of the kinds for which `is_meant` says so, which is asked for the start of the
-    /// edge as well, and his shares in the roles in which he has new ones.
-    pub(crate) fn take_of(
-        &self,
-        made: &mut Made,
-        new: &Made,
-        is_meant: &dyn Fn(&Node, &EdgeKind) -> bool,
-    ) -> Made {
+    /// Splits off what somebody put in of these kinds, but for what starts where he acts as somebody else, and his shares
+    /// in the roles in which he has new ones.
+    pub(crate) fn take_of(&self, made: &mut Made, new: &Made, kinds: &[&'static EdgeKind]) -> Made {
+        let is_of = |kind: &EdgeKind| kinds.iter().any(|own| std::ptr::eq(*own, kind));
+        let is_meant = |from: &Node| !matches!(from, Node::Acting { .. });
         let is_edge = |&position: &u32| {
             let edge = self.edges.value(position);
-            edge.is_some_and(|edge| {
-                let from = self.nodes.value(edge.from.0);
-                from.is_some_and(|from| is_meant(from, edge.kind))
-            })
+            let edge = edge.filter(|edge| is_of(edge.kind));
+            let from = edge.and_then(|edge| self.nodes.value(edge.from.0));
+            from.is_some_and(is_meant)
         };
         let is_held_back = |&position: &usize| {
             let step = self.held_back.get(position).and_then(Option::as_ref);
-            step.is_some_and(|step| is_meant(&step.from, step.kind))
+            step.is_some_and(|step| is_of(step.kind) && is_meant(&step.from))
         };
         let roles = new
             .shares
@@ -71,8 +67,8 @@ impl Graph {
             .filter_map(|&share| self.role_of_share(share));
         let roles: HashSet<&ObjectRef> = roles.collect();
         let is_renewed = |&share: &u32| {
-            let role = self.role_of_share(share);
-            role.is_some_and(|role| roles.contains(role))
+            let role = || self.role_of_share(share);
+            !roles.is_empty() && role().is_some_and(|role| roles.contains(role))
         };
         Made {
             edges: made.edges.extract_if(.., |at| is_edge(at)).collect(),

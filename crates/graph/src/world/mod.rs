@@ -27,7 +27,6 @@ use self::index::{Ask, DEFAULT, Fact, by_name};
 use self::reads::Reads;
 use self::view::View;
 use crate::admission::in_force;
-use crate::build::KindRule;
 use crate::condition::Atom;
 use crate::node::Node;
 
@@ -137,15 +136,6 @@ impl<'a> World<'a> {
             snapshot.mutating_policy_bindings.iter(),
         );
         validating.into_iter().chain(mutating).collect()
-    }
-
-    /// These rules of edges with all others of their kinds.
-    pub(crate) fn with_kinds(&self, rules: &BTreeSet<usize>) -> BTreeSet<usize> {
-        let all = &self.index.rules;
-        let kinds = || rules.iter().filter_map(|&rule| all.get(rule));
-        let same = |kind: &KindRule| kinds().any(|own| std::ptr::eq(own.0, kind.0));
-        let places = all.iter().enumerate().filter(|(_, kind)| same(kind));
-        places.map(|(place, _)| place).collect()
     }
 
     /// A key in short.

@@ -100,7 +100,7 @@ impl Reads {
 
     /// What `work` reads, each once, besides what it gives. What was being noted goes on after it, without this.
     pub(crate) fn of<T>(&self, work: impl FnOnce() -> T) -> (T, Box<[Mark]>) {
-        let outer = self.noted.replace(Some(Vec::new()));
+        let outer = self.noted.replace(Some(Vec::with_capacity(64)));
         let result = work();
         let mut marks = self.noted.replace(outer).unwrap_or_default();
         marks.sort_unstable();
