@@ -11,6 +11,7 @@
 //! ([`Publication`]): keys of a trust domain.
 
 mod authzen;
+mod body;
 mod callers;
 mod client;
 mod current;

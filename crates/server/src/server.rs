@@ -5,14 +5,13 @@ use std::task::Poll;
 use std::time::{Instant, SystemTime};
 
 use bailiwick_audit::{Log, Records};
-use bytes::Bytes;
 use http::request::Parts as Head;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header};
-use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use tokio::sync::watch;
 
 use crate::authzen::{self, AuthzenDoor};
+use crate::body::Body;
 use crate::callers::{Caller, Callers};
 use crate::current::Current;
 use crate::desk::Desk;
@@ -305,7 +304,7 @@ impl Server {
 
     /// All of a body, if it is not too large and comes in time.
     async fn body(&self, body: Incoming, door: Door) -> Result<Body, Box<Reply>> {
-        let mut whole = pin!(whole(body, door.most_bytes()));
+        let mut whole = pin!(Body::arrived(body, door.most_bytes()));
         // Most have arrived with their heads; then nobody needs a clock.
         let arrived = poll_fn(|context| Poll::Ready(whole.as_mut().poll(context))).await;
         let body = match arrived {
@@ -322,33 +321,6 @@ impl Server {
         };
         Err(Box::new(text(status, message)))
     }
-}
-
-/// All of a body of at most so many bytes. Most come in one piece, which is not copied.
-async fn whole(mut body: Incoming, most: usize) -> Result<Body, hyper::Error> {
-    let (mut first, mut joined) = (Bytes::new(), Vec::new());
-    while !body.is_end_stream()
-        && let Some(frame) = body.frame().await
-    {
-        let Ok(piece) = frame?.into_data() else {
-            continue;
-        };
-        if first.len().max(joined.len()) + piece.len() > most {
-            return Ok(Body::TooLarge);
-        }
-        if first.is_empty() {
-            first = piece;
-        } else {
-            if joined.is_empty() {
-                joined.extend_from_slice(&first);
-            }
-            joined.extend_from_slice(&piece);
-        }
-    }
-    Ok(Body::Whole(match joined.is_empty() {
-        true => first,
-        false => joined.into(),
-    }))
 }
 
 impl Answer for Server {
@@ -382,12 +354,6 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme
         .eq_ignore_ascii_case("bearer")
         .then(|| token.trim_start_matches(' '))
-}
-
-/// The body of a request.
-pub(crate) enum Body {
-    Whole(Bytes),
-    TooLarge,
 }
 
 /// A request of a caller who may ask, and the state that answers it.

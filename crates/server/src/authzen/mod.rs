@@ -13,9 +13,10 @@ use bailiwick_audit::Durability;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
+use crate::body::Body;
 use crate::doors::Door;
 use crate::reply::{Reply, json, text};
-use crate::server::{Asking, Body};
+use crate::server::Asking;
 
 pub use directory::{Directory, Known};
 

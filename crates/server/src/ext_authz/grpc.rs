@@ -11,8 +11,9 @@ use super::wire::{
     OkHttpResponse, Status, plain,
 };
 use super::{DECISION, Described, ExtAuthzDoor, Verdict, text_value};
+use crate::body::Body;
 use crate::reply::{Reply, ReplyBody, text};
-use crate::server::{Asking, Body};
+use crate::server::Asking;
 
 /// Where the `jwt_authn` filter keeps the claims of the token that it has verified.
 const JWT_AUTHN: &str = "envoy.filters.http.jwt_authn";

@@ -11,9 +11,10 @@ use bailiwick_core::{Effect, Request, UserInfo};
 use bailiwick_pdp::Question;
 use http::StatusCode;
 
+use crate::body::Body;
 use crate::desk::{Asked, Decided, Desk, Patience};
 use crate::reply::{Reply, json, text};
-use crate::server::{Asking, Body};
+use crate::server::Asking;
 use crate::telemetry;
 
 pub use config::authorization_configuration;
