@@ -25,9 +25,13 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
+use tracing::subscriber::NoSubscriber;
 
 /// Runs until somebody ends it, with the certificates of a directory.
 pub(in crate::bench) fn run(home: &Path) -> Result<()> {
+    // Nobody listens to what its stack tells, as nobody listens to that of the program. Without this word each message is
+    // made for the facade `log`, in case somebody listens there.
+    tracing::subscriber::set_global_default(NoSubscriber::new())?;
     let store = Store::open(&home.join("constant-log"), Options::default())?;
     let constant = Arc::new(Constant {
         store,
