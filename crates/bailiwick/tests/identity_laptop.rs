@@ -213,7 +213,7 @@ fn what_goes_wrong_says_what_to_do() {
         "has mode 777: others could read or change what is in it; run `chmod go-rwx`",
     );
     fs::write(path("file"), "").unwrap();
-    agent(&path("file"), &socket, &[], "Not a directory");
+    agent(&path("file"), &socket, &[], "not a directory");
     agent(&data, &path("file"), &[], "is there and is no socket");
     agent(&data, &path("none/a.sock"), &[], "cannot make the socket");
     agent(

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Uri};
 
-use crate::client::ClientError;
+use crate::client::{ClientError, innermost};
 use crate::own::server_id;
 use crate::tls::client_config;
 
@@ -48,8 +48,8 @@ pub(crate) async fn connect(
         .keep_alive_timeout(KEEPALIVE)
         .keep_alive_while_idle(true);
     let channel = endpoint.connect_with_connector(connect).await;
-    channel.map_err(|source| ClientError::Server {
+    channel.map_err(|error| ClientError::Server {
         address: address.to_owned(),
-        source,
+        why: innermost(&error).to_string(),
     })
 }

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -65,22 +66,23 @@ impl fmt::Display for Endpoint {
 #[non_exhaustive]
 pub enum ClientError {
     /// Nobody answers.
-    #[error("no Workload API answers at {endpoint}: is `bailiwick agent` running?")]
+    #[error("no Workload API answers at {endpoint} ({why}): is `bailiwick agent` running?")]
     Connect {
         /// Where.
         endpoint: Endpoint,
         /// Why not.
-        #[source]
-        source: tonic::transport::Error,
+        why: String,
     },
+    /// The socket is not for this user.
+    #[error("this user may not open {0}: its agent lets others in with --socket-mode 0666")]
+    Forbidden(Endpoint),
     /// Nobody answers at a server of identities, or it is not the one that it has to be.
-    #[error("no server of identities to be believed answers at {address}")]
+    #[error("no server of identities to be believed answers at {address}: {why}")]
     Server {
         /// Where.
         address: String,
         /// Why not.
-        #[source]
-        source: tonic::transport::Error,
+        why: String,
     },
     /// It refused, or failed.
     #[error("it answers: {}", .0.message())]
@@ -88,6 +90,16 @@ pub enum ClientError {
     /// It sent something that it must not send.
     #[error("it sent {0}")]
     Protocol(String),
+}
+
+/// What went wrong at the bottom: what is around it says only that something did.
+pub(crate) fn innermost<'e>(
+    mut error: &'e (dyn std::error::Error + 'static),
+) -> &'e (dyn std::error::Error + 'static) {
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error
 }
 
 impl ClientError {
@@ -158,9 +170,14 @@ impl Client {
     /// # Errors
     /// When nobody answers there.
     pub async fn connect(endpoint: &Endpoint) -> Result<Self, ClientError> {
-        let failed = |source| ClientError::Connect {
-            endpoint: endpoint.clone(),
-            source,
+        let failed = |error: tonic::transport::Error| {
+            let (endpoint, innermost) = (endpoint.clone(), innermost(&error));
+            let io = innermost.downcast_ref::<io::Error>();
+            if io.is_some_and(|io| io.kind() == io::ErrorKind::PermissionDenied) {
+                return ClientError::Forbidden(endpoint);
+            }
+            let why = innermost.to_string();
+            ClientError::Connect { endpoint, why }
         };
         let channel = match endpoint {
             Endpoint::Unix(path) => {

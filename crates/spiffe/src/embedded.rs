@@ -133,6 +133,9 @@ pub fn private_folder(path: &Path) -> Result<(), SealError> {
         path: path.to_owned(),
         source,
     };
+    if path.exists() && !path.is_dir() {
+        return Err(error(io::ErrorKind::NotADirectory.into()));
+    }
     let mut builder = fs::DirBuilder::new();
     builder
         .recursive(true)

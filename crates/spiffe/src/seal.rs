@@ -33,7 +33,7 @@ pub enum SealError {
     },
     /// Others can read the file, or it is somebody else's.
     #[error(
-        "`{path}` {problem}: others could read or change what is in it; run `chmod 600` on it or take it over"
+        "`{path}` {problem}: others could read or change what is in it; run `chmod go-rwx` on it or take it over"
     )]
     Exposed {
         /// Which file.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use bailiwick_spiffe::{AgentState, Client, Endpoint, Serve, Socket, private_folder, serve};
 
 use self::node::NodeOptions;
@@ -34,7 +34,7 @@ pub(crate) struct AgentArgs {
     #[command(subcommand)]
     command: Option<AgentCommand>,
     /// Sign with an authority of its own, for this machine alone
-    #[arg(long, required_unless_present = "server", conflicts_with = "server")]
+    #[arg(long, conflicts_with = "server")]
     embedded: bool,
     #[command(flatten)]
     node: NodeOptions,
@@ -90,7 +90,7 @@ fn healthcheck(args: &HealthcheckArgs, console: &mut Console) -> Result<Exit> {
     let well = match answer {
         Ok(Ok(None)) => Ok("healthy".to_owned()),
         Ok(Ok(Some(state))) => condition(&state, args.fresh),
-        Ok(Err(error)) => Err(format!("{:#}", anyhow::Error::from(error))),
+        Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err(format!("no answer within {} s", HEALTHY.as_secs())),
     };
     let (line, exit) = match well {
@@ -118,7 +118,8 @@ fn condition(state: &AgentState, fresh: bool) -> Result<String, String> {
 
 fn socket(args: &AgentArgs) -> Result<PathBuf> {
     if let Some(socket) = &args.socket {
-        return Ok(socket.clone());
+        // As programs find it that run elsewhere (E-5).
+        return Ok(std::path::absolute(socket)?);
     }
     let socket = default_socket();
     private_folder(socket.parent().context("no folder for the socket")?)?;
@@ -139,6 +140,11 @@ pub(crate) fn run(args: &AgentArgs, console: &mut Console) -> Result<Exit> {
         let mode = args.socket_mode.unwrap_or(0o666);
         let socket = node::socket(&args.node, socket(args)?, mode);
         return node::run(server, &args.node, socket, &args.daemon, console);
+    }
+    if !args.embedded {
+        bail!(
+            "say who signs: --embedded, for the programs of this machine, or --server HOST:PORT, for the pods of a node"
+        );
     }
     let mut daemon = args.daemon.open(console, None)?;
     let socket = socket(args)?;

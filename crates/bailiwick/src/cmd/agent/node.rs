@@ -11,6 +11,7 @@ use bailiwick_spiffe::{
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cmd::identity::daemon::DaemonOptions;
+use crate::cmd::identity::place::server_address;
 use crate::console::Console;
 use crate::exit::Exit;
 
@@ -18,7 +19,7 @@ use crate::exit::Exit;
 #[derive(clap::Args, Debug)]
 pub(super) struct NodeOptions {
     /// Server of identities (`bailiwick identity server`), for the pods of this node
-    #[arg(long, value_name = "HOST:PORT", requires = "trust_bundle",
+    #[arg(long, value_name = "HOST:PORT", value_parser = server_address, requires = "trust_bundle",
         conflicts_with_all = ["federate", "rules", "log", "operations"])]
     pub(super) server: Option<String>,
     /// What the server is known by: a SPIFFE bundle in JSON, or roots in PEM
@@ -80,7 +81,7 @@ fn brokers(options: &NodeOptions, daemon: &DaemonOptions) -> Result<Option<Broke
         bail!("`{id}` is not of the trust domain `{domain}`: brokers are");
     }
     Ok(Some(BrokerSocket {
-        path: path.clone(),
+        path: std::path::absolute(path)?,
         mode: options.broker_socket_mode,
         allowed: options.brokers.iter().cloned().collect(),
     }))
@@ -122,8 +123,8 @@ pub(super) fn run(
     let brokers = brokers(options, daemon)?;
     let mut line = format!("SPIFFE_ENDPOINT_SOCKET=unix://{}\n", socket.path.display());
     if let Some(brokers) = &brokers {
-        let path = std::path::absolute(&brokers.path)?;
-        line.push_str(&format!("SPIFFE_BROKER_SOCKET=unix://{}\n", path.display()));
+        let path = brokers.path.display();
+        line.push_str(&format!("SPIFFE_BROKER_SOCKET=unix://{path}\n"));
     }
     let agent = NodeAgent {
         socket,

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::List;
 use super::authority::FORMATS;
+use super::place::server_address;
 use super::{SocketOptions, block_on};
 use crate::console::Console;
 use crate::exit::Exit;
@@ -43,7 +44,7 @@ pub(super) struct FetchArgs {
 #[derive(clap::Args, Debug)]
 struct ServerOptions {
     /// Ask this server (`bailiwick identity server`) and not a Workload API
-    #[arg(long, value_name = "HOST:PORT", requires_all = ["token_file", "roots", "trust_domain"], conflicts_with = "socket")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = server_address, requires_all = ["token_file", "roots", "trust_domain"], conflicts_with = "socket")]
     server: Option<String>,
     /// Token of the service account of this pod, for the audience that is the name of the trust domain
     #[arg(long, value_name = "FILE", requires = "server")]

@@ -36,11 +36,28 @@ pub(crate) struct PlaceOptions {
     seal_key: Option<PathBuf>,
     /// Secret of the cluster that holds state, keys, bans and join tokens in place of the folder, sealed with the same
     /// `--seal-key` by every replica
-    #[arg(long, value_name = "NAMESPACE/NAME", requires = "seal_key", value_parser = secret_name)]
+    #[arg(long, value_name = "NAMESPACE/NAME", requires = "seal_key", value_parser = namespaced)]
     state_secret: Option<(String, String)>,
 }
 
-fn secret_name(text: &str) -> Result<(String, String), String> {
+/// A server, by a name or an address; one of IPv6 stands in brackets.
+pub(crate) fn server_address(text: &str) -> Result<String, String> {
+    let named = text.rsplit_once(':').filter(|(host, port)| {
+        let bare = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
+        let host_fits = match bare {
+            Some(bare) => bare.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => bailiwick_core::dns::is_dns_subdomain(&host.to_ascii_lowercase()),
+        };
+        host_fits && port.parse::<u16>().is_ok_and(|port| port > 0)
+    });
+    let named = named.map(|_| text.to_owned());
+    named.ok_or_else(|| "write HOST:PORT, such as identity.bailiwick:8443".to_owned())
+}
+
+/// An object in a namespace.
+pub(super) fn namespaced(text: &str) -> Result<(String, String), String> {
     let dns = bailiwick_core::dns::is_dns_subdomain;
     let named = text.split_once('/');
     let named = named.filter(|(namespace, name)| dns(namespace) && dns(name));
@@ -178,4 +195,38 @@ pub(crate) fn default_socket() -> PathBuf {
             .join("bailiwick/run"),
     };
     folder.join("agent.sock")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::server_address;
+
+    #[test]
+    fn servers_have_a_host_and_a_port() {
+        let check = |text: &str, expected: bool| {
+            assert_eq!(server_address(text).is_ok(), expected, "{text}");
+        };
+        for good in [
+            "127.0.0.1:1",
+            "identity.bailiwick:8443",
+            "[::1]:8443",
+            "Host:80",
+        ] {
+            check(good, true);
+        }
+        for bad in [
+            "",
+            "host",
+            "host:",
+            ":80",
+            "host:0",
+            "host:65536",
+            "::1:80",
+            "[x]:80",
+            "https://host:80",
+            "a b:80",
+        ] {
+            check(bad, false);
+        }
+    }
 }

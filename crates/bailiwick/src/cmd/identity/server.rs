@@ -14,6 +14,7 @@ use bailiwick_spiffe::{
 use tokio::net::TcpListener;
 
 use super::daemon::DaemonOptions;
+use super::place::namespaced;
 use crate::cli::Global;
 use crate::cluster::connect_options;
 use crate::console::Console;
@@ -45,10 +46,10 @@ pub(super) struct ServerArgs {
     #[arg(long, value_name = "NAME", value_parser = dns_name)]
     dns_name: Vec<DnsName>,
     /// Print what the server may do in the cluster, for this service account, and end
-    #[arg(long, value_name = "NAMESPACE/NAME")]
-    print_role: Option<String>,
+    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = namespaced)]
+    print_role: Option<(String, String)>,
     /// Service account whose pods may be agents of nodes. May be repeated
-    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = account)]
+    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = namespaced)]
     agent_account: Vec<(String, String)>,
     /// Authorities, in PEM, of certificates by which nodes prove themselves
     #[arg(long, value_name = "FILE")]
@@ -82,24 +83,12 @@ impl ServerArgs {
     }
 }
 
-fn account(text: &str) -> Result<(String, String), String> {
-    let account = text.split_once('/').filter(|(namespace, name)| {
-        let dns = bailiwick_core::dns::is_dns_subdomain;
-        dns(namespace) && dns(name)
-    });
-    let (namespace, name) = account.ok_or("write NAMESPACE/NAME")?;
-    Ok((namespace.to_owned(), name.to_owned()))
-}
-
 fn dns_name(text: &str) -> Result<DnsName, String> {
     DnsName::parse(text).map_err(|error| error.to_string())
 }
 
 pub(super) fn run(args: &ServerArgs, global: &Global, console: &mut Console) -> Result<Exit> {
-    if let Some(account) = &args.print_role {
-        let (namespace, name) = account
-            .split_once('/')
-            .context("write --print-role NAMESPACE/NAME")?;
+    if let Some((namespace, name)) = &args.print_role {
         let state = args.daemon.state_role((namespace, name));
         console.answer(issuer_role(namespace, name) + &state)?;
         return Ok(Exit::Yes);

@@ -1,10 +1,11 @@
 use std::sync::{Arc, mpsc};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use bailiwick_kube::{Cluster, Listener, Told, signer_role};
 use bailiwick_spiffe::SystemClock;
 
 use super::daemon::{DaemonOptions, Stop};
+use super::place::namespaced;
 use crate::cli::Global;
 use crate::cluster::connect_options;
 use crate::console::Console;
@@ -27,8 +28,8 @@ pub(super) struct SignerArgs {
     #[arg(long, value_name = "DOMAIN/NAME", value_parser = signer_name)]
     name: String,
     /// Print what the signer may do in the cluster, for this service account, and end
-    #[arg(long, value_name = "NAMESPACE/NAME")]
-    print_role: Option<String>,
+    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = namespaced)]
+    print_role: Option<(String, String)>,
     /// Deny pods for good that no rule gives an identity, or that are banned: they wait otherwise, and go on when that
     /// changes. The kubelet keeps a denial until the pod is made anew
     #[arg(long = "final")]
@@ -54,10 +55,7 @@ fn signer_name(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn run(args: &SignerArgs, global: &Global, console: &mut Console) -> Result<Exit> {
-    if let Some(account) = &args.print_role {
-        let (namespace, name) = account
-            .split_once('/')
-            .context("write --print-role NAMESPACE/NAME")?;
+    if let Some((namespace, name)) = &args.print_role {
         let state = args.daemon.state_role((namespace, name));
         console.answer(signer_role(&args.name, namespace, name) + &state)?;
         return Ok(Exit::Yes);

@@ -61,7 +61,10 @@ type Verdict = Result<String, String>;
 
 fn certificate(text: &str, file: &Path, bundles: &BundleMap, now: UnixTime) -> Result<Verdict> {
     let chain = pem::decode("CERTIFICATE", text);
-    let chain = chain.with_context(|| format!("`{}` is no PEM", file.display()))?;
+    let chain = chain.with_context(|| match file.to_str() {
+        Some("-") => "standard input holds no certificates in PEM".to_owned(),
+        _ => format!("`{}` holds no certificates in PEM", file.display()),
+    })?;
     Ok(x509::validate(&chain, bundles, now)
         .map(|svid| {
             format!(

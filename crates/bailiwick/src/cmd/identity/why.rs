@@ -1,14 +1,15 @@
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow, bail};
 use bailiwick_identity::facts::Facts;
 use bailiwick_identity::pods::{Object, ObjectKind, View};
 use bailiwick_identity::rules::{Explanation, Outcome, Plan};
 use bailiwick_kube::Cluster;
 use bailiwick_report::{Format, Table, Tone};
+use bailiwick_spiffe::PeerError;
 use serde::Serialize;
 
 use super::authority::FORMATS;
 use super::live_rules::LiveRules;
-use super::place::PlaceOptions;
+use super::place::{PlaceOptions, namespaced};
 use super::rules::RuleOptions;
 use crate::cli::Global;
 use crate::cluster::connect_options;
@@ -20,10 +21,11 @@ use crate::formats::Formats;
 #[derive(clap::Args, Debug)]
 pub(super) struct WhyArgs {
     /// Number of the process; this one itself where neither it nor a pod is given
+    #[arg(value_parser = pid)]
     pid: Option<u32>,
     /// A pod of the cluster that kubectl would talk to
-    #[arg(long, value_name = "NAMESPACE/NAME", conflicts_with = "pid")]
-    pod: Option<String>,
+    #[arg(long, value_name = "NAMESPACE/NAME", conflicts_with = "pid", value_parser = namespaced)]
+    pod: Option<(String, String)>,
     #[command(flatten)]
     rules: RuleOptions,
     #[command(flatten)]
@@ -31,6 +33,11 @@ pub(super) struct WhyArgs {
     /// Form of the output
     #[arg(short, long, value_name = "FORMAT", value_parser = Formats(FORMATS))]
     output: Option<Format>,
+}
+
+fn pid(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|pid| *pid > 0);
+    number.ok_or_else(|| "write the number of a process, or --pod NAMESPACE/NAME".to_owned())
 }
 
 /// The explanation, as machines read it.
@@ -68,7 +75,13 @@ pub(super) fn run(args: &WhyArgs, global: &Global, console: &mut Console) -> Res
             }
             facts_of_pod(pod, &cluster)?
         }
-        None => bailiwick_spiffe::facts_of(args.pid.unwrap_or(std::process::id()))?,
+        None => {
+            let pid = args.pid.unwrap_or(std::process::id());
+            bailiwick_spiffe::facts_of(pid).map_err(|error| match error {
+                PeerError::Gone(pid) => anyhow!("there is no process {pid}"),
+                error => error.into(),
+            })?
+        }
     };
     let rules = rules.now();
     let explanation = rules.explain(&facts);
@@ -83,8 +96,8 @@ pub(super) fn run(args: &WhyArgs, global: &Global, console: &mut Console) -> Res
 }
 
 /// What is proven about a pod at this moment.
-fn facts_of_pod(pod: &str, cluster: &Cluster) -> Result<Facts> {
-    let (namespace, name) = pod.split_once('/').context("write --pod NAMESPACE/NAME")?;
+fn facts_of_pod((namespace, name): &(String, String), cluster: &Cluster) -> Result<Facts> {
+    let pod = format!("{namespace}/{name}");
     let seen = cluster.object_now(ObjectKind::Pod, namespace, name)?;
     let Some(Object::Pod(seen)) = seen else {
         bail!("there is no pod `{pod}` in {}", cluster.name());
@@ -92,7 +105,7 @@ fn facts_of_pod(pod: &str, cluster: &Cluster) -> Result<Facts> {
     let mut view = View::default();
     for (kind, name) in [
         (ObjectKind::Node, seen.node.as_str()),
-        (ObjectKind::Namespace, namespace),
+        (ObjectKind::Namespace, namespace.as_str()),
     ] {
         if !name.is_empty() {
             let object = cluster.object_now(kind, "", name)?;
