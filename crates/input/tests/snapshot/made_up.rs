@@ -1,30 +1,19 @@
-//! The snapshot file: what is written is read again, and only that.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking and prints its seed"
-)]
+//! Snapshots that proptest makes up.
 
 use bailiwick_core::{Kind, Str};
-use bailiwick_input::snapshot::{SnapshotError, read, write};
-use bailiwick_input::{Defaults, LoadOptions, Source, load};
 use bailiwick_model::{
-    AdmissionBinding, AdmissionPolicy, Binding, BindingSubject, Cidr, ClaimMount, ClusterInfo,
-    Container, ContainerPort, CsiDriver, CustomResource, Delta, FileId, FileOrigin, FromNamespaces,
-    Gap, Gateway, GrantFrom, GrantTo, HostPathMount, Ingress, IngressRule, LabelSelector, Listener,
-    ListenerSet, MatchResources, Namespace, NetworkPolicy, Node, Object, ObjectMeta, Origin,
-    ParamRef, ParentRef, Peer, PersistentVolume, PodSpec, PolicyPort, PolicyRule, PortRef,
-    Protocol, ReferenceGrant, Requirement, ResourceRule, Role, RoleRef, Route, RouteBackend, RunAs,
-    RuntimeClass, Secret, Security, SecurityContextConstraints, Service, ServiceAccount,
-    ServicePort, Snapshot, SourceFile, Taint, TokenMount, Toleration, Webhook,
-    WebhookConfiguration, Workload,
+    AdmissionBinding, AdmissionPolicy, Binding, BindingSubject, ClaimMount, ClusterInfo, Container,
+    ContainerPort, CsiDriver, CustomResource, Delta, FileId, FileOrigin, Gap, HostPathMount,
+    LabelSelector, MatchResources, Namespace, Node, Object, ObjectMeta, Origin, ParamRef,
+    PersistentVolume, PodSpec, PolicyRule, Protocol, Requirement, ResourceRule, Role, RoleRef,
+    RunAs, RuntimeClass, Secret, Security, SecurityContextConstraints, ServiceAccount, Snapshot,
+    SourceFile, Taint, TokenMount, Toleration, Webhook, WebhookConfiguration, Workload,
 };
 use proptest::prelude::*;
 
-fn text() -> BoxedStrategy<Str> {
+use crate::network::network;
+
+pub(crate) fn text() -> BoxedStrategy<Str> {
     prop_oneof!["[a-z]{1,8}", "\\PC{0,6}", Just("*".to_owned())]
         .prop_map(Into::into)
         .boxed()
@@ -42,7 +31,7 @@ fn pairs() -> BoxedStrategy<Box<[(Str, Str)]>> {
         .boxed()
 }
 
-fn meta(namespaced: bool) -> BoxedStrategy<ObjectMeta> {
+pub(crate) fn meta(namespaced: bool) -> BoxedStrategy<ObjectMeta> {
     (
         text(),
         "[a-z]{1,4}",
@@ -82,7 +71,7 @@ fn rule() -> BoxedStrategy<PolicyRule> {
         .boxed()
 }
 
-fn selector() -> BoxedStrategy<LabelSelector> {
+pub(crate) fn selector() -> BoxedStrategy<LabelSelector> {
     (
         pairs(),
         prop::collection::vec((text(), text(), texts()), 0..2),
@@ -97,154 +86,6 @@ fn selector() -> BoxedStrategy<LabelSelector> {
                     values,
                 })
                 .collect(),
-        })
-        .boxed()
-}
-
-fn cidr() -> BoxedStrategy<Cidr> {
-    (any::<[u8; 16]>(), any::<bool>(), 0..=32_u8)
-        .prop_map(|(bytes, is_short, bits)| {
-            let [a, b, c, d, ..] = bytes;
-            let address = if is_short {
-                [a, b, c, d].into()
-            } else {
-                bytes.into()
-            };
-            Cidr { address, bits }
-        })
-        .boxed()
-}
-
-fn network() -> BoxedStrategy<Object> {
-    let port = prop_oneof![
-        any::<u16>().prop_map(PortRef::Number),
-        text().prop_map(PortRef::Name)
-    ];
-    (meta(true), port, cidr(), text(), any::<bool>())
-        .prop_flat_map(|(metadata, port, cidr, name, flag)| {
-            let word = name.clone();
-            let service = Service {
-                metadata: metadata.clone(),
-                service_type: name.clone(),
-                selector: [(name.clone(), name.clone())].into(),
-                ports: [ServicePort {
-                    name: name.clone(),
-                    port: u16::from(flag),
-                    target: port.clone(),
-                    protocol: Protocol::Udp,
-                }]
-                .into(),
-                external_ips: [name.clone()].into(),
-                source_ranges: [cidr].into(),
-            };
-            let ingress = Ingress {
-                metadata: metadata.clone(),
-                backends: [(name.clone(), port.clone())].into(),
-            };
-            let selector = LabelSelector {
-                match_labels: [(name.clone(), name)].into(),
-                ..LabelSelector::default()
-            };
-            let rule = IngressRule {
-                from: [
-                    Peer::Addresses {
-                        cidr,
-                        except: [cidr].into(),
-                    },
-                    Peer::Pods {
-                        namespaces: flag.then(|| selector.clone()),
-                        pods: Some(selector.clone()),
-                    },
-                ]
-                .into(),
-                ports: [PolicyPort {
-                    port: flag.then_some(port),
-                    end: flag.then_some(7),
-                    protocol: Protocol::Sctp,
-                }]
-                .into(),
-            };
-            let name = &word;
-            let listeners: Box<[Listener]> = [Listener {
-                name: name.clone(),
-                hostname: name.clone(),
-                port: 80,
-                protocol: name.clone(),
-                passthrough: flag,
-                namespaces: match flag {
-                    true => FromNamespaces::Selector(selector.clone()),
-                    false => FromNamespaces::All,
-                },
-                kinds: [name.clone()].into(),
-            }]
-            .into();
-            let set = ListenerSet {
-                metadata: metadata.clone(),
-                gateway: (name.clone(), name.clone()),
-                listeners: listeners.clone(),
-            };
-            let gateway = Gateway {
-                metadata: metadata.clone(),
-                class: name.clone(),
-                listeners,
-                sets: flag.then_some(FromNamespaces::Same),
-                is_default: flag,
-                infrastructure: [(name.clone(), name.clone())].into(),
-            };
-            let route = Route {
-                kind: if flag {
-                    Kind::HTTPRoute
-                } else {
-                    Kind::UDPRoute
-                },
-                metadata: metadata.clone(),
-                to_defaults: flag,
-                parents: [ParentRef {
-                    position: 3,
-                    is_set: flag,
-                    namespace: name.clone(),
-                    name: name.clone(),
-                    section: name.clone(),
-                    port: flag.then_some(1),
-                }]
-                .into(),
-                hostnames: [name.clone()].into(),
-                backends: [RouteBackend {
-                    at: name.clone(),
-                    namespace: name.clone(),
-                    name: name.clone(),
-                    port: 1,
-                }]
-                .into(),
-            };
-            let grant = ReferenceGrant {
-                metadata: metadata.clone(),
-                from: [GrantFrom {
-                    group: name.clone(),
-                    kind: name.clone(),
-                    namespace: name.clone(),
-                }]
-                .into(),
-                to: [GrantTo {
-                    name: name.clone(),
-                    ..GrantTo::default()
-                }]
-                .into(),
-            };
-            let policy = NetworkPolicy {
-                metadata,
-                pods: selector,
-                ingress: flag.then(|| [rule].into()),
-            };
-            prop_oneof![
-                Just(Object::Service(service)),
-                Just(Object::Ingress(ingress)),
-                Just(Object::NetworkPolicy(policy)),
-                Just(Object::Gateway(gateway)),
-                Just(Object::ListenerSet(set)),
-                Just(Object::Route(route)),
-                Just(Object::ReferenceGrant(grant)),
-            ]
         })
         .boxed()
 }
@@ -521,7 +362,7 @@ fn origin() -> BoxedStrategy<Origin> {
     .boxed()
 }
 
-fn any_snapshot() -> BoxedStrategy<Snapshot> {
+pub(crate) fn any_snapshot() -> BoxedStrategy<Snapshot> {
     (
         prop::collection::vec((object(), origin()), 0..20),
         (text(), prop::option::of(any::<u16>()), any::<bool>()),
@@ -553,85 +394,4 @@ fn any_snapshot() -> BoxedStrategy<Snapshot> {
             snapshot
         })
         .boxed()
-}
-
-fn bytes(snapshot: &Snapshot) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    write(snapshot, &mut bytes).unwrap();
-    bytes
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
-
-    #[test]
-    fn what_is_written_is_read_again(snapshot in any_snapshot()) {
-        let written = bytes(&snapshot);
-        prop_assert_eq!(&read(written.as_slice()).unwrap(), &snapshot);
-        prop_assert_eq!(bytes(&snapshot), written);
-    }
-
-    #[test]
-    fn a_file_cut_short_or_changed_is_never_taken_for_whole(snapshot in any_snapshot(), at in any::<prop::sample::Index>(), bit in 0..8) {
-        let written = bytes(&snapshot);
-        let at = at.index(written.len());
-        prop_assert!(read(&written[..at]).is_err());
-        let mut changed = written;
-        changed[at] ^= 1_u8 << bit;
-        if let Ok(read) = read(changed.as_slice()) {
-            prop_assert_eq!(read, snapshot);
-        }
-    }
-}
-
-#[test]
-fn a_snapshot_is_a_source_like_any_other() {
-    let directory = tempfile::tempdir().unwrap();
-    let manifest = directory.path().join("a.yaml");
-    std::fs::write(&manifest, "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: r}\nrules: []\n---\nkind: [\n").unwrap();
-    let options = LoadOptions {
-        defaults: Defaults::None,
-        ..LoadOptions::default()
-    };
-    let first = load(&[Source::Path(manifest.clone())], &options);
-    let file = directory.path().join("cluster.bailiwick");
-    write(&first.snapshot, std::fs::File::create(&file).unwrap()).unwrap();
-
-    let again = load(&[Source::Path(file.clone())], &options);
-    assert_eq!(again.snapshot, first.snapshot);
-    assert_eq!(
-        again.snapshot.gaps.len(),
-        1,
-        "what was lost then is still missing"
-    );
-    // Together with other files the numbers of the files move.
-    let extra = directory.path().join("b.yaml");
-    std::fs::write(
-        &extra,
-        "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: s}\n",
-    )
-    .unwrap();
-    let both = load(&[Source::Path(extra), Source::Path(file)], &options);
-    let Some(Origin::File(origin)) = both
-        .snapshot
-        .roles
-        .entry("default", "r")
-        .map(|entry| entry.origin)
-    else {
-        panic!("no origin");
-    };
-    assert_eq!(
-        &*both.snapshot.files[origin.file.0 as usize].path,
-        manifest.to_str().unwrap()
-    );
-}
-
-#[test]
-fn a_newer_version_is_refused() {
-    let line = "{\"format\":\"bailiwick.dev/snapshot\",\"version\":99}\n";
-    let packed = zstd::encode_all(line.as_bytes(), 1).unwrap();
-    assert!(matches!(
-        read(packed.as_slice()),
-        Err(SnapshotError::Newer(99))
-    ));
 }
