@@ -4,6 +4,7 @@ use std::sync::Arc;
 use aws_lc_rs::signature as lc;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use x509_parser::asn1_rs::Oid;
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey as Parsed;
 use x509_parser::x509::SubjectPublicKeyInfo;
@@ -168,12 +169,14 @@ impl PublicKey {
     }
 
     pub(crate) fn of(spki: &SubjectPublicKeyInfo<'_>) -> Result<Self, KeyError> {
+        let parameters = spki.algorithm.parameters.as_ref();
+        let curve = parameters.and_then(|parameters| parameters.as_oid().ok());
         let key_type = match spki.parsed().map_err(|_| KeyError::Malformed)? {
-            Parsed::EC(point) => match (curve(spki).as_deref(), point.data()) {
+            Parsed::EC(point) => match (curve.as_ref().map(Oid::as_bytes), point.data()) {
                 (Some(P256), [4, rest @ ..]) if rest.len() == 64 => KeyType::EcP256,
                 (Some(P384), [4, rest @ ..]) if rest.len() == 96 => KeyType::EcP384,
-                (curve, _) => {
-                    let curve = curve.unwrap_or("unknown");
+                _ => {
+                    let curve = curve.map_or("unknown".to_owned(), |curve| curve.to_id_string());
                     return Err(KeyError::Unsupported(format!("EC {curve}")));
                 }
             },
@@ -296,14 +299,10 @@ fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     der
 }
 
-/// prime256v1 and secp384r1.
-const P256: &str = "1.2.840.10045.3.1.7";
-const P384: &str = "1.3.132.0.34";
-
-fn curve(spki: &SubjectPublicKeyInfo<'_>) -> Option<String> {
-    let parameters = spki.algorithm.parameters.as_ref()?;
-    Some(parameters.as_oid().ok()?.to_id_string())
-}
+/// prime256v1, 1.2.840.10045.3.1.7.
+const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+/// secp384r1, 1.3.132.0.34.
+const P384: &[u8] = &[0x2b, 0x81, 4, 0, 0x22];
 
 #[cfg(test)]
 mod tests {

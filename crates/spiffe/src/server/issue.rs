@@ -9,7 +9,7 @@ use bailiwick_audit::{Door, Proof};
 use bailiwick_identity::facts::Facts;
 use bailiwick_identity::rules::Plan;
 use bailiwick_identity::x509::requested_key;
-use bailiwick_identity::{BundleMap, SpiffeId};
+use bailiwick_identity::{BundleMap, PublicKey, SpiffeId};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
@@ -50,14 +50,10 @@ impl Issuer for Issue {
             return Err(early.status("this address"));
         }
         let token = bearer(&request)?;
-        let wanted = check(request.get_ref())?;
+        let (wanted, key) = check(request.get_ref())?;
         let asker = self.attest(&token).await?;
         let plan = self.core.plan(&asker, wanted.as_ref()).await?;
-        let IssueRequest {
-            certificate_request,
-            audience,
-            ..
-        } = request.into_inner();
+        let audience = request.into_inner().audience;
         let bundle = self.core.authority.bundle();
         let mut response = IssueResponse {
             spiffe_id: plan.id.to_string(),
@@ -66,9 +62,7 @@ impl Issuer for Issue {
             federated: self.federated(&plan),
             ..IssueResponse::default()
         };
-        if !certificate_request.is_empty() {
-            let key = requested_key(&certificate_request);
-            let key = key.map_err(|error| Status::invalid_argument(error.to_string()))?;
+        if let Some(key) = key {
             response.chain = self.core.certificate(&asker, &plan, &key).await?.chain;
         }
         if !audience.is_empty() {
@@ -94,26 +88,27 @@ fn bearer(request: &Request<IssueRequest>) -> Result<String, Status> {
     })
 }
 
-/// The identity that is wanted. What cannot be answered costs no question to the API server.
-fn check(request: &IssueRequest) -> Result<Option<SpiffeId>, Status> {
+/// The identity that is wanted, and the key for which a certificate is. What cannot be answered costs no question to the API
+/// server.
+fn check(request: &IssueRequest) -> Result<(Option<SpiffeId>, Option<PublicKey>), Status> {
     let invalid = |error: &dyn std::fmt::Display| Status::invalid_argument(error.to_string());
     if request.certificate_request.is_empty() && request.audience.is_empty() {
         return Err(invalid(
             &"ask for a certificate, with a request for its key, or for a token, with an audience",
         ));
     }
-    if !request.certificate_request.is_empty() {
-        requested_key(&request.certificate_request).map_err(|error| invalid(&error))?;
-    }
+    let key = match request.certificate_request.as_slice() {
+        [] => None,
+        der => Some(requested_key(der).map_err(|error| invalid(&error))?),
+    };
     if !request.audience.is_empty() {
         check_audience(&request.audience)?;
     }
-    match request.spiffe_id.as_str() {
-        "" => Ok(None),
-        id => SpiffeId::parse(id)
-            .map(Some)
-            .map_err(|error| invalid(&error)),
-    }
+    let wanted = match request.spiffe_id.as_str() {
+        "" => None,
+        id => Some(SpiffeId::parse(id).map_err(|error| invalid(&error))?),
+    };
+    Ok((wanted, key))
 }
 
 impl Issue {
