@@ -1,22 +1,21 @@
 //! What is held for pods: each certificate and token is asked for once, and kept while the server is away.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bailiwick_identity::rules::Plan;
 use bailiwick_identity::{KeyType, SpiffeId, UnixTime, x509};
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tonic::transport::Channel;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 
+use super::slots::{Kept, Slots, fresh_or_made, settle};
 use super::{Node, State};
 use crate::broker::ForBroker;
 use crate::clock::{Clock, SystemClock};
 use crate::issuer_core::unavailable;
 use crate::keys::WorkloadKey;
 use crate::limit::pushback;
-use crate::seal::fraction;
 use crate::server::MOST_AT_ONCE;
 use crate::wire::issuer::node_agents_client::NodeAgentsClient;
 use crate::wire::issuer::{SignManyRequest, SignRequest, SignResponse};
@@ -25,36 +24,17 @@ use crate::workload::Held;
 /// How long an answer of the server may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// When something could not be had, it is asked for again after so long.
-const RETRY: Duration = Duration::from_secs(5);
+pub(super) const RETRY: Duration = Duration::from_secs(5);
 /// Requests for certificates that nobody waits for yet, at the same time.
 const AT_ONCE: usize = 4;
 /// Tokens that are kept.
 const MOST_TOKENS: usize = 10_000;
 
-/// A place for one document; whoever needs it waits for the one who asks for it.
-pub(super) type Slot<T> = Arc<tokio::sync::Mutex<Option<Kept<T>>>>;
-
-pub(super) struct Kept<T> {
-    pub(super) what: T,
-    /// From when on it does not count.
-    until: UnixTime,
-    /// When the next one is asked for.
-    due: Instant,
-    /// State of the keys of the authority by which it was made.
-    revision: u64,
-}
-
-/// Certificates by pod and identity.
-#[derive(Default)]
-pub(super) struct Certificates(Mutex<HashMap<CertificateKey, Slot<Arc<Held>>>>);
-
-/// Tokens by pod, identity and receivers.
-#[derive(Default)]
-pub(super) struct Tokens(Mutex<HashMap<TokenKey, Slot<String>>>);
-
-/// What a broker gets is made for it, so that the log says so: it shares nothing with the pod or other brokers.
-type CertificateKey = (Box<str>, SpiffeId, Option<SpiffeId>);
-type TokenKey = (Box<str>, SpiffeId, Vec<String>, Option<SpiffeId>);
+/// Certificates by pod and identity. What a broker gets is made for it, so that the log says so: it shares nothing with the
+/// pod or other brokers.
+pub(super) type Certificates = Slots<(SpiffeId, Option<SpiffeId>), Arc<Held>>;
+/// Tokens by pod, identity and receivers, and for a broker.
+pub(super) type Tokens = Slots<(SpiffeId, Vec<String>, Option<SpiffeId>), String>;
 
 impl Node {
     /// A certificate of a pod, with its key.
@@ -64,24 +44,11 @@ impl Node {
         plan: Plan,
         through: Option<&ForBroker>,
     ) -> Result<Arc<Held>, Status> {
-        let slot = self.slot(pod, &plan.id, through.map(ForBroker::broker));
-        let mut slot = slot.lock().await;
-        let revision = self.state().revision;
-        if let Some(kept) = &*slot
-            && kept.what.plan == plan
-            && kept.is_fresh(revision)
-        {
-            return Ok(Arc::clone(&kept.what));
-        }
-        let made = self.made(pod, plan, through).await;
-        settle(&mut slot, made.map(lasting), revision)
-    }
-
-    fn slot(&self, pod: &str, id: &SpiffeId, broker: Option<&SpiffeId>) -> Slot<Arc<Held>> {
-        let slots = self.certificates.0.lock();
-        let mut slots = slots.unwrap_or_else(PoisonError::into_inner);
-        let key = (pod.into(), id.clone(), broker.cloned());
-        Arc::clone(slots.entry(key).or_default())
+        let key = (plan.id.clone(), through.map(ForBroker::broker).cloned());
+        let slot = self.certificates.slot(pod, key);
+        let made = async { self.made(pod, plan.clone(), through).await.map(lasting) };
+        let good = |held: &Arc<Held>| held.plan == plan;
+        fresh_or_made(&slot, || self.state().revision, good, made).await
     }
 
     async fn made(
@@ -124,30 +91,9 @@ impl Node {
         audience: &[String],
         through: Option<&ForBroker>,
     ) -> Result<String, Status> {
-        let slot = {
-            let slots = self.tokens.0.lock();
-            let mut slots = slots.unwrap_or_else(PoisonError::into_inner);
-            if slots.len() >= MOST_TOKENS {
-                let now = SystemClock.now();
-                slots.retain(|_, slot| {
-                    let kept = slot.try_lock();
-                    kept.is_ok_and(|kept| kept.as_ref().is_some_and(|kept| now < kept.until))
-                });
-            }
-            let broker = through.map(ForBroker::broker).cloned();
-            let key = (pod.into(), plan.id.clone(), audience.to_vec(), broker);
-            match slots.len() < MOST_TOKENS {
-                true => Arc::clone(slots.entry(key).or_default()),
-                false => Slot::default(),
-            }
-        };
-        let mut slot = slot.lock().await;
-        let revision = self.state().revision;
-        if let Some(kept) = &*slot
-            && kept.is_fresh(revision)
-        {
-            return Ok(kept.what.clone());
-        }
+        let broker = through.map(ForBroker::broker).cloned();
+        let key = (plan.id.clone(), audience.to_vec(), broker);
+        let slot = self.tokens.slot_among(MOST_TOKENS, pod, key);
         let answer = self.ask(SignRequest {
             pod_uid: pod.to_owned(),
             spiffe_id: plan.id.to_string(),
@@ -155,9 +101,11 @@ impl Node {
             brokered: through.map(ForBroker::wire),
             ..SignRequest::default()
         });
-        let made = answer.await;
-        let made = made.map(|answer| (answer.token, UnixTime::new(answer.until)));
-        settle(&mut slot, made, revision)
+        let made = async {
+            let answer = answer.await?;
+            Ok((answer.token, UnixTime::new(answer.until)))
+        };
+        fresh_or_made(&slot, || self.state().revision, |_| true, made).await
     }
 
     pub(super) async fn ask(&self, request: SignRequest) -> Result<SignResponse, Status> {
@@ -193,8 +141,10 @@ impl Node {
         let mut asking = Vec::new();
         let mut requests = Vec::new();
         for (pod, plan) in wanted {
-            let slot = self.slot(&pod, &plan.id, None).try_lock_owned();
-            let Ok(slot) = slot else { continue };
+            let slot = self.certificates.slot(&pod, (plan.id.clone(), None));
+            let Ok(slot) = slot.try_lock_owned() else {
+                continue;
+            };
             let fresh = |kept: &Kept<Arc<Held>>| kept.what.plan == plan && kept.is_fresh(revision);
             if slot.as_ref().is_some_and(fresh) {
                 continue;
@@ -269,9 +219,7 @@ impl Node {
 
     /// Whether a certificate need not be asked for, or is being asked for.
     fn has(&self, pod: &str, plan: &Plan, revision: u64) -> bool {
-        let slots = self.certificates.0.lock();
-        let slots = slots.unwrap_or_else(PoisonError::into_inner);
-        let Some(slot) = slots.get(&(Box::from(pod), plan.id.clone(), None)) else {
+        let Some(slot) = self.certificates.find(pod, (plan.id.clone(), None)) else {
             return false;
         };
         slot.try_lock().map_or(true, |kept| {
@@ -282,19 +230,9 @@ impl Node {
 
     /// Forgets what is held for pods that are not to be kept.
     pub(super) fn forget(&self, keep: impl Fn(&str) -> bool) {
-        let slots = self.certificates.0.lock();
-        let mut slots = slots.unwrap_or_else(PoisonError::into_inner);
-        slots.retain(|(pod, ..), _| keep(pod));
-        let tokens = self.tokens.0.lock();
-        let mut tokens = tokens.unwrap_or_else(PoisonError::into_inner);
-        tokens.retain(|(pod, ..), _| keep(pod));
-        self.wits.forget(keep);
-    }
-}
-
-impl<T> Kept<T> {
-    pub(super) fn is_fresh(&self, revision: u64) -> bool {
-        self.revision == revision && Instant::now() < self.due
+        self.certificates.forget(&keep);
+        self.tokens.forget(&keep);
+        self.wits.forget(&keep);
     }
 }
 
@@ -347,39 +285,6 @@ pub(super) fn certificate_request(
 fn lasting(held: Arc<Held>) -> (Arc<Held>, UnixTime) {
     let until = held.validity.not_after;
     (held, until)
-}
-
-/// Keeps what was made; where nothing was, what is kept goes on, unless the server said no.
-pub(super) fn settle<T: Clone>(
-    slot: &mut Option<Kept<T>>,
-    made: Result<(T, UnixTime), Status>,
-    revision: u64,
-) -> Result<T, Status> {
-    let now = SystemClock.now();
-    match made {
-        Ok((what, until)) => {
-            let half = Duration::from_secs(until.since(now)) / 2;
-            *slot = Some(Kept {
-                what: what.clone(),
-                until,
-                due: Instant::now() + half.mul_f64(0.9 + 0.1 * fraction()),
-                revision,
-            });
-            Ok(what)
-        }
-        Err(status) if matches!(status.code(), Code::PermissionDenied | Code::Unimplemented) => {
-            *slot = None;
-            Err(status)
-        }
-        Err(status) => match slot {
-            Some(kept) if now < kept.until => {
-                kept.due = Instant::now() + RETRY;
-                kept.revision = revision;
-                Ok(kept.what.clone())
-            }
-            _ => Err(Status::unavailable(status.message())),
-        },
-    }
 }
 
 /// Whether a chain is ours: our key, our name, signed by our domain.

@@ -6,6 +6,7 @@
 mod held;
 mod link;
 mod own;
+mod slots;
 mod state;
 mod wit;
 

@@ -1,52 +1,31 @@
 //! WIT-SVIDs that are held for pods, each asked for once.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bailiwick_identity::rules::Plan;
 use bailiwick_identity::{SpiffeId, UnixTime, wit};
 use tonic::Status;
 
 use super::Node;
-use super::held::{Slot, certificate_request, new_key, settle};
+use super::held::{certificate_request, new_key};
+use super::slots::{Slots, fresh_or_made};
 use crate::clock::{Clock, SystemClock};
 use crate::wire::issuer::SignRequest;
 use crate::workload::HeldWit;
 
-type Key = (Box<str>, SpiffeId);
-
 /// By pod and identity.
-#[derive(Default)]
-pub(super) struct Wits(Mutex<HashMap<Key, Slot<Arc<HeldWit>>>>);
-
-impl Wits {
-    fn slot(&self, pod: &str, id: &SpiffeId) -> Slot<Arc<HeldWit>> {
-        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(slots.entry((pod.into(), id.clone())).or_default())
-    }
-
-    /// Forgets those of pods that are not to be kept.
-    pub(super) fn forget(&self, keep: impl Fn(&str) -> bool) {
-        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.retain(|(pod, _), _| keep(pod));
-    }
-}
+pub(super) type Wits = Slots<SpiffeId, Arc<HeldWit>>;
 
 impl Node {
     /// A WIT-SVID of a pod, with its key.
     pub(crate) async fn wit(&self, pod: &str, plan: Plan) -> Result<Arc<HeldWit>, Status> {
-        let slot = self.wits.slot(pod, &plan.id);
-        let mut slot = slot.lock().await;
-        let revision = self.state().revision;
-        if let Some(kept) = &*slot
-            && kept.what.plan == plan
-            && kept.is_fresh(revision)
-        {
-            return Ok(Arc::clone(&kept.what));
-        }
-        let made = self.new_wit(pod, plan).await;
-        let made = made.map(|held| (Arc::clone(&held), held.until));
-        settle(&mut slot, made, revision)
+        let slot = self.wits.slot(pod, plan.id.clone());
+        let made = async {
+            let held = self.new_wit(pod, plan.clone()).await?;
+            Ok((Arc::clone(&held), held.until))
+        };
+        let good = |held: &Arc<HeldWit>| held.plan == plan;
+        fresh_or_made(&slot, || self.state().revision, good, made).await
     }
 
     async fn new_wit(&self, pod: &str, plan: Plan) -> Result<Arc<HeldWit>, Status> {
