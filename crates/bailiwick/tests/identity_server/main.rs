@@ -8,6 +8,7 @@
     reason = "a test that cannot go on ends, and not every test uses all of the shared module"
 )]
 
+mod outage;
 #[path = "../program/mod.rs"]
 mod program;
 mod replicas;

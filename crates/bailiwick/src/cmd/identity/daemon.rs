@@ -24,7 +24,7 @@ use super::authority::{AuthorityOptions, Signs};
 use super::census::Census;
 use super::experimental::ExperimentOptions;
 use super::federation::{self, FederationOptions};
-use super::ledgers::{Ledgers, News, Said};
+use super::ledgers::{LONGEST_UNREAD, Ledgers, News, Said};
 use super::live_rules::{Following, LiveRules};
 use super::place::PlaceOptions;
 use super::published::{Lists, PublishedOptions};
@@ -50,6 +50,10 @@ pub(crate) struct DaemonOptions {
     /// Address for /healthz, /readyz and /metrics
     #[arg(long, value_name = "ADDRESS")]
     operations: Option<SocketAddr>,
+    /// Seconds for which bans may be unreadable; after that nothing is given to anybody before they can be read again
+    #[arg(long, value_name = "SECONDS", default_value_t = LONGEST_UNREAD,
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    hold_after: u64,
     #[command(flatten)]
     federation: FederationOptions,
     #[command(flatten)]
@@ -273,7 +277,9 @@ impl Daemon<'_> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut reload = signal(SignalKind::hangup())?;
         let mut tick = tokio::time::interval(TICK);
-        let mut news = self.ledgers.follow();
+        let mut news = self
+            .ledgers
+            .follow(Duration::from_secs(self.options.hold_after));
         tokio::pin!(work);
         loop {
             tokio::select! {
@@ -409,8 +415,9 @@ impl Daemon<'_> {
             }
             News::Unread { why, long: true } => {
                 tracing::error!(why, "nothing is given before bans can be read again");
-                self.authority
-                    .hold(Some("who is banned could not be read for 10 minutes"));
+                let seconds = self.options.hold_after;
+                let held = format!("who is banned could not be read for {seconds} seconds");
+                self.authority.hold(Some(&held));
                 let unread = || self.ready.wait_for("who is banned is known");
                 self.unread = self.unread.take().or_else(|| Some(unread()));
             }

@@ -17,9 +17,9 @@ use crate::record;
 
 /// How often it is looked whether somebody said something.
 const LOOK: Duration = Duration::from_secs(1);
-/// Who is banned is not known for so long at most: after that nothing is given to anybody. What a workload has lives an hour
-/// by default and is renewed at half of that, so that nobody is without a certificate for 40 minutes.
-const LONGEST_UNREAD: Duration = Duration::from_secs(600);
+/// Who is banned is not known for so long at most, in seconds: after that nothing is given to anybody. What a workload has
+/// lives an hour by default and is renewed at half of that, so that nobody is without a certificate for 40 minutes.
+pub(super) const LONGEST_UNREAD: u64 = 600;
 
 /// Where it lies.
 #[derive(Clone, Debug)]
@@ -86,12 +86,13 @@ impl Ledgers {
         })
     }
 
-    /// Looks again and again, on a thread that ends with whoever listens.
-    pub(super) fn follow(&self) -> mpsc::UnboundedReceiver<News> {
+    /// Looks again and again, on a thread that ends with whoever listens. What could not be read for `longest` no longer
+    /// counts.
+    pub(super) fn follow(&self, longest: Duration) -> mpsc::UnboundedReceiver<News> {
         let ledgers = self.clone();
         let (sender, receiver) = mpsc::unbounded_channel();
         thread::spawn(move || {
-            let mut seen = Seen::new(Instant::now());
+            let mut seen = Seen::new(longest, Instant::now());
             while !sender.is_closed() {
                 let read = ledgers.load().map_err(|error| error.to_string());
                 if let Some(news) = seen.news(read, Instant::now()) {
@@ -106,14 +107,16 @@ impl Ledgers {
 
 /// What was told already.
 struct Seen {
+    longest: Duration,
     said: Option<Said>,
     read: Instant,
     trouble: Option<(String, bool)>,
 }
 
 impl Seen {
-    fn new(now: Instant) -> Self {
+    fn new(longest: Duration, now: Instant) -> Self {
         Self {
+            longest,
             said: None,
             read: now,
             trouble: None,
@@ -133,7 +136,7 @@ impl Seen {
                 Some(News::Said(Box::new(said)))
             }
             Err(why) => {
-                let long = now.duration_since(self.read) > LONGEST_UNREAD;
+                let long = now.duration_since(self.read) > self.longest;
                 let trouble = Some((why.clone(), long));
                 if self.trouble == trouble {
                     return None;
@@ -152,7 +155,7 @@ mod tests {
     #[test]
     fn what_is_told_of_what_is_read() {
         let start = Instant::now();
-        let mut seen = Seen::new(start);
+        let mut seen = Seen::new(Duration::from_secs(600), start);
         let mut check = |second: u64, read: Result<&str, &str>, expected: &str| {
             let read = read.map_err(str::to_owned).map(|banned| {
                 let mut bans = Bans::default();
