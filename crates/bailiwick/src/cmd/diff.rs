@@ -345,7 +345,10 @@ fn git_archive(revision: &str, path: &str) -> Result<tempfile::NamedTempFile> {
         .context("git cannot be run; REVISION:PATH needs it")?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!("git has no `{path}` in `{revision}`: {}", said.trim());
+        bail!(
+            "git has no `{path}` in `{revision}`, seen from the current directory: {}",
+            said.trim()
+        );
     }
     Ok(archive)
 }
