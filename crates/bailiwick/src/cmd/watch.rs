@@ -1,107 +1,31 @@
 //! `paths --watch`: the ways as they appear and vanish.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
-use bailiwick_core::{Kind, ObjectRef, Timestamp};
-use bailiwick_graph::{Admission, Graph, Guard, Live, Node, Path, Step};
+use bailiwick_core::Kind;
+use bailiwick_graph::{Live, Node};
 use bailiwick_kube::{Batch, Confirmed};
 use bailiwick_report::{Format, Tone, inert};
-use serde::Serialize;
 
+use self::event::{Cause, Event, appeared, causes_in_words, now, vanished};
+use self::way::{Way, keep, stands, ways};
 use crate::cli::Global;
 use crate::cluster::{Watched, cut_short};
 use crate::cmd::missing::missing;
-use crate::cmd::paths::{PathsArgs, facts, order};
+use crate::cmd::paths::{PathsArgs, order};
 use crate::console::Console;
 use crate::exit::Exit;
-use crate::picture::review;
+
+mod event;
+mod way;
 
 /// How long to wait for changes before looking whether the API server still answers.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Changes that come at once and are looked at one by one; of more nobody could tell which of them it was.
 const ONE_BY_ONE: usize = 32;
-
-/// A way, in the words of which it consists: the graph it was in may have changed since.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Way {
-    effort: u32,
-    steps: Vec<(&'static str, Node)>,
-}
-
-/// What is printed, as JSON.
-#[derive(Serialize)]
-#[serde(tag = "event", rename_all = "camelCase")]
-enum Event<'e> {
-    /// What stands at the start.
-    #[serde(rename_all = "camelCase")]
-    Start {
-        time: String,
-        target: &'e Node,
-        ways: usize,
-        partial: bool,
-    },
-    /// A way that was not there.
-    Appeared(Told<'e>),
-    /// A way that is gone.
-    Vanished(Told<'e>),
-    /// Nothing is heard of these kinds: what changes there comes later or never.
-    #[serde(rename_all = "camelCase")]
-    Stale {
-        time: String,
-        kinds: Vec<Kind>,
-        why: &'e str,
-    },
-    /// The API server is heard again, and nothing was missed.
-    Current { time: String },
-    /// Somebody can bind so many roles that not every combination was looked at: there may be more ways.
-    CutShort { time: String, why: &'e str },
-    /// Every combination is looked at again.
-    Complete { time: String },
-}
-
-/// A way and why it is told of.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Told<'e> {
-    time: String,
-    from: &'e Node,
-    to: &'e Node,
-    effort: u32,
-    steps: Vec<ToldStep>,
-    /// The objects whose change it comes from.
-    causes: &'e [Cause],
-    /// The effort of the way that is left, where one is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    left: Option<u32>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ToldStep {
-    edge: &'static str,
-    title: &'static str,
-    to: Node,
-    rests_on: Vec<String>,
-    /// What may stop it all the same.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    guards: Vec<String>,
-    /// What to ask the API server.
-    proof: Vec<String>,
-}
-
-/// An object that has changed.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Cause {
-    #[serde(flatten)]
-    object: ObjectRef,
-    /// Empty where the API server had forgotten the change, so that only its result is known.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    resource_version: String,
-}
 
 pub(super) fn run(args: &PathsArgs, global: &Global, console: &mut Console) -> Result<Exit> {
     if !matches!(args.output, Format::Table | Format::Json) {
@@ -356,174 +280,4 @@ impl Watcher<'_> {
         }
         self.console.answer(text)
     }
-}
-
-/// The ways of which is told: of one start several, else of each the one of least effort.
-fn ways(args: &PathsArgs, live: &Live) -> BTreeMap<Node, Vec<Way>> {
-    let graph = live.graph();
-    let Some(target) = graph.find(&args.to) else {
-        return BTreeMap::new();
-    };
-    let paths: Vec<Path> = match &args.from {
-        Some(from) => {
-            let source = graph.find(from).into_iter();
-            let count = usize::from(args.count);
-            source
-                .flat_map(|source| graph.paths(source, target, count))
-                .collect()
-        }
-        None => {
-            let reaching = graph.reaching(target);
-            let starts = graph.starts(live.snapshot()).into_iter();
-            // Those who have full control as it is count, too: that somebody gets it is what people watch for.
-            let starts = starts.filter(|&node| node != target);
-            starts
-                .filter_map(|node| graph.path(node, &reaching))
-                .collect()
-        }
-    };
-    let mut ways: BTreeMap<Node, Vec<Way>> = BTreeMap::new();
-    for path in paths {
-        let steps = path.edges.iter().filter_map(|&edge| graph.step(edge));
-        let steps = steps.map(|step| (step.kind.id, step.to.clone()));
-        let way = Way {
-            effort: path.effort,
-            steps: steps.collect(),
-        };
-        if let Some(from) = graph.node(path.from) {
-            let of_start = ways.entry(from.clone()).or_default();
-            if !of_start.contains(&way) {
-                of_start.push(way);
-            }
-        }
-    }
-    ways
-}
-
-/// The step from a node that a way takes, where it is there.
-fn step_of<'g>(graph: &'g Graph, from: &Node, (edge, to): &(&str, Node)) -> Option<Step<'g>> {
-    let (from, to) = (graph.find(from)?, graph.find(to)?);
-    let mut edges = graph.edges_from(from);
-    let id = edges.find(|&id| {
-        let leads = graph.ends(id).is_some_and(|(_, end)| end == to);
-        leads && graph.step(id).is_some_and(|step| step.kind.id == *edge)
-    });
-    graph.step(id?)
-}
-
-/// Whether every step of a way is there.
-fn stands(graph: &Graph, from: &Node, way: &Way) -> bool {
-    let mut at = from;
-    way.steps.iter().all(|step| {
-        let there = step_of(graph, at, step).is_some();
-        at = &step.1;
-        there
-    })
-}
-
-/// Of several ways that are as short the one that was told of stays.
-fn keep(from: &Node, ways: &mut [Way], told: Option<&Vec<Way>>, live: &Live) {
-    if let [way] = ways
-        && let Some(known) = told
-            .into_iter()
-            .flatten()
-            .find(|old| old.effort <= way.effort)
-        && stands(live.graph(), from, known)
-    {
-        *way = known.clone();
-    }
-}
-
-fn appeared<'e>(from: &'e Node, way: &'e Way, live: &Live, causes: &'e [Cause]) -> Told<'e> {
-    let mut at = from;
-    let mut steps = Vec::new();
-    let admission = Admission::new(live.snapshot());
-    for step in &way.steps {
-        let found = step_of(live.graph(), at, step);
-        at = &step.1;
-        let Some(found) = found else { continue };
-        let reviews = found.proof(live.snapshot());
-        steps.push(ToldStep {
-            edge: found.kind.id,
-            title: found.kind.title,
-            to: found.to.clone(),
-            rests_on: facts(&found.evidence),
-            guards: admission
-                .guards(&found)
-                .iter()
-                .map(Guard::to_string)
-                .collect(),
-            proof: reviews.iter().map(review).collect(),
-        });
-    }
-    Told {
-        time: now(),
-        from,
-        to: at,
-        effort: way.effort,
-        steps,
-        causes,
-        left: None,
-    }
-}
-
-fn vanished<'e>(
-    from: &'e Node,
-    to: &'e Node,
-    way: &Way,
-    causes: &'e [Cause],
-    left: Option<u32>,
-) -> Told<'e> {
-    let title = |edge: &str| {
-        let mut kinds = bailiwick_graph::EDGES.iter();
-        kinds
-            .find(|kind| kind.id == edge)
-            .map_or("", |kind| kind.title)
-    };
-    let step = |(edge, to): &(&'static str, Node)| ToldStep {
-        edge,
-        title: title(edge),
-        to: to.clone(),
-        rests_on: Vec::new(),
-        guards: Vec::new(),
-        proof: Vec::new(),
-    };
-    Told {
-        time: now(),
-        from,
-        to,
-        effort: way.effort,
-        steps: way.steps.iter().map(step).collect(),
-        causes,
-        left,
-    }
-}
-
-/// What the change was, in a line or a few.
-fn causes_in_words(causes: &[Cause]) -> Vec<String> {
-    const SHOWN: usize = 3;
-    let line = |cause: &Cause| match &*cause.resource_version {
-        "" => format!("{} has changed meanwhile", cause.object),
-        version => format!("{} has changed, resourceVersion {version}", cause.object),
-    };
-    let mut lines: Vec<String> = causes.iter().take(SHOWN).map(line).collect();
-    match causes.len() {
-        0 => lines.push("what can be read has changed".to_owned()),
-        many if many > SHOWN => {
-            lines.push(format!(
-                "and {} more that changed at the same time",
-                many - SHOWN
-            ));
-        }
-        _ => {}
-    }
-    lines
-}
-
-fn now() -> String {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
-    Timestamp::from_seconds(seconds).to_string()
 }
