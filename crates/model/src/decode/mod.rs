@@ -27,6 +27,7 @@ mod pods;
 mod policies;
 mod reader;
 mod roles;
+mod routes;
 mod time;
 
 use bailiwick_core::{Kind, ObjectRef, Str};
@@ -149,10 +150,10 @@ fn read_object(kind: Kind, value: &Value, namespace: &str, names: &mut Interner)
         }
         Kind::Gateway => Object::Gateway(gateway::gateway(cx, root, metadata)),
         Kind::HTTPRoute | Kind::GRPCRoute | Kind::TLSRoute | Kind::TCPRoute | Kind::UDPRoute => {
-            Object::Route(gateway::route(cx, root, metadata))
+            Object::Route(routes::route(cx, root, metadata))
         }
         Kind::ListenerSet => Object::ListenerSet(gateway::listener_set(cx, root, metadata)),
-        Kind::ReferenceGrant => Object::ReferenceGrant(gateway::grant(cx, root, metadata)),
+        Kind::ReferenceGrant => Object::ReferenceGrant(routes::grant(cx, root, metadata)),
         Kind::ConfigMap => Object::IdentityMap(identities::map(cx, root, metadata)),
         // Every other kind has pods.
         _ => Object::Workload(pods::workload(cx, root, metadata)),
