@@ -1,6 +1,6 @@
 mod node;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use bailiwick_spiffe::{AgentState, Client, Endpoint, Serve, Socket, private_folder, serve};
 
 use self::node::NodeOptions;
-use crate::cmd::identity::daemon::DaemonOptions;
+use crate::cmd::identity::daemon::{Daemon, DaemonOptions};
 use crate::cmd::identity::place::default_socket;
 use crate::console::Console;
 use crate::exit::Exit;
@@ -116,14 +116,39 @@ fn condition(state: &AgentState, fresh: bool) -> Result<String, String> {
     }
 }
 
-fn socket(args: &AgentArgs) -> Result<PathBuf> {
-    if let Some(socket) = &args.socket {
+/// Where the socket is to be: as given, or where programs of the same user look for it.
+pub(crate) fn socket(given: Option<&Path>) -> Result<PathBuf> {
+    if let Some(socket) = given {
         // As programs find it that run elsewhere (E-5).
         return Ok(std::path::absolute(socket)?);
     }
     let socket = default_socket();
     private_folder(socket.parent().context("no folder for the socket")?)?;
     Ok(socket)
+}
+
+/// Gives the processes of this machine identities until somebody ends the program.
+pub(crate) async fn attest(
+    daemon: &mut Daemon<'_>,
+    socket: Socket,
+    console: &mut Console,
+) -> Result<()> {
+    let address = format!("SPIFFE_ENDPOINT_SOCKET=unix://{}\n", socket.path.display());
+    let served = Serve {
+        socket,
+        authority: Arc::clone(&daemon.authority),
+        rules: daemon.rules(),
+        federated: daemon.bundles(),
+        evidence: daemon.evidence.clone(),
+    };
+    let (answer, domain) = (daemon.answer.clone(), daemon.authority.trust_domain().id());
+    let ready = move || {
+        tracing::info!(%domain, "the authority is ready");
+        // Nobody listens any more where this fails.
+        let _ = answer.send(address);
+    };
+    let work = |stop| async { Ok(serve(served, ready, stop).await?) };
+    daemon.attend(console, work).await
 }
 
 fn octal(text: &str) -> Result<u32, String> {
@@ -138,7 +163,7 @@ pub(crate) fn run(args: &AgentArgs, console: &mut Console) -> Result<Exit> {
     }
     if let Some(server) = &args.node.server {
         let mode = args.socket_mode.unwrap_or(0o666);
-        let socket = node::socket(&args.node, socket(args)?, mode);
+        let socket = node::socket(&args.node, socket(args.socket.as_deref())?, mode);
         return node::run(server, &args.node, socket, &args.daemon, console);
     }
     if !args.embedded {
@@ -147,27 +172,13 @@ pub(crate) fn run(args: &AgentArgs, console: &mut Console) -> Result<Exit> {
         );
     }
     let mut daemon = args.daemon.open(console, None)?;
-    let socket = socket(args)?;
-    let served = Serve {
-        socket: Socket::new(socket.clone(), args.socket_mode.unwrap_or(0o600)),
-        authority: Arc::clone(&daemon.authority),
-        rules: daemon.rules(),
-        federated: daemon.bundles(),
-        evidence: daemon.evidence.clone(),
-    };
-    let (answer, domain) = (daemon.answer.clone(), daemon.authority.trust_domain().id());
-    let ready = move || {
-        tracing::info!(%domain, "the authority is ready");
-        let line = format!("SPIFFE_ENDPOINT_SOCKET=unix://{}\n", socket.display());
-        // Nobody listens any more where this fails.
-        let _ = answer.send(line);
-    };
+    let socket = socket(args.socket.as_deref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
-    let work = |stop| async { Ok(serve(served, ready, stop).await?) };
-    let outcome = runtime.block_on(daemon.attend(console, work));
+    let socket = Socket::new(socket, args.socket_mode.unwrap_or(0o600));
+    let outcome = runtime.block_on(attest(&mut daemon, socket, console));
     daemon.close();
     outcome?;
     Ok(Exit::Yes)

@@ -68,6 +68,6 @@ pub(crate) fn run(args: &ServeArgs, global: &Global, console: &mut Console) -> R
         return Ok(Exit::Yes);
     }
     args.log.start();
-    program.run()?;
+    program.run(console)?;
     Ok(Exit::Yes)
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::callers::{self, CallerConfig, TokenReview, TokensConfig};
 use super::gateway::ExtAuthz;
+use super::identity::IdentityConfig;
 use super::telemetry::TelemetryConfig;
 
 use crate::console::Console;
@@ -32,6 +33,7 @@ pub(crate) struct Config {
     pub(crate) authzen: Option<Authzen>,
     pub(crate) ext_authz: Option<ExtAuthz>,
     pub(crate) telemetry: Option<TelemetryConfig>,
+    pub(crate) identity: Option<IdentityConfig>,
     #[serde(default)]
     pub(crate) floor: Vec<PathBuf>,
     #[serde(default)]
@@ -235,6 +237,7 @@ impl Config {
             .chain(self.policies.iter_mut())
             .chain(self.snapshot.iter_mut())
             .chain(self.tokens.iter_mut().flat_map(TokensConfig::paths))
+            .chain(self.identity.iter_mut().flat_map(IdentityConfig::paths))
             .chain([&mut self.log.directory]);
         for path in paths {
             *path = base.join(&*path);
@@ -349,6 +352,7 @@ snapshot: last.bwk
 cluster: {documents: false, workloads: true}
 staleness: 10s
 reread: 500ms
+identity: {trustDomain: dev.example, data: keys, socket: s, rules: [web.yaml], defaultRule: false}
 ";
 
     pub(in crate::serve) fn read(text: &str) -> Result<Config> {

@@ -7,6 +7,7 @@ mod entities;
 mod feed;
 mod files;
 mod gateway;
+mod identity;
 mod kept;
 mod policy_files;
 mod program;

@@ -24,6 +24,7 @@ use super::entities;
 use super::feed::Feed;
 use super::files::{Entities, Files, Manifests, Wake};
 use super::gateway::ExtAuthz;
+use super::identity::Identities;
 use super::kept::Kept;
 use super::policy_files::PolicyFiles;
 use super::reviewer::{ClusterReviewer, Connected};
@@ -39,6 +40,7 @@ pub(crate) struct Program {
     tls: Option<Arc<Tls>>,
     tokens: Option<Arc<Tokens>>,
     directory: Directory,
+    identities: Option<Identities>,
 }
 
 /// Where the state comes from.
@@ -144,7 +146,7 @@ const TELL_HEAD: Duration = Duration::from_secs(60);
 
 impl Program {
     /// Reads the files that the configuration names, but neither the log nor the cluster.
-    pub(crate) fn new(config: Config, global: &Global, console: &Console) -> Result<Self> {
+    pub(crate) fn new(config: Config, global: &Global, console: &mut Console) -> Result<Self> {
         let tls = match &config.listen.tls {
             None => None,
             Some(files) => Some(Arc::new(Tls::load(TlsFiles {
@@ -164,6 +166,10 @@ impl Program {
         if let Some(path) = entities_file(&config) {
             directory.replace(entities::read(&path)?);
         }
+        let identities = config.identity.as_ref();
+        let identities = identities
+            .map(|identity| Identities::new(identity, &config.log.directory, console))
+            .transpose()?;
         let sources = Sources::new(&config, global, console, directory.clone())?;
         Ok(Self {
             config,
@@ -171,6 +177,7 @@ impl Program {
             tls,
             tokens,
             directory,
+            identities,
         })
     }
 
@@ -180,18 +187,25 @@ impl Program {
     }
 
     /// Runs until somebody ends it.
-    pub(crate) fn run(self) -> Result<()> {
+    pub(crate) fn run(mut self, console: &mut Console) -> Result<()> {
         let options = Options {
             segment_size: u64::from(self.config.log.segment_mebibytes.max(1)) << 20,
             segment_age: self.config.log.segment_age,
             ..Options::default()
         };
         let store = Arc::new(Store::open(&self.config.log.directory, options)?);
+        let metrics = Arc::new(Metrics::new());
+        let identities = self.identities.take();
+        let identity = identities.as_ref();
+        let identity = identity
+            .map(|identities| identities.open(&store, &metrics, console))
+            .transpose()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .context("the threads cannot be started")?;
-        let ended = runtime.block_on(self.serve(Arc::clone(&store)));
+        let identity = identity.map(|identity| identity.attest(console));
+        let ended = runtime.block_on(self.serve(Arc::clone(&store), metrics, identity));
         runtime.shutdown_timeout(Duration::from_secs(1));
         store.close();
         let health = store.health();
@@ -211,9 +225,15 @@ impl Program {
         })))
     }
 
-    async fn serve(self, store: Arc<Store>) -> Result<()> {
+    /// Serves until somebody ends the program, and `identity` with it where there is one.
+    async fn serve(
+        self,
+        store: Arc<Store>,
+        metrics: Arc<Metrics>,
+        identity: Option<impl Future<Output = Result<()>>>,
+    ) -> Result<()> {
         let (end, ending) = watch::channel(false);
-        let (ready, metrics) = (Ready::new(), Arc::new(Metrics::new()));
+        let ready = Ready::new();
         let live = self.sources.cluster.as_ref();
         let bound = live.map(|following| following.staleness);
         let current = Arc::new(Current::new(bound));
@@ -282,12 +302,19 @@ impl Program {
         if let Some(again) = signals.again.take() {
             tasks.spawn(read_again(again, wake, ending));
         }
-        signals.end().await;
+        let ended = match identity {
+            // It hears the same signals.
+            Some(identity) => identity.await,
+            None => {
+                signals.end().await;
+                Ok(())
+            }
+        };
         tracing::info!("ending; requests under way are finished first");
         // All listeners hold a receiver, and they are what ends now.
         let _ = end.send(true);
         while tasks.join_next().await.is_some() {}
-        Ok(())
+        ended
     }
 }
 

@@ -19,6 +19,7 @@ mod envoy;
 mod example;
 mod faults;
 mod following;
+mod identities;
 mod live;
 mod one_answer;
 mod outages;

@@ -1,5 +1,6 @@
 //! What programs have in common that sign: authority, rules, log, and whoever tells them to end.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -17,6 +18,7 @@ use bailiwick_kube::Cluster;
 use bailiwick_server::{Current, Metrics, NotYet, Operations, Ready};
 use bailiwick_spiffe::{Authority, Evidence, Federation, Ledger, private_folder};
 use bailiwick_store::Store;
+use clap::{Args as _, FromArgMatches as _};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
@@ -71,6 +73,14 @@ pub(crate) struct DaemonOptions {
 /// Ends when the program is to end.
 pub(crate) type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// What such a program has of the one that it is a part of.
+pub(crate) struct Whole {
+    /// The log, open.
+    pub(crate) store: Arc<Store>,
+    /// What is counted.
+    pub(crate) metrics: Arc<Metrics>,
+}
+
 /// Such a program, before it serves anybody.
 pub(crate) struct Daemon<'d> {
     options: &'d DaemonOptions,
@@ -119,17 +129,45 @@ impl DaemonOptions {
         self.authority.place.role(account)
     }
 
+    /// Options as a command line has them, for whoever has them from elsewhere: defaults and checks are the same.
+    pub(crate) fn read(arguments: Vec<OsString>) -> Result<Self> {
+        let command = clap::Command::new("identity").no_binary_name(true);
+        let matches = Self::augment_args(command).try_get_matches_from(arguments)?;
+        Ok(Self::from_arg_matches(&matches)?)
+    }
+
+    /// Whether the rules can be followed.
+    pub(crate) fn check(&self, console: &mut Console) -> Result<()> {
+        self.load_rules(console).map(drop)
+    }
+
     /// Opens log and authority, which may be kept in the cluster; lines go to standard error from now on.
     pub(crate) fn open(
         &self,
         console: &mut Console,
         cluster: Option<&Arc<Cluster>>,
     ) -> Result<Daemon<'_>> {
+        self.open_in(console, cluster, None)
+    }
+
+    /// Opens the authority of a part of another program, with the log of that.
+    pub(crate) fn open_part(&self, console: &mut Console, whole: Whole) -> Result<Daemon<'_>> {
+        self.open_in(console, None, Some(whole))
+    }
+
+    fn open_in(
+        &self,
+        console: &mut Console,
+        cluster: Option<&Arc<Cluster>>,
+        whole: Option<Whole>,
+    ) -> Result<Daemon<'_>> {
         let rules = self.load_rules(console)?;
         let relationships = self.load_relationships(console)?;
         let given = self.federation.given(console)?;
         self.published.check(self.authority.jwt_issuer())?;
-        self.logging.start();
+        if whole.is_none() {
+            self.logging.start();
+        }
         let log = match &self.log {
             Some(log) => log.clone(),
             None => self.authority.place.log()?,
@@ -143,7 +181,13 @@ impl DaemonOptions {
             admissions,
             revoked,
         } = ledgers.load()?;
-        let store = Arc::new(Store::open(&log, Default::default())?);
+        let Whole { store, metrics } = match whole {
+            Some(whole) => whole,
+            None => Whole {
+                store: Arc::new(Store::open(&log, Default::default())?),
+                metrics: Arc::new(Metrics::new()),
+            },
+        };
         let lists = self.published.lists(&embedded)?;
         let revoking = lists
             .as_ref()
@@ -167,7 +211,6 @@ impl DaemonOptions {
             }
         }
         let kept = embedded.kept_bundles()?;
-        let metrics = Arc::new(Metrics::new());
         let (records, federated) = mpsc::unbounded_channel();
         let federation = Federation::new(kept, given, federation::ears(&metrics, records));
         federation.adopt(&relationships);
