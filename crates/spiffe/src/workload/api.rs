@@ -69,7 +69,8 @@ pub(crate) fn stream<T: Send + 'static>(
     tokio::spawn(async move {
         let mut sent = false;
         loop {
-            let pause = match source.next(&session).await {
+            // On the heap while it runs: a stream waits for most of its life, and there are many.
+            let pause = match Box::pin(source.next(&session)).await {
                 Ok((message, pause)) => {
                     if let Some(message) = message {
                         if sender.send(Ok(message)).await.is_err() {

@@ -108,12 +108,13 @@ impl Talk {
         let mut changes = self.session.changes();
         let mut pause = None;
         loop {
+            // On the heap while it runs: a conversation waits for most of its life, and there are many.
             let outcome = tokio::select! {
                 request = requests.next() => match request {
-                    Some(Ok(request)) => self.heard(request).await,
+                    Some(Ok(request)) => Box::pin(self.heard(request)).await,
                     Some(Err(_)) | None => return,
                 },
-                () = changes.wait(pause.unwrap_or(RETRY)), if self.names.is_some() => self.renewed().await,
+                () = changes.wait(pause.unwrap_or(RETRY)), if self.names.is_some() => Box::pin(self.renewed()).await,
                 () = sender.closed() => return,
             };
             match outcome {
