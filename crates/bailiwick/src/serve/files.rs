@@ -156,8 +156,14 @@ impl Files {
                     }
                     Ok(Looked::Whole) => {}
                 }
+                // What is read anew takes its time once.
+                let took = if always {
+                    Duration::ZERO
+                } else {
+                    begun.elapsed()
+                };
                 (all, always, stopped) = (false, false, 0);
-                next = Instant::now() + pause(every, begun.elapsed());
+                next = Instant::now() + pause(every, took);
             }
             if heard.is_empty() {
                 match wakes.recv_timeout(next.saturating_duration_since(Instant::now())) {
