@@ -17,7 +17,6 @@ use bailiwick_identity::pods::{SeenPod, Unproven};
 use bailiwick_identity::rules::Plan;
 use bailiwick_identity::x509::requested_key;
 use bailiwick_identity::{BundleMap, PublicKey, SpiffeId};
-use futures_util::future::join_all;
 use tokio::sync::{oneshot, watch};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
@@ -35,7 +34,7 @@ use crate::listen::Remote;
 use crate::wire::issuer::node_agents_server::NodeAgents;
 use crate::wire::issuer::{
     Brokered, FollowRequest, JoinRequest, JoinResponse, Push, RenewRequest, SignManyRequest,
-    SignManyResponse, SignOutcome, SignRequest, SignResponse,
+    SignManyResponse, SignRequest, SignResponse,
 };
 use crate::workload::check_audience;
 
@@ -43,9 +42,6 @@ use crate::workload::check_audience;
 const DOOR: Door = Door::Agent;
 /// Documents in one request.
 pub(crate) const MOST_AT_ONCE: usize = 100;
-/// Documents that are signed one after another, and whose records wait together: a thread does nothing else for a
-/// millisecond.
-const TOGETHER: usize = 10;
 
 /// Which agents a server lets in.
 pub struct AgentDoor {
@@ -153,23 +149,17 @@ impl NodeAgents for AgentApi {
             )));
         }
         let agent = Arc::new(self.0.agent(&request, count.max(1)).await?);
-        let mut requests = request.into_inner().requests.into_iter();
-        let mut signing = Vec::new();
-        loop {
-            let some: Vec<SignRequest> = requests.by_ref().take(TOGETHER).collect();
-            if some.is_empty() {
-                break;
-            }
-            let (service, agent) = (Arc::clone(&self.0), Arc::clone(&agent));
-            signing.push(tokio::spawn(async move {
-                let signed = some.into_iter().map(|one| service.signed(&agent, one));
-                join_all(signed).await
-            }));
-        }
-        let mut outcomes = Vec::with_capacity(count);
+        let requests = request.into_inner().requests.into_iter();
+        let signing: Vec<_> = requests
+            .map(|request| {
+                let (service, agent) = (Arc::clone(&self.0), Arc::clone(&agent));
+                tokio::spawn(async move { service.signed(&agent, request).await })
+            })
+            .collect();
+        let mut outcomes = Vec::with_capacity(signing.len());
         for signed in signing {
             let signed = signed.await.map_err(|error| unavailable(&error))?;
-            outcomes.extend(signed.into_iter().map(SignOutcome::from));
+            outcomes.push(signed.into());
         }
         Ok(Response::new(SignManyResponse { outcomes }))
     }
