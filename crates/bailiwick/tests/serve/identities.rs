@@ -39,7 +39,7 @@ fn fetched(home: &Home, part: &str) -> String {
 #[test]
 fn who_decides_gives_identities_too_and_both_stand_in_one_log() {
     let home = home("{trustDomain: dev.example, data: keys, socket: svid.sock}");
-    let program = home.serve();
+    let mut program = home.serve();
     fetched(&home, "spiffe://dev.example/");
     let mode = |name: &str| home.path(name).metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!((mode("svid.sock"), mode("keys")), (0o600, 0o700));
@@ -50,7 +50,21 @@ fn who_decides_gives_identities_too_and_both_stand_in_one_log() {
     let client = Client::new(&home, &program, Some("api"));
     assert_eq!(client.post(REVIEW, &review(&paths)).status, 200);
 
+    // What people say of the authority stands there as well, whether the program runs or not.
+    let keys = home.path("keys");
+    let ban = |who: &str| {
+        let folder = keys.to_str().unwrap();
+        let authority = ["--trust-domain", "dev.example", "--data", folder];
+        let output =
+            home.run(&[&["identity", "ban", who, "--why", "lost"][..], &authority].concat());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+    };
+    ban("node:a");
+    program.wait_for("node:a");
     assert_eq!(program.terminate(), Some(0));
+    ban("node:b");
+    assert!(!keys.join("log").exists());
     assert!(!home.path("svid.sock").exists());
     assert_eq!(verify(&home.log()), (true, "[]".to_owned()));
     let segments = bailiwick_store::segments(&home.log()).unwrap();
@@ -61,6 +75,7 @@ fn who_decides_gives_identities_too_and_both_stand_in_one_log() {
         told("spiffe://dev.example/") > 0 && told("\"/x\"") == 1,
         "{text}"
     );
+    assert_eq!((told("node:a"), told("node:b")), (1, 1), "{text}");
 }
 
 #[test]

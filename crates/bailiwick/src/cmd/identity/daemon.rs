@@ -173,6 +173,7 @@ impl DaemonOptions {
             None => self.authority.place.log()?,
         };
         private_folder(&self.authority.place.folder()?)?;
+        self.authority.place.keep_log(&log)?;
         let embedded = self.authority.embedded(cluster)?;
         let ledgers = Ledgers::of(&embedded)?;
         self.authority.place.mark()?;

@@ -1,7 +1,10 @@
 //! Where an authority and what is told to it are kept: a folder, or a Secret that replicas share.
 
+use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -21,6 +24,8 @@ use crate::console::Console;
 const LOCAL_DOMAIN: &str = "localhost";
 /// The file in a folder that says which Secret holds what would be there otherwise.
 const MARK: &str = "state-secret";
+/// The file in a folder that says where the log is of the program that signs, where it has been given another.
+const LOG_MARK: &str = "log-directory";
 
 /// Where an authority is kept.
 #[derive(clap::Args, Debug)]
@@ -159,6 +164,32 @@ impl PlaceOptions {
         written.with_context(|| format!("`{}` cannot be written", mark.display()))
     }
 
+    /// Has those who change the authority from elsewhere find the log of the program that signs.
+    pub(super) fn keep_log(&self, log: &Path) -> Result<()> {
+        let mark = self.folder()?.join(LOG_MARK);
+        let kept = if log == self.log()? {
+            fs::remove_file(&mark).or_else(|error| match error.kind() {
+                ErrorKind::NotFound => Ok(()),
+                _ => Err(error),
+            })
+        } else {
+            std::path::absolute(log).and_then(|log| fs::write(&mark, log.as_os_str().as_bytes()))
+        };
+        kept.with_context(|| format!("`{}` cannot be written", mark.display()))
+    }
+
+    /// The directory of the log that the last program wrote that signed.
+    fn kept_log(&self) -> Result<PathBuf> {
+        let mark = self.folder()?.join(LOG_MARK);
+        match fs::read(&mark) {
+            Ok(log) => Ok(OsString::from_vec(log).into()),
+            Err(error) if error.kind() == ErrorKind::NotFound => self.log(),
+            Err(error) => {
+                Err(error).with_context(|| format!("`{}` cannot be read", mark.display()))
+            }
+        }
+    }
+
     /// The log of the authority, for a change that a person makes; nothing where a program runs that has the log open, or
     /// that sees the change in a Secret: that program writes it.
     pub(super) fn open_log(&self) -> Result<Option<(Evidence, Arc<Store>)>> {
@@ -166,7 +197,7 @@ impl PlaceOptions {
             return Ok(None);
         }
         private_folder(&self.folder()?)?;
-        match Store::open(&self.log()?, Default::default()) {
+        match Store::open(&self.kept_log()?, Default::default()) {
             Ok(store) => {
                 let store = Arc::new(store);
                 let log = Arc::clone(&store) as Arc<dyn Log>;
