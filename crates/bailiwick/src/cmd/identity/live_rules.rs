@@ -1,6 +1,6 @@
 //! The rules in force: those of files, those that lie in the cluster, and whoever is banned.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -90,10 +90,12 @@ impl Sources {
     }
 
     fn standings(&self) -> impl Iterator<Item = Standing> {
-        self.objects.iter().map(|(name, object)| {
-            let of_file = self.files.rules().iter().any(|rule| rule.name == *name);
+        let of_files: BTreeSet<&RuleName> = { self.files.rules().iter() }
+            .map(|rule| &rule.name)
+            .collect();
+        self.objects.iter().map(move |(name, object)| {
             let refused = match &object.trouble {
-                _ if of_file => Some(Refusal {
+                _ if of_files.contains(name) => Some(Refusal {
                     reason: "FileGoesFirst",
                     message: "a file of the server has a rule of this name".to_owned(),
                 }),
