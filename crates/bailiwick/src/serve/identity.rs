@@ -73,13 +73,16 @@ pub(super) struct Identities {
 }
 
 impl Identities {
-    pub(super) fn new(config: &IdentityConfig, log: &Path, console: &mut Console) -> Result<Self> {
-        let options = DaemonOptions::read(config.arguments(log))?;
-        options.check(console)?;
+    pub(super) fn new(config: &IdentityConfig, log: &Path) -> Result<Self> {
         Ok(Self {
-            options,
+            options: DaemonOptions::read(config.arguments(log))?,
             socket: config.socket.clone(),
         })
+    }
+
+    /// Whether the rules can be followed, which are otherwise read when the authority is opened.
+    pub(super) fn check(&self, console: &mut Console) -> Result<()> {
+        self.options.check(console)
     }
 
     /// Opens the authority; what it does goes to the log of the decisions.

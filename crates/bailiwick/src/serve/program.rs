@@ -146,7 +146,7 @@ const TELL_HEAD: Duration = Duration::from_secs(60);
 
 impl Program {
     /// Reads the files that the configuration names, but neither the log nor the cluster.
-    pub(crate) fn new(config: Config, global: &Global, console: &mut Console) -> Result<Self> {
+    pub(crate) fn new(config: Config, global: &Global, console: &Console) -> Result<Self> {
         let tls = match &config.listen.tls {
             None => None,
             Some(files) => Some(Arc::new(Tls::load(TlsFiles {
@@ -168,7 +168,7 @@ impl Program {
         }
         let identities = config.identity.as_ref();
         let identities = identities
-            .map(|identity| Identities::new(identity, &config.log.directory, console))
+            .map(|identity| Identities::new(identity, &config.log.directory))
             .transpose()?;
         let sources = Sources::new(&config, global, console, directory.clone())?;
         Ok(Self {
@@ -182,7 +182,10 @@ impl Program {
     }
 
     /// Puts the documents of files together, which otherwise happens once somebody listens.
-    pub(crate) fn check(&self, console: &Console) -> Result<()> {
+    pub(crate) fn check(&self, console: &mut Console) -> Result<()> {
+        if let Some(identities) = &self.identities {
+            identities.check(console)?;
+        }
         self.sources.files.check(console)
     }
 

@@ -173,7 +173,6 @@ impl DaemonOptions {
             None => self.authority.place.log()?,
         };
         private_folder(&self.authority.place.folder()?)?;
-        self.authority.place.keep_log(&log)?;
         let embedded = self.authority.embedded(cluster)?;
         let ledgers = Ledgers::of(&embedded)?;
         self.authority.place.mark()?;
@@ -189,6 +188,7 @@ impl DaemonOptions {
                 metrics: Arc::new(Metrics::new()),
             },
         };
+        self.authority.place.keep_log(&log)?;
         let lists = self.published.lists(&embedded)?;
         let revoking = lists
             .as_ref()
