@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::client::{Client, EVALUATION, EVALUATIONS, home, question, search};
+use crate::client::{Client, EVALUATION, EVALUATIONS, entities, home, question, search};
 use crate::program::{Home, Program, verify};
 
 /// Editors write what is active, admins all, everybody reads.
@@ -19,18 +19,7 @@ permit (principal is app::Subject, action, resource is app::Resource) when {
 "#;
 
 fn records() -> (Home, Program) {
-    let entities = json!({
-        "subjects": [
-            {"type": "user", "id": "alice"},
-            {"type": "user", "id": "bob", "properties": {"role": "admin"}},
-        ],
-        "resources": [
-            {"type": "record", "id": "record-1", "properties": {"status": "active"}},
-            {"type": "record", "id": "record-2", "properties": {"status": "archived"}},
-        ],
-        "actions": ["read", "write", "delete"],
-    });
-    home(&entities, RECORDS)
+    home(&entities(), RECORDS)
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod search;
 
 use serde_json::{Value, json};
 
-use crate::client::{Client, EVALUATION, EVALUATIONS, home};
+use crate::client::{Client, EVALUATION, EVALUATIONS, entities, home};
 use crate::program::{Home, Program};
 
 const SUBJECTS: &str = "/access/v1/search/subject";
@@ -40,18 +40,7 @@ struct Harness {
 
 impl Harness {
     fn new() -> Self {
-        let entities = json!({
-            "subjects": [
-                {"type": "user", "id": "alice"},
-                {"type": "user", "id": "bob", "properties": {"role": "admin"}},
-            ],
-            "resources": [
-                {"type": "record", "id": "record-1", "properties": {"status": "active"}},
-                {"type": "record", "id": "record-2", "properties": {"status": "archived"}},
-            ],
-            "actions": ["read", "write", "delete"],
-        });
-        let (home, program) = home(&entities, FIXTURE);
+        let (home, program) = home(&entities(), FIXTURE);
         let client = Client::new(&home, &program, Some("shop"));
         Self {
             client,

@@ -115,6 +115,21 @@ authzen: {base: 'https://pdp.example.org/', entities: entities.yaml}
 policies: [policies]
 ";
 
+/// The users and records of the certification scenario of AuthZEN.
+pub(crate) fn entities() -> Value {
+    json!({
+        "subjects": [
+            {"type": "user", "id": "alice"},
+            {"type": "user", "id": "bob", "properties": {"role": "admin"}},
+        ],
+        "resources": [
+            {"type": "record", "id": "record-1", "properties": {"status": "active"}},
+            {"type": "record", "id": "record-2", "properties": {"status": "archived"}},
+        ],
+        "actions": ["read", "write", "delete"],
+    })
+}
+
 pub(crate) fn home(entities: &Value, policy: &str) -> (Home, Program) {
     let home = Home::new(&["api", "shop", "asker", "stranger"]);
     home.write(

@@ -200,6 +200,16 @@ impl House {
         self.dir.path().join(name)
     }
 
+    /// A join token for a node that was made at a moment and holds for so many seconds.
+    pub(super) fn invited(&self, node: &str, made: UnixTime, seconds: u64) -> JoinToken {
+        let token = JoinToken::generate().unwrap();
+        let hash = token.hash();
+        self.admissions
+            .change(|admissions| assert!(admissions.invite(hash.clone(), node, made, seconds)))
+            .unwrap();
+        token
+    }
+
     pub(super) fn token(&self, token: &str, audience: &str, reviewed: Reviewed) {
         let key = (token.to_owned(), audience.to_owned());
         self.api.0.lock().unwrap().insert(key, reviewed);

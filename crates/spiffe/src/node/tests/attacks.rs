@@ -109,12 +109,7 @@ async fn who_proves_no_node_does_not_join() {
     house.pods.remove(ObjectKind::Pod, "bailiwick", "agent-n2");
     try_it(service_account("gone"), "there is no pod").await;
     try_it(Some(Proof::JoinToken("guessed".into())), "is not known").await;
-    let token = JoinToken::generate().unwrap();
-    let (hash, now) = (token.hash(), SystemClock.now().minus(601));
-    house
-        .admissions
-        .change(|admissions| assert!(admissions.invite(hash.clone(), "n1", now, 600)))
-        .unwrap();
+    let token = house.invited("n1", SystemClock.now().minus(601), 600);
     let late = Some(Proof::JoinToken(token.reveal().into()));
     try_it(late, "has run out").await;
     assert_eq!(house.joined(), []);
@@ -124,12 +119,7 @@ async fn who_proves_no_node_does_not_join() {
 #[tokio::test]
 async fn of_many_who_show_one_join_token_one_joins() {
     let house = house().await;
-    let token = JoinToken::generate().unwrap();
-    let (hash, now) = (token.hash(), SystemClock.now());
-    house
-        .admissions
-        .change(|admissions| assert!(admissions.invite(hash.clone(), "n1", now, 60)))
-        .unwrap();
+    let token = house.invited("n1", SystemClock.now(), 60);
     let proof = || Some(Proof::JoinToken(token.reveal().into()));
     let (a, b, c, d) = tokio::join!(
         house.try_join(proof()),

@@ -63,12 +63,7 @@ async fn what_changes_is_pushed() {
 #[tokio::test]
 async fn an_agent_that_keeps_its_key_needs_no_second_join_token() {
     let house = house().await;
-    let token = JoinToken::generate().unwrap();
-    let (hash, now) = (token.hash(), SystemClock.now());
-    house
-        .admissions
-        .change(|admissions| assert!(admissions.invite(hash.clone(), "n1", now, 60)))
-        .unwrap();
+    let token = house.invited("n1", SystemClock.now(), 60);
     fs::write(house.path("join"), token.reveal()).unwrap();
     let proof = NodeProof::JoinTokenFile(house.path("join"));
     let agent = house.agent("a", proof.clone(), WEB).await;
