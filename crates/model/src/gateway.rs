@@ -36,6 +36,9 @@ pub struct ListenerSet {
     pub metadata: ObjectMeta,
     /// Namespace and name of the Gateway; empty where its parent is something else.
     pub gateway: (Str, Str),
+    /// When it was made, as RFC 3339 has it in UTC, so that what is older sorts first; empty in manifests.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub created: Str,
     /// Its listeners.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub listeners: Box<[Listener]>,

@@ -20,8 +20,12 @@ edge! {
     ///
     /// Whether a controller makes the Gateway work, and which address it gets, is decided outside of these objects: the step stands
     /// for what the Gateway asks for. It is held back where the class or an annotation that EKS, GKE, AKS or Istio reads says that the
-    /// Gateway has no public address. Routes to other things than Services are not looked at, nor is which of several listeners with
-    /// the same port and host name counts.
+    /// Gateway has no public address. Routes to other things than Services are not looked at.
+    ///
+    /// Of several listeners with one port, and for HTTP, HTTPS and TLS one host name, not all count, and a TCP listener shares its port
+    /// with none of them. Two of one Gateway or ListenerSet both do not; otherwise the Gateway's own comes first, then that of
+    /// the older ListenerSet, then that of the first by name. The step is held back where that says so. Manifests do not tell which ListenerSet is older,
+    /// so there those of several ListenerSets all count.
     "open-route", "connect through a route of a Gateway", effort 1, Versions::ALL, &[Rule::Each(link)],
     "anybody" => "HTTPRoute shop/web", "from: All" => "from: Same",
     "---
@@ -32,14 +36,17 @@ edge! {
       spec: {parentRefs: [{namespace: edge, name: public}], hostnames: [shop.example], rules: [{backendRefs: [{name: web, port: 80}]}]}}"
 }
 
+const AHEAD: &str = "another listener has its port and host, and counts in its place or keeps it from counting";
+
 fn link(item: &Item<'_>, world: &World<'_>, link: &mut Link<'_>) {
     let Item::Route(route) = *item else { return };
     let to = entry(route.kind, &route.metadata);
     let (mut open, mut held_back) = (Vec::new(), None);
-    for (gateway, by) in attached(world, route) {
-        match opening(gateway) {
-            Opening::Open(_) => open.push(by),
-            Opening::HeldBack(by, why) => held_back = held_back.or(Some((by, why))),
+    for attached in attached(world, route) {
+        match (opening(attached.gateway), attached.ahead) {
+            (Opening::Open(_), None) => open.push(attached.by),
+            (Opening::Open(_), Some(ahead)) => held_back = held_back.or(Some((ahead, AHEAD))),
+            (Opening::HeldBack(by, why), _) => held_back = held_back.or(Some((by, why))),
         }
     }
     match (open.is_empty(), held_back) {

@@ -2,9 +2,11 @@
 
 use bailiwick_core::{Kind, Str};
 use bailiwick_model::{
-    FromNamespaces, Gateway, Listener, ObjectMeta, ParentRef, PortRef, Route, RouteBackend, Service,
+    FromNamespaces, Gateway, Listener, ListenerSet, ObjectMeta, ParentRef, PortRef, Route,
+    RouteBackend, Service,
 };
 
+use super::conflict::ahead;
 use super::{INTERNAL, Opening, WITHIN, in_map, is_wanted, setting};
 use crate::build::World;
 use crate::condition::Atom;
@@ -32,34 +34,44 @@ pub(crate) struct Backend<'a> {
 /// Where listeners stand: a Gateway, or a ListenerSet that it takes.
 struct Parent<'a> {
     gateway: &'a Gateway,
-    kind: Kind,
-    metadata: &'a ObjectMeta,
-    listeners: &'a [Listener],
+    set: Option<&'a ListenerSet>,
     /// By which the Gateway takes it.
     by: Option<Atom>,
 }
 
-/// The listeners that a route is attached to: the Gateway, and the settings of both.
+/// A listener that a route is attached to.
+pub(crate) struct Attached<'a> {
+    pub(crate) gateway: &'a Gateway,
+    /// The settings of both by which it is.
+    pub(crate) by: Vec<Atom>,
+    /// The listener that counts in its place, where there is one.
+    pub(crate) ahead: Option<Atom>,
+}
+
+/// The listeners that a route is attached to.
 ///
 /// A route that names a Gateway is for the listeners of the Gateway itself, and not for those of its ListenerSets.
 ///
 /// Source: Gateway API, `CommonRouteSpec` in `apis/v1/shared_types.go`; `ListenerSet` in `listenerset_types.go` and GEP-1713,
 /// "Route Attachment"; default Gateways in GEP-3793.
-pub(crate) fn attached<'a>(world: &World<'a>, route: &Route) -> Vec<(&'a Gateway, Vec<Atom>)> {
+pub(crate) fn attached<'a>(world: &World<'a>, route: &Route) -> Vec<Attached<'a>> {
     let mut found = Vec::new();
     let mut attach = |parent: Parent<'a>, means: &dyn Fn(&Listener) -> bool, at: String| {
-        for (position, listener) in parent.listeners.iter().enumerate() {
-            let own = &parent.metadata.namespace;
+        let Parent { gateway, set, .. } = parent;
+        let (kind, metadata, listeners) = parent.listeners();
+        for (position, listener) in listeners.iter().enumerate() {
+            let own = &metadata.namespace;
             if !means(listener) || !lets_in(world, own, listener, route) {
                 continue;
             }
             let listener = format!("/spec/listeners/{position}");
             let mut by = vec![
                 setting(route.kind, &route.metadata, &at),
-                setting(parent.kind, parent.metadata, &listener),
+                setting(kind, metadata, &listener),
             ];
             by.extend(parent.by.clone());
-            found.push((parent.gateway, by));
+            let ahead = ahead(world, gateway, set, position);
+            found.push(Attached { gateway, by, ahead });
         }
     };
     for asked in &route.parents {
@@ -74,12 +86,7 @@ pub(crate) fn attached<'a>(world: &World<'a>, route: &Route) -> Vec<(&'a Gateway
         }
     }
     if route.to_defaults {
-        for gateway in world
-            .snapshot
-            .gateways
-            .iter()
-            .filter(|gateway| gateway.is_default)
-        {
+        for gateway in world.default_gateways() {
             let by = setting(Kind::Gateway, &gateway.metadata, "/spec/defaultScope");
             attach(
                 whole(gateway, Some(by)),
@@ -94,10 +101,21 @@ pub(crate) fn attached<'a>(world: &World<'a>, route: &Route) -> Vec<(&'a Gateway
 fn whole(gateway: &Gateway, by: Option<Atom>) -> Parent<'_> {
     Parent {
         gateway,
-        kind: Kind::Gateway,
-        metadata: &gateway.metadata,
-        listeners: &gateway.listeners,
+        set: None,
         by,
+    }
+}
+
+impl<'a> Parent<'a> {
+    fn listeners(&self) -> (Kind, &'a ObjectMeta, &'a [Listener]) {
+        match self.set {
+            Some(set) => (Kind::ListenerSet, &set.metadata, &set.listeners),
+            None => (
+                Kind::Gateway,
+                &self.gateway.metadata,
+                &self.gateway.listeners,
+            ),
+        }
     }
 }
 
@@ -113,19 +131,22 @@ fn of_set<'a>(world: &World<'a>, asked: &ParentRef) -> Option<Parent<'a>> {
         .get(&asked.namespace, &asked.name)?;
     let (namespace, name) = &set.gateway;
     let gateway = world.snapshot.gateways.get(namespace, name)?;
-    let from = gateway.sets.as_ref()?;
-    let taken = is_from(world, from, namespace, &set.metadata.namespace);
-    taken.then(|| Parent {
+    is_taken(world, gateway, set).then(|| Parent {
         gateway,
-        kind: Kind::ListenerSet,
-        metadata: &set.metadata,
-        listeners: &set.listeners,
+        set: Some(set),
         by: Some(setting(
             Kind::Gateway,
             &gateway.metadata,
             "/spec/allowedListeners",
         )),
     })
+}
+
+/// Whether a Gateway takes a ListenerSet that names it.
+pub(super) fn is_taken(world: &World<'_>, gateway: &Gateway, set: &ListenerSet) -> bool {
+    let own = &gateway.metadata.namespace;
+    let mut from = gateway.sets.iter();
+    from.any(|from| is_from(world, from, own, &set.metadata.namespace))
 }
 
 fn is_meant(parent: &ParentRef, listener: &Listener) -> bool {

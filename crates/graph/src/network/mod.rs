@@ -1,5 +1,8 @@
 //! Which pods somebody can connect to from outside, and which policy keeps him off.
 
+mod conflict;
+#[cfg(test)]
+mod conflict_tests;
 pub(crate) mod gateway;
 #[cfg(test)]
 mod gateway_tests;

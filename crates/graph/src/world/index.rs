@@ -12,7 +12,7 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
 use super::bound::Given;
 use super::reads::{Key, Mark, Reads, store};
 use super::running::writes_logs;
-use super::{Unit, WORKLOADS, World};
+use super::{Unit, WORKLOADS, World, gateways};
 use crate::build::{KindRule, UseOf, Wanted, kind_rules};
 use crate::node::Node;
 
@@ -85,6 +85,10 @@ pub(crate) struct Index {
     pub(super) claimed: HashMap<(Str, Str), BTreeSet<Str>>,
     /// Volumes that claims ask for by name.
     pub(super) asked: HashMap<(Str, Str), Str>,
+    /// Gateways that routes need not name, by namespace and name.
+    pub(super) default_gateways: BTreeSet<(Str, Str)>,
+    /// ListenerSets by the Gateway that they name.
+    pub(super) sets: HashMap<(Str, Str), BTreeSet<(Str, Str)>>,
     /// Namespaces with an object of a kind and name, as far as somebody has asked.
     pub(super) named: RefCell<Named>,
     /// Answers to questions about the whole cluster, by their names.
@@ -140,6 +144,8 @@ impl Index {
             log_writers: BTreeMap::new(),
             claimed: HashMap::new(),
             asked: HashMap::new(),
+            default_gateways: BTreeSet::new(),
+            sets: HashMap::new(),
             named: RefCell::default(),
             facts: RefCell::default(),
         };
@@ -175,6 +181,12 @@ impl Index {
         }
         for map in snapshot.identity_maps.iter() {
             self.map(map, woken);
+        }
+        for gateway in snapshot.gateways.iter() {
+            self.put_gateway(gateway, woken);
+        }
+        for set in snapshot.listener_sets.iter() {
+            self.put_set(set, woken);
         }
         for binding in snapshot.bindings.iter() {
             self.enter(&binding.metadata.namespace, woken);
@@ -249,6 +261,8 @@ impl Index {
             Object::PersistentVolume(volume) => self.claim(volume, woken),
             Object::VolumeClaim(claim) => self.ask_for(claim, woken),
             Object::IdentityMap(map) => self.map(map, woken),
+            Object::Gateway(gateway) => self.put_gateway(gateway, woken),
+            Object::ListenerSet(set) => self.put_set(set, woken),
             Object::Node(node) => woken.units.push(Unit::Machine(node.metadata.name.clone())),
             object => woken.units.extend(unit_of(object)),
         }
@@ -264,6 +278,8 @@ impl Index {
             Object::PersistentVolume(volume) => self.release(volume, woken),
             Object::VolumeClaim(claim) => self.ask_no_more(claim, woken),
             Object::IdentityMap(_) => self.unmap(woken),
+            Object::Gateway(gateway) => self.take_gateway(gateway, woken),
+            Object::ListenerSet(set) => self.take_set(set, woken),
             Object::Node(node) => woken.units.push(Unit::Machine(node.metadata.name.clone())),
             object => woken.units.extend(unit_of(object)),
         }
@@ -321,7 +337,7 @@ fn is_same(old: Option<&Object>, new: Option<&Object>) -> bool {
         (Some(Object::PersistentVolume(old)), Some(Object::PersistentVolume(new))) => old == new,
         (Some(Object::IdentityMap(old)), Some(Object::IdentityMap(new))) => old == new,
         (Some(Object::Role(_)), Some(_)) => false,
-        (Some(_), Some(_)) => true,
+        (Some(old), Some(new)) => gateways::is_same(old, new).unwrap_or(true),
         _ => false,
     }
 }

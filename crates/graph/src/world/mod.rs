@@ -2,6 +2,7 @@
 
 mod accounts;
 mod bound;
+mod gateways;
 mod index;
 pub(crate) mod mapped;
 mod reads;

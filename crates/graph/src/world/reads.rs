@@ -69,6 +69,10 @@ pub(crate) enum Key<'k> {
     LogWriters(&'k str),
     /// The volume behind a claim: namespace and name.
     Claim(&'k str, &'k str),
+    /// Which Gateways routes need not name.
+    DefaultGateways,
+    /// Which ListenerSets name a Gateway: namespace and name.
+    SetsOf(&'k str, &'k str),
     /// The answer to a question about the whole cluster, or a kind in it, by its name.
     Fact(&'static str, Option<Kind>),
 }

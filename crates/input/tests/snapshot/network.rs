@@ -90,6 +90,7 @@ pub(crate) fn network() -> BoxedStrategy<Object> {
             let set = ListenerSet {
                 metadata: metadata.clone(),
                 gateway: (name.clone(), name.clone()),
+                created: name.clone(),
                 listeners: listeners.clone(),
             };
             let gateway = Gateway {

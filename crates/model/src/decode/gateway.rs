@@ -167,6 +167,11 @@ pub(super) fn listener_set(
         metadata,
         ..ListenerSet::default()
     };
+    if cx.is_stored()
+        && let Some(metadata) = root.field("metadata")
+    {
+        set.created = cx.text(&metadata, "creationTimestamp");
+    }
     let help = "give it a `parentRef` and a listener";
     let Some(spec) = cx.inner(root, "spec", &LISTENER_SET) else {
         cx.refuse_missing(root, "spec", help);

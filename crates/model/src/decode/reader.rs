@@ -51,6 +51,11 @@ impl<'c> Context<'c> {
         }
     }
 
+    /// Whether an API server wrote the object.
+    pub(super) fn is_stored(&self) -> bool {
+        self.stored
+    }
+
     /// Everything that was noticed, and whether the object is refused.
     pub(super) fn finish(mut self) -> (Vec<Issue>, bool) {
         if self.unlisted > 0 {
