@@ -33,7 +33,7 @@ pub(crate) const WRITE: &[&str] = &["create", "patch", "update"];
 /// which of them the operator looks. Gives `LEGS` for whoever holds the right to write one of them, and `DEPUTIES`.
 macro_rules! deputies {
     ($($group:literal $resource:literal $scope:ident),* $(,)?) => {
-        static LEGS: &[$crate::edge::Leg] = &[&[
+        pub(super) static LEGS: &[$crate::edge::Leg] = &[&[
             $($crate::deputy::right($group, $resource, bailiwick_rbac::Scope::$scope)),*
         ]];
     };

@@ -47,12 +47,15 @@ deputies! {
     "kubevirt.io" "virtualmachineinstances" Namespace,
 }
 
+/// The group of the operator whose pods mount what its objects name, tokens of service accounts too.
+pub(super) const MOUNTS: &str = "kubevirt.io";
+
 fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
     let runs = |holding: &Holding<'_>| has_operator(holding.right, world);
     if let Some(condition) = held.condition_by(runs) {
         link.edge(held.subject, Node::area(Area::Secrets, &held.scope), condition);
     }
-    let mounts = |holding: &Holding<'_>| holding.right.group == "kubevirt.io" && runs(holding);
+    let mounts = |holding: &Holding<'_>| holding.right.group == MOUNTS && runs(holding);
     if let Some(condition) = held.condition_by(mounts) {
         link.edge(held.subject, Node::area(Area::ServiceAccounts, &held.scope), condition);
     }

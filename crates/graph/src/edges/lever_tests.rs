@@ -119,3 +119,84 @@ fn a_definition_that_is_changed_has_to_be_there() {
     case("update named widgets.shop.example", widgets, true);
     case("update named gadgets.shop.example", widgets, false);
 }
+
+#[test]
+fn who_takes_a_group_changes_its_service_or_makes_it_anew() {
+    let everything = [
+        (
+            "api-service-admission",
+            "v1.admissionregistration.k8s.io",
+            "new pods of the cluster",
+        ),
+        (
+            "api-service-certificates",
+            "v1.certificates.k8s.io",
+            "group system:masters",
+        ),
+        ("api-service-nodes", "v1.", "every node of the cluster"),
+        (
+            "api-service-rbac",
+            "v1.rbac.authorization.k8s.io",
+            "full control of the cluster",
+        ),
+        (
+            "api-service-workloads",
+            "v1.apps",
+            "new pods of the cluster",
+        ),
+        (
+            "api-service-workloads",
+            "v1.batch",
+            "new pods of the cluster",
+        ),
+    ];
+    for (id, service, end) in everything {
+        let case = |rights: &[&str], is_step: bool| {
+            let rule = |right: &&str| {
+                let (verbs, names) = right.split_once(' ').unwrap_or((right, ""));
+                let names = names.replace("ITS", service);
+                format!("  {verbs} on apiservices of apiregistration.k8s.io {names}\n")
+            };
+            let rules: String = rights.iter().map(rule).collect();
+            let text = format!(
+                "ClusterRole r\n{rules}ClusterRoleBinding r gives ClusterRole/r to user:eve"
+            );
+            let ends = [end];
+            check(id, "user eve", &text, if is_step { &ends } else { &[] });
+        };
+        for verb in ["patch", "update", "*"] {
+            case(&[verb], true);
+        }
+        case(&["patch named ITS"], true);
+        case(&["update named other,ITS"], true);
+        case(&["patch named v1.events.k8s.io"], false);
+        for verbs in ["create", "delete", "deletecollection", "get,list,watch"] {
+            case(&[verbs], false);
+        }
+        case(&["create,delete"], true);
+        case(&["create,deletecollection"], true);
+        case(&["create", "delete named ITS"], true);
+        case(&["create", "delete named v1.events.k8s.io"], false);
+        // What is created has no name that a rule could ask for, but by an apply, which takes `patch`.
+        case(&["create,delete named ITS"], false);
+    }
+}
+
+#[test]
+fn operators_are_shown_objects_of_versions_that_they_serve() {
+    let example = &kind("api-service-operators").example;
+    let own = "named v1.kustomize.toolkit.fluxcd.io";
+    let case = |instead: &str, is_step: bool| {
+        let ends: &[&str] = if is_step {
+            &["what obeys kustomizations.kustomize.toolkit.fluxcd.io"]
+        } else {
+            &[]
+        };
+        let text = example.cluster.replace(own, instead);
+        check("api-service-operators", "user eve", &text, ends);
+    };
+    case(own, true);
+    case("", true);
+    case("named v1.argoproj.io", false);
+    case("named kustomize.toolkit.fluxcd.io", false);
+}

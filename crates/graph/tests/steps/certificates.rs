@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::stage::{Stage, eventually};
 
-const PATH: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+pub(crate) const PATH: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
 /// What to ask for.
 pub(crate) struct Wish {
@@ -91,4 +91,38 @@ fn approved() -> Value {
 
 fn is_issued(request: &Value) -> bool {
     request.pointer("/status/certificate").is_some()
+}
+
+/// A request for a certificate of `system:masters` that seems approved, and its key.
+pub(crate) fn approved_for_masters() -> (Value, String) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::default();
+    params
+        .distinguished_name
+        .push(DnType::OrganizationName, "system:masters");
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "mallory");
+    let request = params.serialize_request(&key).unwrap().pem().unwrap();
+    let object = json!({
+        "metadata": {"name": "eve", "uid": "eve"},
+        "spec": {
+            "request": STANDARD.encode(request),
+            "signerName": "kubernetes.io/kube-apiserver-client",
+            "usages": ["digital signature", "client auth"],
+            "username": "eve",
+        },
+        "status": {"conditions": [{"type": "Approved", "status": "True", "reason": "Test"}]},
+    });
+    (object, key.serialize_pem())
+}
+
+/// The certificate in an object, be it protobuf: the text stands there as it is.
+pub(crate) fn issued_in(body: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(body);
+    let (_, rest) = text.split_once("-----BEGIN CERTIFICATE-----")?;
+    let (inner, _) = rest.split_once("-----END CERTIFICATE-----")?;
+    Some(format!(
+        "-----BEGIN CERTIFICATE-----{inner}-----END CERTIFICATE-----\n"
+    ))
 }

@@ -23,22 +23,38 @@ pub(crate) const ACTS: &[(&str, Act)] = &[
 const NOWHERE: &str = "https://127.0.0.1:1/";
 
 /// Whether what the administrator does fails because the server of the attacker does not answer.
-fn fails_there(reply: &Reply) -> bool {
+pub(crate) fn fails_there(reply: &Reply) -> bool {
     reply.status >= 400 && reply.body.contains("127.0.0.1:1")
+}
+
+/// Asked about Secrets with a label. Nothing is left to defaults, which what comes from elsewhere does not get.
+pub(crate) fn webhook_of_secrets() -> Value {
+    let rule = json!({
+        "apiGroups": [""],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE"],
+        "resources": ["secrets"],
+        "scope": "*",
+    });
+    json!({
+        "name": "eve.shop.example",
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+        "clientConfig": {"url": NOWHERE},
+        "failurePolicy": "Fail",
+        "matchPolicy": "Equivalent",
+        "namespaceSelector": {},
+        "objectSelector": {"matchLabels": {"seen": "by-eve"}},
+        "timeoutSeconds": 5,
+        "rules": [rule],
+    })
 }
 
 /// A Secret of somebody else is sent to the attacker before it is stored.
 fn webhook(stage: &Stage, resource: &str) -> bool {
     let configuration = json!({
         "metadata": {"name": "eve"},
-        "webhooks": [{
-            "name": "eve.shop.example",
-            "sideEffects": "None",
-            "admissionReviewVersions": ["v1"],
-            "clientConfig": {"url": NOWHERE},
-            "objectSelector": {"matchLabels": {"seen": "by-eve"}},
-            "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["secrets"]}],
-        }],
+        "webhooks": [webhook_of_secrets()],
     });
     let path = format!("{APIS}/admissionregistration.k8s.io/v1/{resource}");
     if !matches!(stage.post(&path, &configuration).status, 201 | 409) {

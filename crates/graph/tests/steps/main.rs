@@ -14,6 +14,7 @@ mod constrained;
 mod levers;
 mod platform;
 mod refused;
+mod served;
 mod stage;
 mod variants;
 
@@ -103,6 +104,8 @@ fn secrets_are_shown_by_these_writes_and_by_no_others() {
 /// Edges of which the request is sent, but nothing is there to answer it (no kubelet, no server of one's own): the
 /// proof is that the authorizer lets it pass, and not with the word changed.
 const AUTHORIZED: &[&str] = &[
+    "api-service-nodes",
+    "api-service-operators",
     "aws-auth",
     "deputy-node",
     "dns",
@@ -130,7 +133,7 @@ fn matrix() {
             (Some(since), _) => format!("1.{since} on"),
             (None, Some(until)) => format!("to 1.{until}"),
         };
-        let is_taken = acts().any(|(id, _)| *id == kind.id);
+        let is_taken = acts().any(|(id, _)| *id == kind.id) || served::TAKEN.contains(&kind.id);
         let proof = match (is_taken, kind.needs_rights()) {
             _ if AUTHORIZED.contains(&kind.id) => "authorized by a real API server",
             (true, _) => "step on a real API server",

@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// What [`Stage::put`] put up.
 pub(crate) struct Scene {
     /// Paths of roles and bindings.
-    rbac: Vec<String>,
+    pub(crate) rbac: Vec<String>,
     /// Manifests of everything else.
     objects: String,
 }
@@ -154,7 +154,8 @@ impl Stage {
         paths
     }
 
-    fn remove(&self, scene: &Scene) {
+    /// Removes what [`Stage::put`] put up.
+    pub(crate) fn remove(&self, scene: &Scene) {
         self.remove_rbac(&scene.rbac);
         let admin = self.cluster.admin();
         // Namespaces stay, the next scene plays in them.

@@ -102,6 +102,20 @@ impl Cluster {
         )
     }
 
+    /// Whoever holds this certificate and its key, both in PEM form.
+    ///
+    /// # Errors
+    /// When they cannot be used.
+    pub fn certificate_holder(
+        &self,
+        name: &str,
+        certificate: &str,
+        key: &str,
+    ) -> Result<Identity, ServersError> {
+        let files = self.pki.hold(name, certificate, key)?;
+        self.identity(name, &Credential::Certificate(files))
+    }
+
     /// A service account that exists, with a fresh token of the API server.
     ///
     /// # Errors
@@ -186,11 +200,21 @@ impl Cluster {
     /// # Errors
     /// When it does not start.
     pub fn restart_api_server(&mut self) -> Result<(), ServersError> {
-        let name = "kube-apiserver";
-        self.janitor
-            .restart(1, name)
-            .map_err(|source| ServersError::Process { name, source })?;
+        self.restart(1, "kube-apiserver")?;
         builder::wait_until_ready(&mut self.janitor, &self.admin)
+    }
+
+    /// Kills the controller-manager and starts it anew, so that its controllers read everything again.
+    ///
+    /// # Errors
+    /// When there is none, or it does not start.
+    pub fn restart_controller_manager(&mut self) -> Result<(), ServersError> {
+        self.restart(2, "kube-controller-manager")
+    }
+
+    fn restart(&mut self, place: usize, name: &'static str) -> Result<(), ServersError> {
+        let restarted = self.janitor.restart(place, name);
+        restarted.map_err(|source| ServersError::Process { name, source })
     }
 
     /// Has etcd forget every state but the one that it is in. Whoever goes on from an earlier one by way of the API

@@ -74,9 +74,19 @@ impl Pki {
     fn issue(&self, name: &str, params: &CertificateParams) -> Result<KeyFiles, ServersError> {
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
+        self.hold(name, &certificate.pem(), &key.serialize_pem())
+    }
+
+    /// Writes a certificate and its key, both in PEM form.
+    pub(super) fn hold(
+        &self,
+        name: &str,
+        certificate: &str,
+        key: &str,
+    ) -> Result<KeyFiles, ServersError> {
         Ok(KeyFiles {
-            certificate: self.write(&format!("{name}.crt"), &certificate.pem())?,
-            key: self.write(&format!("{name}.key"), &key.serialize_pem())?,
+            certificate: self.write(&format!("{name}.crt"), certificate)?,
+            key: self.write(&format!("{name}.key"), key)?,
         })
     }
 
