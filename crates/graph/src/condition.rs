@@ -1,7 +1,9 @@
 //! What an edge rests on, and what would have to be taken away for it to vanish.
 
-use bailiwick_core::ObjectRef;
+use bailiwick_core::{ObjectRef, Str};
 use serde::Serialize;
+
+use crate::graph::NodeId;
 
 /// Something in the cluster that can be changed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -67,7 +69,29 @@ pub(crate) struct ConditionId(pub(crate) u32);
 /// When an edge is there: each clause has a cause left. Without clauses it always is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Condition {
+    /// Further clauses, before the others, that the graph looks up: what gives somebody the legs of an edge.
+    pub(crate) by_roles: Option<Box<ByRoles>>,
     pub(crate) clauses: Vec<Clause>,
+}
+
+/// That somebody holds every leg of a rule of an edge by roles of his own, on all objects. Where one of them changes, he
+/// still does as long as another gives the same, and what says so need not be written anew.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ByRoles {
+    pub(crate) holder: NodeId,
+    /// The rule, by its position in the list of all.
+    pub(crate) rule: u16,
+    /// Where; empty is the whole cluster.
+    pub(crate) scope: Str,
+}
+
+impl From<Vec<Clause>> for Condition {
+    fn from(clauses: Vec<Clause>) -> Self {
+        Self {
+            by_roles: None,
+            clauses,
+        }
+    }
 }
 
 impl Condition {
@@ -84,7 +108,7 @@ impl Condition {
             (!left.is_empty()).then_some(left)
         };
         let clauses: Option<Vec<Clause>> = self.clauses.iter().map(left).collect();
-        clauses.map(|clauses| Self { clauses })
+        clauses.map(Self::from)
     }
 
     /// Whether the edge is still there once the atoms for which `removed` says so are gone.

@@ -123,6 +123,11 @@ impl Rule {
         matches!(self, Self::Roles { .. }) || self.legs().len() > 1
     }
 
+    /// Whether it takes several rights, and no more than to have them.
+    pub(crate) fn is_of_several(&self) -> bool {
+        matches!(self, Self::Rights { legs, .. } if legs.len() > 1)
+    }
+
     /// Whether one role alone says where the step leads, whoever has it.
     pub(crate) fn is_of_role(&self) -> bool {
         matches!(self, Self::Rights { legs, .. } if legs.len() == 1)

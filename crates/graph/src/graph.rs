@@ -2,6 +2,7 @@ mod made;
 mod shared;
 mod step;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 
@@ -14,7 +15,7 @@ use crate::table::Table;
 use shared::Shared;
 
 pub(crate) use made::Made;
-pub(crate) use shared::{Common, CommonId, SharedRole, SharedToken};
+pub(crate) use shared::{Common, CommonId, LegGiven, SharedRole, SharedToken};
 pub use step::{HeldBack, Step};
 
 /// Position of a node in its graph.
@@ -317,6 +318,7 @@ impl Graph {
     /// Drops what no edge needs any more. Positions that were given out for it mean nothing from then on.
     pub(crate) fn sweep(&mut self) {
         self.sweep_edges();
+        self.sweep_commons();
         for (_, condition) in self.conditions.sweep() {
             for &atom in condition.atoms() {
                 self.atoms.release(atom.0);
@@ -324,7 +326,6 @@ impl Graph {
         }
         self.atoms.sweep();
         self.nodes.sweep();
-        self.sweep_commons();
     }
 
     /// Steps that are not there because a setting stands in their way.
@@ -425,27 +426,34 @@ impl Graph {
     }
 
     /// Everything that an edge rests on; of each of these a cause has to be left.
-    pub(crate) fn clauses_of(&self, edge: Edge) -> impl Iterator<Item = &Clause> {
-        let by = edge.by.and_then(|by| self.condition_at(by.condition));
-        let conditions = std::iter::once(self.condition_of(&edge)).chain(by);
-        conditions.flat_map(|condition| &condition.clauses)
+    pub(crate) fn clauses_of(&self, edge: Edge) -> Vec<Clause> {
+        let conditions = edge.conditions().filter_map(|id| self.condition_at(id));
+        let clauses = conditions.flat_map(|condition| condition.into_owned().clauses);
+        clauses.collect()
     }
 
     /// What an edge rests on, what gives a role to who takes it aside.
-    pub(crate) fn condition_of(&self, edge: &Edge) -> &Condition {
-        static ALWAYS: Condition = Condition {
-            clauses: Vec::new(),
-        };
-        self.conditions.value(edge.condition.0).unwrap_or(&ALWAYS)
+    pub(crate) fn condition_of(&self, edge: &Edge) -> Cow<'_, Condition> {
+        self.condition_at(edge.condition).unwrap_or_default()
     }
 
-    pub(crate) fn conditions(&self) -> impl Iterator<Item = (ConditionId, &Condition)> {
+    pub(crate) fn conditions(&self) -> impl Iterator<Item = (ConditionId, Cow<'_, Condition>)> {
         let conditions = self.conditions.values();
-        conditions.map(|(position, condition)| (ConditionId(position), condition))
+        conditions.map(|(position, condition)| (ConditionId(position), self.in_full(condition)))
     }
 
-    pub(crate) fn condition_at(&self, id: ConditionId) -> Option<&Condition> {
-        self.conditions.value(id.0)
+    pub(crate) fn condition_at(&self, id: ConditionId) -> Option<Cow<'_, Condition>> {
+        Some(self.in_full(self.conditions.value(id.0)?))
+    }
+
+    /// A condition with the clauses that are looked up.
+    fn in_full<'g>(&'g self, condition: &'g Condition) -> Cow<'g, Condition> {
+        let Some(by_roles) = &condition.by_roles else {
+            return Cow::Borrowed(condition);
+        };
+        let mut clauses = self.clauses_by_roles(by_roles);
+        clauses.extend_from_slice(&condition.clauses);
+        Cow::Owned(clauses.into())
     }
 
     /// One more than the last position of a condition.

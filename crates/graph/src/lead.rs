@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hashbrown::HashSet;
 
 use crate::causes::{Index, Nodes};
-use crate::condition::{AtomId, Clause};
+use crate::condition::AtomId;
 use crate::graph::{Edge, EdgeId, Graph, NodeId};
 use crate::search::{Path, Reach};
 
@@ -143,7 +143,7 @@ impl<'g> Toward<'g> {
             .take(MOST_TRIED)
             .filter_map(|&(.., id)| self.graph.edge(id))
             .collect();
-        let clauses: Vec<&Clause> = self.graph.clauses_of(edge).collect();
+        let clauses = self.graph.clauses_of(edge);
         clauses.iter().enumerate().any(|(leg, clause)| {
             let others = clauses
                 .iter()

@@ -161,7 +161,7 @@ impl Graph {
     pub fn comes_with_another(&self, node: NodeId, source: NodeId, reach: &Reach) -> bool {
         let effort = reach.effort(node);
         self.incoming(node).any(|(_, edge)| {
-            let always = edge.kind.effort == 0 && self.clauses_of(edge).next().is_none();
+            let always = edge.kind.effort == 0 && self.clauses_of(edge).is_empty();
             always && edge.from != source && reach.effort(edge.from) == effort
         })
     }

@@ -62,7 +62,7 @@ impl<'a> Builder<'_, 'a, '_> {
                         let acts = Acts {
                             by,
                             target,
-                            condition: Condition { clauses },
+                            condition: Condition::from(clauses),
                             edge: (*kind, *number),
                         };
                         self.act(&acts, mode, &grants);
@@ -110,7 +110,7 @@ impl<'a> Builder<'_, 'a, '_> {
             let mut link = Link::new(self.graph, kind, *number);
             for (to, causes) in of_node {
                 let clauses = vec![causes];
-                link.edge(&acting, to, Condition { clauses });
+                link.edge(&acting, to, clauses.into());
             }
         }
         self.link(&acting, &holdings);

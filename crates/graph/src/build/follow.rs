@@ -44,7 +44,10 @@ impl Builder<'_, '_, '_> {
                 .filter(|unit| self.world.exists(unit) != parts.has(unit))
                 .cloned(),
         );
-        in_part.retain(|unit| !units.contains(unit));
+        in_part.extend(woken.holders.iter().cloned().map(Unit::Holder));
+        in_part.sort_unstable();
+        in_part.dedup();
+        in_part.retain(|unit| !units.contains(unit) && parts.has(unit));
         // They depend on all others.
         let mut bound = BTreeSet::new();
         let only = Only::with_kinds(&woken.rules, &self.world.index.rules);

@@ -1,10 +1,12 @@
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bailiwick_core::Str;
 use bailiwick_model::PolicyRule;
 use bailiwick_rbac::{Names, Right};
 
-use crate::condition::{AtomId, Cause, Clause, Condition};
+use crate::condition::{AtomId, ByRoles, Cause, Clause, Condition};
+use crate::graph::NodeId;
 use crate::node::Node;
 use crate::world::Bound;
 
@@ -35,6 +37,10 @@ pub(crate) struct Held<'a> {
     /// The namespace; empty is the whole cluster.
     pub(crate) scope: Str,
     pub(crate) legs: Vec<LegHeld<'a>>,
+    /// What says so, where the graph can look up what gives them.
+    by_roles: Option<ByRoles>,
+    /// Whether somebody has looked at what gives them, and not only that they are held.
+    is_examined: Cell<bool>,
 }
 
 /// On which objects a step needs a leg.
@@ -108,6 +114,8 @@ impl<'a> Held<'a> {
             subject,
             scope,
             legs: (0..legs).map(of_leg).collect(),
+            by_roles: None,
+            is_examined: Cell::new(false),
         }
     }
 
@@ -177,15 +185,46 @@ impl<'a> Held<'a> {
 
     /// What a step rests on that needs each leg on these objects; legs beyond the list on any.
     pub(crate) fn condition_on(&self, on: &[On<'_>]) -> Condition {
+        match &self.by_roles {
+            // On all objects is on any.
+            Some(by_roles) => Condition {
+                by_roles: Some(Box::new(by_roles.clone())),
+                clauses: Vec::new(),
+            },
+            None => self.evidence_on(on),
+        }
+    }
+
+    /// The same, to be looked at: a clause for each leg.
+    pub(crate) fn evidence_on(&self, on: &[On<'_>]) -> Condition {
+        self.is_examined.set(true);
         let on = on.iter().copied().chain(std::iter::repeat(On::Any));
         let clauses = self.legs.iter().zip(on).map(|(leg, on)| leg.clause(on));
-        Condition {
-            clauses: clauses.collect(),
+        clauses.collect::<Vec<Clause>>().into()
+    }
+
+    /// Leaves it to the graph to look up what gives the legs, where those are roles of the subject on all objects: by
+    /// `holder`, who is the subject, and this rule of an edge.
+    pub(crate) fn look_up(&mut self, holder: NodeId, rule: u16) {
+        let mut all = self.legs.iter().flat_map(|leg| &leg.0);
+        if all.all(|held| held.group.is_none() && held.names == Names::All) {
+            let scope = self.scope.clone();
+            self.by_roles = Some(ByRoles {
+                holder,
+                rule,
+                scope,
+            });
         }
+    }
+
+    /// Whether what came of it depends on what gives the legs.
+    pub(crate) fn is_examined(&self) -> bool {
+        self.by_roles.is_none() || self.is_examined.get()
     }
 
     /// The same of those rights alone for which `wanted` says so; `None` where a leg has none of them.
     pub(crate) fn only(&self, wanted: impl Fn(&Holding<'_>) -> bool) -> Option<Self> {
+        self.is_examined.set(true);
         let legs = self.legs.iter().map(|leg| {
             let kept = leg.0.iter().filter(|holding| wanted(holding));
             LegHeld(kept.copied().collect())
@@ -194,6 +233,8 @@ impl<'a> Held<'a> {
             subject: self.subject,
             scope: self.scope.clone(),
             legs: legs.collect(),
+            by_roles: None,
+            is_examined: Cell::new(true),
         };
         Some(only).filter(Self::is_complete)
     }
@@ -203,6 +244,7 @@ impl<'a> Held<'a> {
         &self,
         mut wanted: impl FnMut(&Holding<'_>) -> bool,
     ) -> Option<&[AtomId]> {
+        self.is_examined.set(true);
         let mut first = self.legs.first()?.0.iter();
         Some(&first.find(|holding| wanted(holding))?.cause)
     }
@@ -218,7 +260,7 @@ impl<'a> Held<'a> {
     /// What a step rests on that needs the first leg by one of the rights for which `wanted` says so, on any object,
     /// and each other leg on anything; `None` where no such right is held.
     pub(crate) fn condition_by(&self, wanted: impl Fn(&Holding<'_>) -> bool) -> Option<Condition> {
-        let mut condition = self.condition_on(&[On::Any]);
+        let mut condition = self.evidence_on(&[On::Any]);
         let first = self.legs.first()?.causes(wanted);
         (!first.is_empty()).then(|| {
             if let Some(clause) = condition.clauses.first_mut() {

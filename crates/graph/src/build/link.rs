@@ -96,9 +96,7 @@ impl<'g> Link<'g> {
     fn all_of(&mut self, settings: impl IntoIterator<Item = Atom>) -> Condition {
         let settings = settings.into_iter();
         let clauses = settings.map(|atom| vec![vec![self.graph.atom(atom)]]);
-        Condition {
-            clauses: clauses.collect(),
-        }
+        clauses.collect::<Vec<Clause>>().into()
     }
 
     /// An edge that is there as long as one of these causes is, each with all of its settings.
@@ -107,8 +105,8 @@ impl<'g> Link<'g> {
             let atoms = settings.into_iter().map(|atom| self.graph.atom(atom));
             atoms.collect()
         });
-        let clauses = vec![causes.collect()];
-        self.edge(from, to, Condition { clauses });
+        let causes = causes.collect();
+        self.edge(from, to, vec![causes].into());
     }
 
     /// These causes, each with these settings besides.

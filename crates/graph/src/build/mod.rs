@@ -33,7 +33,7 @@ use crate::edge::{EdgeKind, Rule};
 use crate::graph::{Common, CommonId, Graph, NodeId};
 use crate::node::Node;
 use crate::world::{Given, Index, Key, Unit};
-use uses::bit;
+use uses::short;
 
 impl Graph {
     /// The graph of a cluster. `memberships` tells the groups of users, which no object of the cluster does; a service
@@ -168,7 +168,9 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
             }
             self.share(node, &had, &limited);
         }
-        self.link(node, &holdings);
+        let is_role = matches!(node, Node::Role { .. });
+        let holder = (self.graph.is_shared() && !is_role).then(|| self.graph.put(node.clone()));
+        self.link_as(node, (None, holder), &holdings);
         if self.only.is_none() {
             self.acting(node);
         }
@@ -200,17 +202,13 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
         holdings
     }
 
-    /// The same for those who look for steps of which they have every leg: what a role gains matters to them where it
-    /// has all that they lack.
+    /// The same for those who are woken where what a role is good for matters to them ([`World::wake_holders`]).
     fn holdings_in_all(&mut self, subject: &Node) -> Vec<Holding<'a>> {
         if matches!(subject, Node::Role { .. }) {
             return self.holdings(subject);
         }
         let world = self.world;
         let mut holdings = Vec::new();
-        // By rule the legs, each with the role that gives it; with none where several do, or a group.
-        let mut legs: BTreeMap<usize, BTreeMap<u32, Option<&ObjectRef>>> = BTreeMap::new();
-        let mut roles = Vec::new();
         let given = match self.only {
             None => world.bindings_of(subject),
             Some(_) => world.given_to(subject),
@@ -218,39 +216,9 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
         for given in given {
             let Some(role) = &given.role else { continue };
             let scope = &given.binding.namespace;
-            let start = holdings.len();
             self.hold((role, scope), Some(given), None, &mut holdings);
-            for holding in holdings.get(start..).unwrap_or_default() {
-                let of_rule = legs.entry(holding.rule).or_default();
-                let by = of_rule.entry(bit(holding.leg)).or_insert(Some(role));
-                *by = by.filter(|by| *by == role);
-            }
-            roles.push(role);
         }
-        let own = holdings.len();
         self.inherit(subject, &mut holdings);
-        for holding in holdings.get(own..).unwrap_or_default() {
-            let of_rule = legs.entry(holding.rule).or_default();
-            of_rule.insert(bit(holding.leg), None);
-        }
-        // Somebody may be bound to one role in ten thousand namespaces.
-        roles.sort_unstable();
-        roles.dedup();
-        for role in roles {
-            self.note_of_whole(Key::Whole(role));
-            for (&rule, legs) in &legs {
-                let others = legs.iter().filter(|(_, by)| **by != Some(role));
-                let others = others.fold(0, |all, (leg, _)| all | leg);
-                let full = world
-                    .index
-                    .rules
-                    .get(rule)
-                    .map_or(0, |rule| rule.2.all_legs());
-                if others != 0 {
-                    world.note(Key::Legs(role, rule, full & !others));
-                }
-            }
-        }
         holdings
     }
 
@@ -362,11 +330,17 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
 
     /// Links a subject to where what it holds leads.
     fn link(&mut self, subject: &Node, holdings: &[Holding<'a>]) {
-        self.link_as(subject, None, holdings);
+        self.link_as(subject, (None, None), holdings);
     }
 
-    /// The same, or everybody who has a role, whom its node stands for.
-    fn link_as(&mut self, subject: &Node, role: Option<CommonId>, holdings: &[Holding<'a>]) {
+    /// The same, or everybody who has a role, whom its node stands for. For a `holder` the graph looks up by which of
+    /// his roles he has what takes several rights.
+    fn link_as(
+        &mut self,
+        subject: &Node,
+        (role, holder): (Option<CommonId>, Option<NodeId>),
+        holdings: &[Holding<'a>],
+    ) {
         let mut by_rule: BTreeMap<usize, Vec<&Holding<'a>>> = BTreeMap::new();
         for holding in holdings {
             by_rule.entry(holding.rule).or_default().push(holding);
@@ -381,9 +355,16 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
                 Rule::Roles { .. } => Held::together(subject, legs, &holdings),
                 _ => Held::all(subject, legs, &holdings),
             };
-            for held in all {
+            let holder = holder.filter(|_| of_edge.is_of_several());
+            for mut held in all {
+                if let Some(holder) = holder {
+                    held.look_up(holder, short(rule));
+                }
                 let mut edges = Link::new(self.graph, kind, number).by_common(role);
                 link(&held, self.world, &mut edges);
+                if holder.is_some() && held.is_examined() {
+                    self.world.note(Key::Evidence(subject, rule));
+                }
             }
         }
     }

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bailiwick_core::{ObjectRef, Str};
+use bailiwick_rbac::Names;
 
+use super::uses::short;
 use super::{Builder, Link, UseOf};
-use crate::condition::{Clause, Condition};
-use crate::graph::{Common, SharedRole, SharedToken};
+use crate::condition::Clause;
+use crate::graph::{Common, LegGiven, SharedRole, SharedToken};
 use crate::node::Node;
 use crate::world::{Given, Key};
 
@@ -86,9 +88,8 @@ impl<'a> Builder<'_, 'a, '_> {
         for ((role, namespace), mut causes) in by_role {
             causes.sort();
             let clauses = Some(causes).filter(|causes| !causes.is_empty());
-            let condition = self.graph.condition(Condition {
-                clauses: clauses.into_iter().collect(),
-            });
+            let clauses: Vec<Clause> = clauses.into_iter().collect();
+            let condition = self.graph.condition(clauses.into());
             let rules = self.uses_by_itself(role);
             let rules = rules.map(|found| usize::from(found.rule));
             let is_limited =
@@ -113,14 +114,27 @@ impl<'a> Builder<'_, 'a, '_> {
             without,
         } = shared;
         self.world.note(Key::Uses(role));
+        self.world.note(Key::SharedUses(role));
         let keep = |rule| !without.contains(&rule);
         let holdings = self.by_itself((role, namespace), None, &keep);
         let id = self.graph.common(Common::Role(shared.clone()));
+        let mut beside = Vec::new();
+        self.hold((role, namespace), None, None, &mut beside);
+        let rules = &self.world.index.rules;
+        let legs = beside.iter().filter_map(|holding| {
+            let is_of_several = rules.get(holding.rule)?.2.is_of_several();
+            (is_of_several && holding.names == Names::All).then_some(LegGiven {
+                rule: short(holding.rule),
+                leg: short(holding.leg),
+                by: *holding.cause.last()?,
+            })
+        });
+        self.graph.give_legs(id, legs);
         let node = Node::Role {
             role: role.clone(),
             namespace: namespace.clone(),
         };
-        self.link_as(&node, Some(id), &holdings);
+        self.link_as(&node, (Some(id), None), &holdings);
     }
 
     /// The step of everybody who has the token of a service account, where there is one.

@@ -142,8 +142,6 @@ pub(crate) fn uses<'a>(role: &'a Role, wanted: &Wanted) -> Vec<Use<'a>> {
 
 /// The same in short.
 pub(crate) fn uses_in_short(role: &Role, wanted: &Wanted) -> Box<[UseOf]> {
-    // No edge has so many rules, legs or rights.
-    let short = |position: usize| u16::try_from(position).unwrap_or(u16::MAX);
     let uses = found(role, wanted).into_iter();
     uses.map(|(at, found)| UseOf {
         rule: short(found.rule),
@@ -153,6 +151,11 @@ pub(crate) fn uses_in_short(role: &Role, wanted: &Wanted) -> Box<[UseOf]> {
         position: found.position,
     })
     .collect()
+}
+
+/// A position among the rules of edges, their legs or rights: there are not so many of any.
+pub(crate) fn short(position: usize) -> u16 {
+    u16::try_from(position).unwrap_or(u16::MAX)
 }
 
 /// Each use with its position among the rights of its leg.
@@ -192,6 +195,19 @@ impl UseOf {
                 false => Names::All,
             },
         })
+    }
+
+    /// The leg, as a bit.
+    pub(crate) fn bit(self) -> u32 {
+        bit(usize::from(self.leg))
+    }
+
+    /// Whether it counts where the role is bound; empty is the whole cluster.
+    pub(crate) fn counts_in(self, scope: &str, rules: &[KindRule]) -> bool {
+        let rule = rules.get(usize::from(self.rule));
+        let rights = rule.and_then(|rule| rule.2.legs().get(usize::from(self.leg)));
+        let right = rights.and_then(|rights| rights.get(usize::from(self.at)));
+        scope.is_empty() || right.is_some_and(|right| right.scope == Scope::Namespace)
     }
 
     /// Whether it leads somewhere by itself, whoever has the role.

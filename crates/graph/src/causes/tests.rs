@@ -4,7 +4,6 @@ use bailiwick_core::{Kind, ObjectRef};
 use proptest::prelude::*;
 
 use super::*;
-use crate::condition::Condition;
 use crate::edges::EDGES;
 use crate::fix::tests::{ATOMS, NODES, graph, shape};
 use crate::node::Node;
@@ -100,9 +99,8 @@ fn a_long_row_of_ever_longer_ways_is_closed_to_its_end() {
     let kind = *EDGES.iter().find(|kind| kind.effort > 0).unwrap();
     let link = |from: usize, to: usize, causes: Vec<Vec<AtomId>>, graph: &mut Graph| {
         let clauses = Some(causes).filter(|causes| !causes.is_empty());
-        let condition = graph.condition(Condition {
-            clauses: clauses.into_iter().collect(),
-        });
+        let clauses: Vec<Clause> = clauses.into_iter().collect();
+        let condition = graph.condition(clauses.into());
         graph.link(nodes[from], nodes[to], (kind, 0), condition);
     };
     for way in 1..=WAYS {

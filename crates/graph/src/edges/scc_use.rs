@@ -83,7 +83,7 @@ fn link_held(held: &Held<'_>, from: &Node, namespace: &str, world: &World<'_>, l
             causes.extend(link.joined(by.as_deref().unwrap_or_default(), &[setting]));
         }
     }
-    let mut condition = held.condition_on(&[On::Any]);
+    let mut condition = held.evidence_on(&[On::Any]);
     if let Some(first) = condition.clauses.first_mut() {
         *first = causes;
     }
@@ -140,7 +140,7 @@ fn link_listed(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
             }
         }
     }
-    let mut condition = held.condition_on(&[On::Any]);
+    let mut condition = held.evidence_on(&[On::Any]);
     condition.clauses.push(causes);
     link_to_nodes(held.subject, &held.scope, condition, world, link);
 }
@@ -162,8 +162,7 @@ fn link_listed_accounts(world: &World<'_>, link: &mut Link<'_>) {
     }
     for (namespace, causes) in by_namespace {
         let pods = Node::area(Area::NewPods, &namespace);
-        let condition = Condition { clauses: vec![causes] };
-        link_to_nodes(&pods, &namespace, condition, world, link);
+        link_to_nodes(&pods, &namespace, vec![causes].into(), world, link);
     }
 }
 

@@ -2,7 +2,7 @@ use bailiwick_core::{Kind, ObjectRef};
 use proptest::prelude::*;
 
 use super::*;
-use crate::condition::{Atom, Condition};
+use crate::condition::Atom;
 use crate::edges::EDGES;
 use crate::node::Node;
 
@@ -29,10 +29,8 @@ pub(crate) fn graph(shape: &Shape) -> (Graph, Vec<NodeId>, Vec<AtomId>) {
     for (from, to, clauses) in shape {
         let cause = |cause: &Vec<u8>| cause.iter().map(|&atom| atoms[usize::from(atom)]).collect();
         let clause = |clause: &Vec<Vec<u8>>| clause.iter().map(cause).collect();
-        let condition = Condition {
-            clauses: clauses.iter().map(clause).collect(),
-        };
-        let condition = graph.condition(condition);
+        let clauses: Vec<Clause> = clauses.iter().map(clause).collect();
+        let condition = graph.condition(clauses.into());
         graph.link(
             nodes[usize::from(*from)],
             nodes[usize::from(*to)],

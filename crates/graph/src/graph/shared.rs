@@ -11,7 +11,7 @@ use bailiwick_core::{ObjectRef, Str};
 use hashbrown::HashSet;
 
 use super::{By, Edge, EdgeId, Graph, NodeId};
-use crate::condition::{Cause, Clause, ConditionId};
+use crate::condition::{AtomId, ByRoles, Cause, Clause, ConditionId};
 use crate::edge::EdgeKind;
 use crate::table::Table;
 use crate::world::Token;
@@ -61,6 +61,8 @@ pub(super) struct Shared {
     shares_in: Vec<Vec<u32>>,
     /// Positions of shares by who has them.
     shares_of: Vec<Vec<u32>>,
+    /// By role what it gives of steps that take several rights.
+    legs_of: Vec<Box<[LegGiven]>>,
     /// What somebody has come to have, or has no more.
     touched: Vec<CommonId>,
 }
@@ -73,6 +75,16 @@ struct SharedStep {
     kind: &'static EdgeKind,
     rule: u8,
     condition: ConditionId,
+}
+
+/// A leg of a rule of an edge, on all objects.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LegGiven {
+    /// The rule, by its position in the list of all.
+    pub(crate) rule: u16,
+    pub(crate) leg: u16,
+    /// The rule of the role.
+    pub(crate) by: AtomId,
 }
 
 /// Somebody who has something that others have, too.
@@ -173,6 +185,55 @@ impl Graph {
         enter(&mut shared.shares_of, holder.0, position);
     }
 
+    /// Says anew what a role gives of steps that take several rights.
+    pub(crate) fn give_legs(&mut self, common: CommonId, legs: impl Iterator<Item = LegGiven>) {
+        let legs: Box<[LegGiven]> = legs.collect();
+        legs.iter().for_each(|given| self.atoms.hold(given.by.0));
+        let all = &mut self.shared.legs_of;
+        if all.len() <= common.0 as usize {
+            all.resize_with(common.0 as usize + 1, Box::default);
+        }
+        if let Some(slot) = all.get_mut(common.0 as usize) {
+            let before = std::mem::replace(slot, legs);
+            for given in &before {
+                self.atoms.release(given.by.0);
+            }
+        }
+    }
+
+    /// What gives somebody the legs of a rule of an edge: his roles where it counts.
+    pub(super) fn clauses_by_roles(&self, of: &ByRoles) -> Vec<Clause> {
+        let mut clauses: Vec<Clause> = Vec::new();
+        let shared = &self.shared;
+        let shares = listed(&shared.shares_of, of.holder.0).iter();
+        for share in shares.filter_map(|&share| shared.shares.value(share)) {
+            let Some(Common::Role(role)) = shared.commons.value(share.common.0) else {
+                continue;
+            };
+            if !role.namespace.is_empty() && role.namespace != of.scope {
+                continue;
+            }
+            let legs = shared.legs_of.get(share.common.0 as usize);
+            let legs = legs.into_iter().flatten();
+            for given in legs.filter(|given| given.rule == of.rule) {
+                let leg = usize::from(given.leg);
+                if clauses.len() <= leg {
+                    clauses.resize_with(leg + 1, Clause::new);
+                }
+                let causes = self.written(share.condition).first().into_iter().flatten();
+                let joined = |by: &Cause| by.iter().copied().chain([given.by]).collect();
+                if let Some(clause) = clauses.get_mut(leg) {
+                    clause.extend(causes.map(joined));
+                }
+            }
+        }
+        for clause in &mut clauses {
+            clause.sort();
+            clause.dedup();
+        }
+        clauses
+    }
+
     /// The role in which a share is.
     pub(super) fn role_of_share(&self, share: u32) -> Option<&ObjectRef> {
         let share = self.shared.shares.value(share)?;
@@ -214,7 +275,9 @@ impl Graph {
     }
 
     pub(super) fn sweep_commons(&mut self) {
-        self.shared.commons.sweep();
+        for (position, _) in self.shared.commons.sweep() {
+            self.give_legs(CommonId(position), std::iter::empty());
+        }
     }
 
     pub(super) fn release_shared(&mut self, steps: &[u32], shares: &[u32]) {
@@ -292,7 +355,7 @@ impl Graph {
     /// What an edge rests on, where several roles give the step with what each of them does.
     pub(crate) fn clauses_of_all(&self, edge: &Edge) -> Vec<Clause> {
         let Some(by) = edge.by else {
-            return self.condition_of(edge).clauses.clone();
+            return self.condition_of(edge).into_owned().clauses;
         };
         let scope = self.scope_of(by);
         let same = self.shared_from(edge.from).filter(|(_, other)| {
@@ -317,7 +380,7 @@ impl Graph {
     /// What an edge rests on, what gives something together with what that gives.
     pub(crate) fn joined_clauses(&self, edge: &Edge) -> Vec<Clause> {
         if edge.by.is_none() {
-            return self.condition_of(edge).clauses.clone();
+            return self.condition_of(edge).into_owned().clauses;
         }
         let settings = self.settings_of(edge).iter().cloned();
         self.first_clause(edge)
@@ -329,9 +392,9 @@ impl Graph {
     /// What gives somebody a step: what gives him that by which it is taken, each with what gives that the step. `None`
     /// where neither rests on anything.
     fn first_clause(&self, edge: &Edge) -> Option<Clause> {
-        let by = edge.by.and_then(|by| self.condition_at(by.condition));
-        let by = by.and_then(|by| by.clauses.first());
-        let own = self.condition_of(edge).clauses.first();
+        let by = edge.by.map(|by| self.written(by.condition));
+        let by = by.and_then(<[Clause]>::first);
+        let own = self.written(edge.condition).first();
         let (Some(by), Some(own)) = (by, own) else {
             return by.or(own).cloned();
         };
@@ -354,8 +417,13 @@ impl Graph {
 
     /// What such an edge rests on beside the right.
     fn settings_of(&self, edge: &Edge) -> &[Clause] {
-        let clauses = &self.condition_of(edge).clauses;
-        clauses.get(1..).unwrap_or_default()
+        self.written(edge.condition).get(1..).unwrap_or_default()
+    }
+
+    /// The clauses of a condition that are not looked up: of what is shared, all.
+    fn written(&self, condition: ConditionId) -> &[Clause] {
+        let condition = self.conditions.value(condition.0);
+        condition.map_or(&[], |condition| &condition.clauses)
     }
 }
 

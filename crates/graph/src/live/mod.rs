@@ -100,6 +100,7 @@ impl Live {
     /// Makes anew what depends on a change.
     fn wake(&mut self, mut woken: Woken) {
         let world = World::new(&self.snapshot, &self.index);
+        world.wake_holders(&mut woken);
         world.ask_again(&mut woken);
         let mut builder = Builder::new(&world, &mut self.graph, Some(&mut self.parts));
         builder.change(&woken);

@@ -239,6 +239,87 @@ fn who_binds_a_role_that_binds_the_next_is_made_once() {
     }
 }
 
+/// Somebody who has none of what a step takes comes to have it part by part, by roles that he has.
+#[test]
+fn roles_that_gain_one_right_after_another_add_up() {
+    let roles = ["one", "two", "three"];
+    let bindings = roles.map(|role| {
+        format!("RoleBinding shop/{role} gives ClusterRole/{role} to user:eve group:devs")
+    });
+    let mut live = Live::new(cluster(&bindings.join("\n"), 37), memberships());
+    let rights = [
+        "create on serviceaccounts of ''",
+        "create on secrets of ''",
+        "get on secrets of ''",
+    ];
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [0, 2, 1]] {
+        for gains in [true, false] {
+            for at in order {
+                let right = if gains {
+                    rights[at]
+                } else {
+                    "get on nothing of ''"
+                };
+                let role = cluster(&format!("ClusterRole {}\n  {right}", roles[at]), 37);
+                for (object, _) in role.objects() {
+                    live.apply(Delta::Upsert(Box::new(object), Origin::Live));
+                }
+                assert_same(&live, &format!("{} has {right}", roles[at]));
+            }
+        }
+    }
+}
+
+/// Roles that gain and lose rights one after another, while the same people have them here and there.
+#[test]
+fn roles_that_change_equal_a_rebuild() {
+    let first = seed(0x2026_1124);
+    println!("BAILIWICK_SEED={first}");
+    let mut rng = Rng::new(first);
+    let rights = [
+        "create on serviceaccounts of ''",
+        "create on secrets of ''",
+        "create on secrets of '' named db",
+        "get on secrets of ''",
+        "get on secrets of '' named db",
+        "create on pods/exec of ''",
+        "get on pods/log of ''",
+        "get on nodes/log of ''",
+        "create on pods of ''",
+        "bind on clusterroles of rbac.authorization.k8s.io",
+        "create on rolebindings of rbac.authorization.k8s.io",
+    ];
+    let pod = "---
+         {apiVersion: v1, kind: Secret, metadata: {namespace: shop, name: db}}
+         {apiVersion: v1, kind: Pod, metadata: {namespace: shop, name: web},
+          spec: {nodeName: n1, volumes: [{name: host, hostPath: {path: /var/log}}],
+           containers: [{name: web, image: web, volumeMounts: [{name: host, mountPath: /host}]}]}}";
+    for _ in 0..4 {
+        let run = rng.bits();
+        let mut rng = Rng::new(run);
+        let bindings = (0..8).map(|number| {
+            let place = rng.pick(&[
+                "RoleBinding shop/",
+                "RoleBinding pay/",
+                "ClusterRoleBinding ",
+            ]);
+            let (role, subject) = (rng.below(4), rng.pick(SUBJECTS));
+            format!("{place}b{number} gives ClusterRole/r{role} to {subject}\n")
+        });
+        let text = format!("{}{pod}", bindings.collect::<String>());
+        let mut live = Live::new(cluster(&text, 37), memberships());
+        for step in 0..40 {
+            let own = (0..rng.below(4)).map(|_| format!("\n  {}", rng.pick(&rights)));
+            let own: String = own.collect();
+            let role = format!("ClusterRole r{}{own}", rng.below(4));
+            for (object, _) in cluster(&role, 37).objects() {
+                live.apply(Delta::Upsert(Box::new(object), Origin::Live));
+            }
+            assert_same(&live, &format!("run {run}, step {step}: {text}\n{role}"));
+        }
+    }
+}
+
 /// Manifests without anything that runs leave open as whom something runs, until the first of it comes.
 #[test]
 fn the_first_workload_of_manifests_says_what_runs() {

@@ -10,7 +10,9 @@ use bailiwick_rbac::Right;
 use super::Unit;
 use super::index::{Index, Woken, by_name};
 use super::reads::Key;
+use super::regained::Regained;
 use super::rights::READ_LOGS;
+use super::roles::RoleId;
 use crate::build::{Use, UseOf, is_acting, uses, uses_in_short};
 use crate::condition::Atom;
 use crate::node::Node;
@@ -24,14 +26,18 @@ pub(crate) struct Given {
     pub(crate) position: u32,
     /// The role, where it is one that can be.
     pub(crate) role: Option<ObjectRef>,
+    /// Its number, where it is known.
+    pub(super) number: Option<RoleId>,
 }
 
 impl Index {
     pub(super) fn give(&mut self, binding: &Binding, woken: &mut Woken) {
-        for (node, given) in entries(binding) {
+        for (node, mut given) in entries(binding) {
             if self.acts(&node) {
                 self.count_account_role(&given, true, woken);
             }
+            let role = given.role.as_ref();
+            given.number = role.map(|role| self.roles.give(role, &node));
             let list = self.held.entry(node.clone()).or_default();
             let is_first = list.is_empty();
             let at = list.partition_point(|other| other.place() < given.place());
@@ -48,7 +54,10 @@ impl Index {
             let Some(list) = self.held.get_mut(&node) else {
                 continue;
             };
-            list.retain(|other| other.place() != given.place());
+            let taken = list.extract_if(.., |other| other.place() == given.place());
+            for role in taken.filter_map(|given| given.number) {
+                self.roles.take(role, &node);
+            }
             let was_last = list.is_empty();
             if was_last {
                 self.held.remove(&node);
@@ -83,7 +92,8 @@ impl Index {
 
     /// What a role is good for, in short.
     pub(crate) fn uses_of(&self, role: &ObjectRef) -> &[UseOf] {
-        self.uses.get(role).map_or(&[], |uses| uses)
+        let number = self.roles.find(role);
+        number.map_or(&[], |number| self.roles.uses(number))
     }
 
     pub(super) fn put_role(&mut self, role: &Role, woken: &mut Woken) {
@@ -119,10 +129,7 @@ impl Index {
             self.wake(Key::AccountRoles, woken);
         }
         let short = new.map(|role| uses_in_short(role, &self.wanted));
-        match short.filter(|uses| !uses.is_empty()) {
-            Some(uses) => self.uses.insert(role.clone(), uses),
-            None => self.uses.remove(&role),
-        };
+        self.roles.set_uses(&role, short.unwrap_or_default());
         if rules(new, &|rule| is_acting(rule, &self.rules)) {
             self.acting.insert(role);
         } else {
@@ -165,39 +172,30 @@ impl Index {
                 self.wake(Key::Limits(&role), woken);
             }
         }
-        let legs: BTreeMap<usize, u32> = self
-            .differing(&old, &new, false)
-            .map(|(rule, sides)| {
-                let legs = sides.iter().flatten().map(|found| found.bit());
-                (rule, legs.fold(0, |all, leg| all | leg))
-            })
-            .collect();
-        if acting || !legs.is_empty() {
+        for (rule, sides) in self.differing(&old, &new, false) {
+            let uses = || sides.iter().flatten();
+            woken.rules.insert(rule);
+            woken.regained.push(Regained {
+                rule,
+                legs: uses().fold(0, |all, found| all | found.bit()),
+                is_limited: uses().any(|found| found.is_limited()),
+            });
+        }
+        if acting || !woken.regained.is_empty() {
             self.wake(Key::SharedUses(&role), woken);
         }
-        if acting {
-            self.wake(Key::Whole(&role), woken);
-        }
-        woken.role = Some(role.clone());
-        for (rule, legs) in legs {
-            let full = self.rules.get(rule).map_or(0, |rule| rule.2.all_legs());
-            if legs == full {
-                self.wake_rule(rule, Key::Whole(&role), woken);
-            }
-            for lacking in (0..=full).filter(|lacking| lacking & !legs == 0) {
-                self.wake_rule(rule, Key::Legs(&role, rule, lacking), woken);
-            }
-        }
         let shared = |uses: &[Use<'_>]| uses.iter().any(|found| found.is_shared(&self.rules));
-        if !acting && !shared(&old) && !shared(&new) {
-            return;
-        }
-        for (node, given) in &self.held {
-            let gives = |given: &Arc<Given>| given.role.as_ref() == Some(&role);
-            if self.is_inherited(node) && given.iter().any(gives) {
+        let is_shared = acting || shared(&old) || shared(&new);
+        let number = self.roles.find(&role);
+        for node in number.iter().flat_map(|&role| self.roles.holders(role)) {
+            if acting {
+                self.wake(Key::Bound(node), woken);
+            }
+            if is_shared && self.is_inherited(node) {
                 self.wake(Key::Inherited(node), woken);
             }
         }
+        woken.role = Some(role);
     }
 
     /// The rules of edges for which what a role is good for differs, by itself or beside others, each with what the one
@@ -272,6 +270,7 @@ fn entries(binding: &Binding) -> Vec<(Node, Given)> {
             binding,
             position,
             role,
+            number: None,
         };
         Some((node, given))
     };

@@ -11,9 +11,11 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
 
 use super::bound::Given;
 use super::reads::{Key, Mark, Reads, store};
+use super::regained::Regained;
+use super::roles::Roles;
 use super::running::writes_logs;
 use super::{Unit, WORKLOADS, World, gateways};
-use crate::build::{KindRule, UseOf, Wanted, kind_rules};
+use crate::build::{KindRule, Wanted, kind_rules};
 use crate::node::Node;
 
 /// The service account that every namespace has.
@@ -69,8 +71,8 @@ pub(crate) struct Index {
     pub(super) everything: BTreeSet<Str>,
     /// Roles that let somebody act as somebody else under constraints.
     pub(crate) acting: HashSet<ObjectRef>,
-    /// What roles are good for.
-    pub(super) uses: HashMap<ObjectRef, Box<[UseOf]>>,
+    /// What roles are good for, and who has them.
+    pub(super) roles: Roles,
     /// What runs, by its node.
     pub(super) by_node: HashMap<Str, BTreeSet<ObjectRef>>,
     /// Service accounts that something runs as, by namespace and name, with how many do.
@@ -109,6 +111,10 @@ pub(crate) struct Woken {
     pub(crate) rules: BTreeSet<usize>,
     /// The role whose change concerns them.
     pub(crate) role: Option<ObjectRef>,
+    /// What has changed of what it is good for beside others.
+    pub(super) regained: Vec<Regained>,
+    /// Those who have it and get somewhere else by these rules.
+    pub(crate) holders: Vec<Node>,
     /// What may have come or gone.
     pub(crate) units: Vec<Unit>,
 }
@@ -136,7 +142,7 @@ impl Index {
             account_rules: RefCell::default(),
             everything: BTreeSet::new(),
             acting: HashSet::new(),
-            uses: HashMap::new(),
+            roles: Roles::default(),
             by_node: HashMap::new(),
             runners: HashMap::new(),
             runners_hidden: are_runners_hidden(snapshot),

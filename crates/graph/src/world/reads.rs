@@ -39,10 +39,8 @@ pub(crate) enum Key<'k> {
     Limits(&'k ObjectRef),
     /// What a role is good for beside what its holder is or has.
     SharedUses(&'k ObjectRef),
-    /// Whether a role has all legs of a rule of an edge by itself, for those who look at what they hold in all.
-    Whole(&'k ObjectRef),
-    /// Whether it has these legs of a rule of an edge, given by its position: those that its holder lacks, as bits.
-    Legs(&'k ObjectRef, usize, u32),
+    /// By which of his roles somebody has the legs of a rule of an edge, given by its position.
+    Evidence(&'k Node, usize),
     /// Which of its rules let somebody read logs.
     Logs(&'k ObjectRef),
     /// Whom bindings name.

@@ -4,7 +4,7 @@ use bailiwick_core::{Kind, ObjectRef};
 use proptest::prelude::*;
 
 use super::*;
-use crate::condition::{Atom, AtomId, Condition};
+use crate::condition::{Atom, AtomId};
 use crate::edges::EDGES;
 use crate::node::Node;
 
@@ -35,8 +35,8 @@ fn condition(clauses: Vec<Clause>, graph: &mut Graph) -> ConditionId {
         clause.dedup();
         clause
     });
-    let clauses = clauses.collect();
-    graph.condition(Condition { clauses })
+    let clauses: Vec<Clause> = clauses.collect();
+    graph.condition(clauses.into())
 }
 
 /// The graph with steps that are there once for each role.
