@@ -227,6 +227,11 @@ fn what_goes_wrong_says_what_to_do() {
     for flag in ["--operations", "--bundle-endpoint"] {
         agent(&data, &socket, &[flag, &taken], "cannot be listened on");
     }
+    agent(&data, "none/a.sock", &[], "cannot make the socket");
+    let server = ["identity", "server", "--data", &data, "--listen", &taken];
+    check(&server, 2, &format!("`{taken}` cannot be listened on"));
+    // What is wrong there is said before an authority is made that nobody wants.
+    assert!(!std::path::Path::new(&data).exists());
 }
 
 #[test]

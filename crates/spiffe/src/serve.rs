@@ -1,6 +1,6 @@
 use std::future::Future;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, mem};
@@ -156,10 +156,11 @@ pub(crate) fn described(name: &str) -> tonic_reflection::server::Builder<'_> {
         .with_service_name(name)
 }
 
-/// Makes the socket under another name and moves it into its place when its permissions are right: there is no moment in
-/// which it is open to others, and none in which it is gone.
-pub(crate) fn bind(path: &Path, mode: u32) -> Result<UnixListener, ServeError> {
-    use std::os::unix::fs::FileTypeExt;
+/// Whether a socket can be made there, before anything else is made that a wrong place would leave behind.
+///
+/// # Errors
+/// When something is there, or there is no such folder.
+pub fn check_socket(path: &Path) -> Result<(), ServeError> {
     let error = |source| ServeError::Bind {
         path: path.to_owned(),
         source,
@@ -173,6 +174,24 @@ pub(crate) fn bind(path: &Path, mode: u32) -> Result<UnixListener, ServeError> {
             return Err(ServeError::Taken(path.to_owned()));
         }
     }
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let meta = fs::metadata(folder.unwrap_or(Path::new("."))).map_err(error)?;
+    match meta.is_dir() {
+        true => Ok(()),
+        false => Err(error(io::ErrorKind::NotADirectory.into())),
+    }
+}
+
+/// Makes the socket under another name and moves it into its place when its permissions are right: there is no moment in
+/// which it is open to others, and none in which it is gone.
+pub(crate) fn bind(path: &Path, mode: u32) -> Result<UnixListener, ServeError> {
+    check_socket(path)?;
+    let error = |source| ServeError::Bind {
+        path: path.to_owned(),
+        source,
+    };
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let folder = path.parent().unwrap_or(Path::new("."));
     let temporary = folder.join(format!(".{name}.{}", std::process::id()));

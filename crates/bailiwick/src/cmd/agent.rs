@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use bailiwick_spiffe::{AgentState, Client, Endpoint, Serve, Socket, private_folder, serve};
+use bailiwick_spiffe::{
+    AgentState, Client, Endpoint, Serve, Socket, check_socket, private_folder, serve,
+};
 
 use self::node::NodeOptions;
 use crate::cmd::identity::daemon::{Daemon, DaemonOptions};
@@ -171,8 +173,9 @@ pub(crate) fn run(args: &AgentArgs, console: &mut Console) -> Result<Exit> {
             "say who signs: --embedded, for the programs of this machine, or --server HOST:PORT, for the pods of a node"
         );
     }
-    let mut daemon = args.daemon.open(console, None)?;
     let socket = socket(args.socket.as_deref())?;
+    check_socket(&socket)?;
+    let mut daemon = args.daemon.open(console, None)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

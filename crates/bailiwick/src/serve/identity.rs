@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use bailiwick_identity::TrustDomain;
 use bailiwick_server::Metrics;
-use bailiwick_spiffe::Socket;
+use bailiwick_spiffe::{Socket, check_socket};
 use bailiwick_store::Store;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -78,6 +78,11 @@ impl Identities {
             options: DaemonOptions::read(config.arguments(log))?,
             socket: config.socket.clone(),
         })
+    }
+
+    /// Whether the socket can be made, before anything is.
+    pub(super) fn check_socket(&self) -> Result<()> {
+        Ok(check_socket(&agent::socket(self.socket.as_deref())?)?)
     }
 
     /// Whether the rules can be followed, which are otherwise read when the authority is opened.

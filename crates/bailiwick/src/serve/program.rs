@@ -31,6 +31,7 @@ use super::reviewer::{ClusterReviewer, Connected};
 use super::telemetry::TelemetryConfig;
 use crate::cli::Global;
 use crate::cluster::connect_options;
+use crate::cmd::identity::place::check_address;
 use crate::console::Console;
 
 /// Everything that has to be right before anybody is answered.
@@ -191,6 +192,11 @@ impl Program {
 
     /// Runs until somebody ends it.
     pub(crate) fn run(mut self, console: &mut Console) -> Result<()> {
+        if let Some(identities) = &self.identities {
+            identities.check_socket()?;
+            check_address(self.config.listen.address)?;
+            self.config.operations.map_or(Ok(()), check_address)?;
+        }
         let options = Options {
             segment_size: u64::from(self.config.log.segment_mebibytes.max(1)) << 20,
             segment_age: self.config.log.segment_age,

@@ -28,7 +28,7 @@ use super::experimental::ExperimentOptions;
 use super::federation::{self, FederationOptions};
 use super::ledgers::{LONGEST_UNREAD, Ledgers, News, Said};
 use super::live_rules::{Following, LiveRules};
-use super::place::PlaceOptions;
+use super::place::{PlaceOptions, check_address};
 use super::published::{Lists, PublishedOptions};
 use super::revoking::Revoking;
 use super::rules::RuleOptions;
@@ -165,6 +165,7 @@ impl DaemonOptions {
         let relationships = self.load_relationships(console)?;
         let given = self.federation.given(console)?;
         self.published.check(self.authority.jwt_issuer())?;
+        self.operations.map_or(Ok(()), check_address)?;
         if whole.is_none() {
             self.logging.start();
         }

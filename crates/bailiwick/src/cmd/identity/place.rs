@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -59,6 +60,13 @@ pub(crate) fn server_address(text: &str) -> Result<String, String> {
     });
     let named = named.map(|_| text.to_owned());
     named.ok_or_else(|| "write HOST:PORT, such as identity.bailiwick:8443".to_owned())
+}
+
+/// Whether it can be listened there, before anything is made that a wrong address would leave behind.
+pub(crate) fn check_address(address: SocketAddr) -> Result<()> {
+    let listener = TcpListener::bind(address);
+    let listener = listener.with_context(|| format!("`{address}` cannot be listened on"));
+    listener.map(drop)
 }
 
 /// An object in a namespace.

@@ -14,6 +14,8 @@ use bailiwick_server::{Document, Documents, Listener, Publication, Tls, TlsFiles
 use bailiwick_spiffe::{Authority, Embedded, Evidence, ListOptions, OwnSvid, pem};
 use tokio::sync::watch;
 
+use super::place::check_address;
+
 const JSON: &str = "application/json";
 /// Copies of lists are used no longer.
 const LIST_AGE: Duration = Duration::from_secs(60);
@@ -120,6 +122,11 @@ impl PublishedOptions {
         if self.bundle_endpoint.is_some() && self.bundle_endpoint == self.oidc_endpoint {
             bail!("the bundle endpoint and the one of OpenID Connect need addresses of their own");
         }
+        let addresses = [self.crl_endpoint, self.bundle_endpoint, self.oidc_endpoint];
+        addresses
+            .into_iter()
+            .flatten()
+            .try_for_each(check_address)?;
         Ok(())
     }
 

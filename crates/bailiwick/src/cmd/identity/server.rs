@@ -14,7 +14,7 @@ use bailiwick_spiffe::{
 use tokio::net::TcpListener;
 
 use super::daemon::DaemonOptions;
-use super::place::namespaced;
+use super::place::{check_address, namespaced};
 use crate::cli::Global;
 use crate::cluster::connect_options;
 use crate::console::Console;
@@ -96,6 +96,7 @@ pub(super) fn run(args: &ServerArgs, global: &Global, console: &mut Console) -> 
     if !global.filename.is_empty() {
         bail!("the server works for a live cluster: leave out --filename");
     }
+    check_address(args.listen)?;
     let cluster = Arc::new(Cluster::connect(&connect_options(global, console))?);
     let mut daemon = args.daemon.open(console, Some(&cluster))?;
     let (_rules, census) = daemon.follow_rules(&cluster)?;
@@ -118,7 +119,7 @@ pub(super) fn run(args: &ServerArgs, global: &Global, console: &mut Console) -> 
         .build()?;
     let outcome = runtime.block_on(async {
         let listener = TcpListener::bind(args.listen).await;
-        let listener = listener.with_context(|| format!("cannot listen on {}", args.listen))?;
+        let listener = listener.with_context(|| format!("`{}` cannot be listened on", args.listen))?;
         tracing::info!(address = %listener.local_addr()?, domain = %daemon.authority.trust_domain(), "giving identities");
         let server = IdentityServer {
             listener,
