@@ -368,6 +368,12 @@ fn pods_get_identities_through_the_agents_of_their_nodes() {
     drop(joined);
     let (_again, socket_2) = house.agent("again", &proof);
     until_said(|| health(&socket_2, &["--fresh"]), 0, "healthy");
+    let (code, text) = run(&house.placed(&["identity", "evict", "agent-nod-2"]));
+    assert_eq!(code, Some(1), "{text}");
+    assert!(
+        text.contains("no agent of the node `agent-nod-2` is known here"),
+        "{text}"
+    );
     let (code, text) = run(&house.placed(&["identity", "evict", "agent-node-2"]));
     assert_eq!(code, Some(0), "{text}");
     until_said(|| health(&socket_2, &["--fresh"]), 1, "another join token");

@@ -82,6 +82,12 @@ impl Admissions {
             .retain(|_, invitation| invitation.node != node);
     }
 
+    /// Whether a join token for a node waits for its agent.
+    pub fn is_expected(&self, node: &str, now: UnixTime) -> bool {
+        let mut invitations = self.invitations.values();
+        invitations.any(|invitation| invitation.node == node && now < invitation.until)
+    }
+
     /// Whether a certificate that begins at `not_before` counts for an agent of a node. Certificates are dated back by
     /// `backdate` seconds.
     pub fn counts(&self, node: &str, not_before: UnixTime, backdate: u64) -> bool {

@@ -117,7 +117,16 @@ pub(super) fn token(args: &TokenArgs, global: &Global, console: &mut Console) ->
 
 pub(super) fn evict(args: &EvictArgs, global: &Global, console: &mut Console) -> Result<Exit> {
     let now = SystemClock.now();
-    let evict = |admissions: &mut Admissions| admissions.evict(&args.node, now);
+    let cluster = args.authority.cluster(global, console)?;
+    let known = args.authority.embedded(cluster.as_ref())?.agents().load()?;
+    let mut known_here = false;
+    let evict = |admissions: &mut Admissions| {
+        known_here = admissions.is_expected(&args.node, now)
+            || known
+                .iter(admissions, now)
+                .any(|(node, _)| node == args.node);
+        admissions.evict(&args.node, now);
+    };
     say(
         &args.authority,
         Embedded::admissions,
@@ -125,7 +134,16 @@ pub(super) fn evict(args: &EvictArgs, global: &Global, console: &mut Console) ->
         console,
         evict,
     )?;
-    Ok(Exit::Yes)
+    if known_here {
+        return Ok(Exit::Yes);
+    }
+    // Another replica may have let it in, and this one has a list of its own: what counts is said all the same.
+    let node = &args.node;
+    let list = "`bailiwick identity agents` lists those that were let in here";
+    console.answer(format_args!(
+        "no agent of the node `{node}` is known here, and no join token waits for one: {list}. If another server let one in, its certificates count no more\n"
+    ))?;
+    Ok(Exit::No)
 }
 
 pub(super) fn list(args: &AgentsArgs, global: &Global, console: &mut Console) -> Result<Exit> {
