@@ -17,8 +17,8 @@ use crate::wire::issuer::agent_health_client::AgentHealthClient;
 use crate::wire::issuer::{CheckRequest, CheckResponse};
 use crate::wire::spiffe_workload_api_client::SpiffeWorkloadApiClient;
 use crate::wire::{
-    JwtBundlesRequest, JwtsvidRequest, ValidateJwtsvidRequest, X509BundlesRequest, X509svidRequest,
-    X509svidResponse,
+    JwtBundlesRequest, JwtsvidRequest, ValidateJwtsvidRequest, WitBundlesRequest,
+    X509BundlesRequest, X509svidRequest, X509svidResponse,
 };
 
 /// Where a Workload API is: the value of `SPIFFE_ENDPOINT_SOCKET` (Workload Endpoint 4).
@@ -307,6 +307,29 @@ impl Client {
             bundles.push(bundle);
         }
         Ok(bundles)
+    }
+}
+
+impl Client {
+    /// Bundles with the keys of WIT-SVIDs alone, which are experimental; `None` of an API that does not have them.
+    ///
+    /// # Errors
+    /// When the API refuses, or sends what cannot be read.
+    pub async fn wit_bundles(&mut self) -> Result<Option<Vec<Bundle>>, ClientError> {
+        let request = with_header(WitBundlesRequest {});
+        let wit = match self.0.fetch_wit_bundles(request).await {
+            Err(status) if status.code() == tonic::Code::Unimplemented => return Ok(None),
+            wit => wit?.into_inner().message().await?,
+        };
+        let wit = wit.ok_or_else(|| ClientError::Protocol("nothing".into()))?;
+        let read = |(name, json): (String, String)| {
+            Ok(Bundle::from_json(
+                TrustDomain::parse(&name)?,
+                json.as_bytes(),
+            )?)
+        };
+        let bundles: Result<_, ClientError> = wit.bundles.into_iter().map(read).collect();
+        bundles.map(Some)
     }
 }
 

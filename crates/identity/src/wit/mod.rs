@@ -18,12 +18,35 @@ use zeroize::Zeroizing;
 
 use crate::bundle::public_jwk;
 use crate::encoding::url;
+use crate::jwt::parts;
 use crate::{KeyType, PublicKey};
 
 /// The type of a WIT-SVID in its header.
 const TYPE: &str = "wit+jwt";
 /// The type of a proof.
 const PROOF_TYPE: &str = "wpt+jwt";
+
+/// What a token says that it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A WIT-SVID.
+    Wit,
+    /// A proof for one.
+    Proof,
+    /// Something else, or nothing that can be read.
+    Other,
+}
+
+/// What a token says that it is, before anything of it is believed.
+pub fn kind_of(token: &str) -> Kind {
+    let parts = parts(token).ok();
+    let typ = parts.as_ref().and_then(|parts| parts.header.get("typ"));
+    match typ.and_then(Value::as_str) {
+        Some(TYPE) => Kind::Wit,
+        Some(typ) if proof::is_proof_type(typ) => Kind::Proof,
+        _ => Kind::Other,
+    }
+}
 
 /// The key of a workload as a JWK with its private number (RFC 7518 6.2.2), as the Workload API hands it over; `None` for a
 /// key that is none on a curve.

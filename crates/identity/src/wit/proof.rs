@@ -137,7 +137,7 @@ impl Unproven {
 }
 
 /// A media type, which may leave `application/` out and has no case (RFC 7515 4.1.9).
-fn is_proof_type(typ: &str) -> bool {
+pub(super) fn is_proof_type(typ: &str) -> bool {
     let typ = typ.to_ascii_lowercase();
     typ.strip_prefix("application/").unwrap_or(&typ) == PROOF_TYPE
 }
