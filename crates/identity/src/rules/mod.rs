@@ -4,6 +4,7 @@
 //! other about one workload: no identity either, and both are named. Nothing is stored for a workload.
 
 mod bans;
+mod contradiction;
 mod custom;
 mod decode;
 mod explain;
@@ -22,6 +23,7 @@ use crate::x509::DnsName;
 use crate::{KeyType, SpiffeId, TrustDomain};
 
 pub use bans::{Banned, BannedError, Bans};
+pub use contradiction::Contradiction;
 pub use custom::{RULE_KINDS, definitions};
 pub(crate) use decode::metadata;
 pub use decode::{API_VERSION, DecodeError, decode};

@@ -3,6 +3,7 @@
     reason = "cases are literals that nobody needs afterwards"
 )]
 
+mod contradiction;
 mod decode;
 mod explain;
 mod import;

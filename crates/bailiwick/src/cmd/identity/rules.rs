@@ -135,6 +135,9 @@ pub(super) fn run(args: &RulesArgs, console: &mut Console) -> Result<Exit> {
     let set = args
         .rules
         .load(&TrustDomain::parse("localhost")?, console)?;
+    for contradiction in set.contradictions() {
+        console.warn(contradiction);
+    }
     let row = |rule: &Rule| Row {
         rule: rule.name.to_string(),
         id: rule.id.as_str().to_owned(),
