@@ -32,6 +32,8 @@ impl fmt::Display for Resource {
 #[derive(Debug)]
 pub(crate) struct New {
     pub(crate) resource: Resource,
+    /// Tells it from one that had its name before; empty where it is gone.
+    pub(crate) uid: String,
     /// The version of it; 0 where it is gone.
     pub(crate) generation: i64,
     /// What it says beside its status; `None` where it is gone.
@@ -68,6 +70,7 @@ impl Known {
             self.say(|| Said::Gone(resource.clone()));
             return Some(New {
                 resource,
+                uid: String::new(),
                 generation: 0,
                 value: None,
             });
@@ -78,7 +81,8 @@ impl Known {
         };
         let standing = Standing::of(&value);
         let generation = standing.generation;
-        let now = (standing.uid.clone(), generation);
+        let uid = standing.uid.clone();
+        let now = (uid.clone(), generation);
         let same = generation > 0 && self.known.get(&resource) == Some(&now);
         self.known.insert(resource.clone(), now);
         self.say(|| {
@@ -88,6 +92,7 @@ impl Known {
         });
         (!same).then_some(New {
             resource,
+            uid,
             generation,
             value: Some(value),
         })

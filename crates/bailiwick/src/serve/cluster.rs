@@ -153,6 +153,7 @@ impl Reader {
             resource,
             generation,
             value,
+            ..
         } = self.known.look(change.delta)?;
         let (namespace, name) = resource.object;
         let id = DocumentId {

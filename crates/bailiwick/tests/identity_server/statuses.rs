@@ -229,3 +229,59 @@ fn without_the_right_to_tell_it_rules_count_all_the_same() {
         .unwrap();
     assert!(stage.stored("workloadidentities/web")["status"].is_null());
 }
+
+#[test]
+fn a_signer_tells_it_as_a_server_does() {
+    let stage = Stage::new();
+    let signer = ["identity", "signer", "--name", "td.example/told"];
+    let (_, role) = run(&[&signer[..], &["--print-role", "told/server"]].concat());
+    assert!(role.contains("workloadidentities/status"), "{role}");
+    stage.cluster.admin().apply(&role).unwrap();
+    let account = stage.cluster.service_account("told", "server").unwrap();
+    let (data, rules) = (stage.path("data"), stage.path("rules.json"));
+    let child = Command::new(PROGRAM)
+        .args(signer)
+        .args([
+            "--trust-domain",
+            "td.example",
+            "--data",
+            &data,
+            "--rules",
+            &rules,
+        ])
+        .arg("--kubeconfig")
+        .arg(account.kubeconfig())
+        .stderr(fs::File::create(stage.path("signer.log")).unwrap())
+        .spawn()
+        .unwrap();
+    let _signer = Process(child);
+    let web = "workloadidentities/web";
+    stage.put("", "web", &all("/pods/{pod}"));
+    assert_eq!(stage.told(web, 1, "InForce", 1), "");
+    stage.put("", "web", &all("/{nothing}"));
+    let message = stage.told(web, 2, "Invalid", 1);
+    assert!(
+        message.contains("its last good version stays in force"),
+        "{message}"
+    );
+    stage.put("", "web", &all("/pods/{pod}"));
+    stage.told(web, 3, "InForce", 1);
+    let mut other = all("/pods/{pod}");
+    other["lifetime"] = json!("2h");
+    stage.put("", "longer", &other);
+    for (path, generation) in [(web, 3), ("workloadidentities/longer", 1)] {
+        let message = stage.told(path, generation, "Conflict", 0);
+        assert!(message.contains("`longer` and `web`"), "{message}");
+    }
+    // Deleted and made anew, broken: nothing of the old one is in force.
+    let gone = format!("{CORE}/workloadidentities/longer");
+    let admin = stage.cluster.admin();
+    assert_eq!(
+        admin.request("DELETE", &gone, &[], None).unwrap().status,
+        200
+    );
+    stage.put("", "longer", &all("/{nothing}"));
+    let message = stage.told("workloadidentities/longer", 1, "Invalid", 0);
+    assert!(message.contains("it gives nothing"), "{message}");
+    stage.told(web, 3, "InForce", 1);
+}

@@ -37,6 +37,8 @@ struct Sources {
 /// A rule in the cluster.
 struct Object {
     resource: Resource,
+    /// Tells it from one that had its name before.
+    uid: String,
     generation: i64,
     /// Its last version that could be read.
     rule: Option<Rule>,
@@ -66,7 +68,10 @@ impl Sources {
     fn take(&mut self, new: New) {
         let (namespace, name) = &new.resource.object;
         let name = RuleName::of_object(namespace, name);
-        let before = self.objects.remove(&name).and_then(|object| object.rule);
+        // What was deleted and made anew between two looks is another rule: nothing of the old one is in force.
+        let before = self.objects.remove(&name);
+        let before = before.filter(|object| object.uid == new.uid);
+        let before = before.and_then(|object| object.rule);
         let Some(value) = new.value else { return };
         let (rule, trouble) = match decode(&value) {
             Ok(rule) => (Some(rule), None),
@@ -82,6 +87,7 @@ impl Sources {
         };
         let object = Object {
             resource: new.resource,
+            uid: new.uid,
             generation: new.generation,
             rule,
             trouble,
@@ -262,6 +268,7 @@ mod tests {
                 kind,
                 object: (namespace.into(), "r".into()),
             },
+            uid: "u1".into(),
             generation: 1,
             value: value.map(|value| serde_json::from_value(value).unwrap()),
         }
@@ -296,6 +303,16 @@ mod tests {
         check(&sources, &[], "; it gives nothing");
         sources.take(new("", Some(rule("/a"))));
         check(&sources, &["/a"], "");
+        sources.take(new("", Some(rule("b"))));
+        check(&sources, &["/a"], "; its last good version stays in force");
+        // Deleted and made anew, broken, while nobody looked.
+        let anew = New {
+            uid: "u2".into(),
+            ..new("", Some(rule("b")))
+        };
+        sources.take(anew);
+        check(&sources, &[], "; it gives nothing");
+        sources.take(new("", Some(rule("/a"))));
         sources.take(new("", Some(rule("b"))));
         check(&sources, &["/a"], "; its last good version stays in force");
         // One of a namespace has the same name and is another rule.
