@@ -14,6 +14,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use bailiwick_testkit::janitor::free_ports;
 use program::{PROGRAM, Process, said, until_said};
@@ -140,6 +141,58 @@ impl Place {
     }
 }
 
+/// A program below the authority of a place, as an operator sees it.
+struct Served {
+    operations: String,
+    socket: String,
+    log: String,
+    /// Has it read its files again.
+    reload: String,
+    _agent: Process,
+}
+
+impl Served {
+    fn start(place: &Place) -> Self {
+        let [port] = free_ports().unwrap();
+        let operations = format!("127.0.0.1:{port}");
+        let (chain, key, data) = (
+            place.path("chain.pem"),
+            place.path("ca.key"),
+            place.path("data"),
+        );
+        let (socket, log) = (place.path("s"), place.path("log"));
+        let child = Command::new(PROGRAM)
+            .args(["agent", "--embedded", "--data", &data, "--socket", &socket])
+            .args(["--upstream-certificate", &chain, "--upstream-key", &key])
+            .args(["--operations", &operations])
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        Self {
+            operations,
+            socket,
+            log,
+            reload: format!("kill -HUP {}", child.id()),
+            _agent: Process(child),
+        }
+    }
+
+    /// Metrics, or whether it is ready.
+    fn asked(&self, path: &str) -> (Option<i32>, String) {
+        let answer = ureq::get(format!("http://{}/{path}", self.operations))
+            .config()
+            .http_status_as_error(false)
+            .build()
+            .call();
+        let Ok(mut answer) = answer else {
+            return (None, fs::read_to_string(&self.log).unwrap());
+        };
+        let text = answer.body_mut().read_to_string().unwrap();
+        (Some(i32::from(answer.status().as_u16())), text)
+    }
+}
+
 #[test]
 fn a_key_in_a_file() {
     let place = Place::new();
@@ -190,42 +243,11 @@ fn a_key_in_a_file() {
 #[test]
 fn an_authority_above_that_fails_and_comes_back_shows_in_the_metrics() {
     let place = Place::new();
-    let [port] = free_ports().unwrap();
-    let operations = format!("127.0.0.1:{port}");
-    let (chain, key, data, socket) = (
-        place.path("chain.pem"),
-        place.path("ca.key"),
-        place.path("data"),
-        place.path("s"),
-    );
-    let log = place.path("log");
-    let child = Command::new(PROGRAM)
-        .args(["agent", "--embedded", "--data", &data, "--socket", &socket])
-        .args(["--upstream-certificate", &chain, "--upstream-key", &key])
-        .args(["--operations", &operations])
-        .stdout(Stdio::null())
-        .stderr(fs::File::create(&log).unwrap())
-        .spawn()
-        .unwrap();
-    let reload = format!("kill -HUP {}", child.id());
-    let _agent = Process(child);
-    // What an operator reads: metrics, and whether it is ready.
-    let asked = |path: &str| {
-        let answer = ureq::get(format!("http://{operations}/{path}"))
-            .config()
-            .http_status_as_error(false)
-            .build()
-            .call();
-        let Ok(mut answer) = answer else {
-            return (None, fs::read_to_string(&log).unwrap());
-        };
-        let text = answer.body_mut().read_to_string().unwrap();
-        (Some(i32::from(answer.status().as_u16())), text)
-    };
+    let served = Served::start(&place);
     let kept =
         |value: u8| format!("bailiwick_authority_keys_kept{{trust_domain=\"localhost\"}} {value}");
     let until = || {
-        let (_, text) = asked("metrics");
+        let (_, text) = served.asked("metrics");
         let name = "bailiwick_authority_signs_until_timestamp_seconds{trust_domain=\"localhost\"} ";
         let value = text.lines().find_map(|line| line.strip_prefix(name));
         value
@@ -233,22 +255,80 @@ fn an_authority_above_that_fails_and_comes_back_shows_in_the_metrics() {
             .parse::<u64>()
             .unwrap()
     };
-    until_said(|| asked("metrics"), 200, &kept(1));
+    until_said(|| served.asked("metrics"), 200, &kept(1));
     let before = until();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     assert!(before > now.unwrap().as_secs() + 11 * 3600, "{before}");
     place.shell("mv ca.key away");
-    place.shell(&reload);
-    until_said(|| asked("metrics"), 200, &kept(0));
+    place.shell(&served.reload);
+    until_said(|| served.asked("metrics"), 200, &kept(0));
     // The intermediate that is there serves on, and it is said how long.
-    assert_eq!((until(), asked("readyz").0), (before, Some(200)));
-    let said = fs::read_to_string(&log).unwrap();
+    assert_eq!((until(), served.asked("readyz").0), (before, Some(200)));
+    let said = fs::read_to_string(&served.log).unwrap();
     assert!(said.contains("ca.key"), "{said}");
-    let fetch = ["identity", "fetch", "--socket", &socket];
+    let fetch = ["identity", "fetch", "--socket", &served.socket];
     until_said(|| place.run(&fetch), 0, "spiffe://localhost/uid/");
     place.shell("mv away ca.key");
-    place.shell(&reload);
-    until_said(|| asked("metrics"), 200, &kept(1));
+    place.shell(&served.reload);
+    until_said(|| served.asked("metrics"), 200, &kept(1));
+}
+
+/// PEM of an authority that ends so many seconds from now, below `root`.
+fn ending(root: &rcgen::Issuer<'_, rcgen::KeyPair>, key: &rcgen::KeyPair, seconds: u64) -> String {
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(1));
+    params.key_usages = vec![
+        rcgen::KeyUsagePurpose::KeyCertSign,
+        rcgen::KeyUsagePurpose::CrlSign,
+    ];
+    params
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "issuing");
+    let now = std::time::SystemTime::now();
+    params.not_before = (now - Duration::from_secs(3600)).into();
+    params.not_after = (now + Duration::from_secs(seconds)).into();
+    params.signed_by(key, root).unwrap().pem()
+}
+
+#[test]
+fn when_nothing_signs_any_more_it_is_not_ready() {
+    let place = Place {
+        dir: tempfile::tempdir().unwrap(),
+    };
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(2));
+    params.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+    params
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "root");
+    let root = rcgen::KeyPair::generate().unwrap();
+    let root_pem = params.self_signed(&root).unwrap().pem();
+    let root = rcgen::Issuer::new(params, root);
+    let key = rcgen::KeyPair::generate().unwrap();
+    fs::write(place.path("ca.key"), key.serialize_pem()).unwrap();
+    place.shell("chmod 600 ca.key");
+    let put = |seconds: u64| {
+        let chain = ending(&root, &key, seconds) + &root_pem;
+        fs::write(place.path("chain.pem"), chain).unwrap();
+    };
+    put(35);
+    let served = Served::start(&place);
+    until_said(|| served.asked("readyz"), 200, "");
+    let looked = |path: &str| {
+        place.shell(&served.reload);
+        std::thread::sleep(Duration::from_millis(500));
+        served.asked(path)
+    };
+    let why = "the authority has a key that signs certificates";
+    until_said(|| looked("readyz"), 503, why);
+    let name = "bailiwick_authority_signs_until_timestamp_seconds{trust_domain=\"localhost\"}";
+    until_said(|| served.asked("metrics"), 200, &format!("{name} 0\n"));
+    let fetch = ["identity", "fetch", "--socket", &served.socket];
+    until_said(|| place.run(&fetch), 2, "");
+    // The next certificate of the authority above, under the same root.
+    put(30 * 24 * 3600);
+    until_said(|| looked("readyz"), 200, "");
+    until_said(|| place.run(&fetch), 0, "spiffe://localhost/uid/");
 }
 
 /// As a directory of Microsoft names its authorities: several parts of one kind, parts side by side, and texts of each kind
