@@ -46,6 +46,43 @@ pub struct DenialRecord {
     /// What the workload came with.
     #[serde(default, skip_serializing_if = "Proof::is_empty")]
     pub proof: Proof,
+    /// UID of the pod, where an agent names one that does not run on its node by the word of the Kubernetes API.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub claimed_pod: String,
+    /// How often and when, where it was not one time at the time of the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<Times>,
+}
+
+impl DenialRecord {
+    /// One that was refused now.
+    pub fn new(door: Door, why: String, workload: WorkloadRef, proof: Proof) -> Self {
+        Self {
+            door,
+            why,
+            workload,
+            proof,
+            claimed_pod: String::new(),
+            times: None,
+        }
+    }
+
+    /// How often.
+    pub fn count(&self) -> u64 {
+        self.times.as_ref().map_or(1, |times| times.count)
+    }
+}
+
+/// How often something happened that has one record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Times {
+    /// So many times.
+    pub count: u64,
+    /// When it did first.
+    pub first: Timestamp,
+    /// When it did last.
+    pub last: Timestamp,
 }
 
 /// A key of the authority that stands elsewhere than before.

@@ -26,7 +26,7 @@ pub use event::{CloseReason, Encoded, Event, Gap, Opening, TooLarge};
 pub use id::{DecisionId, DecisionIdParseError};
 pub use identity::{
     AgentRecord, AgentStep, BanRecord, DenialRecord, Document, FederatedKeys, FederationRecord,
-    IssueRecord, PodRef, ProcessRef, Proof, RotationRecord, WorkloadRef,
+    IssueRecord, PodRef, ProcessRef, Proof, RotationRecord, Times, WorkloadRef,
 };
 pub use line::{Line, LineError, MAX_LINE, Record};
 pub use log::{Durability, Log, Pending, Records, Refused};

@@ -1,6 +1,8 @@
 //! A record of the log as a sentence, for terminals.
 
-use bailiwick_audit::{DecisionRecord, Event, FederatedKeys, Input, IssueRecord, RotationRecord};
+use bailiwick_audit::{
+    DecisionRecord, DenialRecord, Event, FederatedKeys, Input, IssueRecord, RotationRecord,
+};
 use bailiwick_identity::agents::Admissions;
 use bailiwick_identity::revoked::{Listed, Revoked};
 use bailiwick_identity::rules::Bans;
@@ -21,7 +23,7 @@ pub(crate) fn sentence(event: &Event) -> String {
             search.wanted, search.resource_type, search.caller, search.found
         ),
         Event::Issue(issue) => issued(issue),
-        Event::Denial(denial) => format!("denied ({}): {}", denial.door.name(), denial.why),
+        Event::Denial(denial) => denied(denial),
         Event::Rotation(rotation) => rotated(rotation),
         Event::Ban(ban) if ban.lifted => format!("ban lifted of {}", ban.who),
         Event::Ban(ban) => format!("ban of {}: {}", ban.who, ban.why),
@@ -132,6 +134,31 @@ fn issued(issue: &IssueRecord) -> String {
         document.name(),
         door.name()
     )
+}
+
+fn denied(denial: &DenialRecord) -> String {
+    let DenialRecord {
+        door,
+        why,
+        workload,
+        claimed_pod,
+        times,
+        ..
+    } = denial;
+    let claimed = match claimed_pod.as_str() {
+        "" => String::new(),
+        uid => format!(", said to be in a pod {uid},"),
+    };
+    let often = match times {
+        Some(times) if times.count > 1 => {
+            format!(
+                " ({} times from {} to {})",
+                times.count, times.first, times.last
+            )
+        }
+        _ => String::new(),
+    };
+    format!("denied {workload}{claimed} ({}): {why}{often}", door.name())
 }
 
 fn rotated(rotation: &RotationRecord) -> String {

@@ -308,6 +308,16 @@ fn pods_get_identities_through_the_agents_of_their_nodes() {
     until_said(|| health(&strange, &[]), 1, "unhealthy");
     drop(node_2);
 
+    // What the agent refused by itself is in the log of the server.
+    let log = format!("{}/log", house.path("data"));
+    let tail = ["audit", "tail", &log, "--lines", "1000", "--json"];
+    let records = until_said(|| run(&tail), 0, "the process runs in no pod");
+    let refused = records.lines().find(|line| line.contains("runs in no pod"));
+    let refused: Value = serde_json::from_str(refused.unwrap()).unwrap();
+    assert_eq!(refused["kind"], "denial", "{refused}");
+    assert_eq!(refused["workload"]["node"], "agent-node-1", "{refused}");
+    assert!(refused["times"]["count"].as_u64() >= Some(1), "{refused}");
+
     let Some(cgroup) = PodCgroup::make(&house.uid("agent-shop", "web")) else {
         println!("NOT TESTED: this user makes no cgroups, so that no process runs in a pod");
         return;
@@ -384,8 +394,6 @@ fn pods_get_identities_through_the_agents_of_their_nodes() {
     until_said(|| in_pod(&cgroup, &[]), 2, "banned: stolen");
     until_said(|| health(&socket, &["--fresh"]), 1, "banned: stolen");
 
-    let log = format!("{}/log", house.path("data"));
-    let tail = ["audit", "tail", &log, "--lines", "1000", "--json"];
     let records = until_said(|| run(&tail), 0, "\"step\":\"evicted\"");
     for part in [
         "\"step\":\"joined\",\"by\":\"token of its pod\",\"proof\":{\"credential\":\"JTI=",
@@ -394,6 +402,8 @@ fn pods_get_identities_through_the_agents_of_their_nodes() {
         "\"step\":\"invited\"",
         "\"agent\":\"spiffe://td.example/bailiwick/agent/agent-node-1/",
         "not that of agents",
+        // What the agent refused of a pod that runs on another node, and of that node by its word alone.
+        "\"claimedPod\":\"",
     ] {
         assert!(records.contains(part), "no `{part}` in {records}");
     }

@@ -23,6 +23,7 @@ pub struct Metrics {
     pub(crate) unlisted: Counter,
     pub(crate) shed: Counter,
     throttled: Family<DoorLabels, Counter>,
+    identities_refused: Family<DoorLabels, Counter>,
     federated: Family<DomainLabels, Gauge>,
     bundles_held: Family<DomainLabels, Gauge>,
     keys_kept: Family<DomainLabels, Gauge>,
@@ -98,6 +99,7 @@ impl Metrics {
             unlisted: Counter::default(),
             shed: Counter::default(),
             throttled: Family::default(),
+            identities_refused: Family::default(),
             federated: Family::default(),
             bundles_held: Family::default(),
             keys_kept: Family::default(),
@@ -164,6 +166,11 @@ impl Metrics {
             "requests_throttled",
             "Requests refused because their caller came too early, by door",
             self.throttled.clone(),
+        );
+        registry.register(
+            "identity_refusals",
+            "Requests for identities that were refused, by door, those that agents of nodes report included",
+            self.identities_refused.clone(),
         );
         registry.register(
             "federation_up",
@@ -258,6 +265,12 @@ impl Metrics {
     /// A request at this door was refused because its caller asks for more than its share.
     pub fn throttled(&self, door: &'static str) {
         self.throttled.get_or_create(&DoorLabels { door }).inc();
+    }
+
+    /// So many requests for an identity at this door were refused.
+    pub fn identities_refused(&self, door: Door, count: u64) {
+        let labels = DoorLabels { door: door.name() };
+        self.identities_refused.get_or_create(&labels).inc_by(count);
     }
 
     /// The text that Prometheus reads (OpenMetrics).

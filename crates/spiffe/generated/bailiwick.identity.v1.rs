@@ -184,6 +184,50 @@ pub struct Refusal {
     #[prost(string, tag = "2")]
     pub message: ::prost::alloc::string::String,
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReportRequest {
+    #[prost(message, repeated, tag = "1")]
+    pub refusals: ::prost::alloc::vec::Vec<RefusalReport>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReportResponse {
+    /// So many of them are written, from the first one on. The others are to be reported again.
+    #[prost(uint32, tag = "1")]
+    pub taken: u32,
+}
+/// Somebody who got nothing of the agent, and how often.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefusalReport {
+    #[prost(enumeration = "AgentDoor", tag = "1")]
+    pub door: i32,
+    #[prost(string, tag = "2")]
+    pub why: ::prost::alloc::string::String,
+    /// The UID in the cgroup of the process, or of the pod that it is about; empty where there is none.
+    #[prost(string, tag = "3")]
+    pub pod_uid: ::prost::alloc::string::String,
+    /// The last process that was refused, where one is known.
+    #[prost(message, optional, tag = "4")]
+    pub process: ::core::option::Option<RefusedProcess>,
+    /// The SPIFFE ID of the broker that asked, where one did.
+    #[prost(string, tag = "5")]
+    pub broker: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "6")]
+    pub count: u32,
+    /// How long ago it was the first and the last time, in milliseconds.
+    #[prost(uint64, tag = "7")]
+    pub first_ago: u64,
+    #[prost(uint64, tag = "8")]
+    pub last_ago: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefusedProcess {
+    #[prost(uint32, tag = "1")]
+    pub pid: u32,
+    #[prost(uint32, tag = "2")]
+    pub uid: u32,
+    #[prost(uint32, tag = "3")]
+    pub gid: u32,
+}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CheckRequest {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -197,6 +241,33 @@ pub struct CheckResponse {
     /// Why it is not.
     #[prost(string, tag = "3")]
     pub trouble: ::prost::alloc::string::String,
+}
+/// Doors of an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AgentDoor {
+    WorkloadApi = 0,
+    SecretDiscovery = 1,
+}
+impl AgentDoor {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::WorkloadApi => "WORKLOAD_API",
+            Self::SecretDiscovery => "SECRET_DISCOVERY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "WORKLOAD_API" => Some(Self::WorkloadApi),
+            "SECRET_DISCOVERY" => Some(Self::SecretDiscovery),
+            _ => None,
+        }
+    }
 }
 /// Generated client implementations.
 pub mod node_agents_client {
@@ -395,6 +466,28 @@ pub mod node_agents_client {
                 .insert(GrpcMethod::new("bailiwick.identity.v1.NodeAgents", "SignMany"));
             self.inner.unary(req, path, codec).await
         }
+        /// What the agent refused by itself, for the log of the server; up to 100 at once.
+        pub async fn report(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReportRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReportResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bailiwick.identity.v1.NodeAgents/Report",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bailiwick.identity.v1.NodeAgents", "Report"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -445,6 +538,11 @@ pub mod node_agents_server {
             tonic::Response<super::SignManyResponse>,
             tonic::Status,
         >;
+        /// What the agent refused by itself, for the log of the server; up to 100 at once.
+        async fn report(
+            &self,
+            request: tonic::Request<super::ReportRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReportResponse>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct NodeAgentsServer<T> {
@@ -727,6 +825,49 @@ pub mod node_agents_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SignManySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bailiwick.identity.v1.NodeAgents/Report" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReportSvc<T: NodeAgents>(pub Arc<T>);
+                    impl<T: NodeAgents> tonic::server::UnaryService<super::ReportRequest>
+                    for ReportSvc<T> {
+                        type Response = super::ReportResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReportRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NodeAgents>::report(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReportSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

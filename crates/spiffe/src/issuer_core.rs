@@ -29,11 +29,19 @@ pub(crate) struct Asker {
 impl IssuerCore {
     /// Everything that the rules give.
     pub(crate) async fn plans(&self, asker: &Asker) -> Result<Vec<Plan>, Status> {
-        let rules = Arc::clone(&self.rules.borrow());
-        match entitled(&rules, &asker.facts) {
+        match self.entitled(&asker.facts) {
             Ok(plans) => Ok(plans),
-            Err(why) => Err(self.denied(asker, why).await),
+            Err(why) => {
+                let why = format!("no identity for {}: {why}", asker.facts);
+                Err(self.denied(asker, why).await)
+            }
         }
+    }
+
+    /// The same, or why it is nothing, in words that name nobody.
+    pub(crate) fn entitled(&self, facts: &Facts) -> Result<Vec<Plan>, String> {
+        let rules = Arc::clone(&self.rules.borrow());
+        entitled(&rules, facts)
     }
 
     /// This identity, if the rules give it, or the first one.
@@ -113,25 +121,21 @@ impl IssuerCore {
 
     /// Writes that somebody gets nothing, and gives what it hears.
     pub(crate) async fn denied(&self, asker: &Asker, why: String) -> Status {
-        let record = DenialRecord {
-            door: asker.door,
-            why: why.clone(),
-            workload: (&asker.facts).into(),
-            proof: asker.proof.clone(),
-        };
+        let (workload, proof) = ((&asker.facts).into(), asker.proof.clone());
+        let record = DenialRecord::new(asker.door, why.clone(), workload, proof);
         self.evidence.denied(record).await;
         Status::permission_denied(why)
     }
 }
 
-/// Everything that rules give, or why they give nothing.
+/// Everything that rules give, or why they give nothing, in words that do not name the workload.
 pub(crate) fn entitled(rules: &RuleSet, facts: &Facts) -> Result<Vec<Plan>, String> {
     let explanation = rules.explain(facts);
     let denial = match explanation.result {
         Ok(plans) => return Ok(plans),
         Err(denial) => denial,
     };
-    let mut why = format!("no identity for {facts}: {denial}");
+    let mut why = denial.to_string();
     if denial == Denial::NoRule {
         for verdict in &explanation.verdicts {
             if let Outcome::Fails(reason) = &verdict.outcome {

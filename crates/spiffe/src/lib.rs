@@ -24,6 +24,7 @@ mod node;
 mod own;
 mod peer;
 pub mod pem;
+mod refusals;
 mod seal;
 mod serve;
 mod server;

@@ -79,6 +79,28 @@ pub enum PeerError {
     Unreadable(#[from] io::Error),
 }
 
+impl PeerError {
+    /// The same for all processes to which it happens.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Gone(_) => "the process ended".to_owned(),
+            Self::OtherUser { uid, now, .. } => {
+                format!("the process connected as uid {uid} and is uid {now} now")
+            }
+            Self::InPod(_) => {
+                "the process runs in a pod: this authority attests processes of the host alone"
+                    .to_owned()
+            }
+            Self::OfHost(_) => {
+                "the process runs in no pod: this agent gives identities to pods of its node alone"
+                    .to_owned()
+            }
+            Self::Cgroup { error, .. } => format!("the process cannot be attested: {error}"),
+            Self::OutOfSight | Self::Unreadable(_) => self.to_string(),
+        }
+    }
+}
+
 /// What would be proven about the process `pid` if it connected now. Not for giving anything: between this look and the
 /// next the number may be another process's.
 ///
@@ -156,6 +178,25 @@ impl Peer {
 
     pub(crate) fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// Who connected, by the word of the kernel at that time.
+    pub(crate) fn facts(&self) -> Facts {
+        let process = Process {
+            pid: self.pid,
+            uid: self.uid,
+            gid: self.gid,
+            ..Process::default()
+        };
+        Facts {
+            process: Some(process),
+            pod: None,
+        }
+    }
+
+    /// The pod that it ran in when it connected. It proves nothing now.
+    pub(crate) fn first_pod(&self) -> Option<&str> {
+        self.pod.as_deref()
     }
 
     /// What is proven about the process now, and the UID of the pod that it runs in. Asked again before every message: a

@@ -109,7 +109,12 @@ pub async fn serve(
         evidence: serve.evidence,
     };
     let federated = serve.federated;
-    serve_giver(serve.socket, Giver::Own { core, federated }, ready, stop).await
+    let giver = Giver::Own {
+        core,
+        federated,
+        refusals: Arc::default(),
+    };
+    serve_giver(serve.socket, giver, ready, stop).await
 }
 
 /// Serves what a giver gives.
@@ -126,7 +131,11 @@ pub(crate) async fn serve_giver(
         Giver::Server(node) => Some(AgentHealthServer::new(Health(Arc::clone(node)))),
         Giver::Own { .. } => None,
     };
-    let shared = Shared { giver, limit };
+    let telling = tokio::spawn(giver.clone().tell_refusals());
+    let shared = Shared {
+        giver: giver.clone(),
+        limit,
+    };
     let reflection = || {
         described("SpiffeWorkloadAPI")
             .with_service_name("envoy.service.secret.v3.SecretDiscoveryService")
@@ -146,7 +155,12 @@ pub(crate) async fn serve_giver(
         listener,
         proc_root,
     };
-    Ok(serve_until(door, server, stop).await?)
+    let outcome = serve_until(door, server, stop).await;
+    telling.abort();
+    // What it was telling is to be told again.
+    let _ = telling.await;
+    giver.tell_rest().await;
+    Ok(outcome?)
 }
 
 /// A service that describes itself (E-4).

@@ -156,10 +156,11 @@ fn proof(request: &PodRequest) -> Proof {
 }
 
 fn denial(request: &PodRequest, facts: Option<&Facts>, why: &str) -> DenialRecord {
-    DenialRecord {
-        door: Door::PodCertificate,
-        why: why.to_owned(),
-        workload: facts.map(Into::into).unwrap_or_default(),
-        proof: proof(request),
-    }
+    let workload = facts.map(Into::into).unwrap_or_default();
+    DenialRecord::new(
+        Door::PodCertificate,
+        why.to_owned(),
+        workload,
+        proof(request),
+    )
 }

@@ -3,15 +3,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bailiwick_audit::{Door, Proof};
 use bailiwick_identity::SpiffeId;
+use bailiwick_identity::facts::Facts;
 use tokio_stream::StreamExt;
 use tonic::{Request, Response, Status};
 
 use super::door::Broker;
-use super::errors::{Reason, entitled};
+use super::errors::{Reason, entitled, is_refusal};
 use super::reference::ForBroker;
+use crate::issuer_core::Asker;
 use crate::limit::Limit;
 use crate::node::Node;
+use crate::refusals::Refusal;
 use crate::wire::broker::api_server::Api;
 use crate::wire::broker::{
     FetchJwtsvidRequest, FetchJwtsvidResponse, Jwtsvid, SubscribeToJwtBundlesRequest,
@@ -51,8 +55,7 @@ impl Brokering {
         let broker = broker.ok_or_else(|| Status::unauthenticated("show an X509-SVID"))?;
         if !self.allowed.contains(&broker.id) {
             let why = format!("`{}` is no broker of this agent", broker.id);
-            self.node.tell_denied(&why);
-            return Err(Status::permission_denied(why));
+            return Err(self.node.denied(refusal(&broker.id, why)));
         }
         let admitted = self.limit.admits(broker.id.clone(), 1, Instant::now());
         match admitted {
@@ -69,9 +72,23 @@ impl Brokering {
         broker: Broker,
         reference: Option<WorkloadReference>,
     ) -> Result<Session, Status> {
-        let about = ForBroker::read(broker, reference, &self.proc_root)?;
-        about.attest(&self.node).await?;
+        let id = broker.id.clone();
+        let attested = async {
+            let about = ForBroker::read(broker, reference, &self.proc_root)?;
+            about.attest(&self.node).await?;
+            Ok::<_, Status>(about)
+        };
+        let about = attested.await.map_err(|status| self.told(&id, status))?;
         Ok(Session::for_broker(about, Arc::clone(&self.node)))
+    }
+
+    /// Tells of a workload that a broker does not get, and gives what it hears.
+    fn told(&self, broker: &SpiffeId, status: Status) -> Status {
+        if is_refusal(&status) {
+            let why = status.message().to_owned();
+            self.node.refused(refusal(broker, why));
+        }
+        status
     }
 
     /// The same of a request that says nothing else.
@@ -83,6 +100,20 @@ impl Brokering {
         let broker = self.broker(&request)?;
         self.session(broker, reference(request.into_inner())).await
     }
+}
+
+/// A broker that gets nothing.
+fn refusal(broker: &SpiffeId, why: String) -> Refusal {
+    let proof = Proof {
+        broker: broker.to_string(),
+        ..Proof::default()
+    };
+    let asker = Asker {
+        door: Door::WorkloadApi,
+        facts: Facts::default(),
+        proof,
+    };
+    Refusal::of(&asker, None, why)
 }
 
 /// Messages of the Workload API as those of this one.
@@ -150,6 +181,7 @@ impl Api for BrokerApi {
         } = request.into_inner();
         check_audience(&audience)?;
         let wanted = wanted(&spiffe_id)?;
+        let id = broker.id.clone();
         let session = self.0.session(broker, reference).await?;
         let tokens = tokens(&session, &audience, wanted)
             .await
@@ -161,7 +193,10 @@ impl Api for BrokerApi {
         });
         let svids: Vec<Jwtsvid> = svids.collect();
         match svids.is_empty() {
-            true => Err(Reason::NotEntitled.status("the workload gets no token")),
+            true => {
+                let status = Reason::NotEntitled.status("the workload gets no token");
+                Err(self.0.told(&id, status))
+            }
             false => Ok(Response::new(FetchJwtsvidResponse { svids })),
         }
     }

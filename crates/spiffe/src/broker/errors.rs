@@ -58,6 +58,12 @@ impl Reason {
     }
 }
 
+/// Whether a status is one of these.
+pub(super) fn is_refusal(status: &Status) -> bool {
+    let reasons = [Reason::Invalid, Reason::NotFound, Reason::NotEntitled];
+    reasons.iter().any(|reason| reason.code() == status.code())
+}
+
 /// A refusal of a workload, as those of the Workload API are told, with its details.
 pub(super) fn entitled(status: Status) -> Status {
     match status.code() {

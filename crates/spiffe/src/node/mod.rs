@@ -6,6 +6,7 @@
 mod held;
 mod link;
 mod own;
+mod report;
 mod slots;
 mod state;
 mod wit;
@@ -28,6 +29,7 @@ use self::wit::Wits;
 use crate::BrokerSocket;
 use crate::broker::{BrokerServer, PodReference};
 use crate::issuer_core::Asker;
+use crate::refusals::{Refusal, Refusals};
 use crate::serve::{ServeError, Socket, serve_giver};
 use crate::tls::ShownCertificate;
 use crate::wire::issuer::agent_health_server::AgentHealth;
@@ -53,6 +55,8 @@ pub enum AgentNews<'n> {
     Trouble(&'n str),
     /// A workload was refused.
     Denied(&'n str),
+    /// What is refused here does not get into the log of the server.
+    Unreported(&'n str),
 }
 
 /// An agent of a node.
@@ -126,6 +130,8 @@ pub(crate) struct Node {
     pub(crate) wit_svid: bool,
     /// What brokers are shown.
     shown: Arc<ShownCertificate>,
+    /// What the server has not been told of.
+    pub(crate) refusals: Refusals,
     tell: Tell,
 }
 
@@ -148,6 +154,7 @@ impl Node {
             wits: Wits::default(),
             wit_svid: agent.wit_svid,
             shown: Arc::default(),
+            refusals: Refusals::default(),
             tell: Arc::clone(&agent.tell),
         }
     }
@@ -179,36 +186,24 @@ impl Node {
         // Where nobody changes it, it is as it was.
         let _ = tokio::time::timeout(PATIENCE, state.wait_for(known)).await;
         let state = self.state();
+        let denied = |why: String| self.denied(Refusal::of(asker, Some(pod), why));
         if state.bundle.is_none() {
             return Err(unheard());
         }
         if let Some(why) = &state.refused {
-            return Err(self.denied(asker, why.clone()));
+            return Err(denied(why.clone()));
         }
         match state.pods.get(pod).map(|pod| &pod.plans) {
             Some(Ok(plans)) => Ok(plans.clone()),
-            Some(Err(why)) => Err(self.denied(asker, why.clone())),
+            Some(Err(why)) => Err(denied(why.clone())),
             None if self.server.borrow().away.is_some() => Err(Status::unavailable(format!(
                 "the pod `{pod}` is not known here, and the server is away"
             ))),
             None => {
                 let why = format!("the server knows of no pod with the UID `{pod}` on this node");
-                Err(self.denied(asker, why))
+                Err(denied(why))
             }
         }
-    }
-
-    /// Tells that somebody gets nothing, and gives what it hears. The log is the server's.
-    pub(crate) fn denied(&self, asker: &Asker, why: String) -> Status {
-        match asker.proof.broker.as_str() {
-            "" => self.tell_denied(&format!("{}: {why}", asker.facts)),
-            broker => self.tell_denied(&format!("`{broker}` for a workload: {why}")),
-        }
-        Status::permission_denied(why)
-    }
-
-    pub(crate) fn tell_denied(&self, line: &str) {
-        (self.tell)(AgentNews::Denied(line));
     }
 
     /// What brokers are shown.

@@ -7,6 +7,7 @@ mod fair;
 mod identities;
 mod outage;
 mod past_flaws;
+mod refused;
 mod rotation;
 mod streams;
 mod wit;

@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tonic::transport::Server;
 
-use self::agents::{AgentApi, Service};
+use self::agents::{AgentApi, REPORTS, Service};
 use self::issue::Issue;
 use self::tokens::Tokens;
 use crate::authority::Authority;
@@ -158,6 +158,7 @@ pub async fn serve_identities(
             federated: server.federated,
             strangers: Limit::new(limits.address),
             limit: Limit::new(limits.agent),
+            reports: Limit::new(REPORTS),
             throttled: limits.throttled,
             streams: Mutex::new(HashMap::new()),
         }));

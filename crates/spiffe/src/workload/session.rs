@@ -3,23 +3,22 @@ use std::time::{Duration, Instant};
 
 use bailiwick_audit::{Door, Proof};
 use bailiwick_identity::facts::Facts;
-use bailiwick_identity::rules::{Plan, RuleSet};
+use bailiwick_identity::rules::Plan;
 use bailiwick_identity::x509::Validity;
 use bailiwick_identity::{Bundle, BundleMap, SpiffeId, TrustDomain, UnixTime};
-use tokio::sync::watch;
 use tonic::{Request, Status};
 
+use super::changes::Changes;
 use super::{Giver, HeldWit, Shared};
 use crate::broker::ForBroker;
 use crate::clock::{Clock, SystemClock};
 use crate::issuer_core::{Asker, unavailable};
 use crate::keys::WorkloadKey;
 use crate::listen::Local;
-use crate::node::{Node, State};
+use crate::node::Node;
 use crate::peer::{Peer, PeerError};
+use crate::refusals::Refusal;
 
-/// Several pushes do not happen at the same moment: each waits up to this long after a change.
-const SPLAY: Duration = Duration::from_millis(50);
 /// When something failed that will be better, it is tried again after so long.
 pub(super) const RETRY: Duration = Duration::from_secs(5);
 
@@ -64,20 +63,6 @@ pub(crate) struct Holding {
     pub(crate) federated: Vec<Bundle>,
 }
 
-/// What to wait for before the next message of a stream.
-pub(crate) enum Changes {
-    Own {
-        authority: watch::Receiver<u64>,
-        rules: watch::Receiver<Arc<RuleSet>>,
-        federated: watch::Receiver<Arc<BundleMap>>,
-    },
-    Node {
-        state: watch::Receiver<Arc<State>>,
-        /// The pod of the caller: what becomes of others is none of its business.
-        pod: Option<String>,
-    },
-}
-
 impl Session {
     /// The caller of a request.
     pub(crate) fn of<T>(
@@ -111,12 +96,16 @@ impl Session {
                         "too many requests of this pod or user: try again later",
                     ));
                 }
-                Err(error) => error.to_string(),
+                Err(error) => (error.reason(), error.to_string()),
             },
-            None => "nothing is known of the caller".to_owned(),
+            None => {
+                let why = "nothing is known of the caller".to_owned();
+                (why.clone(), why)
+            }
         };
         let nobody = asker(door, Facts::default());
-        Err(shared.giver.denied(&nobody, why).await)
+        let refusal = Refusal::of(&nobody, None, why.0).telling(why.1);
+        Err(shared.giver.denied(refusal).await)
     }
 
     /// About a workload of this node that a broker named.
@@ -181,21 +170,32 @@ impl Session {
         let (facts, pod) = match peer.attest() {
             Ok(attested) => attested,
             Err(error) => {
-                let nobody = asker(self.door, Facts::default());
-                return Err(self.giver.denied(&nobody, error.to_string()).await);
+                let asker = asker(self.door, peer.facts());
+                let refusal = Refusal::of(&asker, peer.first_pod(), error.reason());
+                let refusal = refusal.telling(error.to_string());
+                return Err(self.giver.denied(refusal).await);
             }
         };
         let asker = asker(self.door, facts);
+        let elsewhere = async |error: PeerError| {
+            let refusal = Refusal::of(&asker, pod.as_deref(), error.reason());
+            self.giver.denied(refusal.telling(error.to_string())).await
+        };
         let plans = match (&self.giver, &pod) {
-            (Giver::Own { core, .. }, None) => core.plans(&asker).await?,
-            (Giver::Own { core, .. }, Some(_)) => {
-                let why = PeerError::InPod(peer.pid()).to_string();
-                return Err(core.denied(&asker, why).await);
-            }
+            (Giver::Own { core, .. }, None) => match core.entitled(&asker.facts) {
+                Ok(plans) => plans,
+                Err(why) => {
+                    let told = format!("no identity for {}: {why}", asker.facts);
+                    let refusal = Refusal::of(&asker, None, why).telling(told);
+                    return Err(self.giver.denied(refusal).await);
+                }
+            },
             (Giver::Server(node), Some(pod)) => node.plans(&asker, pod).await?,
-            (Giver::Server(node), None) => {
-                let why = PeerError::OfHost(peer.pid()).to_string();
-                return Err(node.denied(&asker, why));
+            (Giver::Own { .. }, Some(_)) => {
+                return Err(elsewhere(PeerError::InPod(peer.pid())).await);
+            }
+            (Giver::Server(_), None) => {
+                return Err(elsewhere(PeerError::OfHost(peer.pid())).await);
             }
         };
         let caller = Caller {
@@ -208,7 +208,8 @@ impl Session {
 
     /// Writes that the caller gets nothing, and gives what it hears.
     pub(crate) async fn denied(&self, caller: &Caller, why: String) -> Status {
-        self.giver.denied(&caller.asker, why).await
+        let refusal = Refusal::of(&caller.asker, caller.pod.as_deref(), why);
+        self.giver.denied(refusal).await
     }
 
     /// Certificates and keys for these identities.
@@ -303,9 +304,9 @@ impl Session {
             found.collect()
         };
         match &self.giver {
-            Giver::Own { core, federated } => {
-                found(&federated.borrow().clone(), core.authority.trust_domain())
-            }
+            Giver::Own {
+                core, federated, ..
+            } => found(&federated.borrow().clone(), core.authority.trust_domain()),
             Giver::Server(node) => found(&node.state().bundles, node.trust_domain()),
         }
     }
@@ -329,7 +330,9 @@ impl Session {
     /// Changes from now on.
     pub(crate) fn changes(&self) -> Changes {
         match &self.giver {
-            Giver::Own { core, federated } => Changes::Own {
+            Giver::Own {
+                core, federated, ..
+            } => Changes::Own {
                 authority: core.authority.subscribe(),
                 rules: core.rules.clone(),
                 federated: federated.clone(),
@@ -348,58 +351,6 @@ impl Session {
 fn asker(door: Door, facts: Facts) -> Asker {
     let proof = Proof::default();
     Asker { door, facts, proof }
-}
-
-impl Changes {
-    /// Waits until something changes that the caller should hear of, or `longest` is over.
-    pub(crate) async fn wait(&mut self, longest: Duration) {
-        let changed = match self {
-            Self::Own {
-                authority,
-                rules,
-                federated,
-            } => tokio::select! {
-                authority = authority.changed() => authority.is_ok(),
-                rules = rules.changed() => rules.is_ok(),
-                federated = federated.changed() => federated.is_ok(),
-                () = tokio::time::sleep(longest) => return,
-            },
-            Self::Node { state, pod } => tokio::select! {
-                changed = other_for(state, pod.as_deref()) => changed,
-                () = tokio::time::sleep(longest) => return,
-            },
-        };
-        if !changed {
-            // Whoever changes things is gone, and with him this server soon.
-            return tokio::time::sleep(RETRY).await;
-        }
-        tokio::time::sleep(SPLAY.mul_f64(crate::seal::fraction())).await;
-        match self {
-            Self::Own {
-                authority,
-                rules,
-                federated,
-            } => {
-                authority.mark_unchanged();
-                rules.mark_unchanged();
-                federated.mark_unchanged();
-            }
-            Self::Node { .. } => {}
-        }
-    }
-}
-
-/// Waits until what is known is other for one pod. Says no where nobody will know more.
-async fn other_for(state: &mut watch::Receiver<Arc<State>>, pod: Option<&str>) -> bool {
-    let before = Arc::clone(&state.borrow());
-    loop {
-        if state.changed().await.is_err() {
-            return false;
-        }
-        if !state.borrow_and_update().is_same_for(pod, &before) {
-            return true;
-        }
-    }
 }
 
 /// When a caller gets new certificates: when it is entitled to others, when the authority changed, and when half of

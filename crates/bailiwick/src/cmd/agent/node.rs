@@ -169,6 +169,9 @@ fn tell() -> Tell {
         AgentNews::Denied(why) => {
             tracing::warn!(why = %bailiwick_report::inert(why), "a workload gets nothing");
         }
+        AgentNews::Unreported(why) => {
+            tracing::warn!(why = %bailiwick_report::inert(why), "the log of the server lacks refusals");
+        }
         _ => {}
     })
 }

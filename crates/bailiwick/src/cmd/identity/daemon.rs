@@ -16,7 +16,7 @@ use bailiwick_identity::rules::{Bans, RuleSet};
 use bailiwick_identity::{BundleMap, UnixTime};
 use bailiwick_kube::Cluster;
 use bailiwick_server::{Current, Metrics, NotYet, Operations, Ready};
-use bailiwick_spiffe::{Authority, Evidence, Federation, Ledger, private_folder};
+use bailiwick_spiffe::{Authority, Evidence, Federation, Ledger, Witness, private_folder};
 use bailiwick_store::Store;
 use clap::{Args as _, FromArgMatches as _};
 use tokio::signal::unix::{SignalKind, signal};
@@ -197,6 +197,7 @@ impl DaemonOptions {
             .transpose()?;
         let witness = revoking.as_ref().map(Revoking::witness);
         let witness = witness.unwrap_or_else(|| Arc::new(record::trace));
+        let witness = counting(Arc::clone(&metrics), witness);
         let evidence = Evidence::new(Arc::clone(&store) as Arc<dyn Log>, witness);
         let signs = Signs {
             lists,
@@ -250,6 +251,16 @@ impl DaemonOptions {
         let own = self.authority.place.trust_domain();
         self.federation.relationships(own, console)
     }
+}
+
+/// Counts what is refused, whether the log holds it or not.
+fn counting(metrics: Arc<Metrics>, witness: Witness) -> Witness {
+    Arc::new(move |event, outcome| {
+        if let Event::Denial(denial) = event {
+            metrics.identities_refused(denial.door, denial.count());
+        }
+        witness(event, outcome);
+    })
 }
 
 impl Daemon<'_> {

@@ -230,6 +230,8 @@ async fn r_1_brokers_are_those_on_the_list_by_their_certificate() {
         let refused = scene.ids(by_uid(WEB)).await.unwrap_err();
         assert_eq!(refused.code(), Code::PermissionDenied);
         assert!(refused.message().contains("no broker"), "{refused}");
+        let record = scene.house.report_of(&format!("`{id}` is no broker")).await;
+        assert_eq!(record.proof.broker, id);
     }
     // Nobody, and one of the same name by another authority. TLS 1.3 tells a client late.
     let other = house().await;
@@ -384,6 +386,22 @@ async fn r_4_refusals_say_why_to_machines() {
     let malformed = scene.tokens(Some(by_uid(WEB)), "td/a").await.unwrap_err();
     assert_eq!(malformed.code(), Code::InvalidArgument);
     assert!(scene.tokens(Some(by_uid(WEB)), "").await.is_ok());
+    // The log of the server has them, by the name of the broker and the word of the agent.
+    for why in [
+        "the number of a process is above 0",
+        "there is no pod with the UID `gone`",
+        "process 7 runs in no pod",
+        "knows of no pod with the UID",
+        "no identity for pod bailiwick/poor",
+        "no rule gives",
+    ] {
+        let record = scene.house.report_of(why).await;
+        assert_eq!(
+            (&*record.proof.broker, &*record.proof.agent),
+            (BROKER, AGENT)
+        );
+        assert_eq!(record.workload.node, "n1");
+    }
 }
 
 #[tokio::test]

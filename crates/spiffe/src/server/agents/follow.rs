@@ -164,7 +164,9 @@ impl Follower {
             let uid = pod.cgroup_uid();
             let facts = view.on_node(uid, node).and_then(|pod| view.facts(pod));
             let plans = match &facts {
-                Ok(facts) => entitled(rules, facts),
+                Ok(facts) => {
+                    entitled(rules, facts).map_err(|why| format!("no identity for {facts}: {why}"))
+                }
                 Err(unproven) => Err(unproven.to_string()),
             };
             let (identities, denial) = match plans {

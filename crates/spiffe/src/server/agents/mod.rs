@@ -2,8 +2,10 @@
 
 mod follow;
 mod join;
+mod report;
 
 pub use join::JoinToken;
+pub(super) use report::REPORTS;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -33,8 +35,8 @@ use crate::limit::{Limit, origin};
 use crate::listen::Remote;
 use crate::wire::issuer::node_agents_server::NodeAgents;
 use crate::wire::issuer::{
-    Brokered, FollowRequest, JoinRequest, JoinResponse, Push, RenewRequest, SignManyRequest,
-    SignManyResponse, SignRequest, SignResponse,
+    Brokered, FollowRequest, JoinRequest, JoinResponse, Push, RenewRequest, ReportRequest,
+    ReportResponse, SignManyRequest, SignManyResponse, SignRequest, SignResponse,
 };
 use crate::workload::check_audience;
 
@@ -76,6 +78,8 @@ pub(super) struct Service {
     pub(super) strangers: Limit<std::net::IpAddr>,
     /// By node.
     pub(super) limit: Limit<String>,
+    /// Reports of refusals, by node.
+    pub(super) reports: Limit<String>,
     pub(super) throttled: Throttled,
     /// Bundles of other domains.
     pub(super) federated: watch::Receiver<Arc<BundleMap>>,
@@ -136,6 +140,15 @@ impl NodeAgents for AgentApi {
             .signed(&agent, request.into_inner())
             .await
             .map(Response::new)
+    }
+
+    async fn report(
+        &self,
+        request: Request<ReportRequest>,
+    ) -> Result<Response<ReportResponse>, Status> {
+        let agent = self.0.agent(&request, 1).await?;
+        let report = request.into_inner();
+        self.0.reported(&agent, report).await.map(Response::new)
     }
 
     async fn sign_many(
@@ -240,15 +253,11 @@ impl Service {
         if status.code() == tonic::Code::Unavailable {
             return;
         }
-        let record = DenialRecord {
-            door: DOOR,
-            why: status.message().to_owned(),
-            workload: WorkloadRef {
-                node: node.to_owned(),
-                ..WorkloadRef::default()
-            },
-            proof,
+        let workload = WorkloadRef {
+            node: node.to_owned(),
+            ..WorkloadRef::default()
         };
+        let record = DenialRecord::new(DOOR, status.message().to_owned(), workload, proof);
         self.core.evidence.denied(record).await;
     }
 

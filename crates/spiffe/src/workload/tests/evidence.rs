@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use bailiwick_audit::{Document, Door, IssueRecord};
+use bailiwick_audit::{DenialRecord, Document, Door, IssueRecord};
 use tonic::Code;
 
 use super::*;
@@ -98,4 +98,37 @@ async fn nothing_leaves_without_a_record() {
         failure.store(false, Ordering::SeqCst);
     }
     assert_eq!(issues(&house).len(), before);
+}
+
+#[tokio::test]
+async fn who_is_refused_again_and_again_has_one_record_with_how_often() {
+    let mut house = house(vec![]).await;
+    let denials = |house: &House| -> Vec<DenialRecord> {
+        let events = house.events.lock().unwrap();
+        let denials = events.iter().filter_map(|event| match event {
+            Event::Denial(record) => Some(DenialRecord::clone(record)),
+            _ => None,
+        });
+        denials.collect()
+    };
+    let mut client = house.client().await;
+    for _ in 0..200 {
+        assert!(client.fetch_x509().await.unwrap_err().is_denied());
+        // The first one is in the log before the caller hears of it.
+        assert_eq!(denials(&house).len(), 1);
+    }
+    let first = denials(&house).remove(0);
+    assert!(first.times.is_none(), "{first:?}");
+    let process = first.workload.process.unwrap();
+    assert_eq!((process.pid, process.uid), (std::process::id(), own_uid()));
+    drop(client);
+    let _ = house.stop.take().map(|stop| stop.send(()));
+    soon(async {
+        while denials(&house).len() < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    let counts: Vec<u64> = denials(&house).iter().map(DenialRecord::count).collect();
+    assert_eq!(counts, [1, 199]);
 }
