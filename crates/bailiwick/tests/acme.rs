@@ -1,5 +1,5 @@
 //! The example company on a real API server: what `can` says about the manifests, and about the cluster that they were
-//! put into, is what the API server says.
+//! put into, is what the API server says, and `fix` says the same of both.
 
 #![allow(
     clippy::unwrap_used,
@@ -130,6 +130,53 @@ fn the_api_server_agrees_about_the_example() {
     let example = acme();
     compare(&file, &["-f", example.to_str().unwrap()], &cluster);
     compare(&file, &[], &cluster);
+
+    wait_for_controllers(&cluster);
+    let live = changes(&[], &cluster);
+    println!("{} changes close every path", live.len());
+    assert_eq!(changes(&["-f", example.to_str().unwrap()], &cluster), live);
+}
+
+/// What `fix` would take away: kind, namespace and name of the object, and where in it.
+fn changes(input: &[&str], cluster: &Cluster) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_bailiwick"))
+        .args(["fix", "-o", "json"])
+        .args(input)
+        .env("KUBECONFIG", cluster.admin().kubeconfig())
+        .env("HOME", cluster.dir())
+        .output()
+        .unwrap();
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let changes = answer["changes"].as_array().unwrap().iter();
+    let named: BTreeSet<String> = changes
+        .map(|change| format!("{} {}", change["object"], change["pointer"]))
+        .collect();
+    assert!(!named.is_empty(), "{input:?}");
+    named
+}
+
+/// Waits until the controllers have made their service accounts, and the pods of the example.
+fn wait_for_controllers(cluster: &Cluster) {
+    let count = |path: &str| {
+        let list = cluster.admin().get(path).unwrap().json().unwrap();
+        list["items"].as_array().unwrap().len()
+    };
+    let counts = || {
+        [
+            count("/api/v1/namespaces/kube-system/serviceaccounts"),
+            count("/api/v1/pods"),
+        ]
+    };
+    let mut last = counts();
+    for _ in 0..60 {
+        thread::sleep(std::time::Duration::from_secs(3));
+        let now = counts();
+        if now == last && now[0] > 30 {
+            return;
+        }
+        last = now;
+    }
+    panic!("the controllers do not come to rest: {last:?}");
 }
 
 /// Lets the program answer the reviews that the API server has answered, which then are what it expects.

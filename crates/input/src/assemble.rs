@@ -214,7 +214,7 @@ impl Assembly {
         for object in objects {
             let reference = object.object_ref();
             if snapshot.origin(&reference).is_none() {
-                added += 1;
+                added += usize::from(reference.kind != Kind::ServiceAccount);
                 snapshot.apply(Delta::Upsert(Box::new(object), Origin::Default { minor }));
             }
         }

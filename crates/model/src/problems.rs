@@ -95,7 +95,8 @@ problems! {
     /// the same.
     "custom-resource", "an object is a custom resource", lost "nothing";
     /// The input holds none of the roles and bindings that the API server makes when it starts, so those of a minor were added:
-    /// without them a binding to `edit` means nothing. `--defaults` chooses the minor, or none.
+    /// without them a binding to `edit` means nothing. With them come the service accounts of its controllers, in `kube-system`.
+    /// `--defaults` chooses the minor, or none.
     "defaults-added", "default roles and bindings were added", lost "nothing";
     /// No default roles are known of this minor. `--defaults 1.NN` takes those of another one.
     "defaults-unknown", "default roles of a minor are not known", lost "the default roles";
