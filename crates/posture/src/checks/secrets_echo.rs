@@ -70,11 +70,12 @@ mod tests {
 
     #[test]
     fn writing_returns_what_was_there() {
+        // With `create` it is the token of any service account, those of the control plane's controllers included.
         check(
             CHECK,
             &bound("{apiGroups: [''], resources: [secrets], verbs: [create, patch]}"),
             &[
-                "medium /rules/0/resources/0: ClusterRole `r` lets `group:dev` read Secrets by patching or deleting them \
+                "high /rules/0/resources/0: ClusterRole `r` lets `group:dev` read Secrets by patching or deleting them \
                in the whole cluster",
             ],
         );
