@@ -112,6 +112,17 @@ impl Door {
         }
     }
 
+    /// Whether an answer may take as long as many others together.
+    pub(crate) fn takes_long(self) -> bool {
+        match self {
+            Self::Evaluations | Self::SearchSubject | Self::SearchResource | Self::SearchAction => {
+                true
+            }
+            Self::Review | Self::Evaluation | Self::Check | Self::CheckHttp => false,
+            Self::Discovery | Self::Explain | Self::OpenApi => false,
+        }
+    }
+
     /// Bytes of a body.
     pub(crate) fn most_bytes(self) -> usize {
         match self {

@@ -35,6 +35,7 @@ mod reply;
 mod review;
 mod reviews;
 mod server;
+mod streams;
 mod telemetry;
 mod tls;
 mod tokens;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -19,6 +19,7 @@ use crate::gather::{Gather, Turns};
 use crate::metrics::SharedMetrics;
 use crate::peer::{Peer, Proven};
 use crate::reply::Reply;
+use crate::streams::Come;
 use crate::tls::Tls;
 
 /// What a listener takes from its callers.
@@ -190,7 +191,8 @@ impl<A: Answer> Connection<A> {
     }
 
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer) {
-        let mut builder = Builder::new(TokioExecutor::new());
+        let come = Come::default();
+        let mut builder = Builder::new(come.clone());
         builder
             .http1()
             .timer(TokioTimer::new())
@@ -215,7 +217,7 @@ impl<A: Answer> Connection<A> {
         let connection = builder.serve_connection(stream, service);
         let connection = self.watcher.watch(connection.into_owned());
         // How a caller hangs up is its own business.
-        let _ = turns.counted(connection).await;
+        turns.counted(come.on(connection)).await;
     }
 }
 

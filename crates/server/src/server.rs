@@ -29,6 +29,7 @@ use crate::ready::Ready;
 use crate::reply::{Reply, text};
 use crate::review::{self, ReviewDoor};
 use crate::reviews::Reviews;
+use crate::streams;
 use crate::telemetry::{Telemetry, Telling};
 use crate::tokens::{Refused, Tokens};
 
@@ -229,6 +230,13 @@ impl Server {
         }
     }
 
+    /// In a task of its own, so that others on the connection do not wait.
+    async fn apart(self: Arc<Self>, peer: Arc<Peer>, request: Request<Incoming>) -> Reply {
+        let answer = Box::pin(async move { self.route(&peer, request).await });
+        let answered = streams::apart(answer).await;
+        answered.unwrap_or_else(|| text(StatusCode::INTERNAL_SERVER_ERROR, "no answer was found"))
+    }
+
     async fn route(&self, peer: &Peer, request: Request<Incoming>) -> Reply {
         let arrived = Instant::now();
         // The API server adds ?timeout=; the path alone says where to.
@@ -326,7 +334,12 @@ impl Server {
 impl Answer for Server {
     async fn answer(self: Arc<Self>, peer: Arc<Peer>, request: Request<Incoming>) -> Reply {
         let version = request.version();
-        let mut reply = self.route(&peer, request).await;
+        let long =
+            Entry::at(request.uri().path(), &self).is_some_and(|entry| entry.door.takes_long());
+        let mut reply = match long {
+            true => self.apart(peer, request).await,
+            false => self.route(&peer, request).await,
+        };
         // The body of a refused request is not read, so that nothing can follow it on a connection of HTTP/1.
         if version < Version::HTTP_2 && !reply.status().is_success() {
             let close = HeaderValue::from_static("close");
