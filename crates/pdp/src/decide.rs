@@ -175,12 +175,14 @@ impl State {
             .map(|request| request.namespace.as_str())
             .filter(|namespace| self.relations.speaks(namespace));
         let snapshot = self.rbac.snapshot();
-        let answer = asked.clone().check(&self.relations, snapshot, None);
-        match (answer, namespace) {
-            (Answer::No, Some(namespace)) if self.delegates(question) => {
+        let Some(namespace) = namespace else {
+            return asked.check(&self.relations, snapshot, None);
+        };
+        match asked.clone().check(&self.relations, snapshot, None) {
+            Answer::No if self.delegates(question) => {
                 asked.check(&self.relations, snapshot, Some(namespace))
             }
-            (answer, _) => answer,
+            answer => answer,
         }
     }
 

@@ -6,8 +6,8 @@ use bailiwick_model::Snapshot;
 use hashbrown::HashMap;
 
 use crate::cedar::{
-    Asking, Candidate, Candidates, Checker, Evaluation, Facts, Hashes, Index, Input, Key, Objects,
-    Policy, PolicyDocument, PolicyLint, PolicyProblem, Shared, Statement, Types, Words,
+    Asking, Candidate, Candidates, Checker, Evaluation, Facts, Hashes, Index, Input, Keys, KeysOf,
+    Objects, Policy, PolicyDocument, PolicyLint, PolicyProblem, Shared, Statement, Types, Words,
     application, evaluate, kubernetes, lints,
 };
 use crate::question::Question;
@@ -279,7 +279,7 @@ impl Policies {
                 let hashes = &self.hashes;
                 let tiers = self.concerned(question, kubernetes::keys(user, hashes))?;
                 let principal = kubernetes::principal(user, hashes);
-                debug_assert!(kubernetes::keys(user, hashes).eq(principal.keys()));
+                debug_assert!(kubernetes::keys(user, hashes).are(principal.keys()));
                 let target = kubernetes::Target::of(request);
                 tiers.candidates(&kubernetes::facts(
                     user, request, &target, principal, hashes,
@@ -290,7 +290,7 @@ impl Policies {
                 let tiers = self.concerned(question, application::keys(request, hashes))?;
                 let ids = application::Ids::of(request);
                 let facts = application::facts(request, &ids, hashes);
-                debug_assert!(application::keys(request, hashes).eq(facts.principal.keys()));
+                debug_assert!(application::keys(request, hashes).are(facts.principal.keys()));
                 tiers.candidates(&facts)
             }
         };
@@ -313,7 +313,7 @@ impl Policies {
     fn concerned<'a>(
         &'a self,
         question: Question<'_>,
-        principal: impl Iterator<Item = Key> + Clone,
+        principal: KeysOf<impl Keys, impl Keys>,
     ) -> Option<Concerned<'a>> {
         let own = question
             .namespaced()

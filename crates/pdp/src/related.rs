@@ -5,7 +5,7 @@ use bailiwick_core::{Request, ResourceRequest, Subject, UserInfo};
 use bailiwick_model::Snapshot;
 
 use crate::question::Question;
-use crate::relations::{Answer, Asker, Named, Relations};
+use crate::relations::{Answer, Asker, Named, Relations, Wanted};
 
 /// A question in the words of relations.
 ///
@@ -14,8 +14,9 @@ use crate::relations::{Answer, Asker, Named, Relations};
 #[derive(Clone)]
 pub(crate) struct Related<'a> {
     asker: Asker<'a>,
-    object: Named<'a>,
-    action: Cow<'a, str>,
+    /// The object's id.
+    object: Cow<'a, str>,
+    wanted: Wanted,
 }
 
 impl<'a> Related<'a> {
@@ -27,29 +28,26 @@ impl<'a> Related<'a> {
                 request: Request::Resource(request),
             } => {
                 let (object, action) = wanted(request, relations)?;
-                let action = Cow::Owned(action);
-                relations.knows(&object.kind, &action).then(|| Self {
+                Some(Self {
+                    wanted: relations.wanted(&object.kind, &action)?,
                     asker: Asker {
                         subject: who(user),
                         groups: &user.groups,
                     },
-                    object,
-                    action,
+                    object: object.id,
                 })
             }
             Question::Kubernetes { .. } => None,
             Question::Application(request) => {
                 let (subject, resource) = (&request.subject, &request.resource);
-                relations
-                    .knows(&resource.kind, &request.action)
-                    .then(|| Self {
-                        asker: Asker {
-                            subject: Named::new(subject.kind.as_str(), subject.id.as_str()),
-                            groups: &request.groups,
-                        },
-                        object: Named::new(resource.kind.as_str(), resource.id.as_str()),
-                        action: Cow::Borrowed(&request.action),
-                    })
+                Some(Self {
+                    wanted: relations.wanted(&resource.kind, &request.action)?,
+                    asker: Asker {
+                        subject: Named::new(subject.kind.as_str(), subject.id.as_str()),
+                        groups: &request.groups,
+                    },
+                    object: Cow::Borrowed(&resource.id),
+                })
             }
         }
     }
@@ -64,9 +62,9 @@ impl<'a> Related<'a> {
         let Self {
             asker,
             object,
-            action,
+            wanted,
         } = self;
-        relations.check(asker, object, &action, snapshot, namespace)
+        relations.check(asker, &object, wanted, snapshot, namespace)
     }
 }
 

@@ -12,9 +12,8 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::evaluate::Input;
-use super::facts::{self, Facts, Hashes, Side};
+use super::facts::{self, Facts, Hashes, Keys, KeysOf, Side};
 use super::kubernetes::{string, strings};
-use super::scope::Key;
 use super::types::{Type, Types};
 use crate::question::{ApplicationRequest, Entity};
 
@@ -70,7 +69,7 @@ impl Ids {
 pub(crate) fn keys<'a>(
     request: &'a ApplicationRequest,
     hashes: &'a Hashes,
-) -> impl Iterator<Item = Key> + Clone + use<'a> {
+) -> KeysOf<impl Keys + use<'a>, impl Keys + use<'a>> {
     let subject = Id::of(&request.subject);
     let uid = hashes.uid(Type::AppSubject, subject.text()).hash;
     let groups = request.groups.iter();

@@ -149,7 +149,7 @@ impl<'a> Side<'a> {
     }
 
     /// The keys by which policies that concern it are filed.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = Key> + Clone {
+    pub(crate) fn keys(&self) -> KeysOf<impl Keys, impl Keys> {
         let ancestors = self.ancestors.iter().map(|uid| uid.hash);
         let texts = self.texts.iter().map(|(name, value)| (*name, value.hash));
         keys(self.uid.hash, ancestors, texts)
@@ -162,14 +162,37 @@ impl<'a> Side<'a> {
     }
 }
 
+/// Keys of an entity.
+pub(crate) trait Keys: Iterator<Item = Key> + Clone {}
+
+impl<I: Iterator<Item = Key> + Clone> Keys for I {}
+
+/// The keys by which policies that concern an entity are filed.
+#[derive(Clone)]
+pub(crate) struct KeysOf<E, T> {
+    /// Of itself and of what it is in.
+    pub(crate) entities: E,
+    /// Of its attributes. Most often no policy is filed by any, and their hashes are never computed.
+    pub(crate) texts: T,
+}
+
+impl<E: Keys, T: Keys> KeysOf<E, T> {
+    /// Whether others are the same.
+    pub(crate) fn are(self, other: KeysOf<impl Keys, impl Keys>) -> bool {
+        self.entities.eq(other.entities) && self.texts.eq(other.texts)
+    }
+}
+
 /// The keys of an entity with this hash, of what it is in, and of its attributes that are texts.
 pub(crate) fn keys(
     uid: u64,
     ancestors: impl Iterator<Item = u64> + Clone,
     texts: impl Iterator<Item = (u64, u64)> + Clone,
-) -> impl Iterator<Item = Key> + Clone {
-    [Key::Any, Key::Is(uid), Key::Within(uid)]
-        .into_iter()
-        .chain(ancestors.map(Key::Within))
-        .chain(texts.map(|(name, value)| Key::Text(name, value)))
+) -> KeysOf<impl Keys, impl Keys> {
+    KeysOf {
+        entities: [Key::Any, Key::Is(uid), Key::Within(uid)]
+            .into_iter()
+            .chain(ancestors.map(Key::Within)),
+        texts: texts.map(|(name, value)| Key::Text(name, value)),
+    }
 }

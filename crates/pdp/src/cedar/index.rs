@@ -4,7 +4,7 @@ use bailiwick_core::Str;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
-use super::facts::Facts;
+use super::facts::{Facts, Keys, KeysOf};
 use super::policy::Policy;
 use super::scope::{Key, Met};
 
@@ -38,6 +38,8 @@ pub(crate) type Asking = SmallVec<[Key; 8]>;
 struct Used {
     keys: HashMap<Key, u32>,
     sieve: Sieve,
+    /// How many of them are of attributes.
+    texts: usize,
     /// Attributes that some policy reads without asking whether they are there.
     unguarded: SmallVec<[u64; 4]>,
 }
@@ -112,7 +114,7 @@ impl Index {
 
     /// Those keys of whoever asks by which policies may concern them; where there are none, nothing else has to be
     /// known.
-    pub(crate) fn principals(&self, keys: impl Iterator<Item = Key> + Clone) -> Asking {
+    pub(crate) fn principals(&self, keys: KeysOf<impl Keys, impl Keys>) -> Asking {
         self.principals.of(keys)
     }
 
@@ -152,8 +154,10 @@ impl Used {
         let uses = self.keys.entry(key).or_default();
         *uses += 1;
         if *uses == 1 {
-            if let Key::Missing(name) = key {
-                self.unguarded.push(name);
+            match key {
+                Key::Text(..) => self.texts += 1,
+                Key::Missing(name) => self.unguarded.push(name),
+                _ => {}
             }
             self.sieve.add(key, self.keys.keys());
         }
@@ -164,26 +168,34 @@ impl Used {
             *uses -= 1;
             if *uses == 0 {
                 self.keys.remove(&key);
-                self.unguarded.retain(|name| Key::Missing(*name) != key);
+                match key {
+                    Key::Text(..) => self.texts -= 1,
+                    Key::Missing(name) => self.unguarded.retain(|other| *other != name),
+                    _ => {}
+                }
             }
         }
     }
 
     /// Those in use among the keys of an entity, and those of what it lacks.
-    fn of(&self, keys: impl Iterator<Item = Key> + Clone) -> Asking {
+    fn of(&self, keys: KeysOf<impl Keys, impl Keys>) -> Asking {
         let mut asking = Asking::new();
         for name in &self.unguarded {
             let is_it = |key| matches!(key, Key::Text(known, _) if known == *name);
-            if !keys.clone().any(is_it) {
+            if !keys.texts.clone().any(is_it) {
                 asking.push(Key::Missing(*name));
             }
         }
         // From within, because this chain is slow to be asked for one after the other.
-        keys.for_each(|key| {
+        let mut ask = |key| {
             if self.sieve.passes(key) && self.keys.contains_key(&key) {
                 asking.push(key);
             }
-        });
+        };
+        keys.entities.for_each(&mut ask);
+        if self.texts > 0 {
+            keys.texts.for_each(ask);
+        }
         asking
     }
 }

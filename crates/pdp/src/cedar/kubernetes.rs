@@ -12,9 +12,8 @@ use smallvec::{SmallVec, smallvec};
 use smol_str::SmolStr;
 
 use super::evaluate::Input;
-use super::facts::{self, Facts, Hashes, Side};
+use super::facts::{self, Facts, Hashes, Keys, KeysOf, Side};
 use super::object::Objects;
-use super::scope::Key;
 use super::selection;
 use super::types::{Type, Types};
 
@@ -157,7 +156,7 @@ fn resource_texts(request: &ResourceRequest) -> impl Iterator<Item = (&'static s
 pub(crate) fn keys<'a>(
     user: &'a UserInfo,
     hashes: &'a Hashes,
-) -> impl Iterator<Item = Key> + Clone + use<'a> {
+) -> KeysOf<impl Keys + use<'a>, impl Keys + use<'a>> {
     let asks = Principal::of(user);
     let uid = hashes.uid(asks.kind, &user.name).hash;
     let groups = user.groups.iter();

@@ -1,13 +1,16 @@
+use std::borrow::Cow;
+
 use bailiwick_model::Snapshot;
 use hashbrown::HashSet;
 use smallvec::SmallVec;
 
 use super::builtin;
 use super::path::{Id, Named, Path, Place, Step, To};
-use super::plan::{Planned, Way};
+use super::plan::{Planned, Wanted, Way};
 use super::schema::RelationSchema;
-use super::store::{Edge, ITSELF, Store};
+use super::store::{Edge, ITSELF, Node, Store};
 use super::symbols::Symbol;
+use super::tuple::ObjectId;
 
 /// Who asks.
 #[derive(Clone, Debug)]
@@ -43,8 +46,9 @@ pub(crate) struct Check<'a> {
     asker: Asker<'a>,
     /// `None` where the schema does not know the asker's type: then no tuple names it.
     subject: Option<Place<'a>>,
-    /// Likewise.
-    object: Option<Place<'a>>,
+    object: Place<'a>,
+    /// The relation to it that is asked for.
+    wanted: u16,
     seen: Seen<(Place<'a>, u16)>,
     steps: usize,
     stopped: Option<&'static str>,
@@ -59,28 +63,32 @@ impl<'a> Check<'a> {
         stores: Stores<'a>,
         snapshot: &'a Snapshot,
         asker: Asker<'a>,
-        object: Named<'a>,
+        object: &Cow<'a, str>,
+        wanted: Wanted,
     ) -> Self {
+        let kind = schema.number_of(&asker.subject.kind);
         // One right after the other, because the processor overlaps lookups that do not wait for each other.
-        let ends = [asker.subject.clone(), object];
-        let [subject, object] = ends.map(|named| place(schema, &stores, named));
+        let [subject, object] = [&asker.subject.id, object].map(|id| Id::new(id, &stores));
         Self {
             schema,
             stores,
             snapshot,
             asker,
-            subject,
-            object,
+            subject: kind.map(|kind| Place { kind, id: subject }),
+            object: Place {
+                kind: wanted.kind,
+                id: object,
+            },
+            wanted: wanted.relation,
             seen: Seen::default(),
             steps: 0,
             stopped: None,
         }
     }
 
-    pub(crate) fn run(mut self, relation: &str) -> Answer<'a> {
-        let object = self.object.take();
-        let ends = object.zip(self.schema.number_of(relation));
-        let found = ends.and_then(|(object, relation)| self.related(&object, relation, 0));
+    pub(crate) fn run(mut self) -> Answer<'a> {
+        let object = self.object.clone();
+        let found = self.related(&object, self.wanted, 0);
         match (found, self.stopped) {
             (Some(mut steps), _) => {
                 steps.reverse();
@@ -133,8 +141,15 @@ impl<'a> Check<'a> {
             && let Some(subject) = &self.subject
         {
             let named = |number, id: Option<Symbol>| {
-                let edges = self.edges(number, object, relation);
-                id.is_some_and(|id| Edge::find(edges, subject.kind, id))
+                let from = self.node(number, object);
+                let to = id.map(|id| Node {
+                    kind: subject.kind,
+                    id,
+                });
+                let both = from.zip(to).zip(self.stores.get(number));
+                both.is_some_and(|((from, to), store)| {
+                    store.has(&Edge::new(from, relation, ITSELF, to))
+                })
             };
             let numbers = 0..self.stores.len();
             if (numbers.clone()).any(|n| named(n, subject.id.symbol(n, &self.stores))) {
@@ -221,19 +236,26 @@ impl<'a> Check<'a> {
     fn of_cluster(&self, object: &Place<'a>, relation: u16) -> SmallVec<[Place<'a>; 2]> {
         let object = object.to_object(self.schema, &self.stores);
         let found = builtin::related(&object, self.schema.name_of(relation), self.snapshot);
-        let places = found.into_iter().filter_map(|found| {
-            let named = Named::new(found.kind.to_string(), found.id.to_string());
-            place(self.schema, &self.stores, named)
-        });
+        let places = found
+            .iter()
+            .filter_map(|found| place(self.schema, &self.stores, found));
         places.collect()
     }
 
     /// The tuples of an object and a relation in the store of a number.
     fn edges(&self, number: usize, object: &Place<'a>, relation: u16) -> &'a [Edge] {
-        let symbol = object.id.symbol(number, &self.stores);
-        let both = symbol.zip(self.stores.get(number));
-        both.map_or(&[], |(symbol, store)| {
-            store.edges(symbol, object.kind, relation)
+        let both = self.node(number, object).zip(self.stores.get(number));
+        both.map_or(&[], |(object, store)| {
+            store.edges(object.id, object.kind, relation)
+        })
+    }
+
+    /// An object as the store of a number knows it.
+    fn node(&self, number: usize, object: &Place<'a>) -> Option<Node> {
+        let id = object.id.symbol(number, &self.stores)?;
+        Some(Node {
+            kind: object.kind,
+            id,
         })
     }
 
@@ -257,10 +279,11 @@ impl<'a> Check<'a> {
 }
 
 /// An object by numbers; `None` where the schema does not know its type.
-fn place<'a>(schema: &RelationSchema, stores: &[&'a Store], named: Named<'a>) -> Option<Place<'a>> {
+fn place<'a>(schema: &RelationSchema, stores: &[&'a Store], found: &ObjectId) -> Option<Place<'a>> {
+    let id = Cow::Owned(found.id.to_string());
     Some(Place {
-        kind: schema.number_of(&named.kind)?,
-        id: Id::new(named.id, stores),
+        kind: schema.number_of(&found.kind)?,
+        id: Id::new(&id, stores),
     })
 }
 

@@ -13,6 +13,7 @@ mod store;
 mod symbols;
 mod tuple;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -30,6 +31,7 @@ pub(crate) use check::{Answer, Asker};
 use check::{Check, Stores};
 pub(crate) use path::Named;
 pub use path::Path;
+pub(crate) use plan::Wanted;
 use store::{Placed, Replaced, Store};
 use tuple::Written;
 
@@ -254,22 +256,17 @@ impl Relations {
         self.cluster.size()
     }
 
-    /// Whether a relation allows an action. `namespace`: whose tuples count beside the cluster's.
+    /// Whether whoever asks is related to an object as wanted. `namespace`: whose tuples count beside the cluster's.
     pub(crate) fn check<'a>(
         &'a self,
         asker: Asker<'a>,
-        object: Named<'a>,
-        action: &str,
+        object: &Cow<'a, str>,
+        wanted: Wanted,
         snapshot: &'a Snapshot,
         namespace: Option<&str>,
     ) -> Answer<'a> {
-        match self.schema.action(&object.kind, action) {
-            Some(relation) => {
-                let stores = self.stores(namespace);
-                Check::new(&self.schema, stores, snapshot, asker, object).run(relation)
-            }
-            None => Answer::No,
-        }
+        let stores = self.stores(namespace);
+        Check::new(&self.schema, stores, snapshot, asker, object, wanted).run()
     }
 
     /// Whether a namespace has tuples of its own.
@@ -277,9 +274,9 @@ impl Relations {
         self.namespaces.contains_key(namespace)
     }
 
-    /// Whether the schema knows an action at all, which spares the rest.
-    pub(crate) fn knows(&self, kind: &str, action: &str) -> bool {
-        self.schema.action(kind, action).is_some()
+    /// What an action asks for; `None` where the schema does not know it, which spares the rest.
+    pub(crate) fn wanted(&self, kind: &str, action: &str) -> Option<Wanted> {
+        self.schema.wanted(kind, action)
     }
 
     /// Whether the schema knows a type, which spares the rest.
@@ -341,11 +338,15 @@ impl Relations {
             subject: subject.into(),
             groups,
         };
-        let actions = self.schema.actions(&object.kind);
+        let id = Cow::Borrowed(&*object.id);
         let allowed = |action: &&Str| {
-            let answer = self.check(asker.clone(), object.into(), action, snapshot, None);
-            matches!(answer, Answer::Yes(_))
+            self.wanted(&object.kind, action).is_some_and(|wanted| {
+                let answer = self.check(asker.clone(), &id, wanted, snapshot, None);
+                matches!(answer, Answer::Yes(_))
+            })
         };
+        let actions = self.schema.actions(&object.kind);
+        let actions = actions.map(|(action, _)| action);
         actions.filter(allowed).cloned().collect()
     }
 }

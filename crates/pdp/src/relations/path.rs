@@ -54,18 +54,18 @@ pub(crate) enum Id<'a> {
 }
 
 impl<'a> Id<'a> {
-    pub(crate) fn new(text: Cow<'a, str>, stores: &[&'a Store]) -> Self {
+    pub(crate) fn new(text: &Cow<'a, str>, stores: &[&'a Store]) -> Self {
         let known = (0..)
             .zip(stores)
-            .find_map(|(number, store)| Some(Self::Stored(number, store.symbol(&text)?)));
-        known.unwrap_or(Self::Text(text))
+            .find_map(|(number, store)| Some(Self::Stored(number, store.symbol(text)?)));
+        known.unwrap_or_else(|| Self::Text(text.clone()))
     }
 
     /// The id of a tuple's end.
     pub(crate) fn of_tuple(store: usize, symbol: Symbol, stores: &[&'a Store]) -> Self {
         match (store, stores.get(store)) {
             (0, _) | (_, None) => Self::Stored(0, symbol),
-            (_, Some(store)) => Self::new(Cow::Borrowed(store.text(symbol)), stores),
+            (_, Some(store)) => Self::new(&Cow::Borrowed(store.text(symbol)), stores),
         }
     }
 

@@ -4,7 +4,7 @@ use bailiwick_core::Str;
 use hashbrown::{Equivalent, HashMap, HashSet};
 
 use super::builtin;
-use super::plan::Plan;
+use super::plan::{Plan, Wanted};
 use super::tuple::{TupleError, Written};
 
 /// Types, how their objects can be related, and what that allows.
@@ -223,12 +223,15 @@ impl RelationSchema {
         self.types.get(kind)?.actions.get(action)
     }
 
-    /// The actions of a type.
-    pub(crate) fn actions(&self, kind: &str) -> impl Iterator<Item = &Str> {
-        self.types
-            .get(kind)
-            .into_iter()
-            .flat_map(|own| own.actions.keys())
+    /// The actions of a type, each with the relation that it takes.
+    pub(crate) fn actions(&self, kind: &str) -> impl Iterator<Item = (&Str, &Str)> {
+        let own = self.types.get(kind).into_iter();
+        own.flat_map(|own| &own.actions)
+    }
+
+    /// What an action on an object of a type asks for; `None` where the schema does not know it.
+    pub(crate) fn wanted(&self, kind: &str, action: &str) -> Option<Wanted> {
+        self.plan.wanted(self.number_of(kind)?, action)
     }
 
     /// The ways to be related.
@@ -250,6 +253,11 @@ impl RelationSchema {
     /// The number of a type or a relation.
     pub(crate) fn number_of(&self, name: &str) -> Option<u16> {
         self.numbers.get(name).copied()
+    }
+
+    /// The numbers of all types and relations.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u16> {
+        (0..).zip(&self.names).map(|(number, _)| number)
     }
 
     /// The name of a number.

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use bailiwick_core::Str;
@@ -37,9 +38,10 @@ pub(super) fn objects(
     action: &str,
     kind: &str,
 ) -> Result<Found, SearchError> {
-    let Some(wanted) = schema.action(kind, action) else {
+    let Some(wanted) = schema.wanted(kind, action) else {
         return Ok(Found::default());
     };
+    let allowing = schema.name_of(wanted.relation);
     let mut walk = Walk {
         schema,
         store,
@@ -56,7 +58,7 @@ pub(super) fn objects(
     }
     let mut candidates = BTreeSet::new();
     while let Some((object, relation)) = walk.open.pop() {
-        if &*object.kind == kind && relation.as_ref() == Some(wanted) {
+        if &*object.kind == kind && relation.as_ref() == Some(allowing) {
             candidates.insert(object.id.clone());
         }
         walk.on(&object, relation.as_ref())?;
@@ -64,9 +66,9 @@ pub(super) fn objects(
     // What was found by way of what the cluster says is asked for once more, so that every result is an answer.
     let related = |id: &Str| {
         let stores = Stores::from_slice(&[store]);
-        let object = Named::new(kind, &**id);
-        let check = Check::new(schema, stores, snapshot, asker.clone(), object);
-        matches!(check.run(wanted), Answer::Yes(_))
+        let object = Cow::Borrowed(&**id);
+        let check = Check::new(schema, stores, snapshot, asker.clone(), &object, wanted);
+        matches!(check.run(), Answer::Yes(_))
     };
     let ids = candidates.iter().filter(|id| related(id)).cloned();
     Ok(Found {

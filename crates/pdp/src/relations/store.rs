@@ -82,7 +82,7 @@ pub(crate) struct Replaced<'a> {
 }
 
 impl Edge {
-    fn new(from: Node, relation: u16, subject_relation: u16, to: Node) -> Placed {
+    pub(crate) fn new(from: Node, relation: u16, subject_relation: u16, to: Node) -> Placed {
         let edge = Self {
             from_kind: from.kind,
             relation,
@@ -107,15 +107,6 @@ impl Edge {
 
     pub(crate) fn subject_relation(&self) -> u16 {
         self.subject_relation
-    }
-
-    /// Whether one of the tuples of an object and a relation names a subject that stands for itself.
-    pub(crate) fn find(edges: &[Self], kind: u16, id: Symbol) -> bool {
-        let wanted = (ITSELF, kind, id);
-        let end = |edge: &Self| (edge.subject_relation, edge.to_kind, edge.to);
-        edges
-            .binary_search_by(|edge| end(edge).cmp(&wanted))
-            .is_ok()
     }
 }
 
@@ -232,7 +223,8 @@ impl Store {
         self.count < before
     }
 
-    fn has(&self, (id, edge): &Placed) -> bool {
+    /// Whether there is a tuple.
+    pub(crate) fn has(&self, (id, edge): &Placed) -> bool {
         let shard = self.forward.get(id.shard());
         shard.is_some_and(|shard| shard.of(*id).binary_search(edge).is_ok())
     }
@@ -406,6 +398,9 @@ fn run(shards: &[Arc<Shard>], id: Symbol, place: impl Fn(&Edge) -> Ordering) -> 
     let edges = shard.of(id);
     let start = edges.partition_point(|edge| place(edge).is_lt());
     let rest = edges.get(start..).unwrap_or_default();
+    if rest.first().is_none_or(|edge| place(edge).is_gt()) {
+        return &[];
+    }
     let length = rest.partition_point(|edge| place(edge).is_eq());
     rest.get(..length).unwrap_or_default()
 }

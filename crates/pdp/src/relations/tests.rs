@@ -91,7 +91,11 @@ fn ask(relations: &Relations, who: &str, groups: &[&str], action: &str, object: 
         subject: (&subject).into(),
         groups: &groups,
     };
-    match relations.check(asker, (&object).into(), action, &snapshot(), None) {
+    let id = Cow::Borrowed(&*object.id);
+    let Some(wanted) = relations.wanted(&object.kind, action) else {
+        return Said::No;
+    };
+    match relations.check(asker, &id, wanted, &snapshot(), None) {
         Answer::Yes(path) => Said::Yes(path.to_steps()),
         Answer::No => Said::No,
         Answer::Unclear(why) => Said::Unclear(why),
