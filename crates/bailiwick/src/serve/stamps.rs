@@ -77,6 +77,8 @@ fn below(files: &BTreeSet<PathBuf>, paths: &[PathBuf]) -> BTreeSet<PathBuf> {
 #[derive(Default)]
 pub(super) struct Stamps {
     taken: BTreeMap<PathBuf, Stamp>,
+    /// Files that were told to be whole like this, and were not taken: they do not become half written again.
+    whole: BTreeMap<PathBuf, Stamp>,
     /// Since when files are not there that were.
     missing: BTreeMap<PathBuf, Instant>,
 }
@@ -99,10 +101,14 @@ impl Stamps {
             unfinished: BTreeSet::new(),
             told: BTreeSet::new(),
         };
+        let mut whole_now = BTreeMap::new();
         for (file, stamp) in &mut look.stamps {
             let told = told.contains(file);
             // What was told may be the end of the writing before this one.
-            let whole = told && stamp.length > 0;
+            let whole = (told && stamp.length > 0) || self.whole.get(file) == Some(stamp);
+            if whole && self.taken.get(file) != Some(stamp) {
+                whole_now.insert(file.clone(), *stamp);
+            }
             match self.taken.get(file) {
                 Some(known) if !whole && stamp != known && stamp.is_new() => {
                     *stamp = *known;
@@ -112,6 +118,7 @@ impl Stamps {
                 _ => {}
             }
         }
+        self.whole = whole_now;
         let (taken, stamps) = (&self.taken, &mut look.stamps);
         self.missing
             .retain(|file, _| taken.contains_key(file) && !stamps.contains_key(file));

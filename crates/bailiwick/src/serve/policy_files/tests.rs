@@ -60,6 +60,25 @@ impl Home {
 }
 
 #[test]
+fn what_is_refused_is_told_once_whenever_it_was_written() {
+    let mut home = Home::new();
+    home.write("a.cedar", DENY);
+    home.takes(&[], &["ClusterPolicy a"], &[]);
+    home.write("a.cedar", "forbid (");
+    let refused = home.scan(&["a.cedar"]).map(|_| ()).unwrap_err().to_string();
+    assert!(refused.contains("a.cedar"), "{refused}");
+    // Nothing has happened since: neither while the file is new, nor later.
+    assert!(home.scan(&[]).unwrap().is_none());
+    std::thread::sleep(WRITING);
+    assert!(home.scan(&[]).unwrap().is_none());
+    // What was in force is so again, and is broken again.
+    home.write("a.cedar", DENY);
+    home.takes(&["a.cedar"], &["ClusterPolicy a"], &[]);
+    home.write("a.cedar", "forbid (");
+    assert!(home.scan(&["a.cedar"]).is_err());
+}
+
+#[test]
 fn only_what_has_changed_is_read() {
     let mut home = Home::new();
     let (a, b) = (revocation("a", "anna"), revocation("b", "ben"));
