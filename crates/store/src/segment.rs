@@ -2,9 +2,9 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::directory::Directory;
 use crate::error::Error;
@@ -19,7 +19,11 @@ pub(crate) struct Segment {
     /// Bytes may lie behind the last whole record.
     dirty_tail: bool,
     opened: Instant,
+    looked: Instant,
 }
+
+/// How long a file that somebody takes away may be written to before that is seen.
+const LOOK: Duration = Duration::from_millis(10);
 
 impl Segment {
     /// Makes the segment with its first record. It appears with that record or not at all.
@@ -50,6 +54,7 @@ impl Segment {
             size: opening.len() as u64,
             dirty_tail: false,
             opened: Instant::now(),
+            looked: Instant::now(),
         })
     }
 
@@ -77,6 +82,15 @@ impl Segment {
         Ok(())
     }
 
+    /// Whether somebody has deleted the file, so that what is written to it is nowhere. Looked for every 10 ms.
+    pub(crate) fn is_deleted(&mut self) -> bool {
+        if self.looked.elapsed() < LOOK {
+            return false;
+        }
+        self.looked = Instant::now();
+        self.file.metadata().is_ok_and(|file| file.nlink() == 0)
+    }
+
     pub(crate) fn file(&self) -> Arc<File> {
         Arc::clone(&self.file)
     }
@@ -85,7 +99,7 @@ impl Segment {
         self.size
     }
 
-    pub(crate) fn age(&self) -> std::time::Duration {
+    pub(crate) fn age(&self) -> Duration {
         self.opened.elapsed()
     }
 }

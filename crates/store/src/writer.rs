@@ -23,6 +23,9 @@ const AGAIN: Duration = Duration::from_millis(50);
 /// How long a log that closes goes on trying.
 const LAST_TRIES: Duration = Duration::from_secs(2);
 
+/// What the next segment says of one whose file is gone.
+const DELETED: &str = "its file was deleted while records were written to it";
+
 /// Bytes of room for lines that are kept from one batch to the next.
 const KEPT: usize = 1 << 20;
 
@@ -126,6 +129,9 @@ impl Writer {
 
     /// Writes what came, and what there is to tell of gaps.
     fn write(&mut self, batch: &mut Vec<Entry>) {
+        if self.segment.is_deleted() {
+            self.next_segment(Some(DELETED.to_owned()));
+        }
         let mut lines = std::mem::take(&mut self.lines);
         let mut waiting = Waiting::default();
         let mut chain = self.chain;
@@ -201,30 +207,33 @@ impl Writer {
         } else {
             return;
         };
-        if self.close_segment(reason).is_none() {
-            return;
+        if self.close_segment(reason).is_some() {
+            self.next_segment(None);
         }
+    }
+
+    /// Begins the next segment, whose first record tells of `damage` to the one before; `None` when the log closed before.
+    fn next_segment(&mut self, damage: Option<String>) -> Option<()> {
         let opening = Opening {
             format: Opening::FORMAT,
             log: self.log.clone(),
             segment: self.segment.position + 1,
             previous: self.chain.head(),
             cut: 0,
-            damage: None,
+            damage,
             program: self.options.program.clone(),
         };
         let mut chain = self.chain;
         let first = line(&mut chain, &Event::Opened(opening));
-        let opened = self.insist(|writer| {
+        self.insist(|writer| {
             let position = writer.segment.position + 1;
             writer.segment = Segment::create(&writer.directory, position, &first)
                 .map_err(|error| io::Error::other(chain_of(&error)))?;
             Ok(())
-        });
-        if opened.is_some() {
-            self.chain = chain;
-            self.shared.wrote(&chain);
-        }
+        })?;
+        self.chain = chain;
+        self.shared.wrote(&chain);
+        Some(())
     }
 
     /// Ends the segment: its last record, confirmed by the disk.

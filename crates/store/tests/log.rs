@@ -118,6 +118,41 @@ fn nobody_else_may_read_or_write() {
     open(&path);
 }
 
+/// Records went on into a file that nobody could read any more.
+#[test]
+fn a_segment_that_is_deleted_is_told_of_and_the_log_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let store = open(&path);
+    append(&store, 1);
+    store.close();
+    let store = open(&path);
+    append(&store, 2);
+    let last = segments(&path).unwrap().pop().unwrap();
+    fs::remove_file(last.path).unwrap();
+    std::thread::sleep(Duration::from_millis(30));
+    assert_eq!(append(&store, 3), 7);
+    append(&store, 4);
+    assert_eq!(store.health().failing, None);
+    drop(store);
+    assert_eq!(decisions(&path).len(), 3);
+    let found = faults(&path);
+    let deleted = Fault::Damaged("its file was deleted while records were written to it".into());
+    assert!(found.contains(&deleted), "{found:?}");
+
+    // Without its directory nothing is written, and nobody is told that it was.
+    let store = open(&path);
+    fs::rename(&path, directory.path().join("elsewhere")).unwrap();
+    fs::remove_dir_all(directory.path().join("elsewhere")).unwrap();
+    std::thread::sleep(Duration::from_millis(30));
+    let mut waiting = store.append(decision(1, 5), Durability::Written);
+    while store.health().failing.is_none() {
+        assert!(is_waiting(&mut waiting));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(is_waiting(&mut waiting));
+}
+
 #[test]
 fn segments_end_by_size_and_age() {
     let directory = tempfile::tempdir().unwrap();
