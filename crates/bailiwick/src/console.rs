@@ -129,25 +129,13 @@ impl Console {
 
     /// Reads a file of the command line; `-` is standard input, which can be read once.
     pub(crate) fn read(&mut self, path: &Path) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        if path == Path::new("-") {
-            if std::mem::replace(&mut self.stdin_in_use, true) {
-                bail!("standard input is named more than once, but it can be read only once");
-            }
-            io::stdin().take(LARGEST + 1).read_to_end(&mut bytes)
-        } else {
-            std::fs::File::open(path)
-                .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
+        if path != Path::new("-") {
+            return read_file(path);
         }
-        .with_context(|| format!("`{}` cannot be read", path.display()))?;
-        if bytes.len() as u64 > LARGEST {
-            bail!(
-                "`{}` is larger than {} MiB; split it",
-                path.display(),
-                LARGEST >> 20
-            );
+        if std::mem::replace(&mut self.stdin_in_use, true) {
+            bail!("standard input is named more than once, but it can be read only once");
         }
-        Ok(bytes)
+        bounded(path, io::stdin(), 0)
     }
 
     /// Whether standard input holds a file of the command line, so that nobody may ask the user there.
@@ -171,6 +159,33 @@ impl Console {
     }
 }
 
+/// The bytes of a file, unless there are too many of them.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
+    let file = std::fs::File::open(path).with_context(|| unreadable(path))?;
+    let size = file.metadata().map_or(0, |metadata| metadata.len());
+    bounded(path, file, size)
+}
+
+/// Everything from a reader that is thought to hold `size` bytes.
+fn bounded(path: &Path, reader: impl io::Read, size: u64) -> Result<Vec<u8>> {
+    let room = usize::try_from(size.min(LARGEST)).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(room);
+    let read = reader.take(LARGEST + 1).read_to_end(&mut bytes);
+    read.with_context(|| unreadable(path))?;
+    if bytes.len() as u64 > LARGEST {
+        bail!(
+            "`{}` is larger than {} MiB; split it",
+            path.display(),
+            LARGEST >> 20
+        );
+    }
+    Ok(bytes)
+}
+
+fn unreadable(path: &Path) -> String {
+    format!("`{}` cannot be read", path.display())
+}
+
 /// Whether `error` only says that the reader of our output has gone, as `head` does.
 pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
@@ -180,5 +195,5 @@ pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
-/// Bytes of a file of reviews or memberships.
+/// Bytes of a file of the command line, or of policies.
 const LARGEST: u64 = 256 << 20;

@@ -16,6 +16,8 @@ use bailiwick_pdp::{
 };
 use bailiwick_rbac::Engine;
 
+use crate::console;
+
 /// A directory is walked no further down.
 const DEPTH: usize = 16;
 /// Files and directories read in all.
@@ -70,8 +72,7 @@ impl Policies {
             strange: Vec::new(),
         };
         for file in files(paths)? {
-            let bytes = std::fs::read(&file)
-                .with_context(|| format!("`{}` cannot be read", file.display()))?;
+            let bytes = console::read_file(&file)?;
             read.add(FileRead::of(&file, bytes, &mut |_| true));
         }
         Ok(read)
@@ -342,10 +343,19 @@ fn walk(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> 
     for entry in listed {
         let entry = entry?;
         if !entry.file_name().as_encoded_bytes().starts_with(b".") {
-            let kind = entry.file_type()?;
-            // Only what a link leads to has to be asked for.
             let path = entry.path();
-            let is_dir = kind.is_dir() || kind.is_symlink() && path.is_dir();
+            // Only what a link leads to has to be asked for. One that leads nowhere is told of when it is read.
+            let kind = match entry.file_type()? {
+                link if link.is_symlink() => {
+                    std::fs::metadata(&path).map_or(link, |found| found.file_type())
+                }
+                kind => kind,
+            };
+            let is_dir = kind.is_dir();
+            if !is_dir && !kind.is_file() && !kind.is_symlink() && has_ending(&path) {
+                // Whoever opened a pipe would wait for ever.
+                bail!("`{}` is no regular file", path.display());
+            }
             paths.push((path, is_dir));
         }
     }
@@ -414,5 +424,21 @@ mod tests {
             error.contains("2 documents have this kind and name"),
             "{error}"
         );
+    }
+
+    /// Whoever opened one waited, and nothing that changed was taken any more.
+    #[test]
+    fn what_is_no_file_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = [directory.path().to_owned()];
+        let socket = directory.path().join("elsewhere");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        load(&paths).unwrap();
+        std::os::unix::fs::symlink(&socket, directory.path().join("a.yaml")).unwrap();
+        let error = load(&paths).unwrap_err().to_string();
+        assert!(error.contains("a.yaml` is no regular file"), "{error}");
+        std::fs::remove_file(&socket).unwrap();
+        let error = load(&paths).unwrap_err().to_string();
+        assert!(error.contains("a.yaml` cannot be read"), "{error}");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use bailiwick_model::{Map, Value};
 use bailiwick_pdp::Entity;
 use bailiwick_server::Known;
@@ -52,7 +52,7 @@ impl From<EntityEntry> for Entity {
 /// Reads the file; all of it is right, or it is refused.
 pub(super) fn read(path: &Path) -> Result<Vec<(String, Known)>> {
     let name = path.display().to_string();
-    let bytes = std::fs::read(path).with_context(|| format!("`{name}` cannot be read"))?;
+    let bytes = crate::console::read_file(path)?;
     let file: File = document(&name, &bytes)?;
     let known = |application: Application| Known {
         subjects: application.subjects.into_iter().map(Entity::from).collect(),

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use bailiwick_pdp::{Compiler, Document, DocumentId, DocumentProblem, Edit};
 use sha2::{Digest as _, Sha256};
 
 use super::stamps::{self, Stamp, Stamps, Told};
+use crate::console;
 use crate::policies::{self, FileRead, Wrong};
 
 /// The files, as far as what they say is in force.
@@ -335,8 +336,7 @@ impl Reading {
     /// Reads and prepares what is new in a file.
     fn of(file: &Path, stamp: Stamp, before: Option<&Pieces>, compiler: &Compiler) -> Result<Self> {
         let mut reading = Self::default();
-        let bytes =
-            std::fs::read(file).with_context(|| format!("`{}` cannot be read", file.display()))?;
+        let bytes = console::read_file(file)?;
         if before.is_some() && Stamp::of(file)? != stamp {
             reading.unread.push(file.to_owned());
             return Ok(reading);
