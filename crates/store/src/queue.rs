@@ -117,7 +117,8 @@ impl Queue {
         // After what the writer has to see: see `sleep`.
         fence(Ordering::SeqCst);
         let sleeping = self.sleeping.load(Ordering::Relaxed);
-        (sleeping && self.sleeping.swap(false, Ordering::AcqRel)).then_some(Wake(self))
+        // Made for the one alone: whoever drops one wakes the writer.
+        (sleeping && self.sleeping.swap(false, Ordering::AcqRel)).then(|| Wake(self))
     }
 
     pub(crate) fn close(&self) {
@@ -182,6 +183,25 @@ mod tests {
         assert!(queue.take(&entries, &mut batch, Duration::from_secs(3600)) && batch.is_empty());
         closes.join().unwrap();
         assert_eq!(queue.push(entry()).err(), Some(Refused::Closed));
+    }
+
+    #[test]
+    fn whoever_does_not_have_to_wake_the_writer_does_not() {
+        let (queue, entries) = Queue::new();
+        // Who pushes while the writer is awake leaves nothing behind that ends its next sleep.
+        assert!(queue.push(entry()).unwrap().is_none());
+        let mut batch = Vec::new();
+        queue.take(&entries, &mut batch, Duration::ZERO);
+        // The writer sleeps: the first has to wake it, and others come before the first does.
+        queue.writer.set(thread::current()).unwrap();
+        queue.sleeping.store(true, Ordering::Relaxed);
+        let first = queue.push(entry()).unwrap();
+        assert!(first.is_some() && queue.push(entry()).unwrap().is_none());
+        let start = Instant::now();
+        thread::park_timeout(Duration::from_millis(20));
+        assert!(start.elapsed() >= Duration::from_millis(20));
+        drop(first);
+        thread::park();
     }
 
     #[test]
