@@ -59,12 +59,6 @@ impl Current {
             .clone()
     }
 
-    /// Whether there is a state.
-    pub(crate) fn is_known(&self) -> bool {
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        state.is_some()
-    }
-
     /// The state; `None` before the first.
     pub fn state(&self) -> Option<Arc<State>> {
         self.state

@@ -3,7 +3,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use http::Request;
+use http::request::Parts as Head;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -63,12 +65,13 @@ pub struct Listener {
     address: SocketAddr,
 }
 
-/// Answers requests.
+/// Answers requests. Their heads are boxed, because they are large, and handed on several times.
 pub(crate) trait Answer: Send + Sync + 'static {
     fn answer(
         self: Arc<Self>,
         peer: Arc<Peer>,
-        request: Request<Incoming>,
+        head: Box<Head>,
+        body: Incoming,
     ) -> impl Future<Output = Reply> + Send;
 }
 
@@ -207,10 +210,12 @@ impl<A: Answer> Connection<A> {
             .keep_alive_timeout(PING);
         let peer = Arc::new(peer);
         let answer = self.answer;
-        let service = service_fn(move |request| {
+        let service = service_fn(move |request: Request<Incoming>| {
             let (answer, peer) = (Arc::clone(&answer), Arc::clone(&peer));
+            let (head, body) = request.into_parts();
+            let answered = answer.answer(peer, Box::new(head), body);
             // Boxed, because it is large, and moved several times on the way to where it runs.
-            Box::pin(async move { Ok::<_, Infallible>(answer.answer(peer, request).await) })
+            Box::pin(answered.map(Ok::<_, Infallible>))
         });
         let turns = Turns::default();
         let stream = TokioIo::new(Gather::new(stream, turns.clone()));

@@ -1,7 +1,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::{Request, StatusCode};
+use http::StatusCode;
+use http::request::Parts as Head;
 use hyper::body::Incoming;
 use tokio::sync::watch;
 
@@ -60,9 +61,9 @@ impl Operations {
 }
 
 impl Answer for Operations {
-    async fn answer(self: Arc<Self>, _peer: Arc<Peer>, request: Request<Incoming>) -> Reply {
+    async fn answer(self: Arc<Self>, _peer: Arc<Peer>, head: Box<Head>, _: Incoming) -> Reply {
         let troubles = self.troubles();
-        match request.uri().path() {
+        match head.uri.path() {
             "/healthz" => text(StatusCode::OK, "ok"),
             "/readyz" if troubles.is_empty() => {
                 let mut lines = vec!["ok".to_owned()];

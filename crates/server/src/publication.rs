@@ -1,7 +1,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http::request::Parts as Head;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use hyper::body::Incoming;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
@@ -92,8 +93,8 @@ fn tag(body: &[u8]) -> String {
 }
 
 impl Answer for Publication {
-    async fn answer(self: Arc<Self>, _: Arc<Peer>, request: Request<Incoming>) -> Reply {
-        self.reply(request.method(), request.uri().path(), request.headers())
+    async fn answer(self: Arc<Self>, _: Arc<Peer>, head: Box<Head>, _: Incoming) -> Reply {
+        self.reply(&head.method, head.uri.path(), &head.headers)
     }
 }
 

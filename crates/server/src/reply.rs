@@ -13,7 +13,8 @@ pub(crate) type Reply = Response<ReplyBody>;
 #[derive(Debug)]
 pub(crate) struct ReplyBody {
     data: Bytes,
-    trailers: Option<HeaderMap>,
+    /// Boxed: most answers have none, and a map of headers takes room where it is not there too.
+    trailers: Option<Box<HeaderMap>>,
 }
 
 impl From<Bytes> for ReplyBody {
@@ -25,7 +26,7 @@ impl From<Bytes> for ReplyBody {
 
 impl ReplyBody {
     pub(crate) fn with_trailers(data: Bytes, trailers: HeaderMap) -> Self {
-        let trailers = Some(trailers);
+        let trailers = Some(Box::new(trailers));
         Self { data, trailers }
     }
 }
@@ -40,7 +41,7 @@ impl Body for ReplyBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let frame = match self.data.is_empty() {
             false => Some(Frame::data(std::mem::take(&mut self.data))),
-            true => self.trailers.take().map(Frame::trailers),
+            true => self.trailers.take().map(|all| Frame::trailers(*all)),
         };
         Poll::Ready(frame.map(Ok))
     }

@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 
 use bailiwick_audit::{Log, Records};
 use http::request::Parts as Head;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use hyper::body::Incoming;
 use tokio::sync::watch;
 
@@ -231,26 +231,26 @@ impl Server {
     }
 
     /// In a task of its own, so that others on the connection do not wait.
-    async fn apart(self: Arc<Self>, peer: Arc<Peer>, request: Request<Incoming>) -> Reply {
-        let answer = Box::pin(async move { self.route(&peer, request).await });
+    async fn apart(self: Arc<Self>, peer: Arc<Peer>, head: Box<Head>, body: Incoming) -> Reply {
+        let answer = Box::pin(async move { self.route(&peer, head, body).await });
         let answered = streams::apart(answer).await;
         answered.unwrap_or_else(|| text(StatusCode::INTERNAL_SERVER_ERROR, "no answer was found"))
     }
 
-    async fn route(&self, peer: &Peer, request: Request<Incoming>) -> Reply {
+    async fn route(&self, peer: &Peer, head: Box<Head>, body: Incoming) -> Reply {
         let arrived = Instant::now();
         // The API server adds ?timeout=; the path alone says where to.
-        let path = request.uri().path();
+        let path = head.uri.path();
         let Some(Entry { door, method, .. }) = Entry::at(path, self) else {
             return text(StatusCode::NOT_FOUND, "there is no door here");
         };
         let door = *door;
-        let caller = match self.caller(peer, request.headers(), door).await {
+        let caller = match self.caller(peer, &head.headers, door).await {
             Ok(caller) => caller,
             Err(refusal) => return *refusal,
         };
         if let Some(method) = method
-            && request.method() != method
+            && head.method != method
         {
             return not_allowed(method);
         }
@@ -263,8 +263,7 @@ impl Server {
             _ => {}
         }
         let waiting = self.ready.waiting();
-        let ready = waiting.is_empty() && self.desk.current.is_known();
-        if !ready {
+        if !waiting.is_empty() {
             // Without Retry-After: the API server would sleep on it inside its own time limit.
             return text(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -278,7 +277,6 @@ impl Server {
                 "too many requests are under way",
             );
         };
-        let (head, body) = request.into_parts();
         let body = match self.body(body, door).await {
             Ok(body) => body,
             Err(reply) => return *reply,
@@ -332,13 +330,12 @@ impl Server {
 }
 
 impl Answer for Server {
-    async fn answer(self: Arc<Self>, peer: Arc<Peer>, request: Request<Incoming>) -> Reply {
-        let version = request.version();
-        let long =
-            Entry::at(request.uri().path(), &self).is_some_and(|entry| entry.door.takes_long());
+    async fn answer(self: Arc<Self>, peer: Arc<Peer>, head: Box<Head>, body: Incoming) -> Reply {
+        let version = head.version;
+        let long = Entry::at(head.uri.path(), &self).is_some_and(|entry| entry.door.takes_long());
         let mut reply = match long {
-            true => self.apart(peer, request).await,
-            false => self.route(&peer, request).await,
+            true => self.apart(peer, head, body).await,
+            false => self.route(&peer, head, body).await,
         };
         // The body of a refused request is not read, so that nothing can follow it on a connection of HTTP/1.
         if version < Version::HTTP_2 && !reply.status().is_success() {
@@ -388,4 +385,21 @@ fn not_allowed(method: &Method) -> Reply {
         reply.headers_mut().insert(header::ALLOW, method);
     }
     reply
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes of the future that a function gives.
+    fn room<F>(_: impl Fn(Arc<Server>, Arc<Peer>, Box<Head>, Incoming) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_request_takes_little_room() {
+        // As much as the allocator hands out without a search.
+        let room = room(<Server as Answer>::answer);
+        assert!(room <= 1_024, "{room} bytes");
+    }
 }

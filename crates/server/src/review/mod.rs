@@ -9,6 +9,8 @@ use std::time::Duration;
 use bailiwick_audit::{Door, Durability, Input, SubjectRef};
 use bailiwick_core::{Effect, Request, UserInfo};
 use bailiwick_pdp::Question;
+use futures_util::FutureExt as _;
+use futures_util::future::{Either, ready};
 use http::StatusCode;
 
 use crate::body::Body;
@@ -45,15 +47,11 @@ pub(crate) fn answer<'d>(
     asking: &Asking<'_>,
     door: &ReviewDoor,
 ) -> impl Future<Output = Reply> + Send + use<'d> {
-    let answered = read(asking.body)
-        .map(|(version, question)| answer_to(desk, asking, door, version, question));
-    async move {
-        match answered {
-            Ok(answered) => answered.await,
-            Err(problem) => {
-                let message = format!("no SubjectAccessReview: {problem}");
-                text(StatusCode::BAD_REQUEST, &message)
-            }
+    match read(asking.body) {
+        Ok((version, question)) => Either::Left(answer_to(desk, asking, door, version, question)),
+        Err(problem) => {
+            let message = format!("no SubjectAccessReview: {problem}");
+            Either::Right(ready(text(StatusCode::BAD_REQUEST, &message)))
         }
     }
 }
@@ -111,12 +109,10 @@ fn answer_to<'d>(
         durability: door.durability,
     };
     let recorded = desk.record(decided, asked, subject, input, answered, patience);
-    async move {
-        match recorded.await {
-            Err(_) if decides => reply(Status::unrecorded(id)),
-            _ => answer,
-        }
-    }
+    recorded.map(move |recorded| match recorded {
+        Err(_) if decides => reply(Status::unrecorded(id)),
+        _ => answer,
+    })
 }
 
 fn reference(user: UserInfo) -> SubjectRef {
