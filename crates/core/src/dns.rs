@@ -14,6 +14,12 @@ pub fn is_dns_subdomain(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(is_label_of_any_length)
 }
 
+/// `NAMESPACE/NAME` of an object; `None` where no object can be called so.
+pub fn namespaced(text: &str) -> Option<(&str, &str)> {
+    let named = text.split_once('/');
+    named.filter(|(namespace, name)| is_dns_label(namespace) && is_dns_subdomain(name))
+}
+
 fn is_label_of_any_length(name: &str) -> bool {
     let inner = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
     !name.is_empty()
@@ -50,5 +56,24 @@ mod tests {
         check(&"a".repeat(64), false, true);
         check(&"a".repeat(253), false, true);
         check(&"a".repeat(254), false, false);
+    }
+
+    #[test]
+    fn objects_in_namespaces() {
+        assert_eq!(namespaced("shop/web"), Some(("shop", "web")));
+        assert_eq!(namespaced("0/a.b-c"), Some(("0", "a.b-c")));
+        for wrong in [
+            "",
+            "/",
+            "shop",
+            "shop/",
+            "/web",
+            "shop/web/x",
+            "a.b/web",
+            "shop/Web",
+            "shop/ web",
+        ] {
+            assert_eq!(namespaced(wrong), None, "{wrong:?}");
+        }
     }
 }

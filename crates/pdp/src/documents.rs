@@ -179,16 +179,14 @@ pub(crate) fn problem(document: &str, message: String) -> DocumentProblem {
 fn revocation(name: String, spec: RevocationSpec) -> Result<Revocation, String> {
     let account = match &spec.service_account {
         None => None,
-        Some(text) => match text.split_once('/') {
-            Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => {
-                Some(RevocationTarget::ServiceAccount {
-                    namespace: namespace.into(),
-                    name: name.into(),
-                })
-            }
+        Some(text) => match bailiwick_core::dns::namespaced(text) {
+            Some((namespace, name)) => Some(RevocationTarget::ServiceAccount {
+                namespace: namespace.into(),
+                name: name.into(),
+            }),
             _ => {
                 return Err(format!(
-                    "`spec.serviceAccount`: `{text}` is not `NAMESPACE/NAME`"
+                    "`spec.serviceAccount`: `{text}` is not `NAMESPACE/NAME` of a service account"
                 ));
             }
         },

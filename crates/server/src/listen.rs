@@ -76,10 +76,22 @@ pub(crate) trait Answer: Send + Sync + 'static {
 }
 
 impl Listener {
+    /// Whether it may be listened there without TLS: on a loopback address only.
+    ///
+    /// # Errors
+    ///
+    /// On any other.
+    pub fn check_plaintext(address: SocketAddr) -> Result<(), Error> {
+        match address.ip().is_loopback() {
+            true => Ok(()),
+            false => Err(Error::Plaintext(address)),
+        }
+    }
+
     /// Listens. Without TLS on a loopback address only.
     pub async fn bind(address: SocketAddr, tls: Option<Arc<Tls>>) -> Result<Self, Error> {
-        if tls.is_none() && !address.ip().is_loopback() {
-            return Err(Error::Plaintext(address));
+        if tls.is_none() {
+            Self::check_plaintext(address)?;
         }
         Self::bind_anywhere(address, tls).await
     }

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 
 use crate::cli::Global;
+use crate::cmd::identity::place::namespaced;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::logging::LogOptions;
@@ -29,15 +30,15 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
     /// Read the configuration and the files that it names, and end
-    #[arg(long)]
+    #[arg(long, group = "instead")]
     check: bool,
     /// Print the AuthorizationConfiguration that has an API server ask here, and end. KUBECONFIG is where the API
     /// server finds the address of this program and the certificate to come with
-    #[arg(long, value_name = "KUBECONFIG")]
+    #[arg(long, value_name = "KUBECONFIG", group = "instead")]
     print_authorization_config: Option<String>,
     /// Print what the program may do in the cluster with this configuration, for this service account, and end
-    #[arg(long, value_name = "NAMESPACE/NAME")]
-    print_role: Option<String>,
+    #[arg(long, value_name = "NAMESPACE/NAME", group = "instead", value_parser = namespaced)]
+    print_role: Option<(String, String)>,
     #[command(flatten)]
     log: LogOptions,
 }
@@ -55,10 +56,8 @@ pub(crate) fn run(args: &ServeArgs, global: &Global, console: &mut Console) -> R
         console.answer(text)?;
         return Ok(Exit::Yes);
     }
-    if let Some(account) = &args.print_role {
-        let account = account.split_once('/');
-        let account = account.context("write --print-role NAMESPACE/NAME")?;
-        console.answer(crate::serve::role(&config, account))?;
+    if let Some((namespace, name)) = &args.print_role {
+        console.answer(crate::serve::role(&config, (namespace, name)))?;
         return Ok(Exit::Yes);
     }
     let program = Program::new(config, global, console)?;

@@ -78,6 +78,11 @@ impl Policies {
         Ok(read)
     }
 
+    /// Whether none of the files holds anything of ours, right or wrong.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.documents.is_empty() && self.tests.is_empty() && self.wrong.is_empty()
+    }
+
     fn add(&mut self, file: FileRead) {
         for (document, place, _) in file.documents {
             self.places.entry(document.title()).or_insert(place);

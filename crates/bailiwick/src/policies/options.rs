@@ -60,7 +60,8 @@ fn read_object(path: &Path, console: &mut Console) -> Result<Value> {
     }
     let mut found = found.into_iter().map(|document| document.value);
     match (found.next(), found.next()) {
-        (Some(object), None) => Ok(object),
+        (Some(object @ Value::Object(_)), None) => Ok(object),
+        (Some(_), None) => bail!("{name} holds no object: it is no mapping of fields"),
         (None, _) => bail!("{name} holds no object"),
         (Some(_), Some(_)) => bail!("{name} holds several objects: a request is about one"),
     }

@@ -10,7 +10,8 @@ use bailiwick_server::{
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use super::config::{Config, time};
+use super::config::Config;
+use super::fields::time;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -201,9 +202,7 @@ impl CallerConfig {
             subject: token.subject.clone(),
         });
         let account = self.service_account.as_deref().map(|text| {
-            let parts = text.split_once('/').filter(|(namespace, name)| {
-                !namespace.is_empty() && !name.is_empty() && !name.contains('/')
-            });
+            let parts = bailiwick_core::dns::namespaced(text);
             let (namespace, name) = parts.with_context(|| {
                 format!("the caller `{name}`: `{text}` is no service account; write NAMESPACE/NAME")
             })?;
@@ -329,7 +328,7 @@ callers:
             "",
             "the caller `api` is a service account; write `tokenReview: {audience: NAME}`",
         );
-        for wrong in ["api", "shop/", "/api", "shop/api/x"] {
+        for wrong in ["api", "shop/", "/api", "shop/api/x", "shop/Api"] {
             check(
                 "serviceAccount: shop/api",
                 &format!("serviceAccount: {wrong}"),

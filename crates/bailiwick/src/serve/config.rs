@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use bailiwick_audit::Durability;
-use bailiwick_server::{Callers, Limits, Mode, TokenIssuer};
-use serde::de::{DeserializeOwned, Error as _};
-use serde::{Deserialize, Deserializer};
+use bailiwick_server::{Callers, Limits, Listener, Mode, TokenIssuer};
+use serde::Deserialize;
 
 use super::callers::{self, CallerConfig, TokenReview, TokensConfig};
+use super::fields::{address, document, maybe_address, time};
 use super::gateway::ExtAuthz;
 use super::identity::IdentityConfig;
 use super::telemetry::TelemetryConfig;
@@ -23,6 +23,7 @@ use crate::console::Console;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Config {
     pub(crate) listen: Listen,
+    #[serde(default, deserialize_with = "maybe_address")]
     pub(crate) operations: Option<SocketAddr>,
     pub(crate) log: Log,
     callers: Vec<CallerConfig>,
@@ -72,6 +73,7 @@ impl Default for ClusterConfig {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Listen {
+    #[serde(deserialize_with = "address")]
     pub(crate) address: SocketAddr,
     pub(crate) tls: Option<TlsConfig>,
     connections: Option<NonZeroU16>,
@@ -163,29 +165,6 @@ fn usual_budget() -> Duration {
     Duration::from_millis(400)
 }
 
-/// A number with `ms`, `s`, `m` or `h`; never zero.
-pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    parse_time(&text).ok_or_else(|| {
-        D::Error::custom(format!(
-            "`{text}` is no time; write a number with ms, s, m or h, such as 400ms"
-        ))
-    })
-}
-
-fn parse_time(text: &str) -> Option<Duration> {
-    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let number: u64 = digits.parse().ok().filter(|number| *number > 0)?;
-    let millis: u64 = match text.get(digits.len()..)? {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return None,
-    };
-    Some(Duration::from_millis(number.checked_mul(millis)?))
-}
-
 impl Config {
     /// Reads the file. Paths in it start from its own directory.
     pub(crate) fn read(path: &Path, console: &mut Console) -> Result<Self> {
@@ -248,6 +227,9 @@ impl Config {
         if self.access_review.is_none() && self.authzen.is_none() && self.ext_authz.is_none() {
             bail!("no door is open; write `accessReview`, `authzen` or `extAuthz`");
         }
+        if self.listen.tls.is_none() {
+            Listener::check_plaintext(self.listen.address)?;
+        }
         if let Some(door) = &self.ext_authz {
             door.door()?;
         }
@@ -278,52 +260,6 @@ impl Config {
     pub(crate) fn callers(&self) -> Result<Callers> {
         callers::callers(&self.callers, &self.tokens, self.token_review.is_some())
     }
-}
-
-/// The one document of a file, typed. Errors name line and field.
-pub(super) fn document<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T> {
-    let (documents, findings) = bailiwick_input::documents(name, bytes.to_vec());
-    if let Some(finding) = findings.first() {
-        let place = finding.places.first().and_then(|place| place.span.as_ref());
-        let line = place
-            .map(|span| format!(":{}", span.start.line))
-            .unwrap_or_default();
-        bail!("{name}{line}: {}", finding.message);
-    }
-    let document = match documents.as_slice() {
-        [document] => document,
-        [] => bail!("`{name}` is empty"),
-        _ => bail!("`{name}` holds several documents; put everything into one"),
-    };
-    let value = serde_json::to_value(&document.value)?;
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let pointer = pointer(error.path());
-        let line = bailiwick_input::position(bytes, &pointer);
-        let line = line
-            .map(|at| format!(":{}:{}", at.line, at.column))
-            .unwrap_or_default();
-        let field = match pointer.trim_start_matches('/').replace('/', ".") {
-            field if field.is_empty() => String::new(),
-            field => format!("`{field}`: "),
-        };
-        anyhow::anyhow!("{name}{line}: {field}{}", error.inner())
-    })
-}
-
-/// The way to a field as RFC 6901 writes it.
-fn pointer(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    let mut out = String::new();
-    for segment in path.iter() {
-        match segment {
-            Segment::Seq { index } => out += &format!("/{index}"),
-            Segment::Map { key } => {
-                out += &format!("/{}", key.replace('~', "~0").replace('/', "~1"));
-            }
-            _ => {}
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -426,7 +362,7 @@ identity: {trustDomain: dev.example, data: keys, socket: s, rules: [web.yaml], d
         check(
             "staleness: 10s",
             "staleness: 10",
-            "serve.yaml:20:12: `staleness`: invalid type: integer `10`",
+            "serve.yaml:20:12: `staleness`: `10` is no time; write a number",
         );
         check(
             "10s",
@@ -438,8 +374,28 @@ identity: {trustDomain: dev.example, data: keys, socket: s, rules: [web.yaml], d
         check(
             "127.0.0.1:0\n  tls",
             "localhost\n  tls",
-            "serve.yaml:2:12: `listen.address`: ",
+            "serve.yaml:2:12: `listen.address`: `localhost` is no address; write IP:PORT",
         );
+        check(
+            "operations: 127.0.0.1:0",
+            "operations: 9090",
+            "`operations`: `9090` is no address; write IP:PORT",
+        );
+        check(
+            "{directory: log, segmentMebibytes: 1, segmentAge: 1h}",
+            "log",
+            "`log`: invalid type: string \"log\", expected a mapping",
+        );
+        assert!(
+            read("[1]")
+                .unwrap_err()
+                .to_string()
+                .contains("holds no mapping")
+        );
+        let open = "listen: {address: '0.0.0.0:1'}\nlog: {directory: l}\naccessReview: {mode: guard}\n\
+                    callers: [{name: a, loopback: true, doors: [accessReview]}]";
+        let error = format!("{:#}", read(open).unwrap_err());
+        assert!(error.contains("is no loopback address"), "{error}");
         check(
             "certificate: CN=api",
             "spiffe: spiffe://a\n  loopback: true",

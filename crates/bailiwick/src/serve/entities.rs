@@ -9,7 +9,7 @@ use bailiwick_pdp::Entity;
 use bailiwick_server::Known;
 use serde::Deserialize;
 
-use super::config::document;
+use super::fields::document;
 
 /// What the file holds: `applications: {NAME: {subjects, resources, actions}}`.
 #[derive(Deserialize)]

@@ -8,7 +8,7 @@ use bailiwick_audit::Durability;
 use bailiwick_server::{ExtAuthzDoor, Identities, Route};
 use serde::Deserialize;
 
-use super::config::time;
+use super::fields::time;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<ExtAuthzDoor> {
-        crate::serve::config::document::<ExtAuthz>("x.yaml", text.as_bytes())?.door()
+        crate::serve::fields::document::<ExtAuthz>("x.yaml", text.as_bytes())?.door()
     }
 
     #[test]

@@ -131,7 +131,7 @@ mod tests {
     fn options_are_those_of_the_agent() {
         let check = |yaml: &str, expected: &[&str]| {
             let mut config: IdentityConfig =
-                crate::serve::config::document("serve.yaml", yaml.as_bytes()).unwrap();
+                crate::serve::fields::document("serve.yaml", yaml.as_bytes()).unwrap();
             for path in config.paths() {
                 *path = Path::new("/etc").join(&*path);
             }

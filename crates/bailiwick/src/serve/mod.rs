@@ -5,6 +5,7 @@ mod cluster;
 mod config;
 mod entities;
 mod feed;
+mod fields;
 mod files;
 mod gateway;
 mod identity;
@@ -16,5 +17,6 @@ mod stamps;
 mod telemetry;
 
 pub(crate) use config::Config;
+pub(crate) use fields::in_words;
 pub(crate) use gateway::ExtAuthz;
 pub(crate) use program::{Program, role};

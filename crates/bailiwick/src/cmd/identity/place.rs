@@ -70,10 +70,8 @@ pub(crate) fn check_address(address: SocketAddr) -> Result<()> {
 }
 
 /// An object in a namespace.
-pub(super) fn namespaced(text: &str) -> Result<(String, String), String> {
-    let dns = bailiwick_core::dns::is_dns_subdomain;
-    let named = text.split_once('/');
-    let named = named.filter(|(namespace, name)| dns(namespace) && dns(name));
+pub(crate) fn namespaced(text: &str) -> Result<(String, String), String> {
+    let named = bailiwick_core::dns::namespaced(text);
     let (namespace, name) = named.ok_or("write NAMESPACE/NAME")?;
     Ok((namespace.to_owned(), name.to_owned()))
 }

@@ -1,6 +1,7 @@
 use std::fmt::Write as _;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use bailiwick_pdp::API_VERSION;
 use serde::Serialize;
 
 use super::{FilesArgs, OutputArgs};
@@ -11,12 +12,12 @@ use crate::policies::Policies;
 /// Arguments of `bailiwick policy check`.
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Exit codes: 0 right, 1 something is wrong (with --strict also something odd), 2 not readable"
+    after_help = "Exit codes: 0 right, 1 something is wrong (with --strict also something odd), 2 nothing to read"
 )]
 pub(super) struct CheckArgs {
     #[command(flatten)]
     files: FilesArgs,
-    /// Take what is odd for wrong
+    /// Take what is odd for wrong, and documents that say nothing here
     #[arg(long)]
     strict: bool,
     #[command(flatten)]
@@ -53,6 +54,12 @@ pub(super) fn run(args: &CheckArgs, console: &mut Console) -> Result<Exit> {
     for strange in &policies.strange {
         console.warn(strange);
     }
+    if policies.is_empty() {
+        bail!(
+            "there is no document of `{API_VERSION}` in {}",
+            args.files.named()
+        );
+    }
     let mut checked = Checked {
         documents: policies.documents.len(),
         ..Checked::default()
@@ -83,7 +90,8 @@ pub(super) fn run(args: &CheckArgs, console: &mut Console) -> Result<Exit> {
             checked.wrong = wrong.collect();
         }
     }
-    checked.right = checked.wrong.is_empty() && (!args.strict || checked.odd.is_empty());
+    let nothing_odd = checked.odd.is_empty() && policies.strange.is_empty();
+    checked.right = checked.wrong.is_empty() && (!args.strict || nothing_odd);
     args.output.print("PolicyCheck", &checked, text, console)?;
     Ok(Exit::answer(checked.right, false))
 }

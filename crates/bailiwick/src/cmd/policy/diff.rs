@@ -5,7 +5,6 @@ use std::sync::Arc;
 use anyhow::Result;
 use bailiwick_core::{Decision, Effect, Request, Timestamp, UserInfo};
 use bailiwick_pdp::{Asked, Difference, Document, differences};
-use bailiwick_rbac::Engine;
 use serde::Serialize;
 
 use super::proof::{Proven, SolverArgs, lines, prove};
@@ -85,11 +84,14 @@ pub(super) fn run(args: &DiffArgs, global: &Global, console: &mut Console) -> Re
         not_searched: unsearched(&old_documents, &new_documents),
         proof: None,
     };
+    let mut partial = false;
     if !compared.same {
         compared.proof = prove(&old, &new, &args.solver, console)?;
         let mut words = old.policies.words();
         words.extend(new.policies.words());
-        let engine = Arc::new(Engine::new(test::manifests(global, console)));
+        let (engine, unread) = test::manifests(global, console)?;
+        partial = unread;
+        let engine = Arc::new(engine);
         let old = policies::state(Arc::clone(&engine), old);
         let new = policies::state(engine, new);
         let now = Timestamp::default();
@@ -114,7 +116,10 @@ pub(super) fn run(args: &DiffArgs, global: &Global, console: &mut Console) -> Re
         |compared| text(compared, sought),
         console,
     )?;
-    Ok(Exit::answer(compared.differ == 0, !compared.proven))
+    Ok(Exit::answer(
+        compared.differ == 0,
+        !compared.proven || partial,
+    ))
 }
 
 fn same(old: &[Document], new: &[Document]) -> bool {

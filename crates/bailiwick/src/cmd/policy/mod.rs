@@ -59,6 +59,17 @@ struct FilesArgs {
     paths: Vec<PathBuf>,
 }
 
+impl FilesArgs {
+    /// Their names, in a row.
+    fn named(&self) -> String {
+        let names = self
+            .paths
+            .iter()
+            .map(|path| format!("`{}`", path.display()));
+        names.collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// `-o` of the commands here.
 #[derive(clap::Args, Debug)]
 struct OutputArgs {

@@ -7,7 +7,6 @@ use anyhow::{Context as _, Result};
 use bailiwick_audit::{DecisionRecord, Event, Input, Line, Record};
 use bailiwick_core::{Decision, Effect, Reason, UserInfo};
 use bailiwick_pdp::{ApplicationRequest, Entity, Question, State};
-use bailiwick_rbac::Engine;
 use bailiwick_server::{Callers, ExtAuthzDoor};
 use serde::Serialize;
 
@@ -82,7 +81,7 @@ struct Change {
 pub(super) fn run(args: &ReplayArgs, global: &Global, console: &mut Console) -> Result<Exit> {
     let (_, bundle) = policies::load(&args.paths)?;
     let with_rbac = !global.filename.is_empty();
-    let engine = Engine::new(test::manifests(global, console));
+    let (engine, partial) = test::manifests(global, console)?;
     let doors = match &args.config {
         Some(path) => Some(Doors::of(&Config::read(path, console)?)?),
         None => None,
@@ -110,8 +109,8 @@ pub(super) fn run(args: &ReplayArgs, global: &Global, console: &mut Console) -> 
         .print("PolicyReplay", &replayed, text, console)?;
     let certain = replayed.uncertain + replayed.unreadable + replayed.not_replayed == 0;
     Ok(match replayed.changed {
-        0 => Exit::answer(true, !certain),
-        _ => Exit::No,
+        0 => Exit::answer(true, !certain || partial),
+        _ => Exit::answer(false, partial),
     })
 }
 

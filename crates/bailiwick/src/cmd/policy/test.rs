@@ -1,9 +1,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
-use bailiwick_core::{Decision, Effect, Reason, Request, Timestamp, UserInfo};
-use bailiwick_input::{LoadOptions, Source};
+use anyhow::{Context as _, Result, anyhow, bail};
+use bailiwick_core::{Decision, Effect, Kind, Reason, Request, Timestamp, UserInfo};
 use bailiwick_model::{Snapshot, Value};
 use bailiwick_pdp::{Objects, Question, State};
 use bailiwick_rbac::Engine;
@@ -11,9 +10,11 @@ use serde::Deserialize;
 
 use super::FilesArgs;
 use crate::cli::Global;
+use crate::cluster::{Need, Opened};
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::policies::{Policies, state};
+use crate::serve::in_words;
 
 /// A document of tests.
 #[derive(Deserialize)]
@@ -71,13 +72,14 @@ pub(super) fn run(args: &FilesArgs, global: &Global, console: &mut Console) -> R
             return Ok(Exit::Unusable);
         }
     };
-    let engine = Engine::new(manifests(global, console));
+    let (engine, partial) = manifests(global, console)?;
     let state = state(Arc::new(engine), bundle);
     let mut decided = BTreeSet::new();
     let (mut cases, mut failed) = (0_usize, 0_usize);
     for (place, value) in &policies.tests {
         let json = serde_json::to_value(value)?;
-        let test: Test = serde_json::from_value(json).with_context(|| place.clone())?;
+        let test: Test = serde_path_to_error::deserialize(json)
+            .map_err(|error| anyhow!("{place}: `{}`: {}", error.path(), in_words(error.inner())))?;
         for case in &test.spec.cases {
             cases += 1;
             let decision = case.ask(&state).with_context(|| place.clone())?;
@@ -88,6 +90,9 @@ pub(super) fn run(args: &FilesArgs, global: &Global, console: &mut Console) -> R
                 console.answer(format_args!("{}\n", bailiwick_report::inert(&line)))?;
             }
         }
+    }
+    if cases == 0 {
+        bail!("there is no case of a `PolicyTest` in {}", args.named());
     }
     let silent = state
         .policies
@@ -104,28 +109,18 @@ pub(super) fn run(args: &FilesArgs, global: &Global, console: &mut Console) -> R
         "{} of {cases} cases came out as expected\n",
         cases - failed
     ))?;
-    Ok(if cases == 0 {
-        Exit::Unusable
-    } else {
-        Exit::answer(failed == 0, false)
-    })
+    Ok(Exit::answer(failed == 0, partial))
 }
 
-/// The RBAC of `-f`; none where it is not given.
-pub(super) fn manifests(global: &Global, console: &Console) -> Snapshot {
+/// The RBAC of `-f`, and whether part of it could not be read; none where it is not given.
+pub(super) fn manifests(global: &Global, console: &mut Console) -> Result<(Engine, bool)> {
     if global.filename.is_empty() {
-        return Snapshot::default();
+        return Ok((Engine::new(Snapshot::default()), false));
     }
-    let sources: Vec<Source> = global.filename.iter().cloned().map(Source::Path).collect();
-    let options = LoadOptions {
-        namespace: "default".to_owned(),
-        defaults: global.defaults.into(),
-    };
-    let loaded = bailiwick_input::load(&sources, &options);
-    for finding in &loaded.findings {
-        console.finding(finding);
-    }
-    loaded.snapshot
+    let opened = Opened::open(global, Need::Everything, console)?;
+    opened.mention_problems(console);
+    let partial = opened.partial(&Kind::ALL, "", console);
+    Ok((opened.engine, partial))
 }
 
 impl Case {
