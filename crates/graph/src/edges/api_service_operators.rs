@@ -71,7 +71,6 @@ fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
 
 /// The APIServices of a group's versions.
 fn versions(group: &str, world: &World<'_>) -> BTreeSet<String> {
-    let defined = world.snapshot.custom_resources.iter();
-    let of_group = defined.filter(|own| &*own.group == group);
+    let of_group = world.definitions_of(group);
     of_group.flat_map(|own| own.versions.iter().map(|version| format!("{version}.{group}"))).collect()
 }

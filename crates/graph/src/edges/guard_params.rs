@@ -141,8 +141,7 @@ fn other_params<'w>(world: &World<'w>) -> Vec<Params<'w>> {
             found.push(Params { group, plural, namespaced, from });
             continue;
         }
-        let mut defined = world.snapshot.custom_resources.iter();
-        let defined = defined.find(|kind| *kind.group == *group && kind.kind == *name);
+        let defined = world.definitions_of(group).find(|kind| kind.kind == *name);
         found.extend(defined.map(|kind| Params {
             group,
             plural: &kind.plural,

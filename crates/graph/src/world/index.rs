@@ -10,6 +10,7 @@ use bailiwick_model::{Object, PolicyRule, Role, Snapshot, Store};
 use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
 
 use super::bound::Given;
+use super::definitions::Definitions;
 use super::reads::{Key, Mark, Reads, store};
 use super::regained::Regained;
 use super::roles::Roles;
@@ -87,6 +88,7 @@ pub(crate) struct Index {
     pub(super) claimed: HashMap<(Str, Str), BTreeSet<Str>>,
     /// Volumes that claims ask for by name.
     pub(super) asked: HashMap<(Str, Str), Str>,
+    pub(super) definitions: Definitions,
     /// Gateways that routes need not name, by namespace and name.
     pub(super) default_gateways: BTreeSet<(Str, Str)>,
     /// ListenerSets by the Gateway that they name.
@@ -150,6 +152,7 @@ impl Index {
             log_writers: BTreeMap::new(),
             claimed: HashMap::new(),
             asked: HashMap::new(),
+            definitions: Definitions::new(),
             default_gateways: BTreeSet::new(),
             sets: HashMap::new(),
             named: RefCell::default(),
@@ -187,6 +190,9 @@ impl Index {
         }
         for map in snapshot.identity_maps.iter() {
             self.map(map, woken);
+        }
+        for definition in snapshot.custom_resources.iter() {
+            self.define(definition, woken);
         }
         for gateway in snapshot.gateways.iter() {
             self.put_gateway(gateway, woken);
@@ -267,6 +273,7 @@ impl Index {
             Object::PersistentVolume(volume) => self.claim(volume, woken),
             Object::VolumeClaim(claim) => self.ask_for(claim, woken),
             Object::IdentityMap(map) => self.map(map, woken),
+            Object::CustomResource(definition) => self.define(definition, woken),
             Object::Gateway(gateway) => self.put_gateway(gateway, woken),
             Object::ListenerSet(set) => self.put_set(set, woken),
             Object::Node(node) => woken.units.push(Unit::Machine(node.metadata.name.clone())),
@@ -284,6 +291,7 @@ impl Index {
             Object::PersistentVolume(volume) => self.release(volume, woken),
             Object::VolumeClaim(claim) => self.ask_no_more(claim, woken),
             Object::IdentityMap(_) => self.unmap(woken),
+            Object::CustomResource(definition) => self.define_no_more(definition, woken),
             Object::Gateway(gateway) => self.take_gateway(gateway, woken),
             Object::ListenerSet(set) => self.take_set(set, woken),
             Object::Node(node) => woken.units.push(Unit::Machine(node.metadata.name.clone())),
@@ -342,6 +350,9 @@ fn is_same(old: Option<&Object>, new: Option<&Object>) -> bool {
         }
         (Some(Object::PersistentVolume(old)), Some(Object::PersistentVolume(new))) => old == new,
         (Some(Object::IdentityMap(old)), Some(Object::IdentityMap(new))) => old == new,
+        (Some(Object::CustomResource(old)), Some(Object::CustomResource(new))) => {
+            old.group == new.group
+        }
         (Some(Object::Role(_)), Some(_)) => false,
         (Some(old), Some(new)) => gateways::is_same(old, new).unwrap_or(true),
         _ => false,

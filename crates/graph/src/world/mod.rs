@@ -2,6 +2,7 @@
 
 mod accounts;
 mod bound;
+mod definitions;
 mod gateways;
 mod index;
 pub(crate) mod mapped;

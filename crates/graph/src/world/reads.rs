@@ -65,6 +65,8 @@ pub(crate) enum Key<'k> {
     FlexDrivers,
     /// Whether a pod of a namespace may write where its node keeps logs.
     LogWriters(&'k str),
+    /// Which CustomResourceDefinitions are for a group.
+    DefinitionsOf(&'k str),
     /// The volume behind a claim: namespace and name.
     Claim(&'k str, &'k str),
     /// Which Gateways routes need not name.
