@@ -39,7 +39,7 @@ pub(crate) enum Rule {
         legs: &'static [Leg],
         link: LinkHeld,
     },
-    /// The same, where the step leads depends on who the subject is.
+    /// The same, where the step leads depends on who the subject is, or of several legs on what gives it one.
     Own {
         legs: &'static [Leg],
         link: LinkHeld,

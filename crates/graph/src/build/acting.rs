@@ -121,9 +121,9 @@ impl<'a> Builder<'_, 'a, '_> {
         let mut holdings = self.holdings(subject);
         for given in self.world.bindings_of(subject) {
             if let Some(role) = &given.role {
-                let scope = &given.binding.namespace;
+                let place = (given.number, &given.binding.namespace);
                 self.world.note(Key::Uses(role));
-                holdings.extend(self.by_itself((role, scope), Some(given), &|_| true));
+                holdings.extend(self.by_itself(place, Some(given), &|_| true));
             }
         }
         holdings

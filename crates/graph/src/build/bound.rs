@@ -144,7 +144,8 @@ impl<'a> Builder<'_, 'a, '_> {
             }
             let mut added = Vec::new();
             self.world.note(Key::SharedUses(role));
-            self.hold((role, namespace), None, None, &mut added);
+            let number = self.world.index.number_of(role);
+            self.hold((number, namespace), None, None, &mut added);
             let gain = self.gain(&own, &self.masks(&added));
             let node = Node::Bound {
                 by: Box::new(with.node.clone()),

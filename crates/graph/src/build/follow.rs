@@ -50,9 +50,8 @@ impl Builder<'_, '_, '_> {
         in_part.retain(|unit| !units.contains(unit) && parts.has(unit));
         // They depend on all others.
         let mut bound = BTreeSet::new();
-        let only = Only::with_kinds(&woken.rules, &self.world.index.rules);
+        let only = Only::with_kinds(woken, self.world.index);
         self.only = Some(Arc::new(only));
-        self.changed.clone_from(&woken.role);
         for unit in in_part {
             self.part_of_rules(&unit);
             if let Unit::Holder(node) = unit
@@ -61,7 +60,7 @@ impl Builder<'_, '_, '_> {
                 bound.insert(node);
             }
         }
-        (self.only, self.changed) = (None, None);
+        self.only = None;
         for unit in units {
             match &unit {
                 Unit::Bound(_) => {}

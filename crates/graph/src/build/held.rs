@@ -1,4 +1,3 @@
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bailiwick_core::Str;
@@ -39,8 +38,6 @@ pub(crate) struct Held<'a> {
     pub(crate) legs: Vec<LegHeld<'a>>,
     /// What says so, where the graph can look up what gives them.
     by_roles: Option<ByRoles>,
-    /// Whether somebody has looked at what gives them, and not only that they are held.
-    is_examined: Cell<bool>,
 }
 
 /// On which objects a step needs a leg.
@@ -115,7 +112,6 @@ impl<'a> Held<'a> {
             scope,
             legs: (0..legs).map(of_leg).collect(),
             by_roles: None,
-            is_examined: Cell::new(false),
         }
     }
 
@@ -197,9 +193,12 @@ impl<'a> Held<'a> {
 
     /// The same, to be looked at: a clause for each leg.
     pub(crate) fn evidence_on(&self, on: &[On<'_>]) -> Condition {
-        self.is_examined.set(true);
         let on = on.iter().copied().chain(std::iter::repeat(On::Any));
-        let clauses = self.legs.iter().zip(on).map(|(leg, on)| leg.clause(on));
+        let clauses = self
+            .examined()
+            .iter()
+            .zip(on)
+            .map(|(leg, on)| leg.clause(on));
         clauses.collect::<Vec<Clause>>().into()
     }
 
@@ -217,15 +216,18 @@ impl<'a> Held<'a> {
         }
     }
 
-    /// Whether what came of it depends on what gives the legs.
-    pub(crate) fn is_examined(&self) -> bool {
-        self.by_roles.is_none() || self.is_examined.get()
+    /// What gives the legs, of those for whom nobody looks it up: no rule of an edge may ask for it otherwise.
+    fn examined(&self) -> &[LegHeld<'a>] {
+        debug_assert!(
+            self.by_roles.is_none(),
+            "a rule that looks at what gives its legs is of its own"
+        );
+        &self.legs
     }
 
     /// The same of those rights alone for which `wanted` says so; `None` where a leg has none of them.
     pub(crate) fn only(&self, wanted: impl Fn(&Holding<'_>) -> bool) -> Option<Self> {
-        self.is_examined.set(true);
-        let legs = self.legs.iter().map(|leg| {
+        let legs = self.examined().iter().map(|leg| {
             let kept = leg.0.iter().filter(|holding| wanted(holding));
             LegHeld(kept.copied().collect())
         });
@@ -234,7 +236,6 @@ impl<'a> Held<'a> {
             scope: self.scope.clone(),
             legs: legs.collect(),
             by_roles: None,
-            is_examined: Cell::new(true),
         };
         Some(only).filter(Self::is_complete)
     }
@@ -244,8 +245,7 @@ impl<'a> Held<'a> {
         &self,
         mut wanted: impl FnMut(&Holding<'_>) -> bool,
     ) -> Option<&[AtomId]> {
-        self.is_examined.set(true);
-        let mut first = self.legs.first()?.0.iter();
+        let mut first = self.examined().first()?.0.iter();
         Some(&first.find(|holding| wanted(holding))?.cause)
     }
 

@@ -13,11 +13,11 @@ mod shares;
 mod tests;
 mod uses;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bailiwick_core::{ObjectRef, Str};
+use bailiwick_core::Str;
 use bailiwick_model::Snapshot;
 use hashbrown::{HashMap, HashSet};
 
@@ -26,14 +26,15 @@ pub(crate) use acting::is_acting;
 pub(crate) use held::{Held, Holding, On};
 pub(crate) use link::Link;
 pub(crate) use parts::Parts;
-pub(crate) use uses::{KindRule, Use, UseOf, Wanted, kind_rules, uses, uses_in_short};
+pub(crate) use uses::{
+    KindRule, RuleSet, Use, UseOf, Wanted, kind_rules, short, uses, uses_in_short,
+};
 
 use crate::condition::{Atom, AtomId};
 use crate::edge::{EdgeKind, Rule};
 use crate::graph::{Common, CommonId, Graph, NodeId};
 use crate::node::Node;
-use crate::world::{Given, Index, Key, Unit};
-use uses::short;
+use crate::world::{Entry, Given, Index, Key, RoleId, Unit, Woken};
 
 impl Graph {
     /// The graph of a cluster. `memberships` tells the groups of users, which no object of the cluster does; a service
@@ -61,19 +62,37 @@ struct Only {
     kinds: Vec<&'static EdgeKind>,
     /// By position, whether it is one of them.
     rules: Vec<bool>,
+    /// The same, and those for which the role is good that has changed: roles for none of them are left aside.
+    set: RuleSet,
+    /// The role whose change has them looked at.
+    changed: Option<RoleId>,
 }
 
 impl Only {
-    /// Those at these positions, with all others of their kinds.
-    fn with_kinds(rules: &BTreeSet<usize>, all: &[KindRule]) -> Self {
-        let kinds = rules.iter().filter_map(|&rule| Some(all.get(rule)?.0));
+    /// Those that a change concerns, with all others of their kinds.
+    fn with_kinds(woken: &Woken, index: &Index) -> Self {
+        let all = &index.rules;
+        let kinds = woken.rules.iter();
+        let kinds = kinds.filter_map(|&rule| Some(all.get(rule)?.0));
+        let changed = woken.role.as_ref().and_then(|role| index.number_of(role));
         let mut only = Self {
             kinds: kinds.collect(),
             rules: Vec::new(),
+            set: RuleSet::default(),
+            changed,
         };
         only.kinds.dedup_by_key(|kind| kind.id);
         only.rules = all.iter().map(|(kind, ..)| only.is_kind(kind)).collect();
+        let meant = (0..).zip(&only.rules).filter(|(_, is_meant)| **is_meant);
+        let meant = meant.map(|(rule, _)| rule).collect::<RuleSet>();
+        let of_changed = changed.map(|role| index.rules_of(role));
+        only.set = meant.and(of_changed.unwrap_or_default());
         only
+    }
+
+    /// Whether a role has to do with them.
+    fn concerns(&self, role: RoleId, index: &Index) -> bool {
+        Some(role) == self.changed || self.set.meets(index.rules_of(role))
     }
 
     fn is_kind(&self, kind: &EdgeKind) -> bool {
@@ -90,13 +109,11 @@ impl Only {
 pub(crate) struct Builder<'w, 'a, 'g> {
     world: &'w World<'a>,
     /// What roles are good for.
-    uses: HashMap<ObjectRef, Rc<Uses<'a>>>,
+    uses: HashMap<RoleId, Rc<Uses<'a>>>,
     /// The same as to the rules of edges that a change concerns.
-    uses_of_rules: HashMap<ObjectRef, Rc<Uses<'a>>>,
+    uses_of_rules: HashMap<RoleId, Rc<Uses<'a>>>,
     /// The rules of edges that are looked at; `None` is all of them.
     only: Option<Arc<Only>>,
-    /// The role whose change has them looked at.
-    changed: Option<ObjectRef>,
     /// What a role is good for of which nothing is looked at.
     nothing: Rc<Uses<'a>>,
     graph: &'g mut Graph,
@@ -117,7 +134,6 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
             uses: HashMap::new(),
             uses_of_rules: HashMap::new(),
             only: None,
-            changed: None,
             nothing: Rc::default(),
             graph,
             parts,
@@ -162,7 +178,7 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
                 for &rule in own {
                     self.note_of_whole(Key::UsesOf(had.role, rule));
                 }
-                let place = (had.role, had.scope);
+                let place = (had.number, had.scope);
                 let keep = |rule| own.contains(&rule);
                 holdings.extend(self.by_itself(place, had.by, &keep));
             }
@@ -189,6 +205,7 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
         let mut holdings = Vec::new();
         if let Node::Role { role, namespace } = subject {
             self.world.note(Key::SharedUses(role));
+            let role = self.world.index.number_of(role);
             self.hold((role, namespace), None, None, &mut holdings);
             return holdings;
         }
@@ -196,7 +213,7 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
             let Some(role) = &given.role else { continue };
             self.world.note(Key::SharedUses(role));
             let scope = &given.binding.namespace;
-            self.hold((role, scope), Some(given), None, &mut holdings);
+            self.hold((given.number, scope), Some(given), None, &mut holdings);
         }
         self.inherit(subject, &mut holdings);
         holdings
@@ -207,25 +224,36 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
         if matches!(subject, Node::Role { .. }) {
             return self.holdings(subject);
         }
-        let world = self.world;
         let mut holdings = Vec::new();
-        let given = match self.only {
-            None => world.bindings_of(subject),
-            Some(_) => world.given_to(subject),
-        };
-        for given in given {
-            let Some(role) = &given.role else { continue };
+        self.note_of_whole(Key::Bound(&self.world.bound_as(subject)));
+        for given in self.looked_at(subject) {
             let scope = &given.binding.namespace;
-            self.hold((role, scope), Some(given), None, &mut holdings);
+            self.hold((given.number, scope), Some(given), None, &mut holdings);
         }
         self.inherit(subject, &mut holdings);
         holdings
     }
 
+    fn is_looked_at(&self, found: UseOf) -> bool {
+        self.only.as_ref().is_none_or(|only| only.has(found))
+    }
+
+    /// The entries of bindings that name somebody, as far as their roles are looked at.
+    fn looked_at(&self, subject: &Node) -> impl Iterator<Item = &'a Entry> + use<'a> {
+        let index = self.world.index;
+        let only = self.only.clone();
+        let entries = self.world.given_to(subject).iter();
+        entries.filter(move |given| {
+            let concerns =
+                |only: &Arc<Only>| given.number.is_some_and(|role| only.concerns(role, index));
+            only.as_ref().is_none_or(concerns)
+        })
+    }
+
     /// Adds what a role is good for where it is bound, but for what it is by itself.
     fn hold(
         &mut self,
-        (role, scope): (&ObjectRef, &Str),
+        (role, scope): (Option<RoleId>, &Str),
         by: Option<&Given>,
         group: Option<&Str>,
         holdings: &mut Vec<Holding<'a>>,
@@ -246,7 +274,7 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
     /// What a role is good for by itself where it is bound, as to the rules of edges that `keep` names.
     fn by_itself(
         &mut self,
-        (role, scope): (&ObjectRef, &Str),
+        (role, scope): (Option<RoleId>, &Str),
         by: Option<&Given>,
         keep: &dyn Fn(usize) -> bool,
     ) -> Vec<Holding<'a>> {
@@ -259,14 +287,18 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
     }
 
     /// What a role is good for by itself, in short, in the order of the rules of edges.
-    fn uses_by_itself(&self, role: &ObjectRef) -> impl Iterator<Item = UseOf> + use<'w, 'a> {
+    fn uses_by_itself(&self, role: Option<RoleId>) -> impl Iterator<Item = UseOf> + use<'a> {
         let index = self.world.index;
-        let uses = index.uses_of(role).iter().copied();
+        let uses = role.map_or(&[][..], |role| index.uses_of(role));
+        let uses = uses.iter().copied();
         uses.filter(|found| found.is_of_role(&index.rules))
     }
 
     /// What a role is good for, as far as it is looked at.
-    fn uses_of(&mut self, role: &ObjectRef) -> Rc<Uses<'a>> {
+    fn uses_of(&mut self, role: Option<RoleId>) -> Rc<Uses<'a>> {
+        let Some(role) = role else {
+            return Rc::clone(&self.nothing);
+        };
         let is_shared = self.graph.is_shared();
         let (world, graph) = (self.world, &mut *self.graph);
         let (known, only) = match &self.only {
@@ -283,6 +315,9 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
             return Rc::clone(&self.nothing);
         }
         let of_rules = || {
+            let Some(role) = world.index.role_at(role) else {
+                return Uses::default();
+            };
             let Some(held) = world.role_as_noted(role) else {
                 return Uses::default();
             };
@@ -295,7 +330,7 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
             let (of_role, shared) = uses.map(with_atom).partition(of_role);
             Uses { of_role, shared }
         };
-        let uses = known.entry_ref(role);
+        let uses = known.entry(role);
         Rc::clone(uses.or_insert_with(|| Rc::new(of_rules())))
     }
 
@@ -315,12 +350,11 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
                 .into_iter()
                 .map(|atom| self.graph.atom(atom))
                 .collect();
-            for given in self.world.given_to(&node) {
-                let Some(role) = &given.role else { continue };
+            for given in self.looked_at(&node) {
                 let scope = &given.binding.namespace;
                 let start = holdings.len();
                 // Who is in a group has noted what matters.
-                self.hold((role, scope), Some(given), Some(&group), holdings);
+                self.hold((given.number, scope), Some(given), Some(&group), holdings);
                 for holding in holdings.get_mut(start..).unwrap_or_default() {
                     holding.cause.extend(&mapping);
                 }
@@ -362,9 +396,6 @@ impl<'w, 'a, 'g> Builder<'w, 'a, 'g> {
                 }
                 let mut edges = Link::new(self.graph, kind, number).by_common(role);
                 link(&held, self.world, &mut edges);
-                if holder.is_some() && held.is_examined() {
-                    self.world.note(Key::Evidence(subject, rule));
-                }
             }
         }
     }

@@ -6,15 +6,16 @@ use bailiwick_core::{ObjectRef, Str};
 use bailiwick_rbac::Names;
 
 use super::uses::short;
-use super::{Builder, Link, UseOf};
+use super::{Builder, Link};
 use crate::condition::Clause;
 use crate::graph::{Common, LegGiven, SharedRole, SharedToken};
 use crate::node::Node;
-use crate::world::{Given, Key};
+use crate::world::{Given, Key, RoleId};
 
 /// A role that somebody has.
 pub(super) struct Had<'h> {
     pub(super) role: &'h ObjectRef,
+    pub(super) number: Option<RoleId>,
     /// Where it is bound; empty is the whole cluster.
     pub(super) scope: &'h Str,
     /// The entry of a binding that gives it.
@@ -27,12 +28,9 @@ pub(super) type Limited<'h> = BTreeMap<&'h Str, BTreeSet<usize>>;
 impl<'a> Builder<'_, 'a, '_> {
     /// Whether a role of somebody limits to names what leads somewhere by itself, as far as it is looked at.
     pub(super) fn is_limited(&self, node: &Node) -> bool {
-        let given = self.world.given_to(node).iter();
-        let mut roles = given.filter_map(|given| given.role.as_ref());
-        let is_looked_at = |found: UseOf| self.only.as_ref().is_none_or(|only| only.has(found));
-        roles.any(|role| {
-            let mut uses = self.uses_by_itself(role);
-            uses.any(|found| found.is_limited && is_looked_at(found))
+        self.looked_at(node).any(|given| {
+            let mut uses = self.uses_by_itself(given.number);
+            uses.any(|found| found.is_limited && self.is_looked_at(found))
         })
     }
 
@@ -44,14 +42,15 @@ impl<'a> Builder<'_, 'a, '_> {
         if let Node::Role { role, namespace } = subject {
             return vec![Had {
                 role,
+                number: self.world.index.number_of(role),
                 scope: namespace,
                 by: None,
             }];
         }
-        let given = self.world.given_to(subject).iter();
-        let had = given.filter_map(|given| {
+        let had = self.looked_at(subject).filter_map(|given| {
             Some(Had {
                 role: given.role.as_ref()?,
+                number: given.number,
                 scope: &given.binding.namespace,
                 by: Some(given),
             })
@@ -64,9 +63,15 @@ impl<'a> Builder<'_, 'a, '_> {
     /// shared.
     pub(super) fn limited<'h>(&self, had: &[Had<'h>]) -> Limited<'h> {
         let mut limited = Limited::new();
-        for &Had { role, scope, .. } in had {
+        for &Had {
+            role,
+            number,
+            scope,
+            ..
+        } in had
+        {
             self.note_of_whole(Key::Limits(role));
-            let uses = self.uses_by_itself(role);
+            let uses = self.uses_by_itself(number);
             let uses = uses.filter(|found| found.is_limited);
             for rule in uses.map(|found| usize::from(found.rule)) {
                 limited.entry(scope).or_default().insert(rule);
@@ -78,19 +83,20 @@ impl<'a> Builder<'_, 'a, '_> {
     /// Has a subject take the steps of its roles, but for those of rules that are limited where the role is bound. Where
     /// a role has changed, that is another matter for this one alone.
     pub(super) fn share(&mut self, subject: &Node, had: &[Had<'_>], limited: &Limited<'_>) {
-        let mut by_role: BTreeMap<(&ObjectRef, &Str), Clause> = BTreeMap::new();
-        let changed = self.changed.as_ref();
-        let is_meant = |had: &&Had<'_>| changed.is_none_or(|changed| had.role == changed);
-        for &Had { role, scope, by } in had.iter().filter(is_meant) {
-            let causes = by_role.entry((role, scope)).or_default();
-            causes.extend(by.map(|given| vec![self.graph.atom(given.atom())]));
+        let mut by_role: BTreeMap<(&ObjectRef, &Str), (Option<RoleId>, Clause)> = BTreeMap::new();
+        let changed = self.only.as_ref().map(|only| only.changed);
+        let is_meant = |had: &&Had<'_>| changed.is_none_or(|changed| had.number == changed);
+        for had in had.iter().filter(is_meant) {
+            let (number, causes) = by_role.entry((had.role, had.scope)).or_default();
+            *number = had.number;
+            causes.extend(had.by.map(|given| vec![self.graph.atom(given.atom())]));
         }
-        for ((role, namespace), mut causes) in by_role {
+        for ((role, namespace), (number, mut causes)) in by_role {
             causes.sort();
             let clauses = Some(causes).filter(|causes| !causes.is_empty());
             let clauses: Vec<Clause> = clauses.into_iter().collect();
             let condition = self.graph.condition(clauses.into());
-            let rules = self.uses_by_itself(role);
+            let rules = self.uses_by_itself(number);
             let rules = rules.map(|found| usize::from(found.rule));
             let is_limited =
                 |rule: &usize| limited.get(namespace).is_some_and(|own| own.contains(rule));
@@ -116,10 +122,11 @@ impl<'a> Builder<'_, 'a, '_> {
         self.world.note(Key::Uses(role));
         self.world.note(Key::SharedUses(role));
         let keep = |rule| !without.contains(&rule);
-        let holdings = self.by_itself((role, namespace), None, &keep);
+        let number = self.world.index.number_of(role);
+        let holdings = self.by_itself((number, namespace), None, &keep);
         let id = self.graph.common(Common::Role(shared.clone()));
         let mut beside = Vec::new();
-        self.hold((role, namespace), None, None, &mut beside);
+        self.hold((number, namespace), None, None, &mut beside);
         let rules = &self.world.index.rules;
         let legs = beside.iter().filter_map(|holding| {
             let is_of_several = rules.get(holding.rule)?.2.is_of_several();

@@ -38,6 +38,28 @@ pub(crate) struct UseOf {
     position: u32,
 }
 
+/// Rules of edges, as bits. Several share one: whether any is in both of two sets is answered without missing one, but at
+/// times for nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RuleSet(u64);
+
+impl RuleSet {
+    pub(crate) fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl FromIterator<u16> for RuleSet {
+    fn from_iter<T: IntoIterator<Item = u16>>(rules: T) -> Self {
+        let rules = rules.into_iter();
+        Self(rules.fold(0, |all, rule| all | 1 << (rule % 64)))
+    }
+}
+
 /// The rules of all edges that work in this version.
 pub(crate) fn kind_rules(minor: Option<u16>) -> Vec<KindRule> {
     let kinds = EDGES.iter().filter(|kind| kind.versions.hold(minor));

@@ -16,7 +16,7 @@ edge! {
     ///
     /// `imagePullSecrets` of a service account are no step: a pod's author chooses those himself.
     "cloud-annotation", "write a cloud identity on a service account", effort 4, Versions::ALL,
-    &[Rule::Rights { legs: LEGS, link }],
+    &[Rule::Own { legs: LEGS, link }],
     "user eve" => "every cloud identity of namespace shop", "patch on serviceaccounts" => "get on serviceaccounts",
     "Role shop/r
        patch on serviceaccounts of ''

@@ -21,7 +21,7 @@ edge! {
     /// The certificate outlives the rights that made it and cannot be revoked; only its end of validity ends it. It takes a
     /// controller-manager with the key of the authority, which some cloud providers do not give to this signer.
     "csr-approve", "get a client certificate of any user and groups", effort 2, Versions::ALL,
-    &[Rule::Rights { legs: LEGS, link }],
+    &[Rule::Own { legs: LEGS, link }],
     "user eve" => "every group of the cluster", "named kubernetes.io/*" => "named *",
     "ClusterRole r
        create on certificatesigningrequests of certificates.k8s.io

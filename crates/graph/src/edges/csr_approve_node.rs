@@ -16,7 +16,7 @@ edge! {
     /// to read requests is not needed: every answer holds the object, the certificate included.
     /// What a node may do is decided by the Node authorizer: it reads the Secrets of its pods and asks for their tokens.
     "csr-approve-node", "get a client certificate of any node", effort 2, Versions::ALL,
-    &[Rule::Rights { legs: LEGS, link }],
+    &[Rule::Own { legs: LEGS, link }],
     "user eve" => "user system:node:n1", "-kubelet" => "",
     "ClusterRole r
        create on certificatesigningrequests of certificates.k8s.io

@@ -16,7 +16,7 @@ edge! {
     "dangling-account", "create a service account that is bound already", effort 2, Versions::ALL,
     &[
         Rule::Rights { legs: TOKEN, link: link_missing },
-        Rule::Rights { legs: POD, link: link_pod },
+        Rule::Own { legs: POD, link: link_pod },
         Rule::Rights { legs: SECRET, link: link_secret },
     ],
     "user eve" => "every missing service account of namespace shop", "create on serviceaccounts" => "get on serviceaccounts",

@@ -13,7 +13,7 @@ edge! {
     /// `resource.kubernetes.io/admin-access: "true"` alone, and nobody asks for a further right there. Who may change the namespace may set the
     /// label. On since Kubernetes 1.34.
     "device-admin", "use the devices of others", effort 2, Versions::since(34),
-    &[Rule::Rights { legs: LEGS, link }],
+    &[Rule::Own { legs: LEGS, link }],
     "user eve" => "every device of the cluster", "admin-access: 'true'" => "admin-access: 'false'",
     "Role shop/r
        create on resourceclaims of resource.k8s.io

@@ -13,7 +13,7 @@ edge! {
     /// that are there. Generally available, and on, since Kubernetes 1.36. Servers of 1.34 and 1.35 have them as `v1beta1`
     /// where somebody turns that on: there the step takes a policy or a binding in the input, which shows that it is.
     "mutating-policy", "change what others create by a policy", effort 2, Versions::since(34),
-    &[Rule::Rights { legs: LEGS, link }],
+    &[Rule::Own { legs: LEGS, link }],
     "user eve" => "new pods of the cluster", "mutatingadmissionpolicybindings" => "validatingadmissionpolicybindings",
     "ClusterRole r
        create on mutatingadmissionpolicies,mutatingadmissionpolicybindings of admissionregistration.k8s.io

@@ -19,7 +19,7 @@ edge! {
     /// Namespaces without such a label have nothing to take away: there the right to start pods is enough. Closed by an
     /// admission policy that protects the label, or by not giving `update` and `patch` on `namespaces`.
     "namespace-label", "take a namespace out of Pod Security", effort 2, Versions::ALL,
-    &[Rule::Rights { legs: LEGS, link }],
+    &[Rule::Own { legs: LEGS, link }],
     "user eve" => "every node of the cluster", "patch on namespaces" => "get on namespaces",
     "Role shop/r
        patch on namespaces of ''

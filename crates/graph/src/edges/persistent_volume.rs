@@ -14,7 +14,7 @@ edge! {
     /// namespace with that level has no such step. With `create` on `persistentvolumes`, which only a ClusterRoleBinding gives, and
     /// `create` on `persistentvolumeclaims` and on pods in one namespace, somebody mounts the root of any node and writes to it.
     "persistent-volume", "mount a node's disk as a persistent volume", effort 2, Versions::ALL,
-    &[Rule::Rights { legs: LEGS, link }],
+    &[Rule::Own { legs: LEGS, link }],
     "user eve" => "every node of the cluster", "persistentvolumes " => "volumeattachments ",
     "Role shop/r
        create on persistentvolumeclaims,pods of ''

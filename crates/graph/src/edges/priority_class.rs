@@ -12,7 +12,7 @@ edge! {
     /// (up to a thousand million, above which only the cluster's own are) and pods of it ends those of everybody else, the guards of the cluster
     /// among them. What he ends, starts anew elsewhere if there is room.
     "priority-class", "push the pods of others away", effort 2, Versions::ALL,
-    &[Rule::Rights { legs: LEGS, link }],
+    &[Rule::Own { legs: LEGS, link }],
     "user eve" => "the running of everything of the cluster", "create on priorityclasses" => "get on priorityclasses",
     "ClusterRole r
        create on priorityclasses of scheduling.k8s.io

@@ -30,7 +30,7 @@ edge! {
     /// version that is known here has it.
     "scc-use", "start a pod under a permissive constraint", effort 1, Versions::ALL,
     &[
-        Rule::Rights { legs: &[USE, PODS], link: link_author },
+        Rule::Own { legs: &[USE, PODS], link: link_author },
         Rule::Own { legs: &[USE], link: link_accounts },
         Rule::Roles { legs: &[PODS], link: link_listed },
         Rule::Objects(link_listed_accounts),

@@ -15,7 +15,7 @@ edge! {
     ///
     /// There where the resource is defined and a service account writes its status, as the snapshot controller does.
     "volume-snapshot", "mount a copy of another volume", effort 3, Versions::ALL,
-    &[Rule::Rights { legs: LEGS, link }],
+    &[Rule::Own { legs: LEGS, link }],
     "user eve" => "the contents of every volume of the cluster", "create on volumesnapshots " => "get on volumesnapshots ",
     "ClusterRole c
        create on volumesnapshotcontents of snapshot.storage.k8s.io

@@ -1,6 +1,7 @@
 //! Who is bound to what.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use bailiwick_core::ObjectRef;
@@ -13,7 +14,7 @@ use super::reads::Key;
 use super::regained::Regained;
 use super::rights::READ_LOGS;
 use super::roles::RoleId;
-use crate::build::{Use, UseOf, is_acting, uses, uses_in_short};
+use crate::build::{RuleSet, Use, UseOf, is_acting, uses, uses_in_short};
 use crate::condition::Atom;
 use crate::node::Node;
 
@@ -26,22 +27,37 @@ pub(crate) struct Given {
     pub(crate) position: u32,
     /// The role, where it is one that can be.
     pub(crate) role: Option<ObjectRef>,
-    /// Its number, where it is known.
-    pub(super) number: Option<RoleId>,
+}
+
+/// The same as it is kept for whom it names.
+#[derive(Clone)]
+pub(crate) struct Entry {
+    given: Arc<Given>,
+    /// The number of the role.
+    pub(crate) number: Option<RoleId>,
+}
+
+impl Deref for Entry {
+    type Target = Given;
+
+    fn deref(&self) -> &Given {
+        &self.given
+    }
 }
 
 impl Index {
     pub(super) fn give(&mut self, binding: &Binding, woken: &mut Woken) {
-        for (node, mut given) in entries(binding) {
+        for (node, given) in entries(binding) {
             if self.acts(&node) {
                 self.count_account_role(&given, true, woken);
             }
             let role = given.role.as_ref();
-            given.number = role.map(|role| self.roles.give(role, &node));
+            let number = role.map(|role| self.roles.give(role, &node));
             let list = self.held.entry(node.clone()).or_default();
             let is_first = list.is_empty();
             let at = list.partition_point(|other| other.place() < given.place());
-            list.insert(at, Arc::new(given));
+            let given = Arc::new(given);
+            list.insert(at, Entry { given, number });
             self.bound_changed(&node, is_first, woken);
         }
     }
@@ -55,7 +71,7 @@ impl Index {
                 continue;
             };
             let taken = list.extract_if(.., |other| other.place() == given.place());
-            for role in taken.filter_map(|given| given.number) {
+            for role in taken.filter_map(|entry| entry.number) {
                 self.roles.take(role, &node);
             }
             let was_last = list.is_empty();
@@ -90,10 +106,24 @@ impl Index {
         self.check_missing(node, woken);
     }
 
-    /// What a role is good for, in short.
-    pub(crate) fn uses_of(&self, role: &ObjectRef) -> &[UseOf] {
-        let number = self.roles.find(role);
-        number.map_or(&[], |number| self.roles.uses(number))
+    /// The number of a role that somebody is bound to, or that is good for something.
+    pub(crate) fn number_of(&self, role: &ObjectRef) -> Option<RoleId> {
+        self.roles.find(role)
+    }
+
+    /// The role of a number.
+    pub(crate) fn role_at(&self, role: RoleId) -> Option<&ObjectRef> {
+        self.roles.role(role)
+    }
+
+    /// What a role is good for, in short, in the order of the rules of edges.
+    pub(crate) fn uses_of(&self, role: RoleId) -> &[UseOf] {
+        self.roles.uses(role)
+    }
+
+    /// The rules of edges for which a role is good.
+    pub(crate) fn rules_of(&self, role: RoleId) -> RuleSet {
+        self.roles.rules(role)
     }
 
     pub(super) fn put_role(&mut self, role: &Role, woken: &mut Woken) {
@@ -270,7 +300,6 @@ fn entries(binding: &Binding) -> Vec<(Node, Given)> {
             binding,
             position,
             role,
-            number: None,
         };
         Some((node, given))
     };

@@ -9,7 +9,7 @@ use bailiwick_core::{Kind, ObjectRef, Str, Subject, names};
 use bailiwick_model::{Object, PolicyRule, Role, Snapshot, Store};
 use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
 
-use super::bound::Given;
+use super::bound::Entry;
 use super::definitions::Definitions;
 use super::reads::{Key, Mark, Reads, store};
 use super::regained::Regained;
@@ -59,7 +59,7 @@ pub(crate) struct Index {
     /// Namespaces of service accounts by name.
     pub(super) accounts: HashMap<Str, BTreeSet<Str>>,
     /// Bindings by whom they name, in order.
-    pub(super) held: HashMap<Node, Vec<Arc<Given>>>,
+    pub(super) held: HashMap<Node, Vec<Entry>>,
     /// The groups of bootstrap tokens among them.
     pub(super) bootstrap_groups: BTreeSet<Node>,
     /// Whom bindings name that does not exist.

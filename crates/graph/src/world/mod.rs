@@ -21,10 +21,11 @@ use bailiwick_core::{Kind, ObjectRef, Str, Subject};
 use bailiwick_model::{AdmissionBinding, AdmissionPolicy, PersistentVolume, Snapshot, Workload};
 
 pub(crate) use self::accounts::Token;
-pub(crate) use self::bound::Given;
+pub(crate) use self::bound::{Entry, Given};
 pub(crate) use self::index::{Index, Woken, is_untold};
 pub(crate) use self::reads::{Key, Mark};
 pub(crate) use self::rights::READ_LOGS;
+pub(crate) use self::roles::RoleId;
 pub(crate) use self::unit::{Item, Unit};
 
 use self::index::{Ask, DEFAULT, Fact, by_name};

@@ -39,8 +39,6 @@ pub(crate) enum Key<'k> {
     Limits(&'k ObjectRef),
     /// What a role is good for beside what its holder is or has.
     SharedUses(&'k ObjectRef),
-    /// By which of his roles somebody has the legs of a rule of an edge, given by its position.
-    Evidence(&'k Node, usize),
     /// Which of its rules let somebody read logs.
     Logs(&'k ObjectRef),
     /// Whom bindings name.
@@ -65,10 +63,10 @@ pub(crate) enum Key<'k> {
     FlexDrivers,
     /// Whether a pod of a namespace may write where its node keeps logs.
     LogWriters(&'k str),
-    /// Which CustomResourceDefinitions are for a group.
-    DefinitionsOf(&'k str),
     /// The volume behind a claim: namespace and name.
     Claim(&'k str, &'k str),
+    /// Which CustomResourceDefinitions are for a group.
+    DefinitionsOf(&'k str),
     /// Which Gateways routes need not name.
     DefaultGateways,
     /// Which ListenerSets name a Gateway: namespace and name.

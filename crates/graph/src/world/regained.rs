@@ -1,10 +1,12 @@
 //! Who gets somewhere else when what a role is good for beside others changes.
 
 use bailiwick_core::Str;
+use hashbrown::HashMap;
 
-use super::index::{Woken, by_name};
+use super::World;
+use super::index::{Index, Woken, by_name};
 use super::roles::RoleId;
-use super::{Key, World};
+use crate::build::{RuleSet, UseOf, short};
 use crate::node::Node;
 
 /// What has changed of what a role is good for beside others, as to one rule of an edge.
@@ -18,11 +20,12 @@ pub(super) struct Regained {
     pub(super) is_limited: bool,
 }
 
-/// Legs of a rule of an edge, as bits: those that are held on any object, and those that are held on all.
+/// Legs of a rule of an edge that are held, as bits.
 #[derive(Clone, Copy, Default)]
 struct Legs {
     any: u32,
-    all: u32,
+    /// Whether a role limits one to names.
+    is_limited: bool,
 }
 
 /// A place where somebody has roles.
@@ -35,21 +38,45 @@ struct Place<'h> {
     legs: Vec<Legs>,
 }
 
-/// What a change is to somebody.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Matters {
-    Not,
-    /// His step is there without it, and rests on more or less.
-    AsEvidence,
-    /// A step may come or go, or lead elsewhere.
-    AsStep,
+/// The rules of edges that a change has looked at.
+struct LookedAt {
+    set: RuleSet,
+    /// By the position of a rule its place among those that are looked at.
+    places: Vec<Option<usize>>,
+    count: usize,
+}
+
+impl LookedAt {
+    fn new(regained: &[Regained], rules: usize) -> Self {
+        let mut places = vec![None; rules];
+        for (place, regained) in regained.iter().enumerate() {
+            if let Some(slot) = places.get_mut(regained.rule) {
+                *slot = Some(place);
+            }
+        }
+        Self {
+            set: regained
+                .iter()
+                .map(|regained| short(regained.rule))
+                .collect(),
+            places,
+            count: regained.len(),
+        }
+    }
+
+    fn concerns(&self, role: RoleId, index: &Index) -> bool {
+        self.set.meets(index.rules_of(role))
+    }
+
+    fn place_of(&self, found: UseOf) -> Option<usize> {
+        self.places.get(usize::from(found.rule)).copied().flatten()
+    }
 }
 
 impl World<'_> {
     /// Wakes those who have the role that has changed and to whom that makes a difference.
     ///
-    /// A step that is there without the role stays. What it rests on is looked up in the roles of whoever takes it, so
-    /// that those alone are woken who have looked at it for themselves.
+    /// A step that is there without the role stays. What it rests on is looked up in the roles of whoever takes it.
     pub(crate) fn wake_holders(&self, woken: &mut Woken) {
         let role = woken.role.as_ref();
         let Some(role) = role.and_then(|role| self.index.roles.find(role)) else {
@@ -59,27 +86,18 @@ impl World<'_> {
         if regained.is_empty() {
             return;
         }
-        let mut at = vec![None; self.index.rules.len()];
-        for (position, regained) in regained.iter().enumerate() {
-            if let Some(slot) = at.get_mut(regained.rule) {
-                *slot = Some(position);
-            }
-        }
+        let looked_at = LookedAt::new(&regained, self.index.rules.len());
+        let mut of_groups = HashMap::new();
         for bound in self.index.roles.holders(role) {
             let named = by_name(&self.index.memberships, bound);
             let named = Some(named).filter(|named| named != bound);
-            let places = self.places(bound, role, &at, regained.len());
+            let places = self.places(bound, role, &looked_at);
             for holder in std::iter::once(bound).chain(&named) {
-                let of_groups = self.legs_of_groups(holder, &at, regained.len());
+                let by_groups = self.legs_of_groups(holder, &looked_at, &mut of_groups);
                 for (position, regained) in regained.iter().enumerate() {
-                    let groups = of_groups.get(position).copied().unwrap_or_default();
-                    match self.matters(*regained, position, &places, groups) {
-                        Matters::Not => {}
-                        Matters::AsEvidence => {
-                            let key = Key::Evidence(holder, regained.rule);
-                            self.index.wake_rule(regained.rule, key, woken);
-                        }
-                        Matters::AsStep => woken.holders.push(holder.clone()),
+                    let groups = by_groups.get(position).copied().unwrap_or_default();
+                    if self.matters(*regained, position, &places, groups) {
+                        woken.holders.push(holder.clone());
                     }
                 }
             }
@@ -87,25 +105,21 @@ impl World<'_> {
         woken.holders.dedup();
     }
 
-    /// Where somebody has roles, and what those give but for one. `at` is where the rules of edges that are looked at
-    /// stand among them.
-    fn places(
-        &self,
-        holder: &Node,
-        but: RoleId,
-        at: &[Option<usize>],
-        rules: usize,
-    ) -> Vec<Place<'_>> {
+    /// Where somebody has roles that are good for what is looked at, and what those give but for one.
+    fn places(&self, holder: &Node, but: RoleId, looked_at: &LookedAt) -> Vec<Place<'_>> {
         let mut places: Vec<Place<'_>> = Vec::new();
         for given in self.given_to(holder) {
             let Some(role) = given.number else { continue };
+            if role != but && !looked_at.concerns(role, self.index) {
+                continue;
+            }
             let scope = &given.binding.namespace;
             // They stand in the order of their places.
             if places.last().is_none_or(|place| place.scope != scope) {
                 places.push(Place {
                     scope,
                     is_meant: false,
-                    legs: vec![Legs::default(); rules],
+                    legs: vec![Legs::default(); looked_at.count],
                 });
             }
             let Some(place) = places.last_mut() else {
@@ -115,14 +129,14 @@ impl World<'_> {
                 place.is_meant = true;
                 continue;
             }
-            for found in self.index.roles.uses(role) {
-                let at = at.get(usize::from(found.rule)).copied().flatten();
+            for found in self.index.uses_of(role) {
+                let at = looked_at.place_of(*found);
                 let Some(legs) = at.and_then(|at| place.legs.get_mut(at)) else {
                     continue;
                 };
                 if found.counts_in(scope, &self.index.rules) {
                     legs.any |= found.bit();
-                    legs.all |= if found.is_limited { 0 } else { found.bit() };
+                    legs.is_limited |= found.is_limited;
                 }
             }
         }
@@ -130,22 +144,40 @@ impl World<'_> {
     }
 
     /// What somebody has by others, wherever that is.
-    fn legs_of_groups(&self, holder: &Node, at: &[Option<usize>], rules: usize) -> Vec<u32> {
-        let mut legs = vec![0; rules];
+    fn legs_of_groups(
+        &self,
+        holder: &Node,
+        looked_at: &LookedAt,
+        known: &mut HashMap<Node, Box<[u32]>>,
+    ) -> Vec<u32> {
+        let mut legs = vec![0; looked_at.count];
         let groups = self.groups_of(holder).into_iter();
         let groups = groups.map(|name| Node::Group { name });
         for node in groups.chain(self.user_of_identity(holder)) {
-            let roles = self.given_to(&node).iter().filter_map(|given| given.number);
-            for found in roles.flat_map(|role| self.index.roles.uses(role)) {
-                let at = at.get(usize::from(found.rule)).copied().flatten();
-                if let Some(legs) = at.and_then(|at| legs.get_mut(at)) {
-                    *legs |= found.bit();
-                }
+            let of_node = known.entry_ref(&node);
+            let of_node = of_node.or_insert_with(|| self.legs_anywhere(&node, looked_at));
+            for (legs, more) in legs.iter_mut().zip(of_node) {
+                *legs |= *more;
             }
         }
         legs
     }
 
+    /// What bindings give to somebody, wherever that is.
+    fn legs_anywhere(&self, node: &Node, looked_at: &LookedAt) -> Box<[u32]> {
+        let mut legs = vec![0; looked_at.count];
+        let roles = self.given_to(node).iter().filter_map(|given| given.number);
+        let roles = roles.filter(|&role| looked_at.concerns(role, self.index));
+        for found in roles.flat_map(|role| self.index.uses_of(role)) {
+            let at = looked_at.place_of(*found);
+            if let Some(legs) = at.and_then(|at| legs.get_mut(at)) {
+                *legs |= found.bit();
+            }
+        }
+        legs.into()
+    }
+
+    /// Whether a step of somebody may come or go by it, lead elsewhere, or say itself what it rests on.
     fn matters(
         &self,
         Regained {
@@ -156,9 +188,9 @@ impl World<'_> {
         at: usize,
         places: &[Place<'_>],
         of_groups: u32,
-    ) -> Matters {
+    ) -> bool {
         let Some((_, _, of_edge)) = self.index.rules.get(rule) else {
-            return Matters::Not;
+            return false;
         };
         let full = of_edge.all_legs();
         let of = |place: &Place<'_>| place.legs.get(at).copied().unwrap_or_default();
@@ -167,25 +199,21 @@ impl World<'_> {
             .iter()
             .fold(of_groups, |all, place| all | of(place).any);
         if anywhere | legs != full {
-            return Matters::Not;
+            return false;
         }
         if of_groups != 0 || is_limited || !of_edge.is_of_several() {
-            return Matters::AsStep;
+            return true;
         }
         let whole = places.iter().find(|place| place.scope.is_empty());
         let is_everywhere = whole.is_some_and(|whole| whole.is_meant);
         let everywhere = whole.map(of).unwrap_or_default();
-        let matters = places.iter().map(|place| {
+        places.iter().any(|place| {
             let here = of(place);
             let is_concerned = place.is_meant || is_everywhere && here.any != 0;
-            if !is_concerned || here.any | everywhere.any | legs != full {
-                Matters::Not
-            } else if (here.all | everywhere.all) == full && here.any != 0 {
-                Matters::AsEvidence
-            } else {
-                Matters::AsStep
-            }
-        });
-        matters.max().unwrap_or(Matters::Not)
+            let without = here.any | everywhere.any;
+            let is_looked_up = !here.is_limited && !everywhere.is_limited;
+            let stays = is_looked_up && without == full && here.any != 0;
+            is_concerned && without | legs == full && !stays
+        })
     }
 }

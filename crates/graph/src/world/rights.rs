@@ -7,7 +7,7 @@ use bailiwick_core::{Kind, ObjectRef, Str};
 use bailiwick_model::{PolicyRule, Role};
 use bailiwick_rbac::Right;
 
-use super::{Bound, Given, Key, World};
+use super::{Bound, Entry, Key, World};
 use crate::node::Node;
 
 /// The rights to read logs of pods, and those of nodes.
@@ -18,13 +18,13 @@ pub(crate) const READ_LOGS: [Right; 2] = [
 
 impl<'a> World<'a> {
     /// The entries of bindings that name this node.
-    pub(crate) fn bindings_of(&self, node: &Node) -> &'a [Arc<Given>] {
+    pub(crate) fn bindings_of(&self, node: &Node) -> &'a [Entry] {
         self.note(Key::Bound(&as_bound(node)));
         self.given_to(node)
     }
 
     /// The same for those who have noted already what matters to them.
-    pub(crate) fn given_to(&self, node: &Node) -> &'a [Arc<Given>] {
+    pub(crate) fn given_to(&self, node: &Node) -> &'a [Entry] {
         let given = self.index.held.get(&*as_bound(node));
         given.map_or(&[], Vec::as_slice)
     }

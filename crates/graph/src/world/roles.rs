@@ -2,12 +2,12 @@
 
 use bailiwick_core::ObjectRef;
 
-use crate::build::UseOf;
+use crate::build::{RuleSet, UseOf};
 use crate::node::Node;
 use crate::table::Table;
 
 /// Number of a role that somebody is bound to, or that is good for something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct RoleId(u32);
 
 /// Roles by their numbers.
@@ -15,6 +15,8 @@ pub(crate) struct RoleId(u32);
 pub(super) struct Roles {
     numbers: Table<ObjectRef>,
     of_roles: Vec<OfRole>,
+    /// By number the rules of edges for which a role is good, apart from the rest: most are looked at for nothing else.
+    rules: Vec<RuleSet>,
 }
 
 /// What is known of a role.
@@ -33,6 +35,17 @@ impl Roles {
         of_role.map_or(&[], |of_role| &of_role.uses)
     }
 
+    /// The rules of edges for which a role is good.
+    pub(super) fn rules(&self, role: RoleId) -> RuleSet {
+        let rules = self.rules.get(role.0 as usize);
+        rules.copied().unwrap_or_default()
+    }
+
+    /// The role of a number.
+    pub(super) fn role(&self, role: RoleId) -> Option<&ObjectRef> {
+        self.numbers.value(role.0)
+    }
+
     pub(super) fn find(&self, role: &ObjectRef) -> Option<RoleId> {
         self.numbers.find(role).map(RoleId)
     }
@@ -47,6 +60,9 @@ impl Roles {
 
     pub(super) fn set_uses(&mut self, role: &ObjectRef, uses: Box<[UseOf]>) {
         let number = self.enter(role);
+        if let Some(rules) = self.rules.get_mut(number as usize) {
+            *rules = uses.iter().map(|found| found.rule).collect();
+        }
         if let Some(of_role) = self.of_roles.get_mut(number as usize) {
             let before = std::mem::replace(&mut of_role.uses, uses);
             if before.is_empty() && !of_role.uses.is_empty() {
@@ -85,6 +101,7 @@ impl Roles {
         if self.of_roles.len() <= number as usize {
             self.of_roles
                 .resize_with(number as usize + 1, OfRole::default);
+            self.rules.resize(number as usize + 1, RuleSet::default());
         }
         number
     }
