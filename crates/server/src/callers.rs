@@ -79,11 +79,12 @@ pub enum CallerError {
     /// A SPIFFE id that is none.
     #[error("`{0}` is no SPIFFE id; it looks like spiffe://example.org/ns/shop/sa/web")]
     Spiffe(String),
-    /// No subject at all.
+    /// A subject that no certificate has.
     #[error(
-        "the caller `{0}` has an empty certificate subject; write it as `openssl x509 -subject -nameopt RFC2253` does"
+        "the caller `{0}`: `{1}` is no subject of a certificate; write it as `openssl x509 -noout -subject -nameopt RFC2253` \
+         does, such as CN=web,O=shop"
     )]
-    Empty(String),
+    Subject(String, String),
 }
 
 impl Callers {
@@ -95,8 +96,8 @@ impl Callers {
                 CallerId::Spiffe(id) if !id.starts_with("spiffe://") => {
                     return Err(CallerError::Spiffe(id.clone()));
                 }
-                CallerId::Certificate(subject) if subject.is_empty() => {
-                    return Err(CallerError::Empty(caller.name));
+                CallerId::Certificate(subject) if !is_subject(subject) => {
+                    return Err(CallerError::Subject(caller.name, subject.clone()));
                 }
                 _ => {}
             }
@@ -164,6 +165,15 @@ impl Callers {
             .or_else(|| subject.and_then(|subject| self.by_subject.get(subject)))
             .cloned()
     }
+}
+
+/// Whether text begins as a distinguished name does (RFC 4514), with a type and what it is: any other is nobody's.
+fn is_subject(text: &str) -> bool {
+    let named = |kind: &str| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
+        !kind.is_empty() && kind.bytes().all(fits)
+    };
+    text.split_once('=').is_some_and(|(kind, _)| named(kind))
 }
 
 #[cfg(test)]

@@ -194,6 +194,23 @@ impl CallerConfig {
         closed
     }
 
+    /// Why this caller can never come in by a listener with or without `tls`.
+    pub(super) fn absent(&self, tls: bool) -> Option<String> {
+        let by = match tls {
+            true => self
+                .loopback
+                .then_some("`loopback`, but the listener has `tls`")?,
+            false if self.certificate.is_some() || self.spiffe.is_some() => {
+                "a certificate, but the listener has no `tls` and asks for none"
+            }
+            false => return None,
+        };
+        Some(format!(
+            "the caller `{}` is known by {by}: nobody comes in by that name",
+            self.name
+        ))
+    }
+
     fn caller(&self) -> Result<Caller> {
         let name = &self.name;
         let certificate = self.certificate.clone().map(CallerId::Certificate);

@@ -1,7 +1,7 @@
 //! The configuration file.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -114,7 +114,7 @@ pub(crate) struct TlsConfig {
 pub(crate) struct Log {
     pub(crate) directory: PathBuf,
     #[serde(default = "sixty_four")]
-    pub(crate) segment_mebibytes: u32,
+    pub(crate) segment_mebibytes: NonZeroU32,
     #[serde(default = "one_day", deserialize_with = "time")]
     pub(crate) segment_age: Duration,
 }
@@ -156,8 +156,8 @@ fn one_day() -> Duration {
     Duration::from_secs(24 * 3600)
 }
 
-fn sixty_four() -> u32 {
-    64
+fn sixty_four() -> NonZeroU32 {
+    const { NonZeroU32::new(64).unwrap() }
 }
 
 /// Less than the 500 ms after which the API server does not wait any more.
@@ -181,17 +181,19 @@ impl Config {
         Ok(config)
     }
 
-    /// Callers who are let in by doors that are not open.
+    /// Callers who are let in by doors that are not open, or with what nobody is asked for.
     fn closed(&self) -> Vec<String> {
+        let tls = self.listen.tls.is_some();
+        let absent = self.callers.iter().filter_map(|caller| caller.absent(tls));
         let closed = self.callers.iter().flat_map(|caller| caller.closed(self));
-        closed
+        let closed = closed
             .map(|(caller, section)| {
                 format!(
                     "the caller `{caller}` may use a door that is not open; write `{section}`, or take the door out of \
                      its `doors`"
                 )
-            })
-            .collect()
+            });
+        absent.chain(closed).collect()
     }
 
     fn from(&mut self, base: &Path) {
@@ -238,7 +240,10 @@ impl Config {
         }
         if let Some(door) = &self.authzen {
             let plain = self.listen.tls.is_none() && door.base.starts_with("http://");
-            if !plain && !door.base.starts_with("https://") || door.base.contains(['?', '#']) {
+            let (_, rest) = door.base.split_once("://").unwrap_or_default();
+            let odd =
+                rest.is_empty() || rest.contains(['?', '#']) || rest.contains(char::is_whitespace);
+            if odd || !plain && !door.base.starts_with("https://") {
                 bail!(
                     "`authzen.base` is the address by which callers know this, such as https://pdp.example.org, and \
                      not `{}`",
@@ -321,6 +326,21 @@ identity: {trustDomain: dev.example, data: keys, socket: s, rules: [web.yaml], d
             ..Limits::default()
         };
         assert_eq!(limits, expected);
+    }
+
+    #[test]
+    fn a_caller_who_can_never_come_in_is_told() {
+        let told = |text: &str| read(text).unwrap().closed();
+        let by_nothing = told(&WHOLE.replace("certificate: CN=api", "loopback: true"));
+        assert_eq!(
+            by_nothing,
+            [
+                "the caller `api` is known by `loopback`, but the listener has `tls`: nobody comes in by that name"
+            ]
+        );
+        let plain = told(&WHOLE.replace("  tls: {certificate: a, key: b, clientCa: c}\n", ""));
+        assert_eq!(plain.len(), 2, "{plain:?}");
+        assert!(plain[0].contains("the listener has no `tls`"), "{plain:?}");
     }
 
     #[test]
@@ -411,7 +431,24 @@ identity: {trustDomain: dev.example, data: keys, socket: s, rules: [web.yaml], d
             "[]",
             "no door is open to the caller `api`",
         );
+        for wrong in ["api", "/CN=api", "CN = api"] {
+            check(
+                "CN=api",
+                wrong,
+                "is no subject of a certificate; write it as `openssl x509",
+            );
+        }
         check("https://pdp", "http://pdp", "`authzen.base` is the address");
+        check(
+            "https://pdp.example.org",
+            "https://",
+            "`authzen.base` is the address",
+        );
+        check(
+            "segmentMebibytes: 1",
+            "segmentMebibytes: 0",
+            "`log.segmentMebibytes`: ",
+        );
         check("callers:", "callers: []\nx:", "unknown field `x`");
         check(
             "staleness: 10s",

@@ -100,6 +100,13 @@ impl Files {
         Ok(self)
     }
 
+    /// Whether no document was read first.
+    pub(super) fn have_no_documents(&self) -> bool {
+        self.first
+            .as_ref()
+            .is_none_or(|scan| scan.edit.put.is_empty())
+    }
+
     /// Whether the documents that were read first are right together, and whether manifests can be read.
     pub(super) fn check(&self, console: &Console) -> Result<()> {
         for manifests in self.rbac.iter().chain([&self.floor]) {

@@ -79,8 +79,14 @@ impl Sources {
             staleness: config.staleness,
             compiler,
         };
+        let files = files.read_first()?;
+        if !config.policies.is_empty() && files.have_no_documents() {
+            console.warn(
+                "there is no document in `policies`: nothing is forbidden, revoked or granted by it until there is",
+            );
+        }
         Ok(Self {
-            files: files.read_first()?,
+            files,
             cluster: live.then(following),
         })
     }
@@ -198,7 +204,7 @@ impl Program {
             self.config.operations.map_or(Ok(()), check_address)?;
         }
         let options = Options {
-            segment_size: u64::from(self.config.log.segment_mebibytes.max(1)) << 20,
+            segment_size: u64::from(self.config.log.segment_mebibytes.get()) << 20,
             segment_age: self.config.log.segment_age,
             ..Options::default()
         };
