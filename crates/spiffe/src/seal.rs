@@ -31,6 +31,9 @@ pub enum SealError {
         #[source]
         source: io::Error,
     },
+    /// There is a directory where a file was to be.
+    #[error("`{0}` is a directory: name a file in it")]
+    Directory(PathBuf),
     /// Others can read the file, or it is somebody else's.
     #[error(
         "`{path}` {problem}: others could read or change what is in it; run `chmod go-rwx` on it or take it over"
@@ -155,6 +158,9 @@ pub(crate) fn read_private(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, Se
     };
     // Of the open file, so that nobody exchanges it in between.
     let meta = file.metadata().map_err(error)?;
+    if meta.is_dir() {
+        return Err(SealError::Directory(path.to_owned()));
+    }
     let exposed = |problem: String| SealError::Exposed {
         path: path.to_owned(),
         problem,
@@ -243,5 +249,8 @@ mod tests {
         fs::write(&path, "short").unwrap();
         let error = Seal::open_or_create(&path).unwrap_err().to_string();
         assert!(error.contains("holds no sealing key"), "{error}");
+        // Whatever its mode is, that is not what is wrong with it.
+        let error = Seal::open_or_create(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("is a directory"), "{error}");
     }
 }
