@@ -1,5 +1,6 @@
 //! The way to the server: joining, following what it pushes, coming back when it was away.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,8 @@ pub(super) struct Link {
     agent: NodeAgent,
     node: Arc<Node>,
     own: Option<Own>,
+    /// Where an own certificate may be kept, until it was looked for.
+    kept: Option<PathBuf>,
     /// How often in a row the server could not be had.
     failures: u32,
 }
@@ -40,6 +43,8 @@ pub(super) struct Link {
 struct Trouble {
     why: String,
     code: Option<Code>,
+    /// It is not the server's: a file of this agent cannot be used.
+    own: bool,
 }
 
 impl<E: std::error::Error> From<E> for Trouble {
@@ -50,7 +55,11 @@ impl<E: std::error::Error> From<E> for Trouble {
             why = format!("{why}: {cause}");
             source = cause.source();
         }
-        Self { why, code: None }
+        Self {
+            why,
+            code: None,
+            own: false,
+        }
     }
 }
 
@@ -58,12 +67,22 @@ fn refused(status: &Status) -> Trouble {
     Trouble {
         why: status.message().to_owned(),
         code: Some(status.code()),
+        own: false,
+    }
+}
+
+/// A file that this agent needs is not as it should be.
+fn broken(error: impl std::error::Error) -> Trouble {
+    Trouble {
+        own: true,
+        ..Trouble::from(error)
     }
 }
 
 impl Link {
     pub(super) fn new(agent: NodeAgent, node: Arc<Node>) -> Self {
         Self {
+            kept: agent.folder.clone(),
             agent,
             node,
             own: None,
@@ -72,11 +91,6 @@ impl Link {
     }
 
     pub(super) async fn run(mut self) {
-        if let Some(folder) = &self.agent.folder
-            && let Ok(bundle) = self.bundle()
-        {
-            self.own = Own::load(folder, &bundle);
-        }
         loop {
             let Err(trouble) = self.visit().await else {
                 continue;
@@ -110,7 +124,10 @@ impl Link {
     }
 
     fn away(&self, trouble: &Trouble) {
-        (self.agent.tell)(AgentNews::Trouble(&trouble.why));
+        (self.agent.tell)(match trouble.own {
+            true => AgentNews::Broken(&trouble.why),
+            false => AgentNews::Trouble(&trouble.why),
+        });
         self.node.server.send_modify(|server| {
             let since = server.away.as_ref().map(|(since, _)| *since);
             let since = since.unwrap_or_else(Instant::now);
@@ -124,13 +141,19 @@ impl Link {
         let pushed = self.node.state().bundle.clone();
         match pushed {
             Some(pushed) if self.failures.is_multiple_of(2) => Ok(Bundle::clone(&pushed)),
-            _ => Ok(trust_bundle(&self.agent.trust_bundle, &self.agent.domain)?),
+            _ => trust_bundle(&self.agent.trust_bundle, &self.agent.domain).map_err(broken),
         }
     }
 
     /// Joins where that is needed, and follows until something fails or the own certificate was renewed.
     async fn visit(&mut self) -> Result<(), Trouble> {
         let bundle = self.bundle()?;
+        if let Some(folder) = self.kept.take() {
+            match Own::load(&folder, &bundle) {
+                Ok(kept) => self.own = kept,
+                Err(error) => (self.agent.tell)(AgentNews::Broken(&broken(error).why)),
+            }
+        }
         if !self
             .own
             .as_ref()
@@ -138,7 +161,7 @@ impl Link {
         {
             self.own = None;
             let own = self.join(&bundle).await?;
-            self.keep(own)?;
+            self.keep(own);
         }
         let Some(own) = &self.own else { return Ok(()) };
         self.node.shown.replace(own.shown())?;
@@ -158,7 +181,10 @@ impl Link {
                     Err(status) => return Err(refused(&status)),
                 },
                 () = tokio::time::sleep_until(due) => match self.renew(&mut client).await {
-                    Ok(own) => return self.keep(own),
+                    Ok(own) => {
+                        self.keep(own);
+                        return Ok(());
+                    }
                     Err(trouble) => {
                         (self.agent.tell)(AgentNews::Trouble(&trouble.why));
                         due = tokio::time::Instant::now() + RETRY;
@@ -180,19 +206,22 @@ impl Link {
         self.node.state.send_replace(Arc::new(next));
     }
 
-    fn keep(&mut self, own: Own) -> Result<(), Trouble> {
+    fn keep(&mut self, own: Own) {
         (self.agent.tell)(AgentNews::Joined(own.id.as_str()));
-        let stored = match &self.agent.folder {
-            Some(folder) => own.store(folder),
-            None => Ok(()),
-        };
+        // It serves without: only a restart would need it.
+        if let Some(folder) = &self.agent.folder
+            && let Err(error) = own.store(folder)
+        {
+            (self.agent.tell)(AgentNews::Broken(&broken(error).why));
+        }
         self.own = Some(own);
-        stored.map_err(|why| Trouble { why, code: None })
     }
 
     async fn join(&self, bundle: &Bundle) -> Result<Own, Trouble> {
-        let proof = self.agent.proof.said()?;
-        let mut client = self.connect(bundle, self.agent.proof.shown()?).await?;
+        let proof = self.agent.proof.said().map_err(broken)?;
+        let mut client = self
+            .connect(bundle, self.agent.proof.shown().map_err(broken)?)
+            .await?;
         let key = WorkloadKey::generate(KeyType::EcP256)?;
         let mut request = Request::new(JoinRequest {
             certificate_request: key.request()?,
@@ -241,6 +270,7 @@ fn own_of(
     let wrong = |why| Trouble {
         why: format!("the server sent {why}"),
         code: None,
+        own: false,
     };
     Own::of(answer, key, bundle).map_err(wrong)
 }

@@ -53,6 +53,8 @@ pub enum AgentNews<'n> {
     Heard(usize),
     /// The server is not reached. What it gave before is kept.
     Trouble(&'n str),
+    /// A file of this agent cannot be used.
+    Broken(&'n str),
     /// A workload was refused.
     Denied(&'n str),
     /// What is refused here does not get into the log of the server.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bailiwick_identity::x509::{self, Validity};
-use bailiwick_identity::{Bundle, KeyType, SpiffeId, TrustDomain, UnixTime};
+use bailiwick_identity::{Bundle, BundleError, KeyType, SpiffeId, TrustDomain, UnixTime};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
@@ -15,7 +15,7 @@ use crate::BACKDATE;
 use crate::channel::Shows;
 use crate::keys::WorkloadKey;
 use crate::pem;
-use crate::seal::{read_private, write_private};
+use crate::seal::{SealError, read_private, write_private};
 use crate::tls::shows;
 use crate::wire::issuer::JoinResponse;
 use crate::wire::issuer::join_request::Proof;
@@ -41,21 +41,27 @@ pub enum NodeProof {
     },
 }
 
-/// Why the proof, or the trust bundle, cannot be used.
+/// Why a file of this agent cannot be used.
 #[derive(Debug, Error)]
-pub(super) enum ProofError {
+pub(super) enum FileError {
     #[error("`{0}` cannot be read: {1}")]
     Unreadable(PathBuf, std::io::Error),
     #[error("`{0}` is longer than {MAX_FILE} bytes")]
     TooLong(PathBuf),
     #[error("`{0}` holds no {1}")]
     Other(PathBuf, &'static str),
+    #[error("`{0}` holds no bundle: {1}")]
+    Bundle(PathBuf, BundleError),
+    #[error("`{0}` is left aside, and the agent joins again: {1}")]
+    Kept(PathBuf, String),
+    #[error(transparent)]
+    Private(#[from] SealError),
 }
 
 impl NodeProof {
     /// What is said in the request.
-    pub(super) fn said(&self) -> Result<Option<Proof>, ProofError> {
-        let line = |path: &Path| Ok(text(path)?.trim().to_owned());
+    pub(super) fn said(&self) -> Result<Option<Proof>, FileError> {
+        let line = |path: &Path| text(path).map(|text| text.trim().to_owned());
         Ok(match self {
             Self::TokenFile(path) => Some(Proof::ServiceAccountToken(line(path)?)),
             Self::JoinTokenFile(path) => Some(Proof::JoinToken(line(path)?)),
@@ -64,42 +70,43 @@ impl NodeProof {
     }
 
     /// What is shown in the handshake.
-    pub(super) fn shown(&self) -> Result<Option<Shows>, ProofError> {
+    pub(super) fn shown(&self) -> Result<Option<Shows>, FileError> {
         let Self::Certificate { chain, key } = self else {
             return Ok(None);
         };
         let certificates = pem::decode("CERTIFICATE", &text(chain)?);
         let certificates =
-            certificates.ok_or_else(|| ProofError::Other(chain.clone(), "certificate in PEM"))?;
+            certificates.ok_or_else(|| FileError::Other(chain.clone(), "certificate in PEM"))?;
         let der = PrivateKeyDer::from_pem_slice(text(key)?.as_bytes());
-        let der = der.map_err(|_| ProofError::Other(key.clone(), "private key in PEM"))?;
+        let der = der.map_err(|_| FileError::Other(key.clone(), "private key in PEM"))?;
         let certificates = certificates.into_iter().map(CertificateDer::from);
         Ok(Some((certificates.collect(), der)))
     }
 }
 
-fn text(path: &Path) -> Result<Zeroizing<String>, ProofError> {
+fn text(path: &Path) -> Result<Zeroizing<String>, FileError> {
     use std::io::Read as _;
-    let unreadable = |error| ProofError::Unreadable(path.to_owned(), error);
+    let unreadable = |error| FileError::Unreadable(path.to_owned(), error);
     let mut text = Zeroizing::new(String::new());
     let file = fs::File::open(path).map_err(unreadable)?;
     let read = file.take(MAX_FILE + 1).read_to_string(&mut text);
     match read.map_err(unreadable)? as u64 > MAX_FILE {
-        true => Err(ProofError::TooLong(path.to_owned())),
+        true => Err(FileError::TooLong(path.to_owned())),
         false => Ok(text),
     }
 }
 
 /// Reads the keys that the server is known by.
-pub(super) fn trust_bundle(path: &Path, domain: &TrustDomain) -> Result<Bundle, ProofError> {
+pub(super) fn trust_bundle(path: &Path, domain: &TrustDomain) -> Result<Bundle, FileError> {
     let text = text(path)?;
-    let other = || ProofError::Other(path.to_owned(), "SPIFFE bundle and no roots in PEM");
+    let other = || FileError::Other(path.to_owned(), "SPIFFE bundle and no roots in PEM");
+    let unreadable = |error| FileError::Bundle(path.to_owned(), error);
     if text.trim_start().starts_with('{') {
-        return Bundle::from_json(domain.clone(), text.as_bytes()).map_err(|_| other());
+        return Bundle::from_json(domain.clone(), text.as_bytes()).map_err(unreadable);
     }
     let mut bundle = Bundle::new(domain.clone());
     for root in pem::decode("CERTIFICATE", &text).ok_or_else(other)? {
-        bundle.add_x509(root).map_err(|_| other())?;
+        bundle.add_x509(root).map_err(unreadable)?;
     }
     Ok(bundle)
 }
@@ -149,22 +156,36 @@ impl Own {
     }
 
     /// Keeps it over a restart.
-    pub(super) fn store(&self, folder: &Path) -> Result<(), String> {
+    pub(super) fn store(&self, folder: &Path) -> Result<(), FileError> {
         let key = pem::encode("PRIVATE KEY", &self.key.pkcs8);
         let text = Zeroizing::new(key.to_string() + &pem::certificates(&self.chain));
-        write_private(&folder.join(FILE), text.as_bytes()).map_err(|error| error.to_string())
+        Ok(write_private(&folder.join(FILE), text.as_bytes())?)
     }
 
-    /// What was kept, if it still counts.
-    pub(super) fn load(folder: &Path, bundle: &Bundle) -> Option<Self> {
-        let text = read_private(&folder.join(FILE)).ok()??;
-        let text = std::str::from_utf8(&text).ok()?;
-        let chain = pem::decode("CERTIFICATE", text)?;
-        let key = pem::decode("PRIVATE KEY", text)?.pop()?;
-        let key = WorkloadKey::from_pkcs8(KeyType::EcP256, Zeroizing::new(key))?;
-        let profile = x509::leaf_profile(chain.first()?).ok()?;
-        let validity = own_certificate(&chain, &key, &profile.id, bundle).ok()?;
-        Some(Self {
+    /// What was kept, where anything was.
+    pub(super) fn load(folder: &Path, bundle: &Bundle) -> Result<Option<Self>, FileError> {
+        let path = folder.join(FILE);
+        let Some(text) = read_private(&path)? else {
+            return Ok(None);
+        };
+        match Self::read(&text, bundle) {
+            Ok(kept) => Ok(Some(kept)),
+            Err(why) => Err(FileError::Kept(path, why)),
+        }
+    }
+
+    fn read(text: &[u8], bundle: &Bundle) -> Result<Self, String> {
+        let text = std::str::from_utf8(text).ok();
+        let blocks = |label| text.and_then(|text| pem::decode(label, text));
+        let chain = blocks("CERTIFICATE").ok_or("it holds no certificate in PEM")?;
+        let key = blocks("PRIVATE KEY").and_then(|mut keys| keys.pop());
+        let key = key.map(Zeroizing::new);
+        let key = key.and_then(|key| WorkloadKey::from_pkcs8(KeyType::EcP256, key));
+        let key = key.ok_or("it holds no private key in PEM")?;
+        let leaf = chain.first().map_or(&[][..], Vec::as_slice);
+        let profile = x509::leaf_profile(leaf).map_err(|error| error.to_string())?;
+        let validity = own_certificate(&chain, &key, &profile.id, bundle)?;
+        Ok(Self {
             id: profile.id,
             chain,
             key,

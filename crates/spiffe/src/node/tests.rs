@@ -4,6 +4,7 @@
 mod attacks;
 mod broker;
 mod fair;
+mod files;
 mod identities;
 mod outage;
 mod past_flaws;
@@ -268,7 +269,8 @@ impl House {
         self.server.take().unwrap().shutdown_background();
     }
 
-    /// An agent that proves its node so, in whose eyes this process runs in `pod`.
+    /// An agent that proves its node so, in whose eyes this process runs in `pod`. It keeps its identity in the folder `keep`
+    /// below that of its name, where there is one.
     pub(super) async fn agent(&self, name: &str, proof: NodeProof, pod: &str) -> Agent {
         let folder = self.path(name);
         fs::create_dir_all(&folder).unwrap();
@@ -284,7 +286,7 @@ impl House {
             domain: TrustDomain::parse("td").unwrap(),
             trust_bundle: self.path("roots.pem"),
             proof,
-            folder: None,
+            folder: Some(folder.join("keep")).filter(|keep| keep.is_dir()),
             wit_svid: true,
             brokers: Some(BrokerSocket {
                 path: folder.join("brokers"),

@@ -166,6 +166,9 @@ fn tell() -> Tell {
         AgentNews::Trouble(why) => {
             tracing::warn!(why = %bailiwick_report::inert(why), "the server is away");
         }
+        AgentNews::Broken(why) => {
+            tracing::warn!(why = %bailiwick_report::inert(why), "a file of this agent cannot be used");
+        }
         AgentNews::Denied(why) => {
             tracing::warn!(why = %bailiwick_report::inert(why), "a workload gets nothing");
         }
