@@ -19,6 +19,7 @@ use bailiwick_identity::pods::{SeenPod, Unproven};
 use bailiwick_identity::rules::Plan;
 use bailiwick_identity::x509::requested_key;
 use bailiwick_identity::{BundleMap, PublicKey, SpiffeId};
+use futures_util::future::join_all;
 use tokio::sync::{oneshot, watch};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
@@ -44,6 +45,9 @@ use crate::workload::check_audience;
 const DOOR: Door = Door::Agent;
 /// Documents in one request.
 pub(crate) const MOST_AT_ONCE: usize = 100;
+/// Documents of one request that one task makes: all of them are made before it waits for the log, which so has their records
+/// together, and a processor is held for a millisecond or two.
+const ONE_TASK: usize = 20;
 
 /// Which agents a server lets in.
 pub struct AgentDoor {
@@ -162,17 +166,22 @@ impl NodeAgents for AgentApi {
             )));
         }
         let agent = Arc::new(self.0.agent(&request, count.max(1)).await?);
-        let requests = request.into_inner().requests.into_iter();
-        let signing: Vec<_> = requests
-            .map(|request| {
-                let (service, agent) = (Arc::clone(&self.0), Arc::clone(&agent));
-                tokio::spawn(async move { service.signed(&agent, request).await })
-            })
-            .collect();
-        let mut outcomes = Vec::with_capacity(signing.len());
+        let mut requests = request.into_inner().requests.into_iter();
+        let mut signing = Vec::new();
+        loop {
+            let some: Vec<_> = requests.by_ref().take(ONE_TASK).collect();
+            if some.is_empty() {
+                break;
+            }
+            let (service, agent) = (Arc::clone(&self.0), Arc::clone(&agent));
+            signing.push(tokio::spawn(async move {
+                join_all(some.into_iter().map(|one| service.signed(&agent, one))).await
+            }));
+        }
+        let mut outcomes = Vec::with_capacity(count);
         for signed in signing {
             let signed = signed.await.map_err(|error| unavailable(&error))?;
-            outcomes.push(signed.into());
+            outcomes.extend(signed.into_iter().map(Into::into));
         }
         Ok(Response::new(SignManyResponse { outcomes }))
     }
