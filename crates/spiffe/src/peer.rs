@@ -3,6 +3,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use bailiwick_audit::ProcessRef;
 use bailiwick_identity::cgroup::{CgroupError, pod_uid};
 use bailiwick_identity::facts::{Facts, Process};
 use nix::errno::Errno;
@@ -173,6 +174,16 @@ impl Peer {
         match &self.pod {
             Some(pod) => Share::Pod(pod.clone()),
             None => Share::User(self.uid),
+        }
+    }
+
+    /// As the log has it, but for the program.
+    pub(crate) fn process(&self) -> ProcessRef {
+        ProcessRef {
+            pid: self.pid,
+            uid: self.uid,
+            gid: self.gid,
+            program: None,
         }
     }
 

@@ -3,13 +3,15 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bailiwick_audit::{Door, ProcessRef, Times, WorkloadRef};
+use bailiwick_audit::{DenialRecord, Door, ProcessRef, Proof, Times, WorkloadRef};
 use bailiwick_core::Timestamp;
 use tokio::sync::Notify;
 
+use crate::evidence::Evidence;
 use crate::issuer_core::Asker;
 use crate::peer::Share;
 
@@ -33,6 +35,10 @@ pub(crate) enum RefusedCaller {
     Workload(Share),
     /// A broker, by its SPIFFE ID.
     Broker(String),
+    /// The agent of this node.
+    Agent(String),
+    /// Somebody at this address, as [`origin`](crate::limit::origin) has it.
+    Address(IpAddr),
     /// Nothing is known of it.
     Nobody,
 }
@@ -72,6 +78,30 @@ impl Refusal {
                 caller,
                 door: asker.door,
                 pod: pod.map(str::to_owned),
+                why,
+            },
+            process,
+        }
+    }
+
+    /// Of somebody who asks for too much.
+    pub(crate) fn too_many(caller: RefusedCaller, door: Door, process: Option<ProcessRef>) -> Self {
+        let pod = match &caller {
+            RefusedCaller::Workload(Share::Pod(pod)) => Some(pod.clone()),
+            _ => None,
+        };
+        let why = match &caller {
+            RefusedCaller::Address(address) => {
+                format!("too many requests of the address {address}")
+            }
+            _ => "too many requests".to_owned(),
+        };
+        Self {
+            told: why.clone(),
+            topic: Topic {
+                caller,
+                door,
+                pod,
                 why,
             },
             process,
@@ -155,12 +185,27 @@ pub(crate) struct Refusals {
 }
 
 impl Refusals {
-    /// Somebody was refused.
-    pub(crate) fn note(&self, topic: Topic, process: Option<ProcessRef>) {
+    /// Somebody was refused. Says whether there was nothing to tell of it before.
+    pub(crate) fn note(&self, topic: Topic, process: Option<ProcessRef>) -> bool {
         let now = Instant::now();
-        if self.lock().add(topic, Often::once(process, now), now) {
+        let is_news = self.lock().add(topic, Often::once(process, now), now);
+        if is_news {
             self.news.notify_one();
         }
+        is_news
+    }
+
+    /// Writes into a log what is to be told, for ever.
+    pub(crate) async fn write(&self, log: &Evidence) {
+        loop {
+            self.wait().await;
+            write(log, self.due(usize::MAX)).await;
+        }
+    }
+
+    /// Writes everything that was not told.
+    pub(crate) async fn write_rest(&self, log: &Evidence) {
+        write(log, self.rest(usize::MAX)).await;
     }
 
     /// Somebody was refused. Gives what is to be told of it now.
@@ -246,6 +291,30 @@ impl Drop for Untold<'_> {
         for (topic, often) in self.list.drain(..) {
             table.put_back(topic, often, now);
         }
+    }
+}
+
+async fn write(log: &Evidence, mut untold: Untold<'_>) {
+    while let Some((topic, often)) = untold.list().first().cloned() {
+        log.denied(record(topic, often)).await;
+        untold.told(1);
+    }
+}
+
+/// As the log has it.
+pub(crate) fn record(topic: Topic, often: Often) -> DenialRecord {
+    let times = (often.count > 1).then(|| often.times());
+    let workload = WorkloadRef {
+        process: often.process,
+        node: match topic.caller {
+            RefusedCaller::Agent(node) => node,
+            _ => String::new(),
+        },
+        ..WorkloadRef::default()
+    };
+    DenialRecord {
+        times,
+        ..DenialRecord::new(topic.door, topic.why, workload, Proof::default())
     }
 }
 

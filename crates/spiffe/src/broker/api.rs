@@ -15,7 +15,7 @@ use super::reference::ForBroker;
 use crate::issuer_core::Asker;
 use crate::limit::Limit;
 use crate::node::Node;
-use crate::refusals::Refusal;
+use crate::refusals::{Refusal, RefusedCaller};
 use crate::wire::broker::api_server::Api;
 use crate::wire::broker::{
     FetchJwtsvidRequest, FetchJwtsvidResponse, Jwtsvid, SubscribeToJwtBundlesRequest,
@@ -25,6 +25,9 @@ use crate::wire::broker::{
 use crate::workload::{
     JwtBundles, Messages, Renewals, Session, X509Bundles, check_audience, stream, tokens, wanted,
 };
+
+/// How the log names this door.
+pub(super) const DOOR: Door = Door::WorkloadApi;
 
 /// What the calls share.
 pub(super) struct Brokering {
@@ -60,9 +63,14 @@ impl Brokering {
         let admitted = self.limit.admits(broker.id.clone(), 1, Instant::now());
         match admitted {
             Ok(()) => Ok(broker),
-            Err(_) => Err(Status::unavailable(
-                "too many requests of this broker: try again later",
-            )),
+            Err(_) => {
+                let caller = RefusedCaller::Broker(broker.id.to_string());
+                let refusal = Refusal::too_many(caller, DOOR, None);
+                self.node.refused_often(refusal);
+                Err(Status::unavailable(
+                    "too many requests of this broker: try again later",
+                ))
+            }
         }
     }
 
@@ -109,7 +117,7 @@ fn refusal(broker: &SpiffeId, why: String) -> Refusal {
         ..Proof::default()
     };
     let asker = Asker {
-        door: Door::WorkloadApi,
+        door: DOOR,
         facts: Facts::default(),
         proof,
     };

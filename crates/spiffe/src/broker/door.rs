@@ -5,17 +5,22 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bailiwick_audit::ProcessRef;
 use bailiwick_identity::{SpiffeId, UnixTime, x509};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime as TlsTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use tokio::net::unix::UCred;
 use tokio::net::{UnixListener, UnixStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::api::DOOR;
 use crate::listen;
 use crate::node::Node;
+use crate::peer::Share;
+use crate::refusals::{Refusal, RefusedCaller, Topic};
 use crate::serve::ServeError;
 use crate::tls::{ShownCertificate, Signatures, refused, server_config};
 
@@ -124,6 +129,44 @@ impl Door {
     }
 }
 
+impl Door {
+    async fn shake(&self, stream: UnixStream) -> Result<(TlsStream<UnixStream>, Broker), String> {
+        let shaken = tokio::time::timeout(HANDSHAKE, self.acceptor.accept(stream)).await;
+        let shaken =
+            shaken.map_err(|_| format!("it took longer than {} s", HANDSHAKE.as_secs()))?;
+        let stream = shaken.map_err(|error| error.to_string())?;
+        let (_, session) = stream.get_ref();
+        let chain = session.peer_certificates().unwrap_or_default();
+        let known = self.clients.who(chain, TlsTime::now());
+        Ok((stream, known.map_err(|error| error.to_string())?))
+    }
+}
+
+/// A process that did not come to ask anything.
+fn refusal(caller: Option<UCred>, why: &str) -> Refusal {
+    let process = caller.map(|caller| ProcessRef {
+        pid: caller
+            .pid()
+            .and_then(|pid| pid.try_into().ok())
+            .unwrap_or(0),
+        uid: caller.uid(),
+        gid: caller.gid(),
+        program: None,
+    });
+    let who = process.as_ref().map(|process| Share::User(process.uid));
+    let why = format!("no connection as a broker: {why}");
+    Refusal {
+        told: why.clone(),
+        topic: Topic {
+            caller: who.map_or(RefusedCaller::Nobody, RefusedCaller::Workload),
+            door: DOOR,
+            pod: None,
+            why,
+        },
+        process,
+    }
+}
+
 impl listen::Door for Door {
     type Socket = UnixStream;
     type Stream = TlsStream<UnixStream>;
@@ -134,11 +177,13 @@ impl listen::Door for Door {
     }
 
     async fn greet(&self, stream: UnixStream) -> Option<(TlsStream<UnixStream>, Broker)> {
-        let shaken = tokio::time::timeout(HANDSHAKE, self.acceptor.accept(stream)).await;
-        let stream = shaken.ok()?.ok()?;
-        let (_, session) = stream.get_ref();
-        let chain = session.peer_certificates().unwrap_or_default();
-        let known = self.clients.who(chain, TlsTime::now()).ok()?;
-        Some((stream, known))
+        let caller = stream.peer_cred().ok();
+        match self.shake(stream).await {
+            Ok(known) => Some(known),
+            Err(why) => {
+                self.clients.node.refused_often(refusal(caller, &why));
+                None
+            }
+        }
     }
 }

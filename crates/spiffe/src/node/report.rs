@@ -36,6 +36,14 @@ impl Node {
         self.refusals.note(refusal.topic, refusal.process);
     }
 
+    /// The same of what may come in a flood: it is told one time until that is reported.
+    pub(crate) fn refused_often(&self, refusal: Refusal) {
+        let said = refusal.to_string();
+        if self.refusals.note(refusal.topic, refusal.process) {
+            (self.tell)(AgentNews::Denied(&said));
+        }
+    }
+
     /// Reports refusals for ever; while the server is away they are kept, and counted where there is no room.
     pub(crate) async fn report(self: Arc<Self>) {
         let mut server = self.server.subscribe();

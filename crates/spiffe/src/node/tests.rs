@@ -3,6 +3,7 @@
 
 mod attacks;
 mod broker;
+mod broker_refused;
 mod fair;
 mod files;
 mod identities;

@@ -13,12 +13,13 @@ use bailiwick_identity::{BundleMap, PublicKey, SpiffeId};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
-use super::Throttled;
+use super::TooMany;
 use super::pods::Pods;
 use super::tokens::Tokens;
 use crate::issuer_core::{Asker, IssuerCore};
 use crate::limit::{Limit, origin};
 use crate::listen::Remote;
+use crate::refusals::RefusedCaller;
 use crate::wire::issuer::issuer_server::Issuer;
 use crate::wire::issuer::{IssueRequest, IssueResponse};
 use crate::workload::check_audience;
@@ -32,7 +33,7 @@ pub(super) struct Issue {
     pub(super) pods: Arc<Pods>,
     pub(super) tokens: Arc<Tokens>,
     pub(super) limit: Limit<IpAddr>,
-    pub(super) throttled: Throttled,
+    pub(super) too_many: TooMany,
     pub(super) federated: watch::Receiver<Arc<BundleMap>>,
 }
 
@@ -45,9 +46,11 @@ impl Issuer for Issue {
         let from = request.extensions().get::<Remote>();
         let from = from.map(|remote| remote.from);
         let from = from.ok_or_else(|| Status::unavailable("nothing is known of the caller"))?;
-        if let Err(early) = self.limit.admits(origin(from), 1, Instant::now()) {
-            (self.throttled)(DOOR);
-            return Err(early.status("this address"));
+        let from = origin(from);
+        if let Err(early) = self.limit.admits(from, 1, Instant::now()) {
+            return Err(self
+                .too_many
+                .refuse(DOOR, RefusedCaller::Address(from), early));
         }
         let token = bearer(&request)?;
         let (wanted, key) = check(request.get_ref())?;

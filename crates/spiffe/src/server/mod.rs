@@ -19,6 +19,7 @@ use bailiwick_identity::x509::DnsName;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tonic::Status;
 use tonic::transport::Server;
 
 use self::agents::{AgentApi, REPORTS, Service};
@@ -27,9 +28,10 @@ use self::tokens::Tokens;
 use crate::authority::Authority;
 use crate::evidence::Evidence;
 use crate::issuer_core::IssuerCore;
-use crate::limit::{Limit, Rate};
+use crate::limit::{Limit, Rate, TooEarly};
 use crate::listen::{MAX_REQUEST, MAX_STREAMS, Tls, serve_until};
 use crate::own::{OwnSvid, OwnSvidError};
+use crate::refusals::{Refusal, Refusals, RefusedCaller};
 use crate::tls::server_config;
 use crate::wire::issuer::issuer_server::IssuerServer;
 use crate::wire::issuer::node_agents_server::NodeAgentsServer;
@@ -75,8 +77,26 @@ pub struct IdentityServer {
     pub limits: Limits,
 }
 
-/// Hears of a request that was refused for coming too early, and at which door.
-pub(crate) type Throttled = Arc<dyn Fn(Door) + Send + Sync>;
+/// Requests that were refused for coming too early: each is counted, and those of one caller are told together in the log.
+#[derive(Clone)]
+pub(crate) struct TooMany {
+    counted: Arc<dyn Fn(Door) + Send + Sync>,
+    refusals: Arc<Refusals>,
+}
+
+impl TooMany {
+    /// What the caller hears.
+    pub(crate) fn refuse(&self, door: Door, caller: RefusedCaller, early: TooEarly) -> Status {
+        (self.counted)(door);
+        let whose = match caller {
+            RefusedCaller::Agent(_) => "this agent",
+            _ => "this address",
+        };
+        let refusal = Refusal::too_many(caller, door, None);
+        self.refusals.note(refusal.topic, None);
+        early.status(whose)
+    }
+}
 
 /// How much each caller may ask for.
 #[derive(Clone)]
@@ -141,12 +161,19 @@ pub async fn serve_identities(
     let renewing = tokio::spawn(own.renew());
     let tokens = Arc::new(Tokens::new(server.reviewer));
     let limits = server.limits;
+    let too_many = TooMany {
+        counted: limits.throttled,
+        refusals: Arc::default(),
+    };
+    let (log, refusals) = (core.evidence.clone(), Arc::clone(&too_many.refusals));
+    let telling = tokio::spawn(async move { refusals.write(&log).await });
+    let (log, refusals) = (core.evidence.clone(), Arc::clone(&too_many.refusals));
     let issue = Issue {
         core: core.clone(),
         pods: Arc::clone(&server.pods),
         tokens: Arc::clone(&tokens),
         limit: Limit::new(limits.address),
-        throttled: Arc::clone(&limits.throttled),
+        too_many: too_many.clone(),
         federated: server.federated.clone(),
     };
     let agents = server.agents.map(|door| {
@@ -159,7 +186,7 @@ pub async fn serve_identities(
             strangers: Limit::new(limits.address),
             limit: Limit::new(limits.agent),
             reports: Limit::new(REPORTS),
-            throttled: limits.throttled,
+            too_many,
             streams: Mutex::new(HashMap::new()),
         }));
         NodeAgentsServer::new(service).max_decoding_message_size(MAX_AGENT_REQUEST)
@@ -173,6 +200,10 @@ pub async fn serve_identities(
     let door = Tls::new(server.listener, Arc::new(config), clients);
     let outcome = serve_until(door, router, stop).await;
     renewing.abort();
+    telling.abort();
+    // What it was telling is to be told again.
+    let _ = telling.await;
+    refusals.write_rest(&log).await;
     Ok(outcome?)
 }
 

@@ -326,6 +326,7 @@ async fn nonsense_and_floods_reach_no_api_server() {
     let house = house().await;
     let (events, log) = (house.evidence_of_its_own(), Arc::clone(&house.api));
     let throttled = Arc::new(AtomicUsize::new(0));
+    let refusals = Arc::new(Refusals::default());
     let door = Issue {
         core: IssuerCore {
             authority: Arc::clone(&house.authority),
@@ -335,11 +336,14 @@ async fn nonsense_and_floods_reach_no_api_server() {
         pods: Arc::clone(&house.pods),
         tokens: Arc::new(Tokens::new(log)),
         limit: Limit::new(Rate::per_second(1)),
-        throttled: {
-            let throttled = Arc::clone(&throttled);
-            Arc::new(move |_| {
-                throttled.fetch_add(1, Ordering::SeqCst);
-            })
+        too_many: TooMany {
+            counted: {
+                let throttled = Arc::clone(&throttled);
+                Arc::new(move |_| {
+                    throttled.fetch_add(1, Ordering::SeqCst);
+                })
+            },
+            refusals: Arc::clone(&refusals),
         },
         federated: house.federated.subscribe(),
     };
@@ -361,9 +365,8 @@ async fn nonsense_and_floods_reach_no_api_server() {
         audience: vec!["db".into()],
         ..IssueRequest::default()
     };
-    let code = |answer: Result<_, tonic::Status>| {
-        answer.map(|_: tonic::Response<_>| ()).unwrap_err().code()
-    };
+    let code =
+        |answer: Result<_, Status>| answer.map(|_: tonic::Response<_>| ()).unwrap_err().code();
     assert_eq!(
         code(ask(audience(), "").await),
         tonic::Code::Unauthenticated
@@ -401,6 +404,10 @@ async fn nonsense_and_floods_reach_no_api_server() {
         tonic::Code::ResourceExhausted
     );
     assert_eq!(throttled.load(Ordering::SeqCst), 1);
+    let untold = refusals.due(9);
+    let (topic, often) = &untold.list()[0];
+    let expected = "too many requests of the address 127.0.0.1";
+    assert_eq!((topic.why.as_str(), often.count), (expected, 1));
     assert_eq!(house.api.asked.load(Ordering::SeqCst), 5);
 }
 

@@ -8,17 +8,15 @@ mod wit;
 
 use std::sync::Arc;
 
-use bailiwick_audit::{DenialRecord, Proof, WorkloadRef};
 use bailiwick_identity::BundleMap;
 use tokio::sync::watch;
 use tonic::Status;
 
-use crate::evidence::Evidence;
 use crate::issuer_core::IssuerCore;
 use crate::limit::Limit;
 use crate::node::Node;
 use crate::peer::Share;
-use crate::refusals::{Often, Refusal, Refusals, Topic, Untold};
+use crate::refusals::{Refusal, Refusals, record};
 
 pub(crate) use api::{
     JwtBundles, Messages, WorkloadApi, X509Bundles, check_audience, stream, tokens, wanted,
@@ -75,13 +73,18 @@ impl Giver {
         Status::permission_denied(told)
     }
 
+    /// Writes that somebody asks for too much. It hears another thing.
+    async fn refused_often(&self, refusal: Refusal) {
+        match self {
+            Self::Own { .. } => drop(self.denied(refusal).await),
+            Self::Server(node) => node.refused_often(refusal),
+        }
+    }
+
     /// Writes how often somebody was refused, or has the server do it, for ever.
     pub(crate) async fn tell_refusals(self) {
         match self {
-            Self::Own { core, refusals, .. } => loop {
-                refusals.wait().await;
-                write(&core.evidence, refusals.due(usize::MAX)).await;
-            },
+            Self::Own { core, refusals, .. } => refusals.write(&core.evidence).await,
             Self::Server(node) => node.report().await,
         }
     }
@@ -89,30 +92,9 @@ impl Giver {
     /// The same of what waits to be told, at the end.
     pub(crate) async fn tell_rest(&self) {
         match self {
-            Self::Own { core, refusals, .. } => {
-                write(&core.evidence, refusals.rest(usize::MAX)).await;
-            }
+            Self::Own { core, refusals, .. } => refusals.write_rest(&core.evidence).await,
             Self::Server(node) => node.report_rest().await,
         }
-    }
-}
-
-async fn write(evidence: &Evidence, mut untold: Untold<'_>) {
-    while let Some((topic, often)) = untold.list().first().cloned() {
-        evidence.denied(record(topic, often)).await;
-        untold.told(1);
-    }
-}
-
-fn record(topic: Topic, often: Often) -> DenialRecord {
-    let times = (often.count > 1).then(|| often.times());
-    let workload = WorkloadRef {
-        process: often.process,
-        ..WorkloadRef::default()
-    };
-    DenialRecord {
-        times,
-        ..DenialRecord::new(topic.door, topic.why, workload, Proof::default())
     }
 }
 

@@ -17,7 +17,7 @@ use crate::keys::WorkloadKey;
 use crate::listen::Local;
 use crate::node::Node;
 use crate::peer::{Peer, PeerError};
-use crate::refusals::Refusal;
+use crate::refusals::{Refusal, RefusedCaller};
 
 /// When something failed that will be better, it is tried again after so long.
 pub(super) const RETRY: Duration = Duration::from_secs(5);
@@ -91,7 +91,10 @@ impl Session {
                     });
                 }
                 // Not `ResourceExhausted`: the standard has this code for servers that are busy (E-3).
-                Ok(_) => {
+                Ok(peer) => {
+                    let caller = RefusedCaller::Workload(peer.share());
+                    let refusal = Refusal::too_many(caller, door, Some(peer.process()));
+                    shared.giver.refused_often(refusal).await;
                     return Err(Status::unavailable(
                         "too many requests of this pod or user: try again later",
                     ));

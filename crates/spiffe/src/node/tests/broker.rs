@@ -25,11 +25,11 @@ use crate::wire::broker::{
 use crate::wire::issuer::{Brokered, SignRequest};
 use crate::wire::rpc;
 
-const BROKER: &str = "spiffe://td/broker";
-const AGENT: &str = "spiffe://td/bailiwick/agent/n1/m1";
+pub(super) const BROKER: &str = "spiffe://td/broker";
+pub(super) const AGENT: &str = "spiffe://td/bailiwick/agent/n1/m1";
 
 /// A certificate of this id by this authority.
-fn svid(authority: &Authority, id: &str) -> Shows {
+pub(super) fn svid(authority: &Authority, id: &str) -> Shows {
     let key = WorkloadKey::generate(KeyType::EcP256).unwrap();
     let plan = own_plan("test", SpiffeId::parse(id).unwrap(), Vec::new());
     let issued = authority.issue_x509(&plan, &key.public).unwrap();
@@ -39,7 +39,7 @@ fn svid(authority: &Authority, id: &str) -> Shows {
 }
 
 /// Connects as somebody who believes that the agent is `server`.
-async fn connect(
+pub(super) async fn connect(
     house: &House,
     agent: &Agent,
     own: Option<Shows>,
@@ -66,14 +66,14 @@ async fn connect(
         .map(ApiClient::new)
 }
 
-struct Scene {
-    house: House,
-    agent: Agent,
-    client: ApiClient<Channel>,
+pub(super) struct Scene {
+    pub(super) house: House,
+    pub(super) agent: Agent,
+    pub(super) client: ApiClient<Channel>,
 }
 
 /// An agent that has heard of its pod, and a broker that is connected.
-async fn scene() -> Scene {
+pub(super) async fn scene() -> Scene {
     let house = house().await;
     let agent = house.agent("a", house.token_file("good-n1"), WEB).await;
     assert_eq!(agent.ids().await, ["spiffe://td/ns/shop/sa/web"]);
@@ -109,7 +109,7 @@ fn raw_reference(type_url: &str, value: Vec<u8>) -> WorkloadReference {
     }
 }
 
-fn process(pid: i32) -> WorkloadReference {
+pub(super) fn process(pid: i32) -> WorkloadReference {
     any("WorkloadPIDReference", &WorkloadPidReference { pid })
 }
 
@@ -134,7 +134,7 @@ fn object(kind: (&str, &str), key: Option<(&str, &str)>, uid: &str) -> WorkloadR
 
 const POD: (&str, &str) = ("pods", "core");
 
-fn by_uid(uid: &str) -> WorkloadReference {
+pub(super) fn by_uid(uid: &str) -> WorkloadReference {
     object(POD, None, uid)
 }
 
@@ -154,13 +154,16 @@ impl Scene {
     }
 
     /// The ids that a workload gets through the broker.
-    async fn ids(&mut self, reference: WorkloadReference) -> Result<Vec<String>, Status> {
+    pub(super) async fn ids(
+        &mut self,
+        reference: WorkloadReference,
+    ) -> Result<Vec<String>, Status> {
         let message = soon(self.open(reference).await?.message()).await?;
         let svids = message.expect("a message").svids.into_iter();
         Ok(svids.map(|svid| svid.spiffe_id).collect())
     }
 
-    async fn tokens(
+    pub(super) async fn tokens(
         &mut self,
         reference: Option<WorkloadReference>,
         id: &str,
@@ -184,7 +187,7 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 
 /// A refusal with the details that machines read.
 #[track_caller]
-fn check<T: std::fmt::Debug>(outcome: Result<T, Status>, code: Code, reason: &str) {
+pub(super) fn check<T: std::fmt::Debug>(outcome: Result<T, Status>, code: Code, reason: &str) {
     let status = outcome.unwrap_err();
     assert_eq!(status.code(), code, "{status}");
     let details = rpc::Status::decode(status.details()).unwrap();
@@ -202,9 +205,9 @@ fn check<T: std::fmt::Debug>(outcome: Result<T, Status>, code: Code, reason: &st
     );
 }
 
-const INVALID: &str = "WORKLOAD_REFERENCE_INVALID";
-const NOT_FOUND: &str = "WORKLOAD_NOT_FOUND";
-const NOT_ENTITLED: &str = "WORKLOAD_NOT_ENTITLED";
+pub(super) const INVALID: &str = "WORKLOAD_REFERENCE_INVALID";
+pub(super) const NOT_FOUND: &str = "WORKLOAD_NOT_FOUND";
+pub(super) const NOT_ENTITLED: &str = "WORKLOAD_NOT_ENTITLED";
 
 #[tokio::test]
 async fn r_1_brokers_are_those_on_the_list_by_their_certificate() {
@@ -356,52 +359,6 @@ async fn r_3_each_document_names_its_broker_in_the_log() {
         assert_eq!(issue.proof.agent, AGENT);
     }
     assert!(issues.iter().any(|issue| issue.proof.broker.is_empty()));
-}
-
-#[tokio::test]
-async fn r_4_refusals_say_why_to_machines() {
-    let mut scene = scene().await;
-    check(scene.ids(process(-1)).await, Code::InvalidArgument, INVALID);
-    check(scene.ids(by_uid("gone")).await, Code::NotFound, NOT_FOUND);
-    check(
-        scene.ids(process(i32::MAX)).await,
-        Code::NotFound,
-        NOT_FOUND,
-    );
-    // In no pod, in a pod that the server does not know, and in one that gets nothing.
-    made_up_process(&scene.agent.proc_root, 7, WEB);
-    let cgroup = scene.agent.proc_root.join("7/cgroup");
-    fs::write(&cgroup, "0::/system.slice/x.service\n").unwrap();
-    let denied = Code::PermissionDenied;
-    check(scene.ids(process(7)).await, denied, NOT_ENTITLED);
-    made_up_process(&scene.agent.proc_root, 8, DB);
-    check(scene.ids(process(8)).await, denied, NOT_ENTITLED);
-    let mut poor = pod("poor", "p7", "n1");
-    poor.meta.namespace = "bailiwick".into();
-    scene.house.pods.put(Object::Pod(Box::new(poor)));
-    check(scene.ids(by_uid("p7")).await, denied, NOT_ENTITLED);
-    let other = "spiffe://td/ns/shop/sa/db";
-    let refused = scene.tokens(Some(by_uid(WEB)), other).await;
-    check(refused, denied, NOT_ENTITLED);
-    let malformed = scene.tokens(Some(by_uid(WEB)), "td/a").await.unwrap_err();
-    assert_eq!(malformed.code(), Code::InvalidArgument);
-    assert!(scene.tokens(Some(by_uid(WEB)), "").await.is_ok());
-    // The log of the server has them, by the name of the broker and the word of the agent.
-    for why in [
-        "the number of a process is above 0",
-        "there is no pod with the UID `gone`",
-        "process 7 runs in no pod",
-        "knows of no pod with the UID",
-        "no identity for pod bailiwick/poor",
-        "no rule gives",
-    ] {
-        let record = scene.house.report_of(why).await;
-        assert_eq!(
-            (&*record.proof.broker, &*record.proof.agent),
-            (BROKER, AGENT)
-        );
-        assert_eq!(record.workload.node, "n1");
-    }
 }
 
 #[tokio::test]

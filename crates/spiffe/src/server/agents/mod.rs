@@ -24,7 +24,7 @@ use tokio::sync::{oneshot, watch};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
-use super::Throttled;
+use super::TooMany;
 use super::clients::{AgentId, Shown};
 use super::pods::Pods;
 use super::tokens::Tokens;
@@ -34,6 +34,7 @@ use crate::issuer_core::{Asker, IssuerCore, unavailable};
 use crate::ledger::Ledger;
 use crate::limit::{Limit, origin};
 use crate::listen::Remote;
+use crate::refusals::RefusedCaller;
 use crate::wire::issuer::node_agents_server::NodeAgents;
 use crate::wire::issuer::{
     Brokered, FollowRequest, JoinRequest, JoinResponse, Push, RenewRequest, ReportRequest,
@@ -84,7 +85,7 @@ pub(super) struct Service {
     pub(super) limit: Limit<String>,
     /// Reports of refusals, by node.
     pub(super) reports: Limit<String>,
-    pub(super) throttled: Throttled,
+    pub(super) too_many: TooMany,
     /// Bundles of other domains.
     pub(super) federated: watch::Receiver<Arc<BundleMap>>,
     /// Ends the stream of a node, when its agent opens another one.
@@ -104,8 +105,8 @@ impl NodeAgents for AgentApi {
         let remote = remote(&request)?;
         let from = origin(remote.from);
         if let Err(early) = self.0.strangers.admits(from, 1, Instant::now()) {
-            (self.0.throttled)(DOOR);
-            return Err(early.status("this address"));
+            let caller = RefusedCaller::Address(from);
+            return Err(self.0.too_many.refuse(DOOR, caller, early));
         }
         self.0
             .let_in(&remote, request.into_inner())
@@ -201,9 +202,9 @@ impl Service {
             ));
         };
         let node = agent.node.clone();
-        if let Err(early) = self.limit.admits(node, count, Instant::now()) {
-            (self.throttled)(DOOR);
-            return Err(early.status("this agent"));
+        if let Err(early) = self.limit.admits(node.clone(), count, Instant::now()) {
+            let caller = RefusedCaller::Agent(node);
+            return Err(self.too_many.refuse(DOOR, caller, early));
         }
         match self.check(&agent) {
             Ok(()) => Ok(agent),

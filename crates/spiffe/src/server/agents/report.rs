@@ -8,7 +8,7 @@ use tonic::Status;
 use super::{DOOR, MOST_AT_ONCE, Service};
 use crate::issuer_core::unavailable;
 use crate::limit::Rate;
-use crate::refusals::{MOST_LETTERS, times};
+use crate::refusals::{MOST_LETTERS, RefusedCaller, times};
 use crate::server::clients::AgentId;
 use crate::wire::issuer::{AgentDoor, Brokered, RefusalReport, ReportRequest, ReportResponse};
 
@@ -34,9 +34,12 @@ impl Service {
             )));
         }
         let node = agent.node.clone();
-        if let Err(early) = self.reports.admits(node, count.max(1), Instant::now()) {
-            (self.throttled)(DOOR);
-            return Err(early.status("this agent"));
+        if let Err(early) = self
+            .reports
+            .admits(node.clone(), count.max(1), Instant::now())
+        {
+            let caller = RefusedCaller::Agent(node);
+            return Err(self.too_many.refuse(DOOR, caller, early));
         }
         let records = report.refusals.into_iter();
         let records = records.map(|refusal| self.record(agent, refusal));

@@ -1,11 +1,15 @@
 //! What the log holds of what the doors gave.
 
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use bailiwick_audit::{DenialRecord, Document, Door, IssueRecord};
-use tonic::Code;
+use tonic::{Code, Request};
 
 use super::*;
+use crate::Rate;
+use crate::listen::Local;
+use crate::peer::Peer;
 use crate::wire::{JwtsvidRequest, X509svidRequest};
 
 fn issues(house: &House) -> Vec<IssueRecord> {
@@ -131,4 +135,51 @@ async fn who_is_refused_again_and_again_has_one_record_with_how_often() {
     .await;
     let counts: Vec<u64> = denials(&house).iter().map(DenialRecord::count).collect();
     assert_eq!(counts, [1, 199]);
+}
+
+#[tokio::test]
+async fn who_asks_for_too_much_is_in_the_log_with_how_often() {
+    let house = house(vec![rule("r", json!({}))]).await;
+    let (log, events) = evidence(&house.log);
+    let core = IssuerCore {
+        authority: Arc::clone(&house.authority),
+        rules: house.rules.subscribe(),
+        evidence: log,
+    };
+    let giver = Giver::Own {
+        core,
+        federated: house.federated.subscribe(),
+        refusals: Arc::default(),
+    };
+    let shared = Shared {
+        giver,
+        limit: Arc::new(Limit::new(Rate::per_second(1))),
+    };
+    let (socket, _other) = UnixStream::pair().unwrap();
+    let peer = Peer::of(&socket, Path::new("/proc")).map(Arc::new);
+    let mut request = Request::new(());
+    let peer = Arc::new(peer);
+    request.extensions_mut().insert(Local { peer });
+    let mut early = 0;
+    for _ in 0..100 {
+        if let Err(status) = Session::of(Door::WorkloadApi, &request, &shared).await {
+            assert_eq!(status.code(), Code::Unavailable);
+            early += 1;
+        }
+    }
+    assert!(early > 50, "{early}");
+    shared.giver.tell_rest().await;
+    let events = events.lock().unwrap();
+    let denials = events.iter().filter_map(|event| match event {
+        Event::Denial(record) => Some(record),
+        _ => None,
+    });
+    let denials: Vec<_> = denials.collect();
+    let [first, rest] = denials.as_slice() else {
+        panic!("told otherwise than at once and in the end: {denials:?}");
+    };
+    assert_eq!((first.count(), rest.count()), (1, early - 1));
+    assert_eq!(rest.why, "too many requests");
+    let process = rest.workload.process.as_ref().unwrap();
+    assert_eq!((process.pid, process.uid), (std::process::id(), own_uid()));
 }
