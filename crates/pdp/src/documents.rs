@@ -94,11 +94,11 @@ impl Document {
 
 impl Head {
     fn read(self) -> Result<Document, DocumentProblem> {
+        if self.metadata.name.is_empty() {
+            return Err(problem(&self.kind, "`metadata.name` is missing".to_owned()));
+        }
         let title = format!("{} {}", self.kind, self.metadata.name);
         let wrong = |message: String| problem(&title, message);
-        if self.metadata.name.is_empty() {
-            return Err(wrong("`metadata.name` is missing".to_owned()));
-        }
         let Self {
             kind,
             metadata: Metadata { name, namespace },
@@ -118,6 +118,11 @@ impl Head {
                 )));
             }
             _ => {}
+        }
+        match &spec {
+            serde_json::Value::Object(_) => {}
+            serde_json::Value::Null => return Err(wrong("`spec` is missing".to_owned())),
+            _ => return Err(wrong("`spec` is no mapping of fields".to_owned())),
         }
         let document = match kind {
             DocumentKind::ClusterPolicy | DocumentKind::Policy => {
@@ -428,6 +433,18 @@ mod tests {
         check("Policy", "x", "{}", "for the cluster write `ClusterPolicy`");
         check("ClusterPolicy", "a/x", "{}", "lies in no namespace");
         check("ClusterPolicy", "x", "{}", "missing field `cedar`");
+        check("ClusterPolicy", "x", "null", "`spec` is missing");
+        check("ClusterPolicy", "x", "[]", "`spec` is no mapping of fields");
+        // Nobody can have such names, so that they would take nothing from anybody.
+        for name in ["a/b/c", "a/B", "a.b/c"] {
+            let spec = format!("{{\"serviceAccount\":\"{name}\"}}");
+            check(
+                "Revocation",
+                "x",
+                &spec,
+                "is not `NAMESPACE/NAME` of a service account",
+            );
+        }
         check(
             "ClusterPolicy",
             "x",

@@ -117,7 +117,9 @@ pub struct RevocationSpec {
     #[schemars(length(min = 1))]
     pub group: Option<String>,
     /// A service account, as `NAMESPACE/NAME`.
-    #[schemars(regex(pattern = r"^[^/]+/.+$"))]
+    #[schemars(regex(
+        pattern = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+    ))]
     pub service_account: Option<String>,
     /// A credential: `JTI=ID` or `X509SHA256=HASH`.
     #[schemars(length(min = 1))]

@@ -347,13 +347,11 @@ identity: {trustDomain: dev.example, data: keys, socket: s, rules: [web.yaml], d
     fn a_door_that_is_not_open_is_told() {
         let check = |from: &str, expected: &[&str]| {
             let closed = read(&WHOLE.replace(from, "")).unwrap().closed();
-            let expected: Vec<String> = { expected.iter() }
-                .map(|what| {
-                    format!("the caller {what}, or take the door out of its `doors`")
-                        .replace(": ", " may use a door that is not open; write ")
-                })
-                .collect();
-            assert_eq!(closed, expected, "{from}");
+            let expected = expected.iter().map(|what| {
+                format!("the caller {what}, or take the door out of its `doors`")
+                    .replace(": ", " may use a door that is not open; write ")
+            });
+            assert_eq!(closed, expected.collect::<Vec<_>>(), "{from}");
         };
         check("", &[]);
         check(

@@ -96,9 +96,8 @@ impl Sources {
     }
 
     fn standings(&self) -> impl Iterator<Item = Standing> {
-        let of_files: BTreeSet<&RuleName> = { self.files.rules().iter() }
-            .map(|rule| &rule.name)
-            .collect();
+        let of_files = self.files.rules().iter().map(|rule| &rule.name);
+        let of_files: BTreeSet<&RuleName> = of_files.collect();
         self.objects.iter().map(move |(name, object)| {
             let refused = match &object.trouble {
                 _ if of_files.contains(name) => Some(Refusal {
