@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustls::ServerConfig;
 use rustls::pki_types::UnixTime as TlsTime;
-use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_rustls::TlsAcceptor;
@@ -32,8 +32,6 @@ pub(crate) const MAX_STREAMS: u32 = 100;
 /// Streams that a client may reset on one connection, which ends where it resets more. Clients reset the stream of which
 /// they want no more, and what they give up waiting for.
 const RESETS: Rate = Rate::per_second(100);
-/// Bytes that wait for the rest of an answer, so that its end is no packet of its own.
-const ONE_ANSWER: usize = 4096;
 /// No request is longer: the longest holds a token.
 pub(crate) const MAX_REQUEST: usize = 64 * 1024;
 /// How long connections have to end when the server does.
@@ -251,7 +249,7 @@ impl Tls {
 
 impl Door for Tls {
     type Socket = (TcpStream, IpAddr, Place<IpAddr>);
-    type Stream = BufWriter<TlsStream<TcpStream>>;
+    type Stream = TlsStream<TcpStream>;
     type Known = Remote;
 
     async fn accept(&self) -> io::Result<Self::Socket> {
@@ -264,7 +262,10 @@ impl Door for Tls {
         }
     }
 
-    async fn greet(&self, (stream, from, place): Self::Socket) -> Option<(Self::Stream, Remote)> {
+    async fn greet(
+        &self,
+        (stream, from, place): Self::Socket,
+    ) -> Option<(TlsStream<TcpStream>, Remote)> {
         let _ = stream.set_nodelay(true);
         let shaken = tokio::time::timeout(HANDSHAKE, self.acceptor.accept(stream)).await;
         let stream = shaken.ok()?.ok()?;
@@ -276,6 +277,6 @@ impl Door for Tls {
             shown,
             _place: Some(Arc::new(place)),
         };
-        Some((BufWriter::with_capacity(ONE_ANSWER, stream), known))
+        Some((stream, known))
     }
 }
