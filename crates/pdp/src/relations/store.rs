@@ -11,12 +11,12 @@ use super::tuple::{ObjectId, Subject, Tuple, Written};
 pub(crate) struct Store {
     symbols: Symbols,
     /// By object.
-    forward: Vec<Arc<Shard>>,
+    forward: Vec<Shard>,
     /// Which document says each of these. Two may say the same, and one of them may stop to: the tuple then is there
     /// twice, and once. Empty for a shard of which no document says anything.
     documents: Vec<Arc<[u32]>>,
     /// By subject.
-    reverse: Vec<Arc<Shard>>,
+    reverse: Vec<Shard>,
     count: usize,
 }
 
@@ -35,8 +35,8 @@ pub struct StoreSize {
 #[derive(Clone, Debug, Default)]
 struct Shard {
     /// Where the tuples of each id begin, by the id's place; one more says where the last ones end.
-    starts: Box<[u32]>,
-    edges: Box<[Edge]>,
+    starts: Arc<[u32]>,
+    edges: Arc<[Edge]>,
 }
 
 /// One tuple, seen from one of its ends. Ordered so that all of a type and a relation stand together, those first
@@ -238,9 +238,9 @@ impl Store {
     /// Adds what documents say, and takes away what they have said. There may be very many of both: they are turned
     /// and sorted where they are.
     fn change(&mut self, mut added: Vec<Said>, mut gone: Vec<Said>) {
-        self.forward.resize_with(SHARDS, Arc::default);
+        self.forward.resize_with(SHARDS, Shard::default);
         self.documents.resize_with(SHARDS, || Arc::from([]));
-        self.reverse.resize_with(SHARDS, Arc::default);
+        self.reverse.resize_with(SHARDS, Shard::default);
         turn(&mut added);
         turn(&mut gone);
         for (number, added, gone) in by_shard(&added, &gone) {
@@ -254,7 +254,7 @@ impl Store {
                 }
                 all.extend(added.iter().map(|(edge, _)| *edge));
                 all.sort_unstable();
-                *shard = Arc::new(Shard::new(&all));
+                *shard = Shard::new(&all);
             }
         }
         turn(&mut added);
@@ -268,7 +268,7 @@ impl Store {
                 all.extend(added);
                 all.sort_unstable();
                 let edges: Vec<Placed> = all.iter().map(|(edge, _)| *edge).collect();
-                *shard = Arc::new(Shard::new(&edges));
+                *shard = Shard::new(&edges);
                 *documents = match all.iter().any(|(_, document)| *document != NO_DOCUMENT) {
                     true => all.iter().map(|(_, document)| *document).collect(),
                     false => Arc::from([]),
@@ -324,14 +324,14 @@ impl Store {
     }
 
     pub(crate) fn size(&self) -> StoreSize {
-        let shard = |shard: &Arc<Shard>| {
-            // Two reference counts stand before what is shared.
+        let shard = |shard: &Shard| {
+            // Two reference counts stand before each part that is shared.
             size_of_val::<[Edge]>(&shard.edges)
                 + size_of_val::<[u32]>(&shard.starts)
                 + size_of::<Shard>()
-                + 2 * size_of::<usize>()
+                + 4 * size_of::<usize>()
         };
-        let bytes = |shards: &[Arc<Shard>]| -> usize { shards.iter().map(shard).sum() };
+        let bytes = |shards: &[Shard]| -> usize { shards.iter().map(shard).sum() };
         let said = |shard: &Arc<[u32]>| size_of_val::<[u32]>(shard) + 4 * size_of::<usize>();
         let said: usize = self.documents.iter().map(said).sum();
         StoreSize {
@@ -391,7 +391,7 @@ impl Shard {
     }
 }
 
-fn run(shards: &[Arc<Shard>], id: Symbol, place: impl Fn(&Edge) -> Ordering) -> &[Edge] {
+fn run(shards: &[Shard], id: Symbol, place: impl Fn(&Edge) -> Ordering) -> &[Edge] {
     let Some(shard) = shards.get(id.shard()) else {
         return &[];
     };
