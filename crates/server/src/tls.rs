@@ -3,7 +3,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
@@ -134,7 +134,9 @@ impl Tls {
 
 impl Bytes {
     fn read(files: &TlsFiles) -> Result<Self, Error> {
-        let read = |path: &Path, what| std::fs::read(path).map_err(|error| pem(path, what, &error));
+        let read = |path: &Path, what| {
+            std::fs::read(path).map_err(|error| unusable_pem(path, what, &error))
+        };
         Ok(Self {
             certificate: read(&files.certificate, CERTIFICATE)?,
             key: read(&files.key, KEY)?,
@@ -149,7 +151,7 @@ impl Bytes {
 const CERTIFICATE: &str = "certificate";
 const KEY: &str = "private key";
 
-fn pem(path: &Path, what: &'static str, why: &impl ToString) -> Error {
+fn unusable_pem(path: &Path, what: &'static str, why: &impl ToString) -> Error {
     Error::Pem {
         path: path.to_owned(),
         what,
@@ -157,11 +159,22 @@ fn pem(path: &Path, what: &'static str, why: &impl ToString) -> Error {
     }
 }
 
+/// What is wrong with the form of a file. The library's own words list the bytes of a line as numbers.
+fn of_pem(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "a block of it has no end".to_owned(),
+        pem::Error::IllegalSectionStart { .. } => {
+            "a block of it begins with no whole line".to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
 fn certificates(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
-    let found = found.map_err(|error| pem(path, CERTIFICATE, &error))?;
+    let found = found.map_err(|error| unusable_pem(path, CERTIFICATE, &of_pem(&error)))?;
     match found.is_empty() {
-        true => Err(pem(path, CERTIFICATE, &"there is none in it")),
+        true => Err(unusable_pem(path, CERTIFICATE, &"there is none in it")),
         false => Ok(found),
     }
 }
@@ -180,11 +193,13 @@ impl Loaded {
         let key = PrivateKeyDer::from_pem_slice(&bytes.key)
             // What it says of the file could hold a piece of it.
             .map_err(|_| {
-                pem(
-                    &files.key,
-                    KEY,
-                    &"no PEM block of a private key can be read",
-                )
+                let encrypted = b"BEGIN ENCRYPTED PRIVATE KEY";
+                let is_encrypted = bytes.key.windows(encrypted.len()).any(|at| at == encrypted);
+                let why = match is_encrypted {
+                    true => "it is encrypted, and there is nobody to ask for the passphrase",
+                    false => "no PEM block of a private key can be read",
+                };
+                unusable_pem(&files.key, KEY, &why)
             })?;
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -197,7 +212,7 @@ impl Loaded {
                 for authority in certificates(path, &bytes.client_ca)? {
                     roots
                         .add(authority)
-                        .map_err(|error| pem(path, CERTIFICATE, &error))?;
+                        .map_err(|error| unusable_pem(path, CERTIFICATE, &error))?;
                 }
                 // Who comes without a certificate is told so in HTTP, where a client can read it.
                 let verifier =
@@ -216,5 +231,52 @@ impl Loaded {
             config: Arc::new(config),
             bytes,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_no_pem_is_told_without_what_it_holds() {
+        let path = Path::new("tls.crt");
+        let check = |text: &str, expected: &str| {
+            let error = certificates(path, text.as_bytes()).unwrap_err();
+            let expected = format!("`tls.crt` holds no usable certificate: {expected}");
+            assert_eq!(error.to_string(), expected);
+        };
+        check("", "there is none in it");
+        check(
+            "-----BEGIN CERTIFICATE-----\nAAAA\n",
+            "a block of it has no end",
+        );
+        check(
+            "-----BEGIN CERTIFICATE\nAAAA\n",
+            "a block of it begins with no whole line",
+        );
+    }
+
+    #[test]
+    fn an_encrypted_key_is_called_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let key = rcgen::KeyPair::generate().unwrap();
+        let own = rcgen::CertificateParams::default()
+            .self_signed(&key)
+            .unwrap();
+        let encrypted =
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+        let files = TlsFiles {
+            certificate: file("tls.crt", &own.pem()),
+            key: file("tls.key", encrypted),
+            client_ca: None,
+        };
+        let error = Loaded::read(&files).err().unwrap().to_string();
+        assert!(error.contains("private key: it is encrypted"), "{error}");
     }
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 /// Whoever writes a file is given this long before a change that nobody told of is looked at. A file that is being
 /// written is empty first, or gone, and that would take away what it says.
@@ -220,10 +220,16 @@ impl Stamp {
 
     /// # Errors
     ///
-    /// When there is no such file that can be read.
+    /// When there is no such file, or what is there is none.
     pub(super) fn of(file: &Path) -> Result<Self> {
         let metadata = std::fs::metadata(file)
             .with_context(|| format!("`{}` cannot be read", file.display()))?;
+        // Whoever opened a pipe would wait for ever.
+        ensure!(
+            metadata.is_file(),
+            "`{}` is no regular file",
+            file.display()
+        );
         Ok(Self {
             length: metadata.len(),
             inode: metadata.ino(),

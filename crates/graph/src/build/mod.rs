@@ -86,7 +86,7 @@ impl Only {
         let meant = (0..).zip(&only.rules).filter(|(_, is_meant)| **is_meant);
         let meant = meant.map(|(rule, _)| rule).collect::<RuleSet>();
         let of_changed = changed.map(|role| index.rules_of(role));
-        only.set = meant.and(of_changed.unwrap_or_default());
+        only.set = meant.union(of_changed.unwrap_or_default());
         only
     }
 

@@ -48,7 +48,7 @@ impl RuleSet {
         self.0 & other.0 != 0
     }
 
-    pub(crate) fn and(self, other: Self) -> Self {
+    pub(crate) fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 }

@@ -12,6 +12,7 @@ const MOST_GROUPS: usize = 512;
 
 /// A subject or a resource. In a search the one that is looked for has no id that counts.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(expecting = "an object with `type` and `id`")]
 pub(super) struct WireEntity {
     #[serde(rename = "type")]
     pub(super) kind: String,
@@ -21,6 +22,7 @@ pub(super) struct WireEntity {
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(expecting = "an object with `name`")]
 pub(super) struct WireAction {
     pub(super) name: String,
     #[serde(default, deserialize_with = "properties")]
@@ -49,7 +51,10 @@ fn properties<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Map, 
 
 /// One question, or what several share.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(
+    default,
+    expecting = "an object with `subject`, `action` and `resource`"
+)]
 pub(super) struct WireQuestion {
     pub(super) subject: Option<WireEntity>,
     pub(super) action: Option<WireAction>,
@@ -264,6 +269,23 @@ fn text(value: &Value, place: &str) -> Result<String, BadRequest> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_question_is_told_in_the_words_of_the_specification() {
+        let check = |body: &str, expected: &str| {
+            let BadRequest(why) = parse::<WireQuestion>(body.as_bytes()).unwrap_err();
+            assert!(why.contains(expected), "{why}");
+        };
+        check(
+            "7",
+            "expected an object with `subject`, `action` and `resource`",
+        );
+        check(
+            r#"{"subject": "anna"}"#,
+            "expected an object with `type` and `id`",
+        );
+        check(r#"{"action": "read"}"#, "expected an object with `name`");
+    }
 
     /// Only the length of the body bounded them.
     #[test]

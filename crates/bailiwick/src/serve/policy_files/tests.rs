@@ -213,7 +213,7 @@ fn what_is_wrong_is_told_once_and_nothing_is_taken() {
     home.write("a.yaml", &revocation("c", "cleo"));
     let wrong = home.scan(&["a.yaml", "b.yaml"]).err().unwrap().to_string();
     assert!(
-        wrong.contains("b.yaml:1: Revocation : `metadata.name` is missing"),
+        wrong.contains("b.yaml:1: Revocation: `metadata.name` is missing"),
         "{wrong}"
     );
     std::thread::sleep(2 * WRITING);
@@ -230,6 +230,17 @@ fn what_is_wrong_is_told_once_and_nothing_is_taken() {
     home.write("b.yaml", "");
     std::thread::sleep(2 * WRITING);
     home.takes(&["b.yaml"], &["Revocation c"], &["Revocation a"]);
+}
+
+/// The start waited for somebody to write to it.
+#[test]
+fn a_path_that_is_no_file_is_refused() {
+    let mut home = Home::new();
+    let socket = home.directory.path().join("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    home.files = PolicyFiles::new(vec![socket]);
+    let wrong = home.scan(&[]).err().unwrap().to_string();
+    assert!(wrong.contains("socket` is no regular file"), "{wrong}");
 }
 
 #[test]
