@@ -263,3 +263,14 @@ fn questions_of_applications_and_gateways_are_replayed_with_the_configuration() 
         &["same 0, changed 0, uncertain 4"],
     );
 }
+
+#[test]
+fn a_log_without_decisions_answers_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let (empty, policies) = (at("log"), at("new.cedar"));
+    log(Path::new(&empty), vec![]);
+    fs::write(&policies, "permit (principal, action, resource);").unwrap();
+    let expected = format!("there is no decision in `{empty}`");
+    check(&["replay", &empty, &policies], 2, &[&expected]);
+}

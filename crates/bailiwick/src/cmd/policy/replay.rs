@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use bailiwick_audit::{DecisionRecord, Event, Input, Line, Record};
 use bailiwick_core::{Decision, Effect, Reason, UserInfo};
 use bailiwick_pdp::{ApplicationRequest, Entity, Question, State};
@@ -29,7 +29,8 @@ took: --config names the configuration of `bailiwick serve` that does. Without i
 
 The log holds no attributes, properties, headers, tokens or objects: what could hang on them is counted as uncertain.
 
-Exit codes: 0 every decision comes out as it did, 1 some do not, 3 none is known to differ but some are uncertain";
+Exit codes: 0 every decision comes out as it did, 1 some do not, 2 there is none, 3 none is known to differ
+but some are uncertain";
 
 /// Arguments of `bailiwick policy replay`.
 #[derive(clap::Args, Debug)]
@@ -104,6 +105,9 @@ pub(super) fn run(args: &ReplayArgs, global: &Global, console: &mut Console) -> 
                 None => replayed.unreadable += 1,
             }
         }
+    }
+    if replayed.decisions + replayed.unreadable == 0 {
+        bail!("there is no decision in `{}`", args.log.display());
     }
     args.output
         .print("PolicyReplay", &replayed, text, console)?;
