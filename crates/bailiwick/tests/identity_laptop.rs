@@ -97,6 +97,8 @@ fn from_the_address_that_is_printed_to_a_document_that_is_believed() {
         2,
         "holds no certificates in PEM",
     );
+    fs::write(&broken, "\n").unwrap();
+    check(&desk.asked(&["validate", &broken]), 2, "no.pem` is empty");
     check(&asked(&["bundle"]), 0, "x509-svid");
     let socket = desk.path("a.sock");
     check(&["agent", "healthcheck", "--socket", &socket], 0, "healthy");

@@ -54,6 +54,12 @@ pub(super) fn run(args: &ValidateArgs, console: &mut Console) -> Result<Exit> {
     let bytes = console.read(&args.file)?;
     let text = String::from_utf8(bytes).ok();
     let text = text.with_context(|| format!("`{}` is no text", args.file.display()))?;
+    if text.trim().is_empty() {
+        bail!(
+            "`{}` is empty: neither certificates in PEM nor a token",
+            args.file.display()
+        );
+    }
     let is_certificate = text.contains("-----BEGIN");
     let kind = match is_certificate {
         true => Kind::Other,
