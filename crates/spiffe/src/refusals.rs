@@ -63,6 +63,26 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
+    /// Why a caller got nothing, all of which it hears.
+    pub(crate) fn new(
+        caller: RefusedCaller,
+        door: Door,
+        pod: Option<String>,
+        why: String,
+        process: Option<ProcessRef>,
+    ) -> Self {
+        Self {
+            told: why.clone(),
+            topic: Topic {
+                caller,
+                door,
+                pod,
+                why,
+            },
+            process,
+        }
+    }
+
     /// Of somebody who asks for the process or the pod that it is about, or of a broker that does.
     pub(crate) fn of(asker: &Asker, pod: Option<&str>, why: String) -> Self {
         let process = WorkloadRef::from(&asker.facts).process;
@@ -72,16 +92,7 @@ impl Refusal {
             ("", None, None) => RefusedCaller::Nobody,
             (broker, _, _) => RefusedCaller::Broker(broker.to_owned()),
         };
-        Self {
-            told: why.clone(),
-            topic: Topic {
-                caller,
-                door: asker.door,
-                pod: pod.map(str::to_owned),
-                why,
-            },
-            process,
-        }
+        Self::new(caller, asker.door, pod.map(str::to_owned), why, process)
     }
 
     /// Of somebody who asks for too much.
@@ -96,16 +107,7 @@ impl Refusal {
             }
             _ => "too many requests".to_owned(),
         };
-        Self {
-            told: why.clone(),
-            topic: Topic {
-                caller,
-                door,
-                pod,
-                why,
-            },
-            process,
-        }
+        Self::new(caller, door, pod, why, process)
     }
 
     /// The same, of which the caller hears more.

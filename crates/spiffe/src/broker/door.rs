@@ -20,7 +20,7 @@ use super::api::DOOR;
 use crate::listen;
 use crate::node::Node;
 use crate::peer::Share;
-use crate::refusals::{Refusal, RefusedCaller, Topic};
+use crate::refusals::{Refusal, RefusedCaller};
 use crate::serve::ServeError;
 use crate::tls::{ShownCertificate, Signatures, refused, server_config};
 
@@ -127,9 +127,7 @@ impl Door {
             clients,
         })
     }
-}
 
-impl Door {
     async fn shake(&self, stream: UnixStream) -> Result<(TlsStream<UnixStream>, Broker), String> {
         let shaken = tokio::time::timeout(HANDSHAKE, self.acceptor.accept(stream)).await;
         let shaken =
@@ -155,16 +153,8 @@ fn refusal(caller: Option<UCred>, why: &str) -> Refusal {
     });
     let who = process.as_ref().map(|process| Share::User(process.uid));
     let why = format!("no connection as a broker: {why}");
-    Refusal {
-        told: why.clone(),
-        topic: Topic {
-            caller: who.map_or(RefusedCaller::Nobody, RefusedCaller::Workload),
-            door: DOOR,
-            pod: None,
-            why,
-        },
-        process,
-    }
+    let caller = who.map_or(RefusedCaller::Nobody, RefusedCaller::Workload);
+    Refusal::new(caller, DOOR, None, why, process)
 }
 
 impl listen::Door for Door {
