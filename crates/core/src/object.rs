@@ -52,6 +52,8 @@ pub enum Kind {
     ReferenceGrant,
     ConfigMap,
     ListenerSet,
+    APIService,
+    ClusterTrustBundle,
 }
 
 /// A kind that Bailiwick does not read.
@@ -61,7 +63,7 @@ pub struct UnknownKind(pub String);
 
 impl Kind {
     /// Every kind, in the order of the declaration.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 43] = [
         Self::Role,
         Self::ClusterRole,
         Self::RoleBinding,
@@ -103,6 +105,8 @@ impl Kind {
         Self::ReferenceGrant,
         Self::ConfigMap,
         Self::ListenerSet,
+        Self::APIService,
+        Self::ClusterTrustBundle,
     ];
 
     /// The four kinds that RBAC is made of.
@@ -157,6 +161,8 @@ impl Kind {
             Self::ReferenceGrant => "ReferenceGrant",
             Self::ConfigMap => "ConfigMap",
             Self::ListenerSet => "ListenerSet",
+            Self::APIService => "APIService",
+            Self::ClusterTrustBundle => "ClusterTrustBundle",
         }
     }
 
@@ -192,6 +198,8 @@ impl Kind {
             | Self::ListenerSet => crate::names::GATEWAY_GROUP,
             Self::CSIDriver => "storage.k8s.io",
             Self::RuntimeClass => "node.k8s.io",
+            Self::APIService => "apiregistration.k8s.io",
+            Self::ClusterTrustBundle => "certificates.k8s.io",
             Self::ValidatingWebhookConfiguration
             | Self::MutatingWebhookConfiguration
             | Self::ValidatingAdmissionPolicy
@@ -245,6 +253,8 @@ impl Kind {
             Self::ReferenceGrant => "referencegrants",
             Self::ConfigMap => "configmaps",
             Self::ListenerSet => "listenersets",
+            Self::APIService => "apiservices",
+            Self::ClusterTrustBundle => "clustertrustbundles",
         }
     }
 
@@ -255,7 +265,8 @@ impl Kind {
             | Self::MutatingAdmissionPolicyBinding
             | Self::Gateway
             | Self::HTTPRoute
-            | Self::ReferenceGrant => &["v1beta1"],
+            | Self::ReferenceGrant
+            | Self::ClusterTrustBundle => &["v1beta1"],
             Self::GRPCRoute | Self::TCPRoute | Self::UDPRoute => &["v1alpha2"],
             Self::TLSRoute => &["v1alpha3", "v1alpha2"],
             _ => &[],
@@ -292,6 +303,8 @@ impl Kind {
                 | Self::MutatingAdmissionPolicy
                 | Self::MutatingAdmissionPolicyBinding
                 | Self::SecurityContextConstraints
+                | Self::APIService
+                | Self::ClusterTrustBundle
         )
     }
 }

@@ -27,6 +27,7 @@ fn the_printed_role_is_enough_and_no_rule_too_many() {
     // What everybody has by default would hide that a rule is missing.
     for binding in [
         "system:basic-user",
+        "system:cluster-trust-bundle-discovery",
         "system:discovery",
         "system:public-info-viewer",
     ] {

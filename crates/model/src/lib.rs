@@ -49,7 +49,9 @@ pub use network::{
 };
 pub use object::{CustomResource, Delta, Namespace, Node, Object, Secret, ServiceAccount, Taint};
 pub use origin::{FileId, FileOrigin, Gap, Origin, SourceFile};
-pub use platform::{CsiDriver, PersistentVolume, RuntimeClass, VolumeClaim};
+pub use platform::{
+    ApiService, CsiDriver, PersistentVolume, RuntimeClass, TrustBundle, VolumeClaim,
+};
 pub use problems::{PROBLEMS, Problem, problems_page};
 pub use rbac::{Binding, BindingSubject, LabelSelector, PolicyRule, Requirement, Role, RoleRef};
 pub use snapshot::{ClusterInfo, Snapshot};

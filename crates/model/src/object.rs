@@ -8,7 +8,9 @@ use crate::identities::IdentityMap;
 use crate::meta::ObjectMeta;
 use crate::network::{EndpointSlice, Ingress, NetworkPolicy, Service};
 use crate::origin::Origin;
-use crate::platform::{CsiDriver, PersistentVolume, RuntimeClass, VolumeClaim};
+use crate::platform::{
+    ApiService, CsiDriver, PersistentVolume, RuntimeClass, TrustBundle, VolumeClaim,
+};
 use crate::rbac::{Binding, Role};
 use crate::workload::Workload;
 
@@ -66,6 +68,10 @@ pub enum Object {
     ReferenceGrant(ReferenceGrant),
     /// The ConfigMap `kube-system/aws-auth`.
     IdentityMap(IdentityMap),
+    /// An APIService.
+    ApiService(ApiService),
+    /// A ClusterTrustBundle.
+    TrustBundle(TrustBundle),
 }
 
 /// One change of the cluster.
@@ -209,6 +215,8 @@ impl Object {
             Self::ListenerSet(object) => &object.metadata,
             Self::ReferenceGrant(object) => &object.metadata,
             Self::IdentityMap(object) => &object.metadata,
+            Self::ApiService(object) => &object.metadata,
+            Self::TrustBundle(object) => &object.metadata,
         }
     }
 
@@ -239,6 +247,8 @@ impl Object {
             Self::ListenerSet(object) => &mut object.metadata,
             Self::ReferenceGrant(object) => &mut object.metadata,
             Self::IdentityMap(object) => &mut object.metadata,
+            Self::ApiService(object) => &mut object.metadata,
+            Self::TrustBundle(object) => &mut object.metadata,
         }
     }
 
@@ -270,6 +280,8 @@ impl Object {
             Self::ListenerSet(_) => Kind::ListenerSet,
             Self::ReferenceGrant(_) => Kind::ReferenceGrant,
             Self::IdentityMap(_) => Kind::ConfigMap,
+            Self::ApiService(_) => Kind::APIService,
+            Self::TrustBundle(_) => Kind::ClusterTrustBundle,
         }
     }
 

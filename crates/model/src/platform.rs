@@ -60,6 +60,41 @@ pub struct RuntimeClass {
     pub handler: Str,
 }
 
+/// An APIService: who answers requests for a version of an API group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ApiService {
+    /// Name, which is version and group, and labels.
+    pub metadata: ObjectMeta,
+    /// The namespace of the Service that answers; empty where the API server does itself.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub service_namespace: Str,
+    /// The name of that Service.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub service_name: Str,
+    /// Whether the API server takes any certificate from it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub unverified: bool,
+}
+
+impl ApiService {
+    /// Whether the API server answers itself.
+    pub fn is_local(&self) -> bool {
+        self.service_name.is_empty()
+    }
+}
+
+/// A ClusterTrustBundle, without its certificates.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TrustBundle {
+    /// Name and labels.
+    pub metadata: ObjectMeta,
+    /// The signer whose authorities it holds; empty for a bundle of nobody's.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub signer: Str,
+}
+
 #[allow(
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes a reference"

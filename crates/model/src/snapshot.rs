@@ -11,7 +11,9 @@ use crate::meta::ObjectMeta;
 use crate::network::{EndpointSlice, Ingress, NetworkPolicy, Service};
 use crate::object::{CustomResource, Delta, Namespace, Node, Object, Secret, ServiceAccount};
 use crate::origin::{Gap, Origin, SourceFile};
-use crate::platform::{CsiDriver, PersistentVolume, RuntimeClass, VolumeClaim};
+use crate::platform::{
+    ApiService, CsiDriver, PersistentVolume, RuntimeClass, TrustBundle, VolumeClaim,
+};
 use crate::rbac::{Binding, Role};
 use crate::store::Store;
 use crate::workload::Workload;
@@ -89,6 +91,10 @@ pub struct Snapshot {
     pub identity_maps: Store<IdentityMap>,
     /// ListenerSets.
     pub listener_sets: Store<ListenerSet>,
+    /// APIServices.
+    pub api_services: Store<ApiService>,
+    /// ClusterTrustBundles.
+    pub trust_bundles: Store<TrustBundle>,
 }
 
 /// What is known of the cluster itself.
@@ -106,7 +112,7 @@ pub struct ClusterInfo {
 }
 
 /// The kinds, one for each store.
-const STORES: [Kind; 39] = [
+const STORES: [Kind; 41] = [
     Kind::Role,
     Kind::RoleBinding,
     Kind::Namespace,
@@ -146,6 +152,8 @@ const STORES: [Kind; 39] = [
     Kind::ReferenceGrant,
     Kind::ConfigMap,
     Kind::ListenerSet,
+    Kind::APIService,
+    Kind::ClusterTrustBundle,
 ];
 
 /// Works with the store of a kind (borrowed as `(&)` or `(&mut)`) and what makes an [`Object`] of what is in it. Gives
@@ -188,6 +196,8 @@ macro_rules! in_store {
             Kind::ReferenceGrant => in_store!(@ $store $wrap $work, $($by)+ $snapshot.reference_grants, ReferenceGrant),
             Kind::ConfigMap => in_store!(@ $store $wrap $work, $($by)+ $snapshot.identity_maps, IdentityMap),
             Kind::ListenerSet => in_store!(@ $store $wrap $work, $($by)+ $snapshot.listener_sets, ListenerSet),
+            Kind::APIService => in_store!(@ $store $wrap $work, $($by)+ $snapshot.api_services, ApiService),
+            Kind::ClusterTrustBundle => in_store!(@ $store $wrap $work, $($by)+ $snapshot.trust_bundles, TrustBundle),
             _ => match $workloads {
                 Some(store) => in_store!(@ $store $wrap $work, store, Workload),
                 None => None,
@@ -257,6 +267,8 @@ impl Snapshot {
             Object::ReferenceGrant(object) => put!(self.reference_grants, object),
             Object::IdentityMap(object) => put!(self.identity_maps, object),
             Object::ListenerSet(object) => put!(self.listener_sets, object),
+            Object::ApiService(object) => put!(self.api_services, object),
+            Object::TrustBundle(object) => put!(self.trust_bundles, object),
         }
     }
 

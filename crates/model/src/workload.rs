@@ -67,6 +67,12 @@ pub struct PodSpec {
     /// The FlexVolume drivers of which it has volumes, sorted, each once.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub flex_drivers: Box<[Str]>,
+    /// Names of ClusterTrustBundles that it has in its files, sorted, each once.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub trust_bundles: Box<[Str]>,
+    /// Signers of whose ClusterTrustBundles it has some in its files, whatever they are called, sorted, each once.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub trusted_signers: Box<[Str]>,
     /// Whether its users are those of the node; `None` means yes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_users: Option<bool>,

@@ -2,15 +2,20 @@
 //!
 //! JSON lines, compressed with zstd: a header ([`FORMAT`], version, cluster, files, gaps), one object a line with its
 //! origin, and an end with their number and a checksum, so that a file that was cut short is noticed. The same snapshot
-//! gives the same bytes. A reader refuses a newer version; types of objects that it does not know become a gap.
+//! gives the same bytes. A reader refuses a newer version; types of objects that it does not know become a gap. The
+//! header names the kinds that its writer reads: of a kind that the reader knows and the writer did not, nothing is known,
+//! which is a gap as well.
 
+mod gaps;
 mod read;
 mod write;
 
 use std::io;
 
-use bailiwick_model::{ClusterInfo, Gap, Object, Origin, SourceFile};
+use bailiwick_model::{ClusterInfo, Object, Origin, SourceFile};
 use serde::{Deserialize, Serialize};
+
+use self::gaps::WrittenGap;
 
 pub use read::read;
 pub use write::write;
@@ -73,7 +78,10 @@ struct Header {
     #[serde(default)]
     files: Vec<SourceFile>,
     #[serde(default)]
-    gaps: Vec<Gap>,
+    gaps: Vec<WrittenGap>,
+    /// The kinds that the writer reads; `None` where it did not say yet.
+    #[serde(default)]
+    kinds: Option<Vec<String>>,
 }
 
 #[derive(Serialize, Deserialize)]

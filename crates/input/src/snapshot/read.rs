@@ -6,6 +6,7 @@ use bailiwick_model::{Delta, Gap, Interner, Snapshot};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use super::gaps;
 use super::{End, FORMAT, Header, Line, SnapshotError, VERSION, hex};
 
 /// Most bytes that a snapshot unpacks to: far more than 150,000 pods and their cluster.
@@ -18,7 +19,7 @@ const MAX_LINE: u64 = 64 << 20;
 const WINDOW: u32 = 27;
 
 /// Types of objects in version 1.
-const TYPES: [&str; 24] = [
+const TYPES: [&str; 27] = [
     "role",
     "binding",
     "namespace",
@@ -43,6 +44,9 @@ const TYPES: [&str; 24] = [
     "route",
     "referenceGrant",
     "identityMap",
+    "listenerSet",
+    "apiService",
+    "trustBundle",
 ];
 
 /// Reads what [`write`](super::write) wrote. Objects of types that are not known become a gap.
@@ -114,10 +118,12 @@ fn header(lines: &mut Lines<impl BufRead>) -> Result<Snapshot, SnapshotError> {
     }
     let header: Header = serde_json::from_slice(&lines.line)
         .map_err(|source| SnapshotError::Broken { line: 1, source })?;
+    let mut gaps: Vec<Gap> = header.gaps.into_iter().map(Gap::from).collect();
+    gaps.extend(gaps::unread(header.kinds.as_deref(), &header.created_by));
     Ok(Snapshot {
         cluster: header.cluster,
         files: header.files,
-        gaps: header.gaps,
+        gaps,
         ..Snapshot::default()
     })
 }
@@ -196,6 +202,7 @@ impl<R: BufRead> Lines<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bailiwick_core::Kind;
     use std::io::Write;
 
     fn packed(text: &str) -> Vec<u8> {
@@ -208,6 +215,19 @@ mod tests {
     }
 
     const HEADER: &str = r#"{"format":"bailiwick.dev/snapshot","version":1}"#;
+
+    /// A file with this body, which ends as it should.
+    fn whole(body: &str, objects: u64) -> Snapshot {
+        let sum = hex(&Sha256::digest(body));
+        let text = format!("{body}{{\"end\":{{\"objects\":{objects},\"sha256\":\"{sum}\"}}}}\n");
+        read(packed(&text).as_slice()).unwrap()
+    }
+
+    /// A file without objects, with these further fields of its header.
+    fn headed(fields: &str) -> Snapshot {
+        let header = HEADER.trim_end_matches('}');
+        whole(&format!("{header}{fields}}}\n"), 0)
+    }
 
     #[test]
     fn what_is_no_snapshot_is_refused_with_what_to_do() {
@@ -255,12 +275,54 @@ mod tests {
         let body = format!(
             "{HEADER}\n{{\"object\":{{\"type\":\"flow\",\"object\":{{}}}},\"origin\":{{\"from\":\"live\"}}}}\n"
         );
-        let sum = hex(&Sha256::digest(&body));
-        let text = format!("{body}{{\"end\":{{\"objects\":1,\"sha256\":\"{sum}\"}}}}\n");
-        let snapshot = read(packed(&text).as_slice()).unwrap();
-        assert_eq!(snapshot.gaps.len(), 1);
-        assert!(snapshot.gaps[0].message.contains("`flow`"));
-        assert!(snapshot.gaps[0].touches(&[], "anywhere"));
+        let gaps = whole(&body, 1).gaps;
+        let of_type = gaps.iter().find(|gap| gap.message.contains("`flow`"));
+        assert!(of_type.unwrap().touches(&[], "anywhere"));
+    }
+
+    #[test]
+    fn kinds_that_the_writer_did_not_read_are_a_gap() {
+        let check = |fields: &str, unread: &[Kind], said: &str| {
+            let gaps = headed(fields).gaps;
+            let kinds: Vec<Kind> = gaps.iter().flat_map(|gap| gap.kinds.clone()).collect();
+            assert_eq!(kinds, unread, "{fields}");
+            assert!(
+                gaps.iter().all(|gap| gap.message.contains(said)),
+                "{gaps:?}"
+            );
+        };
+        let all = Kind::ALL.map(|kind| format!("\"{kind}\"")).join(",");
+        check(&format!(",\"kinds\":[{all}]"), &[], "");
+        check(&format!(",\"kinds\":[{all},\"Flow\"]"), &[], "");
+        let fewer = all.replace("\"CSIDriver\",", "");
+        check(
+            &format!(",\"kinds\":[{fewer}]"),
+            &[Kind::CSIDriver],
+            "a program that did not read `CSIDriver` yet",
+        );
+        // The first files did not say what was read.
+        let later = [Kind::APIService, Kind::ClusterTrustBundle];
+        let by = ",\"createdBy\":\"bailiwick 0.1.0\"";
+        check(
+            by,
+            &later,
+            "written by bailiwick 0.1.0 that did not read `APIService`, `ClusterTrustBundle` yet",
+        );
+    }
+
+    #[test]
+    fn a_gap_of_kinds_of_a_later_release_stays_one() {
+        let gaps = |kinds: &str| {
+            let all = Kind::ALL.map(|kind| format!("\"{kind}\"")).join(",");
+            headed(&format!(
+                ",\"kinds\":[{all}],\"gaps\":[{{{kinds},\"message\":\"a\"}}]"
+            ))
+            .gaps
+        };
+        let gap = &gaps("\"kinds\":[\"Role\"],\"laterKinds\":[\"Flow\",\"APIService\"]")[0];
+        assert_eq!(gap.kinds, [Kind::Role, Kind::APIService]);
+        let gap = &gaps("\"laterKinds\":[\"Flow\"]")[0];
+        assert!(gap.touches(&[Kind::Pod], "anywhere"));
     }
 
     #[test]

@@ -1,9 +1,11 @@
 use std::io::{self, BufWriter, Write};
 
+use bailiwick_core::Kind;
 use bailiwick_model::Snapshot;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::gaps::WrittenGap;
 use super::{End, FORMAT, Header, Line, SnapshotError, Totals, VERSION, hex};
 
 /// Compression level of zstd: higher ones take longer and save little.
@@ -29,7 +31,13 @@ fn write_lines(snapshot: &Snapshot, out: impl Write) -> io::Result<()> {
         created_by: concat!("bailiwick ", env!("CARGO_PKG_VERSION")).into(),
         cluster: snapshot.cluster.clone(),
         files: snapshot.files.clone(),
-        gaps: snapshot.gaps.clone(),
+        gaps: snapshot
+            .gaps
+            .iter()
+            .cloned()
+            .map(WrittenGap::from)
+            .collect(),
+        kinds: Some(Kind::ALL.iter().map(ToString::to_string).collect()),
     })?;
     let mut objects = 0;
     for (object, origin) in snapshot.objects() {

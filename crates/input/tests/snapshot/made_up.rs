@@ -2,12 +2,13 @@
 
 use bailiwick_core::{Kind, Str};
 use bailiwick_model::{
-    AdmissionBinding, AdmissionPolicy, Binding, BindingSubject, ClaimMount, ClusterInfo, Container,
-    ContainerPort, CsiDriver, CustomResource, Delta, FileId, FileOrigin, Gap, HostPathMount,
-    LabelSelector, MatchResources, Namespace, Node, Object, ObjectMeta, Origin, ParamRef,
-    PersistentVolume, PodSpec, PolicyRule, Protocol, Requirement, ResourceRule, Role, RoleRef,
-    RunAs, RuntimeClass, Secret, Security, SecurityContextConstraints, ServiceAccount, Snapshot,
-    SourceFile, Taint, TokenMount, Toleration, Webhook, WebhookConfiguration, Workload,
+    AdmissionBinding, AdmissionPolicy, ApiService, Binding, BindingSubject, ClaimMount,
+    ClusterInfo, Container, ContainerPort, CsiDriver, CustomResource, Delta, FileId, FileOrigin,
+    Gap, HostPathMount, LabelSelector, MatchResources, Namespace, Node, Object, ObjectMeta, Origin,
+    ParamRef, PersistentVolume, PodSpec, PolicyRule, Protocol, Requirement, ResourceRule, Role,
+    RoleRef, RunAs, RuntimeClass, Secret, Security, SecurityContextConstraints, ServiceAccount,
+    Snapshot, SourceFile, Taint, TokenMount, Toleration, TrustBundle, Webhook,
+    WebhookConfiguration, Workload,
 };
 use proptest::prelude::*;
 
@@ -222,6 +223,8 @@ fn object() -> BoxedStrategy<Object> {
                     service_account_name,
                     automount_service_account_token: automount,
                     tokens,
+                    trust_bundles: secrets.clone(),
+                    trusted_signers: secrets.clone(),
                     secrets,
                     host_network: true,
                     labels: [(node_name.clone(), node_name.clone())].into(),
@@ -277,6 +280,18 @@ fn object() -> BoxedStrategy<Object> {
         }),
         (meta(false), any::<bool>())
             .prop_map(|(metadata, inline)| Object::CsiDriver(CsiDriver { metadata, inline })),
+        (meta(false), text(), text(), any::<bool>()).prop_map(
+            |(metadata, service_namespace, service_name, unverified)| {
+                Object::ApiService(ApiService {
+                    metadata,
+                    service_namespace,
+                    service_name,
+                    unverified,
+                })
+            }
+        ),
+        (meta(false), text())
+            .prop_map(|(metadata, signer)| Object::TrustBundle(TrustBundle { metadata, signer })),
         (meta(false), text()).prop_map(|(metadata, handler)| Object::RuntimeClass(RuntimeClass {
             metadata,
             handler
@@ -380,7 +395,7 @@ pub(crate) fn any_snapshot() -> BoxedStrategy<Snapshot> {
                 gaps: gaps
                     .into_iter()
                     .map(|(namespace, message)| Gap {
-                        kinds: vec![Kind::Role],
+                        kinds: vec![Kind::Role, Kind::APIService],
                         namespace,
                         except: "".into(),
                         message: message.to_string(),

@@ -8,9 +8,10 @@
     reason = "a test fails by panicking and prints its seed"
 )]
 
+use bailiwick_core::Kind;
 use bailiwick_input::snapshot::{SnapshotError, read, write};
 use bailiwick_input::{Defaults, LoadOptions, Source, load};
-use bailiwick_model::{Origin, Snapshot};
+use bailiwick_model::{Gap, Origin, Snapshot};
 use proptest::prelude::*;
 
 use made_up::any_snapshot;
@@ -97,4 +98,27 @@ fn a_newer_version_is_refused() {
         read(packed.as_slice()),
         Err(SnapshotError::Newer(99))
     ));
+}
+
+/// Programs that know the kinds of the first files alone read every gap, and take one of later kinds for one of all.
+#[test]
+fn gaps_of_later_kinds_are_written_so_that_earlier_readers_know_them() {
+    let gap = |kinds: &[Kind]| Gap {
+        kinds: kinds.to_vec(),
+        message: "not read".to_owned(),
+        ..Gap::default()
+    };
+    let snapshot = Snapshot {
+        gaps: vec![
+            gap(&[Kind::Role, Kind::APIService]),
+            gap(&[Kind::ClusterTrustBundle]),
+        ],
+        ..Snapshot::default()
+    };
+    let written = bytes(&snapshot);
+    let text = String::from_utf8(zstd::decode_all(written.as_slice()).unwrap()).unwrap();
+    let header: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    assert_eq!(header["gaps"][0]["kinds"], serde_json::json!(["Role"]));
+    assert!(header["gaps"][1].get("kinds").is_none(), "{header}");
+    assert_eq!(read(written.as_slice()).unwrap(), snapshot);
 }

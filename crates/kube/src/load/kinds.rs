@@ -75,6 +75,8 @@ pub(crate) fn may_be_unserved(kind: impl Followed) -> bool {
             // Since 1.36.
             | Kind::MutatingAdmissionPolicy
             | Kind::MutatingAdmissionPolicyBinding
+            // Since 1.37, and behind a feature gate before.
+            | Kind::ClusterTrustBundle
     );
     is_later || kind.is_custom()
 }
@@ -108,8 +110,8 @@ pub(crate) fn page_size(kind: impl Followed) -> u32 {
         return 100;
     };
     match kind {
-        // Schemas make them hundreds of kilobytes each.
-        Kind::CustomResourceDefinition => 20,
+        // Schemas and certificates make them hundreds of kilobytes each.
+        Kind::CustomResourceDefinition | Kind::ClusterTrustBundle => 20,
         // Up to ten kilobytes each.
         Kind::Pod
         | Kind::Deployment

@@ -144,6 +144,10 @@ pub(super) struct Surroundings {
     pub(super) csi_drivers: BTreeSet<Str>,
     /// FlexVolume drivers.
     pub(super) flex_drivers: BTreeSet<Str>,
+    /// Names of ClusterTrustBundles.
+    pub(super) trust_bundles: BTreeSet<Str>,
+    /// Signers of ClusterTrustBundles that are found by their labels.
+    pub(super) trusted_signers: BTreeSet<Str>,
     /// Names of Secrets that the containers see.
     pub(super) secrets: BTreeSet<Str>,
 }

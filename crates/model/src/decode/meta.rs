@@ -140,9 +140,13 @@ fn name(cx: &mut Context<'_>, root: &Node<'_>, node: &Node<'_>) -> Str {
 
 fn name_problem(kind: Kind, name: &str) -> Option<&'static str> {
     match kind {
-        Kind::Role | Kind::ClusterRole | Kind::RoleBinding | Kind::ClusterRoleBinding => {
-            names::path_segment(name)
-        }
+        Kind::Role
+        | Kind::ClusterRole
+        | Kind::RoleBinding
+        | Kind::ClusterRoleBinding
+        | Kind::APIService => names::path_segment(name),
+        // It says whose signer it is of.
+        Kind::ClusterTrustBundle => names::dns_subdomain(name.rsplit(':').next().unwrap_or(name)),
         Kind::Namespace | Kind::StatefulSet => names::dns_label(name),
         Kind::CronJob if name.len() > 52 => Some("must not be longer than 52"),
         _ => names::dns_subdomain(name),

@@ -154,6 +154,8 @@ fn read_object(kind: Kind, value: &Value, namespace: &str, names: &mut Interner)
         }
         Kind::ListenerSet => Object::ListenerSet(gateway::listener_set(cx, root, metadata)),
         Kind::ReferenceGrant => Object::ReferenceGrant(routes::grant(cx, root, metadata)),
+        Kind::APIService => Object::ApiService(platform::api_service(cx, root, metadata)),
+        Kind::ClusterTrustBundle => Object::TrustBundle(platform::trust_bundle(cx, root, metadata)),
         Kind::ConfigMap => Object::IdentityMap(identities::map(cx, root, metadata)),
         // Every other kind has pods.
         _ => Object::Workload(pods::workload(cx, root, metadata)),

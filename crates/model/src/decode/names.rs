@@ -88,6 +88,17 @@ pub(super) fn port_name(name: &str) -> Problem {
     )
 }
 
+/// Names of signers of certificates (upstream `ValidateSignerName`, but for lengths).
+pub(super) fn signer(name: &str) -> Problem {
+    let good = name.split_once('/').is_some_and(|(domain, path)| {
+        domain.contains('.') && dns_subdomain(domain).is_none() && dns_subdomain(path).is_none()
+    });
+    unless(
+        good,
+        "must be a full domain and a name with `/` between them, such as `shop.example/web`",
+    )
+}
+
 /// Keys of a Secret's data.
 pub(super) fn data_key(key: &str) -> Problem {
     let good = key.len() <= 253
@@ -147,6 +158,18 @@ mod tests {
             label_value,
             &["", "a", "A_b.c", &long],
             &["-", "a b", "a/b", &longer],
+        );
+        check(
+            signer,
+            &["shop.example/web", "a.b/c.d"],
+            &[
+                "",
+                "web",
+                "shop/web",
+                "shop.example/",
+                "shop.example/web/a",
+                "shop.example/Web",
+            ],
         );
         check(
             data_key,

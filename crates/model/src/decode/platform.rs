@@ -8,7 +8,9 @@ use super::names;
 use super::node::Node;
 use super::reader::{Context, Shape};
 use crate::meta::ObjectMeta;
-use crate::platform::{CsiDriver, PersistentVolume, RuntimeClass, VolumeClaim};
+use crate::platform::{
+    ApiService, CsiDriver, PersistentVolume, RuntimeClass, TrustBundle, VolumeClaim,
+};
 
 /// Any mapping; its other fields are not read.
 const MAPPING: Shape = Shape {
@@ -70,6 +72,49 @@ const RUNTIME_CLASS: Shape = Shape {
         ("handler", ""),
         ("overhead", ""),
         ("scheduling", ""),
+    ],
+};
+
+const API_SERVICE: Shape = Shape {
+    what: "the spec of an APIService",
+    complete: true,
+    fields: &[
+        ("service", "the API server answers itself"),
+        ("group", ""),
+        ("version", ""),
+        (
+            "insecureSkipTLSVerify",
+            "the API server wants a certificate that it can check",
+        ),
+        ("caBundle", ""),
+        ("groupPriorityMinimum", ""),
+        ("versionPriority", ""),
+    ],
+};
+
+const SERVICE: Shape = Shape {
+    what: "a reference to a Service",
+    complete: true,
+    fields: &[("namespace", ""), ("name", ""), ("port", "")],
+};
+
+const TRUST_BUNDLE: Shape = Shape {
+    what: "the spec of a ClusterTrustBundle",
+    complete: true,
+    fields: &[
+        ("signerName", "the bundle is of no signer"),
+        ("trustBundle", ""),
+    ],
+};
+
+const SPEC_ALONE: Shape = Shape {
+    what: "a ClusterTrustBundle",
+    complete: true,
+    fields: &[
+        ("apiVersion", ""),
+        ("kind", ""),
+        ("metadata", ""),
+        ("spec", ""),
     ],
 };
 
@@ -167,4 +212,102 @@ pub(super) fn runtime_class(
         (None, _) => {}
     }
     RuntimeClass { metadata, handler }
+}
+
+/// Source: `ValidateAPIService` of k8s.io/kube-aggregator.
+pub(super) fn api_service(
+    cx: &mut Context<'_>,
+    root: &Node<'_>,
+    metadata: ObjectMeta,
+) -> ApiService {
+    spec_and_status(cx, root);
+    let mut own = ApiService {
+        metadata,
+        ..ApiService::default()
+    };
+    let Some(spec) = cx.inner(root, "spec", &API_SERVICE) else {
+        cx.refuse_missing(root, "spec", "say which group it is about");
+        return own;
+    };
+    let (group, version) = (cx.text(&spec, "group"), cx.text(&spec, "version"));
+    if *own.metadata.name != format!("{version}.{group}") {
+        let help = "name it after them, such as `v1.shop.example`";
+        cx.refuse(&spec, "has another version or group than its name", help);
+    }
+    if group.is_empty() && &*version != "v1" {
+        cx.refuse_missing(&spec, "group", "name the API group");
+    }
+    let of_group = (!group.is_empty()).then(|| names::dns_subdomain(&group));
+    let problems = [
+        ("group", of_group.flatten()),
+        ("version", names::dns_label_letter_first(&version)),
+    ];
+    for (key, problem) in problems {
+        if let (Some(problem), Some(at)) = (problem, spec.field(key)) {
+            cx.refuse(&at, problem, "");
+        }
+    }
+    own.unverified = cx.flag(&spec, "insecureSkipTLSVerify") == Some(true);
+    let is_checked = !cx.text(&spec, "caBundle").is_empty();
+    let Some(service) = cx.inner(&spec, "service", &SERVICE) else {
+        if own.unverified || is_checked {
+            let reason = "says how to check a server, and names none";
+            cx.refuse(&spec, reason, "name its `service`, or leave that out");
+        }
+        return own;
+    };
+    if own.unverified && is_checked {
+        let reason = "has a `caBundle` that `insecureSkipTLSVerify` does not look at";
+        cx.refuse(&spec, reason, "leave one of the two out");
+    }
+    own.service_namespace = cx.text(&service, "namespace");
+    own.service_name = cx.text(&service, "name");
+    for (key, text) in [
+        ("namespace", &own.service_namespace),
+        ("name", &own.service_name),
+    ] {
+        if text.is_empty() {
+            cx.refuse_missing(&service, key, "name the Service");
+        }
+    }
+    let port = cx.integer(&service, "port").unwrap_or(443);
+    if !(1..=65_535).contains(&port) {
+        cx.refuse(&service, "has a `port` that is none", "");
+    }
+    own
+}
+
+/// Source: `ValidateClusterTrustBundle` and `ValidateSignerName` of upstream's `pkg/apis/certificates/validation`.
+pub(super) fn trust_bundle(
+    cx: &mut Context<'_>,
+    root: &Node<'_>,
+    metadata: ObjectMeta,
+) -> TrustBundle {
+    cx.mapping(root, &SPEC_ALONE);
+    let mut bundle = TrustBundle {
+        metadata,
+        ..TrustBundle::default()
+    };
+    let Some(spec) = cx.inner(root, "spec", &TRUST_BUNDLE) else {
+        cx.refuse_missing(root, "spec", "say what to trust");
+        return bundle;
+    };
+    bundle.signer = cx.text(&spec, "signerName");
+    if cx.text(&spec, "trustBundle").is_empty() {
+        cx.refuse_missing(&spec, "trustBundle", "hold at least one certificate");
+    }
+    let own = match bundle.metadata.name.rsplit_once(':') {
+        Some((signer, _)) => signer.replacen(':', "/", 1),
+        None => String::new(),
+    };
+    if *bundle.signer != own {
+        let reason = "has a signer that its name does not start with";
+        let help = "name it after the signer, such as `shop.example:web:` and more, or after none without a colon";
+        cx.refuse(&spec, reason, help);
+    } else if let Some(at) = spec.field("signerName").filter(|_| !own.is_empty())
+        && let Some(problem) = names::signer(&own)
+    {
+        cx.refuse(&at, problem, "");
+    }
+    bundle
 }

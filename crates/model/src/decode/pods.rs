@@ -103,6 +103,18 @@ const TOKEN: Shape = Shape {
     ],
 };
 
+const TRUST_BUNDLE: Shape = Shape {
+    what: "a projected ClusterTrustBundle",
+    complete: false,
+    fields: &[
+        ("name", ""),
+        ("signerName", ""),
+        ("labelSelector", "no bundle is found"),
+        ("optional", ""),
+        ("path", ""),
+    ],
+};
+
 /// Any mapping: none of its other fields is read.
 const MAPPING: Shape = Shape {
     what: "a mapping",
@@ -222,6 +234,8 @@ fn pod_spec(cx: &mut Context<'_>, node: &Node<'_>, mut around: Surroundings) -> 
         node_secrets: named(node_secrets),
         csi_drivers: named(around.csi_drivers),
         flex_drivers: named(around.flex_drivers),
+        trust_bundles: named(around.trust_bundles),
+        trusted_signers: named(around.trusted_signers),
         security: containers::pod_security(cx, node),
         containers: kept.into(),
         quiet_containers: quiet.into(),
@@ -407,7 +421,28 @@ fn volume(
         if let Some(token) = cx.inner(source, "serviceAccountToken", &TOKEN) {
             tokens.push(token_mount(cx, &token));
         }
+        if let Some(bundle) = cx.inner(source, "clusterTrustBundle", &TRUST_BUNDLE) {
+            trust_bundle(cx, &bundle, around);
+        }
     });
+}
+
+/// A bundle by its name, or those of a signer that a selector finds. One that is left out finds none.
+fn trust_bundle(cx: &mut Context<'_>, node: &Node<'_>, around: &mut Surroundings) {
+    let (name, signer) = (cx.text(node, "name"), cx.text(node, "signerName"));
+    let has_selector = cx.inner(node, "labelSelector", &MAPPING).is_some();
+    if name.is_empty() == signer.is_empty() {
+        let help = "name one bundle, or the signer whose bundles it is about";
+        cx.refuse(
+            node,
+            "must have a `name` or a `signerName`, and not both",
+            help,
+        );
+    }
+    around.trust_bundles.insert(name);
+    if has_selector {
+        around.trusted_signers.insert(signer);
+    }
 }
 
 fn token_mount(cx: &mut Context<'_>, node: &Node<'_>) -> TokenMount {
