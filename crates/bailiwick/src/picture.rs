@@ -354,7 +354,7 @@ fn kind(node: &Node) -> &'static str {
         | Node::Memory { .. } => "node",
         Node::Secret { .. } => "secret",
         Node::Role { .. } => "role",
-        Node::Area { .. } | Node::Driver { .. } => "area",
+        Node::Area { .. } | Node::Driver { .. } | Node::Requests { .. } | Node::Trust(_) => "area",
         Node::Acting { .. } | Node::Bound { .. } | Node::Deputy { .. } => "acting",
         Node::Outside | Node::Entry(_) => "outside",
         Node::Cloud { .. } => "cloud",

@@ -39,6 +39,6 @@ pub use fix::{Cost, Fix, NoFix};
 pub use graph::{EdgeId, Graph, HeldBack, NodeId, Step};
 pub use lead::{Lead, Toward};
 pub use live::Live;
-pub use node::{Area, Node, NodeParseError};
+pub use node::{Area, Node, NodeParseError, Trust};
 pub use proof::Review;
 pub use search::{Path, Reach};

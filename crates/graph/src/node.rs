@@ -70,6 +70,17 @@ pub enum Node {
         /// Its name.
         name: Str,
     },
+    /// What others ask of a version of an API group.
+    Requests {
+        /// The APIService that says who answers.
+        service: Str,
+        /// The Service that answers, as `NAMESPACE/NAME`; empty where the API server does itself.
+        by: Str,
+        /// Whether the API server takes any certificate from it.
+        unverified: bool,
+    },
+    /// Connections of pods that trust what certificates a ClusterTrustBundle holds.
+    Trust(Trust),
     /// An operator, as far as it does what objects of a resource say.
     Deputy {
         /// The resource with its group.
@@ -123,6 +134,31 @@ pub enum Node {
     },
     /// Full control of the cluster: everything is allowed, or nothing stands in the way of making it so.
     Cluster,
+}
+
+/// Which ClusterTrustBundles a pod has in its files.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(tag = "trust", rename_all = "camelCase")]
+pub enum Trust {
+    /// One.
+    Bundle {
+        /// Its name.
+        name: Str,
+    },
+    /// Those of a signer that have some labels, which is up to whoever writes them.
+    Signer {
+        /// The signer's name.
+        name: Str,
+    },
+}
+
+impl fmt::Display for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bundle { name } => write!(f, "ClusterTrustBundle {name}"),
+            Self::Signer { name } => write!(f, "ClusterTrustBundles of signer {name}"),
+        }
+    }
 }
 
 /// What an area is everything of.
@@ -387,6 +423,19 @@ impl fmt::Display for Node {
             Self::Memory { machine } => write!(f, "the shared memory of node {machine}"),
             Self::Container { pod, name } => write!(f, "container {name} of {pod}"),
             Self::Driver { name } => write!(f, "volumes of driver {name}"),
+            Self::Requests {
+                service,
+                by,
+                unverified,
+            } => {
+                write!(f, "every request to APIService {service}, which ")?;
+                match &**by {
+                    "" => f.write_str("the API server answers itself"),
+                    by if *unverified => write!(f, "Service {by} answers unverified"),
+                    by => write!(f, "Service {by} answers"),
+                }
+            }
+            Self::Trust(trust) => write!(f, "every connection of pods that trust {trust}"),
             Self::Deputy {
                 resource,
                 namespace,

@@ -38,6 +38,7 @@ pub struct Asked {
 #[derive(Default)]
 struct State {
     lists: Vec<List>,
+    statuses: Vec<(String, Value)>,
     asked: Vec<Asked>,
 }
 
@@ -110,6 +111,11 @@ impl Impostor {
         state.lists.push(list);
     }
 
+    /// Has it give what is sent to this path in JSON this status.
+    pub fn judge(&self, path: &str, status: Value) {
+        lock(&self.state).statuses.push((path.to_owned(), status));
+    }
+
     /// What it was asked so far, oldest first.
     #[must_use]
     pub fn asked(&self) -> Vec<Asked> {
@@ -149,18 +155,33 @@ fn serve(stream: TcpStream, tls: Arc<ServerConfig>, state: &Mutex<State>) -> io:
     let connection = ServerConnection::new(tls).map_err(io::Error::other)?;
     let mut reader = BufReader::new(StreamOwned::new(connection, stream));
     while let Some(asked) = read(&mut reader)? {
-        let lists = {
+        let (lists, status) = {
             let mut state = lock(state);
             state.asked.push(asked.clone());
-            state.lists.clone()
+            let mut statuses = state.statuses.iter().rev();
+            let status = statuses.find(|(path, _)| *path == asked.path);
+            (
+                state.lists.clone(),
+                status.map(|(_, status)| status.clone()),
+            )
         };
         let list = lists.iter().find(|list| list.path == asked.path);
         match list.filter(|_| asked.is_watch) {
             Some(list) => watch(reader.get_mut(), list)?,
-            None => answer(&lists, asked).send(reader.get_mut())?,
+            None => answer(&lists, judged(asked, status)).send(reader.get_mut())?,
         }
     }
     Ok(())
+}
+
+/// What was sent, with this status where it is JSON.
+fn judged(mut asked: Asked, status: Option<Value>) -> Asked {
+    let object = serde_json::from_slice::<Value>(&asked.body).ok();
+    if let (Some(Value::Object(mut object)), Some(status)) = (object, status) {
+        object.insert("status".to_owned(), status);
+        asked.body = Value::Object(object).to_string().into_bytes();
+    }
+    asked
 }
 
 fn answer(lists: &[List], asked: Asked) -> Answer {

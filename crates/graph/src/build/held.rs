@@ -283,7 +283,8 @@ impl Holding<'_> {
         ["patch", "update"].iter().any(|verb| self.gives(verb)) && there.into_iter().any(is_held)
     }
 
-    fn gives(&self, verb: &str) -> bool {
+    /// Whether it is by this verb, be it with others.
+    pub(crate) fn gives(&self, verb: &str) -> bool {
         self.right.names_by(self.given, verb, verb).is_some()
     }
 

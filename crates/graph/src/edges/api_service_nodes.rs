@@ -20,8 +20,8 @@ edge! {
      ClusterRoleBinding r gives ClusterRole/r to user:eve"
 }
 
-fn link(held: &Held<'_>, _: &World<'_>, link: &mut Link<'_>) {
-    for condition in taken(held, ["v1."]) {
+fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    for condition in taken(held, world, ["v1."]) {
         link.edge(held.subject, Node::area(Area::Machines, &held.scope), condition);
     }
 }

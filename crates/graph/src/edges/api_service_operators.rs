@@ -36,7 +36,7 @@ edge! {
 
 fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
     let mut to = |group: &str, end: Node| {
-        for condition in taken(held, versions(group, world).iter().map(|name| &**name)) {
+        for condition in taken(held, world, versions(group, world).iter().map(|name| &**name)) {
             link.edge(held.subject, end.clone(), condition);
         }
     };

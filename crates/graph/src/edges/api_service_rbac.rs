@@ -17,8 +17,8 @@ edge! {
      ClusterRoleBinding r gives ClusterRole/r to user:eve"
 }
 
-fn link(held: &Held<'_>, _: &World<'_>, link: &mut Link<'_>) {
-    for condition in taken(held, ["v1.rbac.authorization.k8s.io"]) {
+fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    for condition in taken(held, world, ["v1.rbac.authorization.k8s.io"]) {
         link.edge(held.subject, Node::Cluster, condition);
     }
 }

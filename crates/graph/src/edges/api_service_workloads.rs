@@ -16,8 +16,8 @@ edge! {
      ClusterRoleBinding r gives ClusterRole/r to user:eve"
 }
 
-fn link(held: &Held<'_>, _: &World<'_>, link: &mut Link<'_>) {
-    for condition in taken(held, ["v1.apps", "v1.batch"]) {
+fn link(held: &Held<'_>, world: &World<'_>, link: &mut Link<'_>) {
+    for condition in taken(held, world, ["v1.apps", "v1.batch"]) {
         link.edge(held.subject, Node::area(Area::NewPods, &held.scope), condition);
     }
 }

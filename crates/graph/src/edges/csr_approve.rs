@@ -1,7 +1,7 @@
 
 use bailiwick_rbac::Right;
 
-use crate::build::{Held, Link, On, World};
+use crate::build::{Held, Holding, Link, On, World};
 use crate::condition::Condition;
 use crate::edge::{Leg, Rule, Versions, edge};
 use crate::edges::CERTIFICATES as GROUP;
@@ -51,9 +51,12 @@ fn link(held: &Held<'_>, _: &World<'_>, link: &mut Link<'_>) {
 
 /// What gives `approve` on the signer: a rule without names, with its name, or with that of all in its domain.
 pub(super) fn of_signer(held: &Held<'_>, signer: &str) -> Option<Condition> {
+    held.condition_by(|holding| is_on_signer(holding, signer))
+}
+
+/// Whether it is a right on this signer: without names, with its name, or with that of all in its domain.
+pub(super) fn is_on_signer(holding: &Holding<'_>, signer: &str) -> bool {
     let domain = signer.split_once('/').map(|(domain, _)| format!("{domain}/*"));
-    held.condition_by(|holding| {
-        let of_domain = domain.as_deref().is_some_and(|domain| holding.is_on(On::Name(domain)));
-        holding.is_on(On::Name(signer)) || of_domain
-    })
+    let of_domain = domain.as_deref().is_some_and(|domain| holding.is_on(On::Name(domain)));
+    holding.is_on(On::Name(signer)) || of_domain
 }

@@ -42,6 +42,8 @@ mod pod_tests;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trust_tests;
 
 /// API group of certificate requests and signers.
 const CERTIFICATES: &str = "certificates.k8s.io";
@@ -154,6 +156,7 @@ edges![
     api_service_nodes,
     api_service_operators,
     api_service_rbac,
+    api_service_reviews,
     api_service_workloads,
     application,
     ask_access,

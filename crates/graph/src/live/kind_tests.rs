@@ -82,6 +82,25 @@ const OTHERS: &[&str] = &[
        mutations: [{patchType: ApplyConfiguration, applyConfiguration: {expression: 'Object{}'}}]}}
      {apiVersion: admissionregistration.k8s.io/v1, kind: MutatingAdmissionPolicyBinding, metadata: {name: guard},
       spec: {policyName: guard, paramRef: {name: allowed, namespace: shop, parameterNotFoundAction: Deny}}}",
+    // That of the core group, with which all are known; others are asked for by their names.
+    "ClusterRole r
+       patch on apiservices of apiregistration.k8s.io named v1.batch,v1.apps
+       create on apiservices of apiregistration.k8s.io
+     ClusterRoleBinding r gives ClusterRole/r to user:eve
+     ---
+     {apiVersion: apiregistration.k8s.io/v1, kind: APIService, metadata: {name: v1.batch}, spec: {group: batch, version: v1}}
+     {apiVersion: apiregistration.k8s.io/v1, kind: APIService, metadata: {name: v1.}, spec: {group: '', version: v1}}",
+    "ClusterRole r
+       patch on clustertrustbundles of certificates.k8s.io
+       attest on signers of certificates.k8s.io named shop.example/web
+     ClusterRoleBinding r gives ClusterRole/r to user:eve
+     ---
+     {apiVersion: certificates.k8s.io/v1, kind: ClusterTrustBundle, metadata: {name: 'shop.example:web:a'}, spec: {signerName: shop.example/web, trustBundle: PEM}}
+     {apiVersion: certificates.k8s.io/v1, kind: ClusterTrustBundle, metadata: {name: roots}, spec: {trustBundle: PEM}}
+     {apiVersion: v1, kind: Pod, metadata: {namespace: shop, name: web}, spec: {containers: [{name: web, image: web}],
+       volumes: [{name: v, projected: {sources: [{clusterTrustBundle: {name: roots, path: a}}, {clusterTrustBundle: {signerName: shop.example/web, labelSelector: {}, path: b}}]}}]}}
+     {apiVersion: v1, kind: Pod, metadata: {namespace: pay, name: web}, spec: {containers: [{name: web, image: web}],
+       volumes: [{name: v, projected: {sources: [{clusterTrustBundle: {name: roots, path: a}}]}}]}}",
 ];
 
 #[test]

@@ -15,9 +15,10 @@ use super::reads::{Key, Mark, Reads, store};
 use super::regained::Regained;
 use super::roles::Roles;
 use super::running::writes_logs;
+use super::trusts::trusts;
 use super::{Unit, WORKLOADS, World, gateways};
 use crate::build::{KindRule, Wanted, kind_rules};
-use crate::node::Node;
+use crate::node::{Node, Trust};
 
 /// The service account that every namespace has.
 pub(super) const DEFAULT: &str = "default";
@@ -82,6 +83,8 @@ pub(crate) struct Index {
     pub(super) runners_hidden: bool,
     /// FlexVolume drivers that pods use, with how many do.
     pub(super) flex_drivers: BTreeMap<Str, usize>,
+    /// Which ClusterTrustBundles pods have in their files, with how many do.
+    pub(super) trusts: BTreeMap<Trust, usize>,
     /// By namespace how many pods may write where their nodes keep logs.
     pub(super) log_writers: BTreeMap<Str, usize>,
     /// Volumes that are paths of nodes, by the claim that they are bound to.
@@ -149,6 +152,7 @@ impl Index {
             runners: HashMap::new(),
             runners_hidden: are_runners_hidden(snapshot),
             flex_drivers: BTreeMap::new(),
+            trusts: BTreeMap::new(),
             log_writers: BTreeMap::new(),
             claimed: HashMap::new(),
             asked: HashMap::new(),
@@ -346,6 +350,7 @@ fn is_same(old: Option<&Object>, new: Option<&Object>) -> bool {
         }
         (Some(Object::Workload(old)), Some(Object::Workload(new))) => {
             (&old.node_name, &old.pod.flex_drivers) == (&new.node_name, &new.pod.flex_drivers)
+                && trusts(&old.pod).eq(trusts(&new.pod))
                 && writes_logs(old) == writes_logs(new)
         }
         (Some(Object::PersistentVolume(old)), Some(Object::PersistentVolume(new))) => old == new,

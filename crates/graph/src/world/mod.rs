@@ -11,6 +11,7 @@ mod regained;
 mod rights;
 mod roles;
 mod running;
+mod trusts;
 mod unit;
 mod view;
 mod volumes;
@@ -26,6 +27,7 @@ pub(crate) use self::index::{Index, Woken, is_untold};
 pub(crate) use self::reads::{Key, Mark};
 pub(crate) use self::rights::READ_LOGS;
 pub(crate) use self::roles::RoleId;
+pub(crate) use self::trusts::trusts;
 pub(crate) use self::unit::{Item, Unit};
 
 use self::index::{Ask, DEFAULT, Fact, by_name};

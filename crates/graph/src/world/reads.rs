@@ -61,6 +61,8 @@ pub(crate) enum Key<'k> {
     Automount(&'k str, &'k str),
     /// Which FlexVolume drivers pods use.
     FlexDrivers,
+    /// Which ClusterTrustBundles pods have in their files.
+    Trusts,
     /// Whether a pod of a namespace may write where its node keeps logs.
     LogWriters(&'k str),
     /// The volume behind a claim: namespace and name.

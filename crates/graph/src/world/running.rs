@@ -27,6 +27,7 @@ impl Index {
             self.moved(&workload.node_name, woken);
         }
         self.use_drivers(workload, woken);
+        self.trust(workload, woken);
         if writes_logs(workload) {
             let namespace = &workload.metadata.namespace;
             let count = self.log_writers.entry(namespace.clone()).or_default();
@@ -43,6 +44,7 @@ impl Index {
         let object = workload.object_ref();
         if self.runs(workload.kind) {
             self.leave_drivers(workload, woken);
+            self.trust_no_more(workload, woken);
             let namespace = &workload.metadata.namespace;
             if let Some(count) = self
                 .log_writers

@@ -2,11 +2,11 @@
 
 use bailiwick_core::{Kind, Str};
 use bailiwick_model::{
-    AdmissionBinding, AdmissionPolicy, Binding, ClusterInfo, CsiDriver, CustomResource,
+    AdmissionBinding, AdmissionPolicy, ApiService, Binding, ClusterInfo, CsiDriver, CustomResource,
     EndpointSlice, Gateway, IdentityMap, Ingress, ListenerSet, Namespace, NetworkPolicy, Node,
     PersistentVolume, ReferenceGrant, Role, Route, RuntimeClass, Secret,
-    SecurityContextConstraints, Service, ServiceAccount, Snapshot, Store, WebhookConfiguration,
-    Workload,
+    SecurityContextConstraints, Service, ServiceAccount, Snapshot, Store, TrustBundle,
+    WebhookConfiguration, Workload,
 };
 
 use super::reads::{Key, Reads};
@@ -45,6 +45,8 @@ pub(crate) struct View<'a> {
     pub(crate) reference_grants: Watched<'a, ReferenceGrant>,
     pub(crate) listener_sets: Watched<'a, ListenerSet>,
     pub(crate) identity_maps: Watched<'a, IdentityMap>,
+    pub(crate) api_services: Watched<'a, ApiService>,
+    pub(crate) trust_bundles: Watched<'a, TrustBundle>,
 }
 
 /// A store whose reads are noted.
@@ -120,6 +122,8 @@ impl<'a> View<'a> {
             reference_grants: watched(&whole.reference_grants, Kind::ReferenceGrant, reads),
             listener_sets: watched(&whole.listener_sets, Kind::ListenerSet, reads),
             identity_maps: watched(&whole.identity_maps, Kind::ConfigMap, reads),
+            api_services: watched(&whole.api_services, Kind::APIService, reads),
+            trust_bundles: watched(&whole.trust_bundles, Kind::ClusterTrustBundle, reads),
         }
     }
 

@@ -14,8 +14,10 @@ mod constrained;
 mod levers;
 mod platform;
 mod refused;
+mod reviewed;
 mod served;
 mod stage;
+mod trust;
 mod variants;
 
 use bailiwick_graph::EDGES;
@@ -106,6 +108,7 @@ fn secrets_are_shown_by_these_writes_and_by_no_others() {
 const AUTHORIZED: &[&str] = &[
     "api-service-nodes",
     "api-service-operators",
+    "api-service-reviews",
     "aws-auth",
     "deputy-node",
     "dns",

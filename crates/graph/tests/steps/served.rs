@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bailiwick_testkit::impostor::Impostor;
-use bailiwick_testkit::servers::Cluster;
+use bailiwick_testkit::servers::{Builder, Cluster};
 use serde_json::{Value, json};
 
 use crate::acts::{APIS, CORE, DRY};
@@ -20,6 +20,7 @@ pub(crate) const TAKEN: &[&str] = &[
     "api-service-nodes",
     "api-service-operators",
     "api-service-rbac",
+    "api-service-reviews",
     "api-service-workloads",
 ];
 
@@ -31,14 +32,18 @@ const MANAGED: &str = "kube-aggregator.kubernetes.io/automanaged";
 const WATCH: Duration = Duration::from_secs(660);
 
 /// A cluster and the attacker's server.
-struct Play {
-    stage: Stage,
-    impostor: Impostor,
+pub(crate) struct Play {
+    pub(crate) stage: Stage,
+    pub(crate) impostor: Impostor,
 }
 
 impl Play {
     fn new() -> Self {
-        let stage = Stage::new(&Cluster::builder().user("anna", &["dev"]));
+        Self::on(&Cluster::builder().user("anna", &["dev"]))
+    }
+
+    pub(crate) fn on(builder: &Builder) -> Self {
+        let stage = Stage::new(builder);
         let service = json!({
             "metadata": {"name": "eve"},
             "spec": {"type": "ExternalName", "externalName": "127.0.0.1"},
@@ -66,7 +71,7 @@ impl Play {
     }
 
     /// Has the attacker take an APIService by the right of an edge's example, and fail by what is safe.
-    fn take(&self, edge: &str, name: &str) {
+    pub(crate) fn take(&self, edge: &str, name: &str) {
         let path = format!("{SERVICES}/{name}");
         let scene = self.stage.put(edge, true);
         assert_eq!(self.stage.patch(&path, &self.own()).status, 403, "{edge}");
@@ -80,7 +85,7 @@ impl Play {
     }
 
     /// The same of another APIService.
-    fn take_as_well(&self, name: &str) {
+    pub(crate) fn take_as_well(&self, name: &str) {
         let path = format!("{SERVICES}/{name}");
         assert_eq!(self.stage.patch(&path, &self.own()).status, 403, "{name}");
         let rbac = self.stage.put_rbac(&format!(
@@ -280,7 +285,7 @@ impl Play {
             == "Node"));
     }
 
-    fn give_back(&self, name: &str) {
+    pub(crate) fn give_back(&self, name: &str) {
         let own = json!({"spec": {"service": null, "insecureSkipTLSVerify": null}}).to_string();
         let headers = [("content-type", "application/merge-patch+json")];
         let path = format!("{SERVICES}/{name}");
@@ -324,6 +329,13 @@ impl Play {
                 .status,
             200
         );
+        // The API server answers itself, as before.
+        let classes = "/apis/scheduling.k8s.io/v1/priorityclasses";
+        let admin = self.stage.cluster.admin();
+        let answers = || admin.get(classes).unwrap().status == 200;
+        assert!(eventually(answers));
+        self.stage.remove_rbac(&rbac);
+        let rbac = self.stage.put_rbac(&rights("create"));
         assert_eq!(self.stage.post(SERVICES, &own).status, 201);
         self.stage.remove_rbac(&rbac);
         self.wait_for("v1.scheduling.k8s.io");

@@ -32,6 +32,7 @@ rules:
 #[must_use]
 pub struct Builder {
     controller_manager: bool,
+    controller_manager_listens: bool,
     authorization: Authorization,
     users: Vec<(String, Vec<String>)>,
     files: Vec<(String, String)>,
@@ -49,6 +50,7 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             controller_manager: true,
+            controller_manager_listens: false,
             authorization: Authorization::Modes("Node,RBAC".to_owned()),
             users: Vec::new(),
             files: Vec::new(),
@@ -62,6 +64,13 @@ impl Builder {
     /// Leaves the controller-manager out: no aggregation, no service accounts by themselves.
     pub fn without_controller_manager(mut self) -> Self {
         self.controller_manager = false;
+        self
+    }
+
+    /// Has the controller-manager serve its metrics ([`Cluster::controller_manager`]) to whom the API server says that they
+    /// may have them: it asks who somebody is and what he may do, as kubelets do.
+    pub fn controller_manager_listens(mut self) -> Self {
+        self.controller_manager_listens = true;
         self
     }
 
@@ -189,7 +198,7 @@ impl Builder {
         let pki = Pki::create(dir.join("pki"))?;
         let tokens = self.write_files(dir)?;
 
-        let [client, peer, api] =
+        let [client, peer, api, manager] =
             janitor::free_ports().map_err(|source| ServersError::file(dir, source))?;
         let etcd_url = format!("http://127.0.0.1:{client}");
         let mut command = Command::new(etcd);
@@ -215,6 +224,12 @@ impl Builder {
             let identity = Identity::create(name, &endpoint, &key)?;
             let mut command = Command::new(binaries::server("kube-controller-manager")?);
             command.args(controller_manager_flags(&pki, &identity));
+            let port = if self.controller_manager_listens {
+                manager
+            } else {
+                0
+            };
+            command.args(listening_flags(dir, &identity, port));
             spawn(&mut janitor, "kube-controller-manager", command)?;
         }
         let users = tokens
@@ -226,6 +241,7 @@ impl Builder {
             pki,
             server,
             etcd: etcd_url,
+            manager: format!("https://127.0.0.1:{manager}"),
             admin,
             users,
         })
@@ -343,11 +359,25 @@ fn controller_manager_flags(pki: &Pki, identity: &Identity) -> Vec<String> {
         ),
         flag("root-ca-file", &pki.ca().display().to_string()),
         flag("leader-elect", "false"),
-        flag("secure-port", "0"),
         // The default of 20 requests a second makes the first round of the controllers take 6 s.
         flag("kube-api-qps", "1000"),
         flag("kube-api-burst", "1000"),
     ]
+}
+
+/// Where the controller-manager listens (0 for nowhere), and whom it asks about those who come.
+fn listening_flags(dir: &std::path::Path, identity: &Identity, port: u16) -> Vec<String> {
+    let mut flags = vec![flag("secure-port", &port.to_string())];
+    if port > 0 {
+        let asking = identity.kubeconfig().display().to_string();
+        flags.extend([
+            flag("bind-address", "127.0.0.1"),
+            flag("cert-dir", &dir.display().to_string()),
+            flag("authentication-kubeconfig", &asking),
+            flag("authorization-kubeconfig", &asking),
+        ]);
+    }
+    flags
 }
 
 pub(super) fn wait_until_ready(

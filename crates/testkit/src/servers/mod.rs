@@ -44,6 +44,7 @@ pub struct Cluster {
     pki: Pki,
     server: String,
     etcd: String,
+    manager: String,
     admin: Identity,
     users: Vec<Identity>,
 }
@@ -124,6 +125,14 @@ impl Cluster {
         self.token(namespace, name, &json!({}))
     }
 
+    /// Whoever holds this token.
+    ///
+    /// # Errors
+    /// When its files cannot be written.
+    pub fn token_holder(&self, name: &str, token: &str) -> Result<Identity, ServersError> {
+        self.identity(name, &Credential::Token(token.to_owned()))
+    }
+
     /// A service account with a token that is bound to one of its pods.
     ///
     /// # Errors
@@ -180,6 +189,13 @@ impl Cluster {
     #[must_use]
     pub fn ca(&self) -> PathBuf {
         self.pki.ca()
+    }
+
+    /// The URL of the controller-manager, where it listens, and the file with its certificate.
+    #[must_use]
+    pub fn controller_manager(&self) -> (&str, PathBuf) {
+        let certificate = self.dir().join("kube-controller-manager.crt");
+        (&self.manager, certificate)
     }
 
     /// The directory with logs, keys, data and the files of [`Builder::file`].
