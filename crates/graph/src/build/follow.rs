@@ -1,6 +1,6 @@
 //! The parts that a graph is made of, in their order, and those that a change makes anew.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::parts::Part;
@@ -33,31 +33,44 @@ impl Builder<'_, '_, '_> {
         let units = parts.readers_of(woken.marks.iter().copied());
         let mut units: BTreeSet<Unit> = units.into_iter().collect();
         // What rules of edges alone have woken; holders are made anew in part.
-        let is_holder = |unit: &Unit| matches!(unit, Unit::Holder(node) if !is_role(node));
-        let of_rules = parts.readers_of(woken.marks_of_rules.iter().copied());
-        let (mut in_part, whole): (Vec<Unit>, Vec<Unit>) =
-            of_rules.into_iter().partition(is_holder);
-        units.extend(whole);
+        let mut in_part: BTreeMap<Unit, BTreeSet<usize>> = BTreeMap::new();
+        for &(mark, rule) in &woken.marks_of_rules {
+            for unit in parts.readers_of([mark]) {
+                if matches!(&unit, Unit::Holder(node) if !is_role(node)) {
+                    in_part.entry(unit).or_default().insert(rule);
+                } else {
+                    units.insert(unit);
+                }
+            }
+        }
+        for (holder, rule) in &woken.holders {
+            let unit = Unit::Holder(holder.clone());
+            in_part.entry(unit).or_default().insert(*rule);
+        }
         let came_or_went = woken.units.iter();
         units.extend(
             came_or_went
                 .filter(|unit| self.world.exists(unit) != parts.has(unit))
                 .cloned(),
         );
-        in_part.extend(woken.holders.iter().cloned().map(Unit::Holder));
-        in_part.sort_unstable();
-        in_part.dedup();
-        in_part.retain(|unit| !units.contains(unit) && parts.has(unit));
+        in_part.retain(|unit, _| !units.contains(unit) && parts.has(unit));
+        let mut by_rules: BTreeMap<BTreeSet<usize>, Vec<Unit>> = BTreeMap::new();
+        for (unit, rules) in in_part {
+            by_rules.entry(rules).or_default().push(unit);
+        }
         // They depend on all others.
         let mut bound = BTreeSet::new();
-        let only = Only::with_kinds(woken, self.world.index);
-        self.only = Some(Arc::new(only));
-        for unit in in_part {
-            self.part_of_rules(&unit);
-            if let Unit::Holder(node) = unit
-                && self.is_bound(&node)
-            {
-                bound.insert(node);
+        for (rules, units) in by_rules {
+            let only = Only::new(&rules, woken.role.as_ref(), self.world.index);
+            self.only = Some(Arc::new(only));
+            self.uses_of_rules.clear();
+            for unit in units {
+                self.part_of_rules(&unit);
+                if let Unit::Holder(node) = unit
+                    && self.is_bound(&node)
+                {
+                    bound.insert(node);
+                }
             }
         }
         self.only = None;

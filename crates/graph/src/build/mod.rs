@@ -13,11 +13,11 @@ mod shares;
 mod tests;
 mod uses;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bailiwick_core::Str;
+use bailiwick_core::{ObjectRef, Str};
 use bailiwick_model::Snapshot;
 use hashbrown::{HashMap, HashSet};
 
@@ -34,7 +34,7 @@ use crate::condition::{Atom, AtomId};
 use crate::edge::{EdgeKind, Rule};
 use crate::graph::{Common, CommonId, Graph, NodeId};
 use crate::node::Node;
-use crate::world::{Entry, Given, Index, Key, RoleId, Unit, Woken};
+use crate::world::{Entry, Given, Index, Key, RoleId, Unit};
 
 impl Graph {
     /// The graph of a cluster. `memberships` tells the groups of users, which no object of the cluster does; a service
@@ -62,19 +62,19 @@ struct Only {
     kinds: Vec<&'static EdgeKind>,
     /// By position, whether it is one of them.
     rules: Vec<bool>,
-    /// The same, and those for which the role is good that has changed: roles for none of them are left aside.
+    /// The same: roles that are good for none of them are left aside.
     set: RuleSet,
     /// The role whose change has them looked at.
     changed: Option<RoleId>,
 }
 
 impl Only {
-    /// Those that a change concerns, with all others of their kinds.
-    fn with_kinds(woken: &Woken, index: &Index) -> Self {
+    /// Those that the change of a role concerns, with all others of their kinds.
+    fn new(rules: &BTreeSet<usize>, role: Option<&ObjectRef>, index: &Index) -> Self {
         let all = &index.rules;
-        let kinds = woken.rules.iter();
+        let kinds = rules.iter();
         let kinds = kinds.filter_map(|&rule| Some(all.get(rule)?.0));
-        let changed = woken.role.as_ref().and_then(|role| index.number_of(role));
+        let changed = role.and_then(|role| index.number_of(role));
         let mut only = Self {
             kinds: kinds.collect(),
             rules: Vec::new(),
@@ -83,10 +83,13 @@ impl Only {
         };
         only.kinds.dedup_by_key(|kind| kind.id);
         only.rules = all.iter().map(|(kind, ..)| only.is_kind(kind)).collect();
-        let meant = (0..).zip(&only.rules).filter(|(_, is_meant)| **is_meant);
-        let meant = meant.map(|(rule, _)| rule).collect::<RuleSet>();
-        let of_changed = changed.map(|role| index.rules_of(role));
-        only.set = meant.union(of_changed.unwrap_or_default());
+        let meant = || (0..).zip(all).filter(|(_, (kind, ..))| only.is_kind(kind));
+        let set = meant().map(|(rule, _)| rule).collect::<RuleSet>();
+        // How somebody takes the steps of the role depends on all that others of his roles limit to names.
+        let is_of_role = meant().any(|(_, (.., rule))| rule.is_of_role());
+        let of_changed = changed.filter(|_| is_of_role);
+        let of_changed = of_changed.map(|role| index.rules_of(role));
+        only.set = set.union(of_changed.unwrap_or_default());
         only
     }
 

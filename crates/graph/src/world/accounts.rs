@@ -3,7 +3,7 @@
 use bailiwick_core::{Kind, Str};
 use bailiwick_model::{Object, ServiceAccount, Workload};
 
-use super::bound::Given;
+use super::holders::Given;
 use super::index::{DEFAULT, Index, Woken};
 use super::reads::Key;
 use super::{Unit, World};
@@ -136,7 +136,7 @@ impl Index {
 
     /// Takes note that a service account has come to act, or acts no more.
     pub(super) fn count_account_roles(&mut self, node: &Node, more: bool, woken: &mut Woken) {
-        for given in self.held.get(node).cloned().unwrap_or_default() {
+        for given in self.holders.entries_of(node).to_vec() {
             self.count_account_role(&given, more, woken);
         }
     }
@@ -153,7 +153,7 @@ impl Index {
         let Node::ServiceAccount { namespace, name } = node else {
             return;
         };
-        let missing = self.held.contains_key(node) && !self.has_account(namespace, name);
+        let missing = self.holders.has(node) && !self.has_account(namespace, name);
         let changed = if missing {
             self.missing.insert(node.clone())
         } else {

@@ -1,7 +1,6 @@
 //! Who is bound to what.
 
 use std::collections::BTreeMap;
-use std::ops::Deref;
 use std::sync::Arc;
 
 use bailiwick_core::ObjectRef;
@@ -9,41 +8,14 @@ use bailiwick_model::{Binding, BindingSubject, PolicyRule, Role, Store};
 use bailiwick_rbac::Right;
 
 use super::Unit;
+use super::holders::{Entry, Given};
 use super::index::{Index, Woken, by_name};
 use super::reads::Key;
 use super::regained::Regained;
 use super::rights::READ_LOGS;
 use super::roles::RoleId;
 use crate::build::{RuleSet, Use, UseOf, is_acting, uses, uses_in_short};
-use crate::condition::Atom;
 use crate::node::Node;
-
-/// An entry of a binding: who is bound to what.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Given {
-    /// The binding.
-    pub(crate) binding: ObjectRef,
-    /// The position of the subject in it.
-    pub(crate) position: u32,
-    /// The role, where it is one that can be.
-    pub(crate) role: Option<ObjectRef>,
-}
-
-/// The same as it is kept for whom it names.
-#[derive(Clone)]
-pub(crate) struct Entry {
-    given: Arc<Given>,
-    /// The number of the role.
-    pub(crate) number: Option<RoleId>,
-}
-
-impl Deref for Entry {
-    type Target = Given;
-
-    fn deref(&self) -> &Given {
-        &self.given
-    }
-}
 
 impl Index {
     pub(super) fn give(&mut self, binding: &Binding, woken: &mut Woken) {
@@ -51,13 +23,11 @@ impl Index {
             if self.acts(&node) {
                 self.count_account_role(&given, true, woken);
             }
+            let holder = self.holders.enter(&node);
             let role = given.role.as_ref();
-            let number = role.map(|role| self.roles.give(role, &node));
-            let list = self.held.entry(node.clone()).or_default();
-            let is_first = list.is_empty();
-            let at = list.partition_point(|other| other.place() < given.place());
+            let number = role.map(|role| self.roles.give(role, holder));
             let given = Arc::new(given);
-            list.insert(at, Entry { given, number });
+            let is_first = self.holders.give(holder, Entry { given, number });
             self.bound_changed(&node, is_first, woken);
         }
     }
@@ -67,16 +37,11 @@ impl Index {
             if self.acts(&node) {
                 self.count_account_role(&given, false, woken);
             }
-            let Some(list) = self.held.get_mut(&node) else {
+            let Some((holder, entry, was_last)) = self.holders.take(&node, &given) else {
                 continue;
             };
-            let taken = list.extract_if(.., |other| other.place() == given.place());
-            for role in taken.filter_map(|entry| entry.number) {
-                self.roles.take(role, &node);
-            }
-            let was_last = list.is_empty();
-            if was_last {
-                self.held.remove(&node);
+            if let Some(role) = entry.number {
+                self.roles.take(role, holder);
             }
             self.bound_changed(&node, was_last, woken);
         }
@@ -90,7 +55,7 @@ impl Index {
         self.wake(Key::IsBound(node), woken);
         self.wake(Key::Subjects, woken);
         if is_of_bootstrap_token(node) {
-            if self.held.contains_key(node) {
+            if self.holders.has(node) {
                 self.bootstrap_groups.insert(node.clone());
             } else {
                 self.bootstrap_groups.remove(node);
@@ -102,7 +67,7 @@ impl Index {
             woken.units.push(Unit::Holder(node.clone()));
         };
         subject(node);
-        subject(&by_name(&self.memberships, node));
+        by_name(&self.memberships, node).iter().for_each(subject);
         self.check_missing(node, woken);
     }
 
@@ -204,7 +169,6 @@ impl Index {
         }
         for (rule, sides) in self.differing(&old, &new, false) {
             let uses = || sides.iter().flatten();
-            woken.rules.insert(rule);
             woken.regained.push(Regained {
                 rule,
                 legs: uses().fold(0, |all, found| all | found.bit()),
@@ -217,7 +181,8 @@ impl Index {
         let shared = |uses: &[Use<'_>]| uses.iter().any(|found| found.is_shared(&self.rules));
         let is_shared = acting || shared(&old) || shared(&new);
         let number = self.roles.find(&role);
-        for node in number.iter().flat_map(|&role| self.roles.holders(role)) {
+        let holders = number.iter().flat_map(|&role| self.roles.holders(role));
+        for node in holders.filter_map(|holder| self.holders.node(holder)) {
             if acting {
                 self.wake(Key::Bound(node), woken);
             }
@@ -249,9 +214,10 @@ impl Index {
         by_rule.into_iter().filter(|(_, [old, new])| old != new)
     }
 
-    /// Whether others have what this one has: groups, and users that identities of AWS are.
+    /// Whether others may have what this one has: groups that somebody is in, and what identities of AWS are.
     fn is_inherited(&self, node: &Node) -> bool {
-        matches!(node, Node::Group { .. }) || self.mapped_users.contains(node)
+        let has_members = |name: &str| name.starts_with("system:") || self.groups.contains(name);
+        matches!(node, Node::Group { name } if has_members(name)) || self.mapped_to.contains(node)
     }
 
     /// Wakes the members of the groups to which a binding gives something that counts for them.
@@ -270,21 +236,6 @@ impl Index {
             if self.is_inherited(&node) {
                 self.wake(Key::Inherited(&node), woken);
             }
-        }
-    }
-}
-
-impl Given {
-    /// What tells it from all others.
-    fn place(&self) -> (&ObjectRef, u32) {
-        (&self.binding, self.position)
-    }
-
-    /// The entry itself.
-    pub(crate) fn atom(&self) -> Atom {
-        Atom::Subject {
-            binding: self.binding.clone(),
-            position: self.position,
         }
     }
 }

@@ -9,8 +9,8 @@ use bailiwick_core::{Kind, ObjectRef, Str, Subject, names};
 use bailiwick_model::{Object, PolicyRule, Role, Snapshot, Store};
 use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
 
-use super::bound::Entry;
 use super::definitions::Definitions;
+use super::holders::Holders;
 use super::reads::{Key, Mark, Reads, store};
 use super::regained::Regained;
 use super::roles::Roles;
@@ -49,18 +49,20 @@ pub(crate) struct Index {
     pub(super) memberships: BTreeMap<Str, Vec<Str>>,
     /// The users that they name.
     pub(super) members: BTreeSet<Node>,
+    /// These groups.
+    pub(super) groups: HashSet<Str>,
     /// Identities of AWS that are somebody in the cluster, each with its place among them.
     pub(super) mapped: BTreeMap<Node, usize>,
-    /// The users that these are.
-    pub(super) mapped_users: BTreeSet<Node>,
+    /// The users that these are, and the groups that they are in.
+    pub(super) mapped_to: BTreeSet<Node>,
     /// Whether there are pods, so that templates are only plans.
     pub(super) has_pods: bool,
     /// Every namespace that exists or that something lives in, with how many of these there are.
     pub(super) namespaces: BTreeMap<Str, usize>,
     /// Namespaces of service accounts by name.
     pub(super) accounts: HashMap<Str, BTreeSet<Str>>,
-    /// Bindings by whom they name, in order.
-    pub(super) held: HashMap<Node, Vec<Entry>>,
+    /// Bindings by whom they name.
+    pub(super) holders: Holders,
     /// The groups of bootstrap tokens among them.
     pub(super) bootstrap_groups: BTreeSet<Node>,
     /// Whom bindings name that does not exist.
@@ -110,16 +112,14 @@ pub(super) type Named = HashMap<(Kind, Str), Arc<[Str]>>;
 pub(crate) struct Woken {
     /// What whoever read it has to look at again.
     pub(crate) marks: HashSet<Mark>,
-    /// The same for what concerns one rule of an edge alone.
-    pub(crate) marks_of_rules: HashSet<Mark>,
-    /// These rules.
-    pub(crate) rules: BTreeSet<usize>,
+    /// The same for what concerns one rule of an edge alone, with that rule.
+    pub(crate) marks_of_rules: Vec<(Mark, usize)>,
     /// The role whose change concerns them.
     pub(crate) role: Option<ObjectRef>,
     /// What has changed of what it is good for beside others.
     pub(super) regained: Vec<Regained>,
-    /// Those who have it and get somewhere else by these rules.
-    pub(crate) holders: Vec<Node>,
+    /// Those who have it and get somewhere else by a rule of an edge, with that rule.
+    pub(crate) holders: Vec<(Node, usize)>,
     /// What may have come or gone.
     pub(crate) units: Vec<Unit>,
 }
@@ -134,13 +134,14 @@ impl Index {
             wanted: Wanted::new(&rules),
             rules,
             members: members(&memberships),
+            groups: memberships.values().flatten().cloned().collect(),
             memberships,
             mapped: BTreeMap::new(),
-            mapped_users: BTreeSet::new(),
+            mapped_to: BTreeSet::new(),
             has_pods: snapshot.workloads.contains_key(&Kind::Pod),
             namespaces: BTreeMap::new(),
             accounts: HashMap::new(),
-            held: HashMap::new(),
+            holders: Holders::default(),
             bootstrap_groups: BTreeSet::new(),
             missing: BTreeSet::new(),
             account_roles: BTreeMap::new(),
@@ -309,8 +310,7 @@ impl Index {
 
     /// The same for a key that is about this rule of an edge.
     pub(super) fn wake_rule(&self, rule: usize, key: Key<'_>, woken: &mut Woken) {
-        woken.marks_of_rules.insert(self.mark(key));
-        woken.rules.insert(rule);
+        woken.marks_of_rules.push((self.mark(key), rule));
     }
 
     pub(super) fn mark(&self, key: Key<'_>) -> Mark {
@@ -378,16 +378,16 @@ fn members(memberships: &BTreeMap<Str, Vec<Str>>) -> BTreeSet<Node> {
     users.map(|user| Node::of(&user)).collect()
 }
 
-/// A user as somebody is one who has the name, but not the groups that come with the user's login; all others as they
-/// are.
-pub(super) fn by_name(memberships: &BTreeMap<Str, Vec<Str>>, node: &Node) -> Node {
+/// A user as somebody is one who has the name, but not the groups that come with the user's login; `None` where that is
+/// no other, or it is no user.
+pub(super) fn by_name(memberships: &BTreeMap<Str, Vec<Str>>, node: &Node) -> Option<Node> {
     match node {
         // The group `system:nodes` comes with a kubelet's certificate.
         Node::User { name }
             if memberships.contains_key(name) || name.starts_with(names::NODE_USER_PREFIX) =>
         {
-            Node::UserName { name: name.clone() }
+            Some(Node::UserName { name: name.clone() })
         }
-        other => other.clone(),
+        _ => None,
     }
 }

@@ -33,12 +33,14 @@ impl Index {
             let node = node_of(identity);
             woken.units.push(Unit::Holder(node.clone()));
             self.mapped.insert(node, position);
-            self.mapped_users.extend(user(identity));
+            self.mapped_to.extend(user(identity));
+            let groups = groups(identity).map(|(_, name)| Node::Group { name });
+            self.mapped_to.extend(groups);
         }
     }
 
     pub(super) fn unmap(&mut self, woken: &mut Woken) {
-        self.mapped_users.clear();
+        self.mapped_to.clear();
         let gone = std::mem::take(&mut self.mapped).into_keys();
         woken.units.extend(gone.map(Unit::Holder));
     }

@@ -4,6 +4,7 @@ mod accounts;
 mod bound;
 mod definitions;
 mod gateways;
+mod holders;
 mod index;
 pub(crate) mod mapped;
 mod reads;
@@ -22,7 +23,7 @@ use bailiwick_core::{Kind, ObjectRef, Str, Subject};
 use bailiwick_model::{AdmissionBinding, AdmissionPolicy, PersistentVolume, Snapshot, Workload};
 
 pub(crate) use self::accounts::Token;
-pub(crate) use self::bound::{Entry, Given};
+pub(crate) use self::holders::{Entry, Given};
 pub(crate) use self::index::{Index, Woken, is_untold};
 pub(crate) use self::reads::{Key, Mark};
 pub(crate) use self::rights::READ_LOGS;
@@ -173,10 +174,9 @@ impl<'a> World<'a> {
     /// Everybody whom a binding names, in order. Users whose groups are known are there twice: as themselves and by name.
     pub(crate) fn subjects(&self) -> BTreeSet<Node> {
         self.note(Key::Subjects);
-        let held = self.index.held.keys();
+        let held = self.index.holders.nodes();
         let both = held.flat_map(|node| {
             let named = by_name(&self.index.memberships, node);
-            let named = Some(named).filter(|named| named != node);
             [node.clone()].into_iter().chain(named)
         });
         both.collect()
@@ -195,7 +195,7 @@ impl<'a> World<'a> {
         let user = Node::of(&Subject::User {
             name: name.to_string(),
         });
-        by_name(&self.index.memberships, &user)
+        by_name(&self.index.memberships, &user).unwrap_or(user)
     }
 
     /// Whether there is an object of this kind in this namespace, of this name if one is given. What could not be read

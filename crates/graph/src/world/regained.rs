@@ -3,9 +3,9 @@
 use bailiwick_core::Str;
 use hashbrown::HashMap;
 
-use super::World;
 use super::index::{Index, Woken, by_name};
 use super::roles::RoleId;
+use super::{Entry, World};
 use crate::build::{RuleSet, UseOf, short};
 use crate::node::Node;
 
@@ -34,8 +34,22 @@ struct Place<'h> {
     scope: &'h Str,
     /// Whether the role that has changed is one of them.
     is_meant: bool,
-    /// What the others give there, by the rules of edges that are looked at.
+}
+
+/// Where somebody has roles that are good for what is looked at.
+#[derive(Default)]
+struct Places<'h> {
+    all: Vec<Place<'h>>,
+    /// What the others give there: by the rules of edges that are looked at, place for place.
     legs: Vec<Legs>,
+}
+
+impl Places<'_> {
+    /// They, with what is given there by one of so many rules.
+    fn of_rule(&self, at: usize, count: usize) -> impl Iterator<Item = (&Place<'_>, Legs)> + Clone {
+        let legs = self.legs.iter().skip(at).step_by(count).copied();
+        self.all.iter().zip(legs)
+    }
 }
 
 /// The rules of edges that a change has looked at.
@@ -88,50 +102,59 @@ impl World<'_> {
         }
         let looked_at = LookedAt::new(&regained, self.index.rules.len());
         let mut of_groups = HashMap::new();
-        for bound in self.index.roles.holders(role) {
+        let mut places = Places::default();
+        for holder in self.index.roles.holders(role) {
+            let Some(bound) = self.index.holders.node(holder) else {
+                continue;
+            };
+            let entries = self.index.holders.entries(holder);
+            self.look_at(entries, role, &looked_at, &mut places);
             let named = by_name(&self.index.memberships, bound);
-            let named = Some(named).filter(|named| named != bound);
-            let places = self.places(bound, role, &looked_at);
             for holder in std::iter::once(bound).chain(&named) {
                 let by_groups = self.legs_of_groups(holder, &looked_at, &mut of_groups);
                 for (position, regained) in regained.iter().enumerate() {
                     let groups = by_groups.get(position).copied().unwrap_or_default();
-                    if self.matters(*regained, position, &places, groups) {
-                        woken.holders.push(holder.clone());
+                    let of_rule = places.of_rule(position, looked_at.count);
+                    if self.matters(*regained, of_rule, groups) {
+                        woken.holders.push((holder.clone(), regained.rule));
                     }
                 }
             }
         }
-        woken.holders.dedup();
     }
 
-    /// Where somebody has roles that are good for what is looked at, and what those give but for one.
-    fn places(&self, holder: &Node, but: RoleId, looked_at: &LookedAt) -> Vec<Place<'_>> {
-        let mut places: Vec<Place<'_>> = Vec::new();
-        for given in self.given_to(holder) {
+    /// Finds out where bindings give roles that are good for what is looked at, and what those give but for one.
+    fn look_at<'h>(
+        &self,
+        entries: &'h [Entry],
+        but: RoleId,
+        looked_at: &LookedAt,
+        places: &mut Places<'h>,
+    ) {
+        places.all.clear();
+        places.legs.clear();
+        for given in entries {
             let Some(role) = given.number else { continue };
             if role != but && !looked_at.concerns(role, self.index) {
                 continue;
             }
             let scope = &given.binding.namespace;
             // They stand in the order of their places.
-            if places.last().is_none_or(|place| place.scope != scope) {
-                places.push(Place {
-                    scope,
-                    is_meant: false,
-                    legs: vec![Legs::default(); looked_at.count],
-                });
+            if places.all.last().is_none_or(|place| place.scope != scope) {
+                let is_meant = false;
+                places.all.push(Place { scope, is_meant });
+                let count = places.legs.len() + looked_at.count;
+                places.legs.resize(count, Legs::default());
             }
-            let Some(place) = places.last_mut() else {
-                continue;
-            };
             if role == but {
-                place.is_meant = true;
+                let place = places.all.last_mut();
+                place.into_iter().for_each(|place| place.is_meant = true);
                 continue;
             }
+            let start = places.legs.len() - looked_at.count;
             for found in self.index.uses_of(role) {
                 let at = looked_at.place_of(*found);
-                let Some(legs) = at.and_then(|at| place.legs.get_mut(at)) else {
+                let Some(legs) = at.and_then(|at| places.legs.get_mut(start + at)) else {
                     continue;
                 };
                 if found.counts_in(scope, &self.index.rules) {
@@ -140,7 +163,6 @@ impl World<'_> {
                 }
             }
         }
-        places
     }
 
     /// What somebody has by others, wherever that is.
@@ -178,37 +200,34 @@ impl World<'_> {
     }
 
     /// Whether a step of somebody may come or go by it, lead elsewhere, or say itself what it rests on.
-    fn matters(
+    fn matters<'p>(
         &self,
         Regained {
             rule,
             legs,
             is_limited,
         }: Regained,
-        at: usize,
-        places: &[Place<'_>],
+        places: impl Iterator<Item = (&'p Place<'p>, Legs)> + Clone,
         of_groups: u32,
     ) -> bool {
         let Some((_, _, of_edge)) = self.index.rules.get(rule) else {
             return false;
         };
         let full = of_edge.all_legs();
-        let of = |place: &Place<'_>| place.legs.get(at).copied().unwrap_or_default();
         // What a group gives may come together with it anywhere.
-        let anywhere = places
-            .iter()
-            .fold(of_groups, |all, place| all | of(place).any);
-        if anywhere | legs != full {
+        let own = places.clone().map(|(_, here)| here.any);
+        if own.fold(of_groups | legs, |all, here| all | here) != full {
             return false;
         }
         if of_groups != 0 || is_limited || !of_edge.is_of_several() {
             return true;
         }
-        let whole = places.iter().find(|place| place.scope.is_empty());
-        let is_everywhere = whole.is_some_and(|whole| whole.is_meant);
-        let everywhere = whole.map(of).unwrap_or_default();
-        places.iter().any(|place| {
-            let here = of(place);
+        let mut whole = places.clone().filter(|(place, _)| place.scope.is_empty());
+        let whole = whole.next();
+        let is_everywhere = whole.is_some_and(|(whole, _)| whole.is_meant);
+        let everywhere = whole.map(|(_, legs)| legs).unwrap_or_default();
+        let mut places = places;
+        places.any(|(place, here)| {
             let is_concerned = place.is_meant || is_everywhere && here.any != 0;
             let without = here.any | everywhere.any;
             let is_looked_up = !here.is_limited && !everywhere.is_limited;

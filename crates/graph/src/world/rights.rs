@@ -25,14 +25,13 @@ impl<'a> World<'a> {
 
     /// The same for those who have noted already what matters to them.
     pub(crate) fn given_to(&self, node: &Node) -> &'a [Entry] {
-        let given = self.index.held.get(&*as_bound(node));
-        given.map_or(&[], Vec::as_slice)
+        self.index.holders.entries_of(&as_bound(node))
     }
 
     /// Whether a binding names this node.
     pub(crate) fn is_bound(&self, node: &Node) -> bool {
         self.note(Key::IsBound(&as_bound(node)));
-        self.index.held.contains_key(&*as_bound(node))
+        self.index.holders.has(&as_bound(node))
     }
 
     /// The node that bindings name where this one is meant.

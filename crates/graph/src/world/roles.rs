@@ -2,8 +2,8 @@
 
 use bailiwick_core::ObjectRef;
 
+use super::holders::HolderId;
 use crate::build::{RuleSet, UseOf};
-use crate::node::Node;
 use crate::table::Table;
 
 /// Number of a role that somebody is bound to, or that is good for something.
@@ -25,7 +25,7 @@ struct OfRole {
     /// What it is good for, in short.
     uses: Box<[UseOf]>,
     /// Whom bindings give it, in order, once for each entry.
-    holders: Vec<Node>,
+    holders: Vec<HolderId>,
 }
 
 impl Roles {
@@ -51,11 +51,11 @@ impl Roles {
     }
 
     /// Whom bindings give a role, in order, each once.
-    pub(super) fn holders(&self, role: RoleId) -> impl Iterator<Item = &Node> {
+    pub(super) fn holders(&self, role: RoleId) -> impl Iterator<Item = HolderId> {
         let of_role = self.of_roles.get(role.0 as usize);
         let holders = of_role.map_or(&[][..], |of_role| &of_role.holders);
         let each = holders.chunk_by(|one, next| one == next);
-        each.filter_map(<[Node]>::first)
+        each.filter_map(|entries| entries.first().copied())
     }
 
     pub(super) fn set_uses(&mut self, role: &ObjectRef, uses: Box<[UseOf]>) {
@@ -75,20 +75,20 @@ impl Roles {
     }
 
     /// Takes note that an entry of a binding gives a role.
-    pub(super) fn give(&mut self, role: &ObjectRef, to: &Node) -> RoleId {
+    pub(super) fn give(&mut self, role: &ObjectRef, to: HolderId) -> RoleId {
         let number = self.enter(role);
         self.numbers.hold(number);
         if let Some(of_role) = self.of_roles.get_mut(number as usize) {
-            let at = of_role.holders.partition_point(|holder| holder < to);
-            of_role.holders.insert(at, to.clone());
+            let at = of_role.holders.partition_point(|holder| *holder < to);
+            of_role.holders.insert(at, to);
         }
         RoleId(number)
     }
 
     /// Takes note that one gives it no more.
-    pub(super) fn take(&mut self, RoleId(number): RoleId, from: &Node) {
+    pub(super) fn take(&mut self, RoleId(number): RoleId, from: HolderId) {
         if let Some(of_role) = self.of_roles.get_mut(number as usize)
-            && let Ok(at) = of_role.holders.binary_search(from)
+            && let Ok(at) = of_role.holders.binary_search(&from)
         {
             of_role.holders.remove(at);
             self.numbers.release(number);

@@ -180,10 +180,9 @@ impl<'a> World<'a> {
         match node {
             Node::UserName { name } => {
                 let user = Node::User { name: name.clone() };
-                self.index.held.contains_key(&user)
-                    && by_name(&self.index.memberships, &user) == *node
+                self.index.holders.has(&user) && by_name(&self.index.memberships, &user).is_some()
             }
-            node => self.index.held.contains_key(node),
+            node => self.index.holders.has(node),
         }
     }
 }
