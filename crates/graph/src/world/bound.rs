@@ -54,12 +54,8 @@ impl Index {
         }
         self.wake(Key::IsBound(node), woken);
         self.wake(Key::Subjects, woken);
+        self.check_inherited(node);
         if is_of_bootstrap_token(node) {
-            if self.holders.has(node) {
-                self.bootstrap_groups.insert(node.clone());
-            } else {
-                self.bootstrap_groups.remove(node);
-            }
             self.wake(Key::BootstrapGroups, woken);
         }
         let mut subject = |node: &Node| {
@@ -186,7 +182,7 @@ impl Index {
             if acting {
                 self.wake(Key::Bound(node), woken);
             }
-            if is_shared && self.is_inherited(node) {
+            if is_shared && self.inherited.contains(node) {
                 self.wake(Key::Inherited(node), woken);
             }
         }
@@ -218,6 +214,15 @@ impl Index {
     fn is_inherited(&self, node: &Node) -> bool {
         let has_members = |name: &str| name.starts_with("system:") || self.groups.contains(name);
         matches!(node, Node::Group { name } if has_members(name)) || self.mapped_to.contains(node)
+    }
+
+    /// Looks once more whether bindings give to this one what others may have.
+    pub(super) fn check_inherited(&mut self, node: &Node) {
+        if self.holders.has(node) && self.is_inherited(node) {
+            self.inherited.insert(node.clone());
+        } else {
+            self.inherited.remove(node);
+        }
     }
 
     /// Wakes the members of the groups to which a binding gives something that counts for them.
@@ -258,7 +263,7 @@ fn entries(binding: &Binding) -> Vec<(Node, Given)> {
 }
 
 /// Whether this is a group in which a bootstrap token can be.
-fn is_of_bootstrap_token(node: &Node) -> bool {
+pub(super) fn is_of_bootstrap_token(node: &Node) -> bool {
     let Node::Group { name } = node else {
         return false;
     };

@@ -63,8 +63,8 @@ pub(crate) struct Index {
     pub(super) accounts: HashMap<Str, BTreeSet<Str>>,
     /// Bindings by whom they name.
     pub(super) holders: Holders,
-    /// The groups of bootstrap tokens among them.
-    pub(super) bootstrap_groups: BTreeSet<Node>,
+    /// Those among them whose rights others have, too: groups that somebody is in, and what identities of AWS are.
+    pub(super) inherited: BTreeSet<Node>,
     /// Whom bindings name that does not exist.
     pub(super) missing: BTreeSet<Node>,
     /// The roles of service accounts that act in the whole cluster, with how many bindings give them.
@@ -142,7 +142,7 @@ impl Index {
             namespaces: BTreeMap::new(),
             accounts: HashMap::new(),
             holders: Holders::default(),
-            bootstrap_groups: BTreeSet::new(),
+            inherited: BTreeSet::new(),
             missing: BTreeSet::new(),
             account_roles: BTreeMap::new(),
             account_rules: RefCell::default(),

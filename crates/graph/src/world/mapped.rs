@@ -33,14 +33,18 @@ impl Index {
             let node = node_of(identity);
             woken.units.push(Unit::Holder(node.clone()));
             self.mapped.insert(node, position);
-            self.mapped_to.extend(user(identity));
             let groups = groups(identity).map(|(_, name)| Node::Group { name });
-            self.mapped_to.extend(groups);
+            for node in user(identity).into_iter().chain(groups) {
+                self.mapped_to.insert(node.clone());
+                self.check_inherited(&node);
+            }
         }
     }
 
     pub(super) fn unmap(&mut self, woken: &mut Woken) {
-        self.mapped_to.clear();
+        for node in std::mem::take(&mut self.mapped_to) {
+            self.check_inherited(&node);
+        }
         let gone = std::mem::take(&mut self.mapped).into_keys();
         woken.units.extend(gone.map(Unit::Holder));
     }

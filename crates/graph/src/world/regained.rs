@@ -101,7 +101,7 @@ impl World<'_> {
             return;
         }
         let looked_at = LookedAt::new(&regained, self.index.rules.len());
-        let mut of_groups = HashMap::new();
+        let for_others = self.legs_for_others(&looked_at);
         let mut places = Places::default();
         for holder in self.index.roles.holders(role) {
             let Some(bound) = self.index.holders.node(holder) else {
@@ -111,11 +111,12 @@ impl World<'_> {
             self.look_at(entries, role, &looked_at, &mut places);
             let named = by_name(&self.index.memberships, bound);
             for holder in std::iter::once(bound).chain(&named) {
-                let by_groups = self.legs_of_groups(holder, &looked_at, &mut of_groups);
+                let by_others = self.legs_by_others(holder, &for_others);
                 for (position, regained) in regained.iter().enumerate() {
-                    let groups = by_groups.get(position).copied().unwrap_or_default();
+                    let by_others = by_others.iter().filter_map(|legs| legs.get(position));
+                    let by_others = by_others.fold(0, |all, legs| all | legs);
                     let of_rule = places.of_rule(position, looked_at.count);
-                    if self.matters(*regained, of_rule, groups) {
+                    if self.matters(*regained, of_rule, by_others) {
                         woken.holders.push((holder.clone(), regained.rule));
                     }
                 }
@@ -165,38 +166,39 @@ impl World<'_> {
         }
     }
 
-    /// What somebody has by others, wherever that is.
-    fn legs_of_groups(
-        &self,
-        holder: &Node,
-        looked_at: &LookedAt,
-        known: &mut HashMap<Node, Box<[u32]>>,
-    ) -> Vec<u32> {
-        let mut legs = vec![0; looked_at.count];
-        let groups = self.groups_of(holder).into_iter();
-        let groups = groups.map(|name| Node::Group { name });
-        for node in groups.chain(self.user_of_identity(holder)) {
-            let of_node = known.entry_ref(&node);
-            let of_node = of_node.or_insert_with(|| self.legs_anywhere(&node, looked_at));
-            for (legs, more) in legs.iter_mut().zip(of_node) {
-                *legs |= *more;
+    /// What those have of what is looked at, wherever that is, who have it for others: none who have nothing of it.
+    fn legs_for_others(&self, looked_at: &LookedAt) -> HashMap<&Node, Vec<u32>> {
+        let inherited = self.index.inherited.iter();
+        let legs = inherited.filter_map(|node| {
+            let mut legs = vec![0; looked_at.count];
+            let roles = self.given_to(node).iter().filter_map(|given| given.number);
+            let roles = roles.filter(|&role| looked_at.concerns(role, self.index));
+            for found in roles.flat_map(|role| self.index.uses_of(role)) {
+                let at = looked_at.place_of(*found);
+                if let Some(legs) = at.and_then(|at| legs.get_mut(at)) {
+                    *legs |= found.bit();
+                }
             }
-        }
-        legs
+            legs.iter().any(|legs| *legs != 0).then_some((node, legs))
+        });
+        legs.collect()
     }
 
-    /// What bindings give to somebody, wherever that is.
-    fn legs_anywhere(&self, node: &Node, looked_at: &LookedAt) -> Box<[u32]> {
-        let mut legs = vec![0; looked_at.count];
-        let roles = self.given_to(node).iter().filter_map(|given| given.number);
-        let roles = roles.filter(|&role| looked_at.concerns(role, self.index));
-        for found in roles.flat_map(|role| self.index.uses_of(role)) {
-            let at = looked_at.place_of(*found);
-            if let Some(legs) = at.and_then(|at| legs.get_mut(at)) {
-                *legs |= found.bit();
-            }
+    /// What somebody has by others.
+    fn legs_by_others<'o>(
+        &self,
+        holder: &Node,
+        for_others: &'o HashMap<&Node, Vec<u32>>,
+    ) -> Vec<&'o [u32]> {
+        if for_others.is_empty() {
+            return Vec::new();
         }
-        legs.into()
+        let groups = self.groups_of(holder).into_iter();
+        let groups = groups.map(|name| Node::Group { name });
+        let others = groups.chain(self.user_of_identity(holder));
+        let legs =
+            others.filter_map(|node| for_others.get(&*self.bound_as(&node)).map(Vec::as_slice));
+        legs.collect()
     }
 
     /// Whether a step of somebody may come or go by it, lead elsewhere, or say itself what it rests on.
@@ -208,18 +210,18 @@ impl World<'_> {
             is_limited,
         }: Regained,
         places: impl Iterator<Item = (&'p Place<'p>, Legs)> + Clone,
-        of_groups: u32,
+        by_others: u32,
     ) -> bool {
         let Some((_, _, of_edge)) = self.index.rules.get(rule) else {
             return false;
         };
         let full = of_edge.all_legs();
-        // What a group gives may come together with it anywhere.
+        // What others give may come together with it anywhere.
         let own = places.clone().map(|(_, here)| here.any);
-        if own.fold(of_groups | legs, |all, here| all | here) != full {
+        if own.fold(by_others | legs, |all, here| all | here) != full {
             return false;
         }
-        if of_groups != 0 || is_limited || !of_edge.is_of_several() {
+        if by_others != 0 || is_limited || !of_edge.is_of_several() {
             return true;
         }
         let mut whole = places.clone().filter(|(place, _)| place.scope.is_empty());

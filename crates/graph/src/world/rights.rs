@@ -7,6 +7,7 @@ use bailiwick_core::{Kind, ObjectRef, Str};
 use bailiwick_model::{PolicyRule, Role};
 use bailiwick_rbac::Right;
 
+use super::bound::is_of_bootstrap_token;
 use super::{Bound, Entry, Key, World};
 use crate::node::Node;
 
@@ -138,7 +139,8 @@ impl<'a> World<'a> {
     /// The groups of bootstrap tokens that bindings name, in order.
     pub(crate) fn bootstrap_groups(&self) -> impl Iterator<Item = Node> + use<'a> {
         self.note(Key::BootstrapGroups);
-        self.index.bootstrap_groups.iter().cloned()
+        let groups = self.index.inherited.iter();
+        groups.filter(|node| is_of_bootstrap_token(node)).cloned()
     }
 
     /// The first ClusterRole that allows everything; who may bind any role needs no other.
