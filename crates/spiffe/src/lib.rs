@@ -54,7 +54,7 @@ pub use node::{AgentNews, NodeAgent, NodeProof, Tell, serve_node};
 pub use own::{OwnSvid, OwnSvidError, server_id};
 pub use peer::{PeerError, facts_of};
 pub use seal::{Seal, SealError};
-pub use serve::{Serve, ServeError, Socket, check_socket, serve};
+pub use serve::{Serve, ServeError, Served, Socket, check_socket, serve};
 pub use server::{
     AgentDoor, IdentityServer, JoinToken, Limits, NodeCertificates, NodeCertificatesError, Pods,
     ServerError, serve_identities,

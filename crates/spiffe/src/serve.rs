@@ -2,6 +2,7 @@ use std::future::Future;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::{fs, mem};
 
@@ -23,6 +24,14 @@ use crate::wire::envoy::service::secret::v3::secret_discovery_service_server::Se
 use crate::wire::issuer::agent_health_server::AgentHealthServer;
 use crate::wire::spiffe_workload_api_server::SpiffeWorkloadApiServer;
 use crate::workload::{Giver, SecretDiscovery, Shared, WorkloadApi};
+
+/// A server at work. What it does is behind a pointer, so that its code is made in this crate and not in that of whoever
+/// waits for it: it lies together in the program, and the system holds in memory what is near to what runs.
+pub type Served<'r, E> = Pin<Box<dyn Future<Output = Result<(), E>> + Send + 'r>>;
+/// Is called when callers are served.
+pub(crate) type Ready<'r> = Box<dyn FnOnce() + Send + 'r>;
+/// Is done when a server is to end.
+pub(crate) type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What a user of the machine may ask for.
 const RATE: Rate = Rate::per_second(500);
@@ -98,11 +107,19 @@ pub enum ServeError {
 ///
 /// # Errors
 /// When the socket cannot be made or the server fails.
-pub async fn serve(
+pub fn serve<'r>(
     serve: Serve,
-    ready: impl FnOnce(),
+    ready: impl FnOnce() + Send + 'r,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), ServeError> {
+) -> Served<'r, ServeError> {
+    serve_boxed(serve, Box::new(ready), Box::pin(stop))
+}
+
+fn serve_boxed<'r>(serve: Serve, ready: Ready<'r>, stop: Stop) -> Served<'r, ServeError> {
+    Box::pin(serve_own(serve, ready, stop))
+}
+
+async fn serve_own(serve: Serve, ready: Ready<'_>, stop: Stop) -> Result<(), ServeError> {
     let core = IssuerCore {
         authority: serve.authority,
         rules: serve.rules,
@@ -121,8 +138,8 @@ pub async fn serve(
 pub(crate) async fn serve_giver(
     socket: Socket,
     giver: Giver,
-    ready: impl FnOnce(),
-    stop: impl Future<Output = ()> + Send + 'static,
+    ready: Ready<'_>,
+    stop: Stop,
 ) -> Result<(), ServeError> {
     let listener = bind(&socket.path, socket.mode)?;
     let _bound = Bound(socket.path);

@@ -30,7 +30,7 @@ use crate::BrokerSocket;
 use crate::broker::{BrokerServer, PodReference};
 use crate::issuer_core::Asker;
 use crate::refusals::{Refusal, Refusals};
-use crate::serve::{ServeError, Socket, serve_giver};
+use crate::serve::{Ready, ServeError, Served, Socket, Stop, serve_giver};
 use crate::tls::ShownCertificate;
 use crate::wire::issuer::agent_health_server::AgentHealth;
 use crate::wire::issuer::node_agents_client::NodeAgentsClient;
@@ -87,11 +87,19 @@ pub struct NodeAgent {
 ///
 /// # Errors
 /// When the socket cannot be made.
-pub async fn serve_node(
+pub fn serve_node<'r>(
     agent: NodeAgent,
-    ready: impl FnOnce(),
+    ready: impl FnOnce() + Send + 'r,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), ServeError> {
+) -> Served<'r, ServeError> {
+    serve_boxed(agent, Box::new(ready), Box::pin(stop))
+}
+
+fn serve_boxed<'r>(agent: NodeAgent, ready: Ready<'r>, stop: Stop) -> Served<'r, ServeError> {
+    Box::pin(serve_agent(agent, ready, stop))
+}
+
+async fn serve_agent(agent: NodeAgent, ready: Ready<'_>, stop: Stop) -> Result<(), ServeError> {
     let socket = agent.socket.clone();
     let node = Arc::new(Node::new(&agent));
     let brokers = agent.brokers.clone().map(|brokers| {
@@ -100,10 +108,10 @@ pub async fn serve_node(
     });
     let brokers = brokers.transpose()?;
     let (stopping, mut stopped) = watch::channel(false);
-    let stop = async move {
+    let stop = Box::pin(async move {
         stop.await;
         stopping.send_replace(true);
-    };
+    });
     let brokering = brokers.map(|brokers| {
         let stop = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
         tokio::spawn(brokers.serve(stop))

@@ -32,6 +32,7 @@ use crate::limit::{Limit, Rate, TooEarly};
 use crate::listen::{MAX_REQUEST, MAX_STREAMS, Tls, serve_until};
 use crate::own::{OwnSvid, OwnSvidError};
 use crate::refusals::{Refusal, Refusals, RefusedCaller};
+use crate::serve::{Served, Stop};
 use crate::tls::server_config;
 use crate::wire::issuer::issuer_server::IssuerServer;
 use crate::wire::issuer::node_agents_server::NodeAgentsServer;
@@ -144,10 +145,18 @@ pub enum ServerError {
 ///
 /// # Errors
 /// When the server has no certificate, or fails.
-pub async fn serve_identities(
+pub fn serve_identities(
     server: IdentityServer,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), ServerError> {
+) -> Served<'static, ServerError> {
+    serve_boxed(server, Box::pin(stop))
+}
+
+fn serve_boxed(server: IdentityServer, stop: Stop) -> Served<'static, ServerError> {
+    Box::pin(serve_callers(server, stop))
+}
+
+async fn serve_callers(server: IdentityServer, stop: Stop) -> Result<(), ServerError> {
     let core = IssuerCore {
         authority: server.authority,
         rules: server.rules,
