@@ -1,6 +1,7 @@
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, FromArgMatches, Parser, Subcommand};
 
 use crate::cmd;
 use crate::console::Color;
@@ -41,6 +42,30 @@ pub(crate) struct Cli {
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// The command line of this program.
+    ///
+    /// # Errors
+    /// Where it cannot be understood, or asks for help.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let words: Vec<_> = std::env::args_os().collect();
+        match Self::of_agent(&words) {
+            Some(cli) => Ok(cli),
+            None => Self::try_parse_from(words),
+        }
+    }
+
+    /// The command line of an agent, of which every node holds one in memory: the options of all other commands are not
+    /// even listed. Nothing where it is wrong, or asks for help: then all that there is counts.
+    fn of_agent(words: &[OsString]) -> Option<Self> {
+        words.get(1).filter(|name| *name == "agent")?;
+        let agent = cmd::agent::AgentArgs::augment_args(clap::Command::new("agent"));
+        let all = Global::augment_args(clap::Command::new("bailiwick")).subcommand(agent);
+        let mut given = all.try_get_matches_from(words).ok()?;
+        Self::from_arg_matches_mut(&mut given).ok()
+    }
 }
 
 /// What can be asked.
@@ -250,6 +275,28 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_command_line_of_an_agent_alone_says_what_the_whole_one_says() {
+        let check = |line: &str, alone: bool| {
+            let words: Vec<_> = line.split(' ').map(OsString::from).collect();
+            let read = Cli::of_agent(&words).map(|cli| format!("{cli:?}"));
+            assert_eq!(read.is_some(), alone, "{line}");
+            let whole = Cli::try_parse_from(&words).map(|cli| format!("{cli:?}"));
+            assert!(read.is_none() || read == whole.ok(), "{line}");
+        };
+        check("bailiwick agent --embedded", true);
+        check(
+            "bailiwick agent --server a:1 --trust-bundle r.pem --token-file t --socket s --trust-domain td -q --color never",
+            true,
+        );
+        check("bailiwick agent healthcheck --fresh", true);
+        // Help and what is wrong are told of all that there is.
+        check("bailiwick agent --help", false);
+        check("bailiwick agent --misspelt", false);
+        check("bailiwick -q agent --embedded", false);
+        check("bailiwick print-role", false);
     }
 
     #[test]

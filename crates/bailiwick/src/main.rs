@@ -21,8 +21,6 @@ mod target;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::console::Console;
 use crate::exit::Exit;
 
@@ -31,7 +29,7 @@ use crate::exit::Exit;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = match cli::Cli::try_parse() {
+    let cli = match cli::Cli::read() {
         Ok(cli) => cli,
         Err(error) => {
             // `--help` and `--version` arrive here too; they go to standard output and are no failure. A closed

@@ -48,7 +48,7 @@ fn crate_dir() -> PathBuf {
 fn write(to: &Path) -> Result<()> {
     let protos = crate_dir().join("proto");
     let files = FILES.map(|file| protos.join(file));
-    let descriptors = protox::compile(files, [protos.join("envoy"), protos])?;
+    let mut descriptors = protox::compile(files, [protos.join("envoy"), protos])?;
     fs::create_dir_all(to)?;
     let mut config = prost_build::Config::new();
     config.default_package_filename("workload");
@@ -60,6 +60,10 @@ fn write(to: &Path) -> Result<()> {
         .btree_map(".")
         .compile_fds_with_config(descriptors.clone(), config)
         .context("cannot write the code of the wire formats")?;
+    // Whoever asks by reflection needs no comments, and every agent would hold them.
+    for file in &mut descriptors.file {
+        file.source_code_info = None;
+    }
     fs::write(to.join("descriptors.bin"), descriptors.encode_to_vec())?;
     Ok(())
 }
