@@ -219,6 +219,10 @@ impl Authority {
         &self.options.domain
     }
 
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
     /// The time by its clock.
     pub fn now(&self) -> UnixTime {
         self.clock.now()

@@ -9,6 +9,7 @@ use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Uri};
 
 use crate::client::{ClientError, innermost};
+use crate::clock::Clock;
 use crate::own::server_id;
 use crate::tls::client_config;
 
@@ -25,10 +26,11 @@ pub(crate) async fn connect(
     address: &str,
     bundle: &Bundle,
     own: Option<Shows>,
+    clock: Arc<dyn Clock>,
 ) -> Result<Channel, ClientError> {
     let mut bundles = BundleMap::default();
     bundles.insert(bundle.clone());
-    let config = client_config(bundles, server_id(bundle.trust_domain())?, own);
+    let config = client_config(bundles, server_id(bundle.trust_domain())?, own, clock);
     let config = config.map_err(|error| ClientError::Protocol(error.to_string()))?;
     let connector = TlsConnector::from(Arc::new(config));
     let target = address.to_owned();

@@ -13,6 +13,7 @@ use tonic::{Request, Status, Streaming};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
+use crate::tls::why_refused;
 use crate::wire::issuer::agent_health_client::AgentHealthClient;
 use crate::wire::issuer::{CheckRequest, CheckResponse};
 use crate::wire::spiffe_workload_api_client::SpiffeWorkloadApiClient;
@@ -99,7 +100,8 @@ pub(crate) fn innermost<'e>(
     while let Some(source) = error.source() {
         error = source;
     }
-    error
+    let checked = error.downcast_ref().and_then(why_refused);
+    checked.unwrap_or(error)
 }
 
 impl ClientError {

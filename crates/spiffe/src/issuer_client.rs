@@ -1,6 +1,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use std::sync::Arc;
+
 use bailiwick_identity::{Bundle, BundleMap, KeyType, SpiffeId, TrustDomain};
 use tonic::Request;
 use tonic::metadata::MetadataValue;
@@ -9,6 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::channel;
 use crate::client::{ClientError, Fetched};
+use crate::clock::SystemClock;
 use crate::keys::WorkloadKey;
 use crate::wire::issuer::issuer_client::IssuerClient as Wire;
 use crate::wire::issuer::{IssueRequest, IssueResponse};
@@ -36,7 +39,7 @@ impl IssuerClient {
     /// # Errors
     /// When nobody answers there, or it is not that server.
     pub async fn connect(address: &str, bundle: Bundle, token: &str) -> Result<Self, ClientError> {
-        let channel = channel::connect(address, &bundle, None).await?;
+        let channel = channel::connect(address, &bundle, None, Arc::new(SystemClock)).await?;
         Ok(Self {
             wire: Wire::new(channel),
             bundle,

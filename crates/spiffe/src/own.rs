@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bailiwick_audit::{Door, Proof, WorkloadRef};
 use bailiwick_identity::rules::{Plan, RuleName};
@@ -11,14 +11,15 @@ use thiserror::Error;
 
 use crate::IssuedX509;
 use crate::authority::{Authority, AuthorityError};
+use crate::clock::Due;
 use crate::evidence::{Evidence, Unrecorded, certificate_record};
 use crate::keys::WorkloadKey;
 use crate::tls::{ShownCertificate, shows};
 
 /// Life of the certificate of a server or an agent, in seconds.
 const OWN_LIFE: u64 = 3600;
-/// How often it is looked whether that is half over.
-const LOOK: Duration = Duration::from_secs(60);
+/// When it could not be made anew, it is tried again after so long.
+const RETRY: Duration = Duration::from_secs(60);
 
 /// The SPIFFE ID of the server of a trust domain.
 ///
@@ -95,18 +96,23 @@ impl OwnSvid {
     /// Makes it anew when half of its life is over, and when the authority signs otherwise than before. Does not end.
     pub async fn renew(self) {
         let mut changes = self.authority.subscribe();
-        let mut due = Instant::now() + Duration::from_secs(OWN_LIFE / 2);
+        let mut pause = Duration::from_secs(OWN_LIFE / 2);
         loop {
+            let due = Due::after(pause, self.authority.now());
             tokio::select! {
                 changed = changes.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(LOOK) => if Instant::now() < due { continue },
+                () = due.come(self.authority.clock()) => {}
             }
-            // What cannot be done now is done a minute later: there is half an hour left.
-            if let Ok((issued, key)) = make(&self.plan, &self.authority, &self.evidence).await
-                && self.shown.replace(shows(&issued.chain, &key)).is_ok()
-            {
-                due = Instant::now() + Duration::from_secs(OWN_LIFE / 2);
-            }
+            let made = make(&self.plan, &self.authority, &self.evidence).await;
+            let shown = made.is_ok_and(|(issued, key)| {
+                let shows = shows(&issued.chain, &key);
+                self.shown.replace(shows).is_ok()
+            });
+            pause = match shown {
+                true => Duration::from_secs(OWN_LIFE / 2),
+                // There is half an hour left.
+                false => RETRY,
+            };
         }
     }
 }

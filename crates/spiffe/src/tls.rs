@@ -1,6 +1,7 @@
 //! TLS with SVIDs: who is at the other end is said by a SPIFFE ID, and the keys of its trust domain say whether it is so.
 
 use std::fmt;
+use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bailiwick_identity::{BundleMap, SpiffeId, x509};
@@ -18,6 +19,7 @@ use rustls::{
 };
 
 use crate::channel::Shows;
+use crate::clock::{Clock, SystemClock, other_time};
 use crate::keys::WorkloadKey;
 
 pub(crate) fn provider() -> Arc<CryptoProvider> {
@@ -79,8 +81,9 @@ pub(crate) fn client_config(
     bundles: BundleMap,
     server: SpiffeId,
     own: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+    clock: Arc<dyn Clock>,
 ) -> Result<ClientConfig, Error> {
-    let builder = believing(bundles, server, &[&TLS13])?;
+    let builder = believing(bundles, server, &[&TLS13], clock)?;
     let mut config = match own {
         Some((chain, key)) => builder.with_client_auth_cert(chain, key)?,
         None => builder.with_no_client_auth(),
@@ -96,17 +99,19 @@ pub(crate) fn spiffe_client(
     server: SpiffeId,
     versions: &[&'static SupportedProtocolVersion],
 ) -> Result<ClientConfig, Error> {
-    Ok(believing(bundles, server, versions)?.with_no_client_auth())
+    Ok(believing(bundles, server, versions, Arc::new(SystemClock))?.with_no_client_auth())
 }
 
 fn believing(
     bundles: BundleMap,
     server: SpiffeId,
     versions: &[&'static SupportedProtocolVersion],
+    clock: Arc<dyn Clock>,
 ) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, Error> {
     let verifier = Arc::new(IsServer {
         bundles,
         server,
+        clock,
         signatures: Signatures::new(),
     });
     let builder = ClientConfig::builder_with_provider(provider());
@@ -160,6 +165,7 @@ impl Signatures {
 struct IsServer {
     bundles: BundleMap,
     server: SpiffeId,
+    clock: Arc<dyn Clock>,
     signatures: Signatures,
 }
 
@@ -168,6 +174,11 @@ impl fmt::Debug for IsServer {
         write!(f, "IsServer({})", self.server)
     }
 }
+
+/// What a server shows is of another time.
+#[derive(Debug, thiserror::Error)]
+#[error("the certificate of the server {0}")]
+struct OtherTime(String);
 
 /// The server is somebody else.
 #[derive(Debug, thiserror::Error)]
@@ -182,6 +193,14 @@ pub(crate) fn refused(error: impl std::error::Error + Send + Sync + 'static) -> 
     Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(error))))
 }
 
+/// What our own check of a certificate said, in its words: TLS prints it as those see it who mend programs.
+pub(crate) fn why_refused(error: &io::Error) -> Option<&(dyn std::error::Error + 'static)> {
+    match error.get_ref()?.downcast_ref()? {
+        Error::InvalidCertificate(CertificateError::Other(why)) => Some(&*why.0),
+        _ => None,
+    }
+}
+
 impl ServerCertVerifier for IsServer {
     fn verify_server_cert(
         &self,
@@ -189,14 +208,20 @@ impl ServerCertVerifier for IsServer {
         chain: &[CertificateDer<'_>],
         _: &ServerName<'_>,
         _: &[u8],
-        now: TlsTime,
+        _: TlsTime,
     ) -> Result<ServerCertVerified, Error> {
         let chain: Vec<Vec<u8>> = std::iter::once(leaf)
             .chain(chain)
             .map(|der| der.to_vec())
             .collect();
-        let now = bailiwick_identity::UnixTime::new(now.as_secs());
-        let svid = x509::validate(&chain, &self.bundles, now).map_err(refused)?;
+        let now = self.clock.now();
+        let svid = x509::validate(&chain, &self.bundles, now).map_err(|error| {
+            let leaf = x509::leaf_profile(leaf).ok();
+            match leaf.and_then(|leaf| other_time(leaf.validity, now)) {
+                Some(why) => refused(OtherTime(why)),
+                None => refused(error),
+            }
+        })?;
         if *svid.id() != self.server {
             return Err(refused(OtherServer {
                 is: svid.id().clone(),

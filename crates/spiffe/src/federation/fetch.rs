@@ -9,12 +9,12 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
-use rustls::{CertificateError, ClientConfig, OtherError, RootCertStore};
+use rustls::{ClientConfig, RootCertStore};
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::tls::{spiffe_client, web_client};
+use crate::tls::{spiffe_client, web_client, why_refused};
 
 /// No question takes longer, from the name of the host to the last byte.
 const MAX_TIME: Duration = Duration::from_secs(15);
@@ -117,7 +117,10 @@ async fn ask(url: &EndpointUrl, config: ClientConfig) -> Result<Bytes, FetchErro
     let stream = stream.map_err(connect)?;
     let connector = TlsConnector::from(Arc::new(config));
     let stream = connector.connect(name, stream).await;
-    let stream = stream.map_err(|error| connect(plain(error)))?;
+    let stream = stream.map_err(|error| {
+        let checked = why_refused(&error).map(ToString::to_string);
+        connect(checked.map_or(error, std::io::Error::other))
+    })?;
     let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = shaken.map_err(broken)?;
     let connection = Ended(tokio::spawn(connection));
@@ -151,17 +154,6 @@ async fn ask(url: &EndpointUrl, config: ClientConfig) -> Result<Bytes, FetchErro
     let body = body.map_err(|error| FetchError::Body(place(), error.to_string()))?;
     drop(connection);
     Ok(body.to_bytes())
-}
-
-/// What our own check of the certificate said, in its words.
-fn plain(error: std::io::Error) -> std::io::Error {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-    match inner {
-        Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(why)))) => {
-            std::io::Error::other(why.to_string())
-        }
-        _ => error,
-    }
 }
 
 /// A task that ends with its owner.

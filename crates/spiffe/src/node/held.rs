@@ -9,10 +9,10 @@ use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
-use super::slots::{Kept, Slots, fresh_or_made, settle};
+use super::slots::{Kept, Made, Now, Slots, fresh_or_made, settle};
 use super::{Node, State};
 use crate::broker::ForBroker;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{life, other_time};
 use crate::issuer_core::unavailable;
 use crate::keys::WorkloadKey;
 use crate::limit::pushback;
@@ -48,7 +48,7 @@ impl Node {
         let slot = self.certificates.slot(pod, key);
         let made = async { self.made(pod, plan.clone(), through).await.map(lasting) };
         let good = |held: &Arc<Held>| held.plan == plan;
-        fresh_or_made(&slot, || self.state().revision, good, made).await
+        fresh_or_made(&slot, || self.now(), good, made).await
     }
 
     async fn made(
@@ -74,7 +74,8 @@ impl Node {
     ) -> Result<Arc<Held>, Status> {
         let bundle = self.bundle()?;
         let wrong = |why: String| Status::unavailable(format!("the server sent {why}"));
-        let validity = own_certificate(&chain, &key, &plan.id, &bundle).map_err(wrong)?;
+        let validity = own_certificate(&chain, &key, &plan.id, &bundle, self.clock.now());
+        let validity = validity.map_err(wrong)?;
         Ok(Arc::new(Held {
             plan,
             chain,
@@ -93,7 +94,9 @@ impl Node {
     ) -> Result<String, Status> {
         let broker = through.map(ForBroker::broker).cloned();
         let key = (plan.id.clone(), audience.to_vec(), broker);
-        let slot = self.tokens.slot_among(MOST_TOKENS, pod, key);
+        let slot = self
+            .tokens
+            .slot_among(MOST_TOKENS, self.clock.now(), pod, key);
         let answer = self.ask(SignRequest {
             pod_uid: pod.to_owned(),
             spiffe_id: plan.id.to_string(),
@@ -103,9 +106,13 @@ impl Node {
         });
         let made = async {
             let answer = answer.await?;
-            Ok((answer.token, UnixTime::new(answer.until)))
+            Ok(Made {
+                what: answer.token,
+                until: UnixTime::new(answer.until),
+                life: plan.jwt_lifetime,
+            })
         };
-        fresh_or_made(&slot, || self.state().revision, |_| true, made).await
+        fresh_or_made(&slot, || self.now(), |_| true, made).await
     }
 
     pub(super) async fn ask(&self, request: SignRequest) -> Result<SignResponse, Status> {
@@ -137,7 +144,7 @@ impl Node {
     /// Asks for many certificates at once. What somebody else asks for at this moment is left to him; what fails is
     /// tried again by [`Node::prepare`], and by whoever needs it.
     async fn ask_for(&self, wanted: Vec<(Box<str>, Plan)>) {
-        let revision = self.state().revision;
+        let now = self.now();
         let mut asking = Vec::new();
         let mut requests = Vec::new();
         for (pod, plan) in wanted {
@@ -145,7 +152,7 @@ impl Node {
             let Ok(slot) = slot.try_lock_owned() else {
                 continue;
             };
-            let fresh = |kept: &Kept<Arc<Held>>| kept.what.plan == plan && kept.is_fresh(revision);
+            let fresh = |kept: &Kept<Arc<Held>>| kept.what.plan == plan && kept.is_fresh(now);
             if slot.as_ref().is_some_and(fresh) {
                 continue;
             }
@@ -176,7 +183,7 @@ impl Node {
             let missing = || Err(Status::unavailable("the server sent too few outcomes"));
             let outcome = outcomes.next().unwrap_or_else(missing);
             let made = outcome.and_then(|signed| self.believed(plan, key, signed.chain));
-            let _ = settle(&mut slot, made.map(lasting), revision);
+            let _ = settle(&mut slot, made.map(lasting), now);
         }
     }
 
@@ -206,10 +213,10 @@ impl Node {
 
     /// What is not held as it should be.
     fn missing(&self, state: &State) -> Vec<(Box<str>, Plan)> {
-        let mut missing = Vec::new();
+        let (mut missing, now) = (Vec::new(), self.now());
         for (pod, known) in &state.pods {
             for plan in known.plans.iter().flatten() {
-                if !self.has(pod, plan, state.revision) {
+                if !self.has(pod, plan, now) {
                     missing.push((pod.clone(), plan.clone()));
                 }
             }
@@ -218,13 +225,13 @@ impl Node {
     }
 
     /// Whether a certificate need not be asked for, or is being asked for.
-    fn has(&self, pod: &str, plan: &Plan, revision: u64) -> bool {
+    fn has(&self, pod: &str, plan: &Plan, now: Now) -> bool {
         let Some(slot) = self.certificates.find(pod, (plan.id.clone(), None)) else {
             return false;
         };
         slot.try_lock().map_or(true, |kept| {
             kept.as_ref()
-                .is_some_and(|kept| kept.what.plan == *plan && kept.is_fresh(revision))
+                .is_some_and(|kept| kept.what.plan == *plan && kept.is_fresh(now))
         })
     }
 
@@ -281,23 +288,28 @@ pub(super) fn certificate_request(
     })
 }
 
-/// With the time from which on it does not count.
-fn lasting(held: Arc<Held>) -> (Arc<Held>, UnixTime) {
-    let until = held.validity.not_after;
-    (held, until)
+/// With how long it counts.
+fn lasting(held: Arc<Held>) -> Made<Arc<Held>> {
+    let (until, life) = (held.validity.not_after, life(held.validity));
+    let what = held;
+    Made { what, until, life }
 }
 
-/// Whether a chain is ours: our key, our name, signed by our domain.
+/// Whether a chain that came just now is ours: our key, our name, signed by our domain.
 pub(super) fn own_certificate(
     chain: &[Vec<u8>],
     key: &WorkloadKey,
     id: &SpiffeId,
     bundle: &bailiwick_identity::Bundle,
+    now: UnixTime,
 ) -> Result<x509::Validity, String> {
     let leaf = chain.first().ok_or("no certificate")?;
     let leaf = x509::leaf_profile(leaf).map_err(|error| error.to_string())?;
     // Our clock may be late.
-    let now = SystemClock.now().max(leaf.validity.not_before);
+    let now = now.max(leaf.validity.not_before);
+    if let Some(wrong) = other_time(leaf.validity, now) {
+        return Err(format!("a certificate that {wrong}"));
+    }
     let svid = x509::validate(chain, bundle, now).map_err(|error| error.to_string())?;
     if svid.id() != id || svid.profile.public_key.as_ref() != Some(&key.public) {
         return Err("a certificate of somebody else".into());

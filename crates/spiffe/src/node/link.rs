@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bailiwick_identity::{Bundle, KeyType};
+use bailiwick_identity::{Bundle, KeyType, UnixTime};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
@@ -12,11 +12,11 @@ use super::own::{Own, trust_bundle};
 use super::state::State;
 use super::{AgentNews, Node, NodeAgent, NodeProof, Server};
 use crate::channel;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Due;
 use crate::keys::WorkloadKey;
 use crate::seal::fraction;
 use crate::wire::issuer::node_agents_client::NodeAgentsClient;
-use crate::wire::issuer::{FollowRequest, JoinRequest, RenewRequest};
+use crate::wire::issuer::{FollowRequest, JoinRequest, JoinResponse, RenewRequest};
 
 /// How long an answer of the server may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -32,6 +32,8 @@ pub(super) struct Link {
     agent: NodeAgent,
     node: Arc<Node>,
     own: Option<Own>,
+    /// The server does not take that: another one may be had. It is kept, for the clock of the server may be wrong.
+    refused: bool,
     /// Where an own certificate may be kept, until it was looked for.
     kept: Option<PathBuf>,
     /// How often in a row the server could not be had.
@@ -86,6 +88,7 @@ impl Link {
             agent,
             node,
             own: None,
+            refused: false,
             failures: 0,
         }
     }
@@ -98,8 +101,7 @@ impl Link {
             self.failures += 1;
             self.away(&trouble);
             match trouble.code {
-                // Another certificate may be had.
-                Some(Code::Unauthenticated) => self.own = None,
+                Some(Code::Unauthenticated) => self.refused = true,
                 // The node is banned, and with it all that was given.
                 Some(Code::PermissionDenied) if self.own.is_some() => {
                     self.node.state.send_modify(|state| {
@@ -149,27 +151,27 @@ impl Link {
     async fn visit(&mut self) -> Result<(), Trouble> {
         let bundle = self.bundle()?;
         if let Some(folder) = self.kept.take() {
-            match Own::load(&folder, &bundle) {
+            match Own::load(&folder, &bundle, self.now()) {
                 Ok(kept) => self.own = kept,
                 Err(error) => (self.agent.tell)(AgentNews::Broken(&broken(error).why)),
             }
         }
-        if !self
-            .own
-            .as_ref()
-            .is_some_and(|own| own.counts(SystemClock.now()))
-        {
-            self.own = None;
-            let own = self.join(&bundle).await?;
-            self.keep(own);
+        let again = std::mem::take(&mut self.refused);
+        // One that has run out is not thrown away: the clock may be wrong.
+        if again || !self.own.as_ref().is_some_and(|own| own.counts(self.now())) {
+            let joined = self.join(&bundle).await;
+            // What is said of who joins is not said of what was given before.
+            self.keep(joined.map_err(|trouble| Trouble {
+                code: None,
+                ..trouble
+            })?);
         }
         let Some(own) = &self.own else { return Ok(()) };
         self.node.shown.replace(own.shown())?;
         let mut client = self.connect(&bundle, Some(own.shown())).await?;
         let followed = client.follow(FollowRequest {}).await;
         let mut pushes = followed.map_err(|status| refused(&status))?.into_inner();
-        let half = Duration::from_secs(own.half(SystemClock.now()));
-        let mut due = tokio::time::Instant::now() + half.mul_f64(0.9 + 0.1 * fraction());
+        let mut due = own.due;
         loop {
             tokio::select! {
                 push = pushes.message() => match push {
@@ -180,14 +182,15 @@ impl Link {
                     Ok(None) => return Err(refused(&Status::unavailable("the server ended the stream"))),
                     Err(status) => return Err(refused(&status)),
                 },
-                () = tokio::time::sleep_until(due) => match self.renew(&mut client).await {
+                () = due.come(&*self.agent.clock) => match self.renew(&mut client).await {
                     Ok(own) => {
                         self.keep(own);
                         return Ok(());
                     }
+                    Err(trouble) if trouble.code == Some(Code::Unauthenticated) => return Err(trouble),
                     Err(trouble) => {
                         (self.agent.tell)(AgentNews::Trouble(&trouble.why));
-                        due = tokio::time::Instant::now() + RETRY;
+                        due = Due::after(RETRY, self.now());
                     }
                 },
             }
@@ -206,8 +209,16 @@ impl Link {
         self.node.state.send_replace(Arc::new(next));
     }
 
+    fn now(&self) -> UnixTime {
+        self.agent.clock.now()
+    }
+
+    /// Has what came just now.
     fn keep(&mut self, own: Own) {
         (self.agent.tell)(AgentNews::Joined(own.id.as_str()));
+        if let Some(why) = own.apart(self.now()) {
+            (self.agent.tell)(AgentNews::Clocks(&why));
+        }
         // It serves without: only a restart would need it.
         if let Some(folder) = &self.agent.folder
             && let Err(error) = own.store(folder)
@@ -238,7 +249,7 @@ impl Link {
             }
             trouble
         })?;
-        own_of(answer.into_inner(), key, bundle)
+        self.own_of(answer.into_inner(), key, bundle)
     }
 
     async fn renew(&self, client: &mut NodeAgentsClient<Channel>) -> Result<Own, Trouble> {
@@ -249,7 +260,7 @@ impl Link {
         request.set_timeout(PATIENCE);
         let answer = client.renew(request).await;
         let answer = answer.map_err(|status| refused(&status))?;
-        own_of(answer.into_inner(), key, &self.bundle()?)
+        self.own_of(answer.into_inner(), key, &self.bundle()?)
     }
 
     async fn connect(
@@ -257,20 +268,22 @@ impl Link {
         bundle: &Bundle,
         shows: Option<channel::Shows>,
     ) -> Result<NodeAgentsClient<Channel>, Trouble> {
-        let channel = channel::connect(&self.agent.server, bundle, shows).await?;
+        let clock = Arc::clone(&self.agent.clock);
+        let channel = channel::connect(&self.agent.server, bundle, shows, clock).await?;
         Ok(NodeAgentsClient::new(channel).max_decoding_message_size(MAX_PUSH))
     }
-}
 
-fn own_of(
-    answer: crate::wire::issuer::JoinResponse,
-    key: WorkloadKey,
-    bundle: &Bundle,
-) -> Result<Own, Trouble> {
-    let wrong = |why| Trouble {
-        why: format!("the server sent {why}"),
-        code: None,
-        own: false,
-    };
-    Own::of(answer, key, bundle).map_err(wrong)
+    fn own_of(
+        &self,
+        answer: JoinResponse,
+        key: WorkloadKey,
+        bundle: &Bundle,
+    ) -> Result<Own, Trouble> {
+        let wrong = |why| Trouble {
+            why: format!("the server sent {why}"),
+            code: None,
+            own: false,
+        };
+        Own::of(answer, key, bundle, self.now()).map_err(wrong)
+    }
 }

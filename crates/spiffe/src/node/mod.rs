@@ -24,10 +24,12 @@ use tonic::{Request, Response, Status};
 use self::held::{Certificates, Tokens};
 use self::link::Link;
 pub use self::own::NodeProof;
+use self::slots::Now;
 pub(crate) use self::state::State;
 use self::wit::Wits;
 use crate::BrokerSocket;
 use crate::broker::{BrokerServer, PodReference};
+use crate::clock::Clock;
 use crate::issuer_core::Asker;
 use crate::refusals::{Refusal, Refusals};
 use crate::serve::{Ready, ServeError, Served, Socket, Stop, serve_giver};
@@ -55,6 +57,8 @@ pub enum AgentNews<'n> {
     Trouble(&'n str),
     /// A file of this agent cannot be used.
     Broken(&'n str),
+    /// The clocks of this machine and of the server are too far apart.
+    Clocks(&'n str),
     /// A workload was refused.
     Denied(&'n str),
     /// What is refused here does not get into the log of the server.
@@ -79,6 +83,8 @@ pub struct NodeAgent {
     pub wit_svid: bool,
     /// Where brokers come, which is experimental too.
     pub brokers: Option<BrokerSocket>,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
     /// Hears what happens.
     pub tell: Tell,
 }
@@ -142,6 +148,7 @@ pub(crate) struct Node {
     shown: Arc<ShownCertificate>,
     /// What the server has not been told of.
     pub(crate) refusals: Refusals,
+    pub(crate) clock: Arc<dyn Clock>,
     tell: Tell,
 }
 
@@ -165,6 +172,7 @@ impl Node {
             wit_svid: agent.wit_svid,
             shown: Arc::default(),
             refusals: Refusals::default(),
+            clock: Arc::clone(&agent.clock),
             tell: Arc::clone(&agent.tell),
         }
     }
@@ -176,6 +184,14 @@ impl Node {
     /// What is known now.
     pub(crate) fn state(&self) -> Arc<State> {
         Arc::clone(&self.state.borrow())
+    }
+
+    /// By what it is said whether something is fresh.
+    fn now(&self) -> Now {
+        Now {
+            revision: self.state.borrow().revision,
+            time: self.clock.now(),
+        }
     }
 
     /// Changes of what is known.

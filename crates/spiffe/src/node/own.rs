@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bailiwick_identity::x509::{self, Validity};
 use bailiwick_identity::{Bundle, BundleError, KeyType, SpiffeId, TrustDomain, UnixTime};
@@ -13,6 +14,7 @@ use zeroize::Zeroizing;
 use super::held::own_certificate;
 use crate::BACKDATE;
 use crate::channel::Shows;
+use crate::clock::{Due, apart, life};
 use crate::keys::WorkloadKey;
 use crate::pem;
 use crate::seal::{SealError, read_private, write_private};
@@ -117,22 +119,26 @@ pub(super) struct Own {
     chain: Vec<Vec<u8>>,
     key: WorkloadKey,
     validity: Validity,
+    /// When the next one is asked for.
+    pub(super) due: Due,
 }
 
 impl Own {
-    /// A certificate that came for this key.
+    /// A certificate that came for this key just now.
     pub(super) fn of(
         response: JoinResponse,
         key: WorkloadKey,
         bundle: &Bundle,
+        now: UnixTime,
     ) -> Result<Self, String> {
         let id = SpiffeId::parse(&response.spiffe_id).map_err(|error| error.to_string())?;
-        let validity = own_certificate(&response.chain, &key, &id, bundle)?;
+        let validity = own_certificate(&response.chain, &key, &id, bundle, now)?;
         Ok(Self {
             id,
             chain: response.chain,
             key,
             validity,
+            due: Due::half([(validity.not_after, life(validity))].into_iter(), now),
         })
     }
 
@@ -145,14 +151,9 @@ impl Own {
         now < self.validity.not_after
     }
 
-    /// Seconds until half of its life is over.
-    pub(super) fn half(&self, now: UnixTime) -> u64 {
-        let Validity {
-            not_before,
-            not_after,
-        } = self.validity;
-        let made = not_before.plus(BACKDATE);
-        made.plus(not_after.since(made) / 2).since(now)
+    /// What is wrong with the clocks, where it came just now.
+    pub(super) fn apart(&self, now: UnixTime) -> Option<String> {
+        apart(self.validity, now)
     }
 
     /// Keeps it over a restart.
@@ -162,19 +163,23 @@ impl Own {
         Ok(write_private(&folder.join(FILE), text.as_bytes())?)
     }
 
-    /// What was kept, where anything was.
-    pub(super) fn load(folder: &Path, bundle: &Bundle) -> Result<Option<Self>, FileError> {
+    /// What was kept, where anything was. That it has run out is said later: the clock may be wrong.
+    pub(super) fn load(
+        folder: &Path,
+        bundle: &Bundle,
+        now: UnixTime,
+    ) -> Result<Option<Self>, FileError> {
         let path = folder.join(FILE);
         let Some(text) = read_private(&path)? else {
             return Ok(None);
         };
-        match Self::read(&text, bundle) {
+        match Self::read(&text, bundle, now) {
             Ok(kept) => Ok(Some(kept)),
             Err(why) => Err(FileError::Kept(path, why)),
         }
     }
 
-    fn read(text: &[u8], bundle: &Bundle) -> Result<Self, String> {
+    fn read(text: &[u8], bundle: &Bundle, now: UnixTime) -> Result<Self, String> {
         let text = std::str::from_utf8(text).ok();
         let blocks = |label| text.and_then(|text| pem::decode(label, text));
         let chain = blocks("CERTIFICATE").ok_or("it holds no certificate in PEM")?;
@@ -184,12 +189,16 @@ impl Own {
         let key = key.ok_or("it holds no private key in PEM")?;
         let leaf = chain.first().map_or(&[][..], Vec::as_slice);
         let profile = x509::leaf_profile(leaf).map_err(|error| error.to_string())?;
-        let validity = own_certificate(&chain, &key, &profile.id, bundle)?;
+        let begin = profile.validity.not_before;
+        let validity = own_certificate(&chain, &key, &profile.id, bundle, begin)?;
+        let half = Duration::from_secs(life(validity) / 2);
+        let left = begin.plus(BACKDATE + half.as_secs()).since(now);
         Ok(Self {
             id: profile.id,
             chain,
             key,
             validity,
+            due: Due::after(Duration::from_secs(left).min(half), now),
         })
     }
 }

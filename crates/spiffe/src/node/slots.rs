@@ -3,14 +3,12 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use bailiwick_identity::UnixTime;
 use tonic::{Code, Status};
 
 use super::held::RETRY;
-use crate::clock::{Clock, SystemClock};
-use crate::seal::fraction;
+use crate::clock::Due;
 
 /// A place for one document; whoever needs it waits for the one who asks for it.
 pub(super) type Slot<T> = Arc<tokio::sync::Mutex<Option<Kept<T>>>>;
@@ -20,15 +18,32 @@ pub(super) struct Kept<T> {
     /// From when on it does not count.
     until: UnixTime,
     /// When the next one is asked for.
-    due: Instant,
+    due: Due,
     /// State of the keys of the authority by which it was made.
     revision: u64,
 }
 
 impl<T> Kept<T> {
-    pub(super) fn is_fresh(&self, revision: u64) -> bool {
-        self.revision == revision && Instant::now() < self.due
+    pub(super) fn is_fresh(&self, now: Now) -> bool {
+        self.revision == now.revision && !self.due.has_come(now.time)
     }
+}
+
+/// What was made.
+pub(super) struct Made<T> {
+    pub(super) what: T,
+    /// From when on it does not count.
+    pub(super) until: UnixTime,
+    /// For how many seconds it was made, by the clock of whoever did.
+    pub(super) life: u64,
+}
+
+/// By what it is said whether something is fresh.
+#[derive(Clone, Copy)]
+pub(super) struct Now {
+    /// State of the keys of the authority.
+    pub(super) revision: u64,
+    pub(super) time: UnixTime,
 }
 
 /// Places by pod, and by what else makes a document another one.
@@ -53,10 +68,9 @@ impl<K: Hash + Eq, T> Slots<K, T> {
     }
 
     /// The same among so many at most; one that nobody finds again where there is no room.
-    pub(super) fn slot_among(&self, most: usize, pod: &str, key: K) -> Slot<T> {
+    pub(super) fn slot_among(&self, most: usize, now: UnixTime, pod: &str, key: K) -> Slot<T> {
         let mut slots = self.lock();
         if slots.len() >= most {
-            let now = SystemClock.now();
             slots.retain(|_, slot| {
                 let kept = slot.try_lock();
                 kept.is_ok_and(|kept| kept.as_ref().is_some_and(|kept| now < kept.until))
@@ -82,37 +96,37 @@ impl<K: Hash + Eq, T> Slots<K, T> {
 /// What is kept, where it is `good` and fresh, or what is made now.
 pub(super) async fn fresh_or_made<T: Clone>(
     slot: &Slot<T>,
-    revision: impl FnOnce() -> u64,
+    now: impl Fn() -> Now,
     good: impl FnOnce(&T) -> bool,
-    made: impl Future<Output = Result<(T, UnixTime), Status>>,
+    made: impl Future<Output = Result<Made<T>, Status>>,
 ) -> Result<T, Status> {
     let mut slot = slot.lock().await;
     // Not of before somebody else had the place.
-    let revision = revision();
+    let before = now();
     if let Some(kept) = &*slot
         && good(&kept.what)
-        && kept.is_fresh(revision)
+        && kept.is_fresh(before)
     {
         return Ok(kept.what.clone());
     }
-    settle(&mut slot, made.await, revision)
+    let made = made.await;
+    let time = now().time;
+    settle(&mut slot, made, Now { time, ..before })
 }
 
 /// Keeps what was made; where nothing was, what is kept goes on, unless the server said no.
 pub(super) fn settle<T: Clone>(
     slot: &mut Option<Kept<T>>,
-    made: Result<(T, UnixTime), Status>,
-    revision: u64,
+    made: Result<Made<T>, Status>,
+    now: Now,
 ) -> Result<T, Status> {
-    let now = SystemClock.now();
     match made {
-        Ok((what, until)) => {
-            let half = Duration::from_secs(until.since(now)) / 2;
+        Ok(Made { what, until, life }) => {
             *slot = Some(Kept {
                 what: what.clone(),
                 until,
-                due: Instant::now() + half.mul_f64(0.9 + 0.1 * fraction()),
-                revision,
+                due: Due::half([(until, life)].into_iter(), now.time),
+                revision: now.revision,
             });
             Ok(what)
         }
@@ -121,9 +135,9 @@ pub(super) fn settle<T: Clone>(
             Err(status)
         }
         Err(status) => match slot {
-            Some(kept) if now < kept.until => {
-                kept.due = Instant::now() + RETRY;
-                kept.revision = revision;
+            Some(kept) if now.time < kept.until => {
+                kept.due = Due::after(RETRY, now.time);
+                kept.revision = now.revision;
                 Ok(kept.what.clone())
             }
             _ => Err(Status::unavailable(status.message())),

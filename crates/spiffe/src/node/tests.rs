@@ -4,6 +4,7 @@
 mod attacks;
 mod broker;
 mod broker_refused;
+mod clocks;
 mod fair;
 mod files;
 mod identities;
@@ -18,6 +19,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use bailiwick_audit::{AgentStep, Event, IssueRecord};
 use bailiwick_identity::agents::{Admissions, Agents};
@@ -79,6 +81,8 @@ pub(super) struct House {
     pub(super) news: Arc<Mutex<Vec<String>>>,
     pub(super) federated: watch::Sender<Arc<BundleMap>>,
     pub(super) limits: crate::Limits,
+    /// That of its nodes.
+    pub(super) clock: Arc<Skewed>,
 }
 
 fn meta(namespace: &str, name: &str, uid: &str) -> ObjectMeta {
@@ -125,22 +129,30 @@ pub(super) async fn house() -> House {
     house_with(Policy::DEFAULT).await
 }
 
-/// The clock of the machine, beside which that of the server goes wrong by so many seconds.
-struct Skewed(i64);
+/// The clock of the machine, but for so many seconds.
+#[derive(Default)]
+pub(super) struct Skewed(AtomicI64);
+
+impl Skewed {
+    /// Is so many seconds ahead from now on.
+    pub(super) fn set(&self, ahead: i64) {
+        self.0.store(ahead, Ordering::SeqCst);
+    }
+}
 
 impl Clock for Skewed {
     fn now(&self) -> UnixTime {
         let now = SystemClock.now().seconds();
-        UnixTime::new(now.saturating_add_signed(self.0))
+        UnixTime::new(now.saturating_add_signed(self.0.load(Ordering::SeqCst)))
     }
 }
 
 pub(super) async fn house_with(policy: Policy) -> House {
-    house_of(policy, 0).await
+    house_of(policy, Arc::default()).await
 }
 
-/// A house whose server's clock is ahead of its agents'.
-pub(super) async fn house_of(policy: Policy, ahead: i64) -> House {
+/// A house whose server has this clock.
+pub(super) async fn house_of(policy: Policy, clock: Arc<Skewed>) -> House {
     let options = Options {
         policy,
         jwt_keys: vec![KeyType::EcP256],
@@ -153,7 +165,7 @@ pub(super) async fn house_of(policy: Policy, ahead: i64) -> House {
         Box::new(MemoryKeys::default()),
         Box::new(MemoryState::default()),
     );
-    let authority = Authority::open(options, keys, state, Arc::new(Skewed(ahead)), None);
+    let authority = Authority::open(options, keys, state, clock, None);
     let pods = Arc::new(Pods::default());
     for (name, uid) in [("n1", "m1"), ("n2", "m2")] {
         pods.put(Object::Node(meta("", name, uid)));
@@ -186,6 +198,7 @@ pub(super) async fn house_of(policy: Policy, ahead: i64) -> House {
         news: Arc::default(),
         federated: watch::Sender::default(),
         limits: crate::Limits::default(),
+        clock: Arc::default(),
     };
     for (node, uid) in [("n1", "m1"), ("n2", "m2")] {
         house.token(&format!("good-{node}"), "td/agent", reviewed(node, uid));
@@ -294,6 +307,7 @@ impl House {
                 mode: 0o600,
                 allowed: [SpiffeId::parse("spiffe://td/broker").unwrap()].into(),
             }),
+            clock: Arc::clone(&self.clock) as _,
             tell: Arc::new(move |said| news.lock().unwrap().push(format!("{said:?}"))),
         };
         let (stop, stopped) = oneshot::channel::<()>();

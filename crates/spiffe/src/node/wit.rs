@@ -8,8 +8,7 @@ use tonic::Status;
 
 use super::Node;
 use super::held::{certificate_request, new_key};
-use super::slots::{Slots, fresh_or_made};
-use crate::clock::{Clock, SystemClock};
+use super::slots::{Made, Slots, fresh_or_made};
 use crate::wire::issuer::SignRequest;
 use crate::workload::HeldWit;
 
@@ -22,10 +21,14 @@ impl Node {
         let slot = self.wits.slot(pod, plan.id.clone());
         let made = async {
             let held = self.new_wit(pod, plan.clone()).await?;
-            Ok((Arc::clone(&held), held.until))
+            Ok(Made {
+                until: held.until,
+                life: held.plan.jwt_lifetime,
+                what: held,
+            })
         };
         let good = |held: &Arc<HeldWit>| held.plan == plan;
-        fresh_or_made(&slot, || self.state().revision, good, made).await
+        fresh_or_made(&slot, || self.now(), good, made).await
     }
 
     async fn new_wit(&self, pod: &str, plan: Plan) -> Result<Arc<HeldWit>, Status> {
@@ -37,7 +40,7 @@ impl Node {
         let token = self.ask(request).await?.token;
         let wrong = |why: String| Status::unavailable(format!("the server sent {why}"));
         // Our clock may be late by less than tokens are dated back.
-        let read = wit::read(&token, &*self.bundle()?, None, SystemClock.now());
+        let read = wit::read(&token, &*self.bundle()?, None, self.clock.now());
         let read = read.map_err(|error| wrong(error.to_string()))?;
         if *read.subject() != plan.id || !read.is_of(&key.public) {
             return Err(wrong("a token of somebody else".into()));

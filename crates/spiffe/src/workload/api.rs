@@ -89,7 +89,7 @@ pub(crate) fn stream<T: Send + 'static>(
                 }
             };
             tokio::select! {
-                () = changes.wait(pause.min(session.patience())) => {}
+                () = changes.wait(pause.min(session.patience()), session.clock()) => {}
                 () = sender.closed() => return,
             }
         }
@@ -103,7 +103,7 @@ impl Source<X509svidResponse> for Renewals {
         session: &Session,
     ) -> Result<(Option<X509svidResponse>, Duration), Status> {
         let holding = self.due(session).await?;
-        Ok((holding.as_ref().map(x509_response), self.left()))
+        Ok((holding.as_ref().map(x509_response), self.left(session)))
     }
 }
 

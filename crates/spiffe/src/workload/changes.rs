@@ -6,6 +6,7 @@ use bailiwick_identity::rules::RuleSet;
 use tokio::sync::watch;
 
 use super::session::RETRY;
+use crate::clock::{Clock, Due};
 use crate::node::State;
 
 /// Several pushes do not happen at the same moment: each waits up to this long after a change.
@@ -26,8 +27,9 @@ pub(crate) enum Changes {
 }
 
 impl Changes {
-    /// Waits until something changes that the caller should hear of, or `longest` is over.
-    pub(crate) async fn wait(&mut self, longest: Duration) {
+    /// Waits until something changes that the caller should hear of, or `longest` is over, also by the clock of documents.
+    pub(crate) async fn wait(&mut self, longest: Duration, clock: &dyn Clock) {
+        let due = Due::after(longest, clock.now());
         let changed = match self {
             Self::Own {
                 authority,
@@ -37,11 +39,11 @@ impl Changes {
                 authority = authority.changed() => authority.is_ok(),
                 rules = rules.changed() => rules.is_ok(),
                 federated = federated.changed() => federated.is_ok(),
-                () = tokio::time::sleep(longest) => return,
+                () = due.come(clock) => return,
             },
             Self::Node { state, pod } => tokio::select! {
                 changed = other_for(state, pod.as_deref()) => changed,
-                () = tokio::time::sleep(longest) => return,
+                () = due.come(clock) => return,
             },
         };
         if !changed {

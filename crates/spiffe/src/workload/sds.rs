@@ -114,7 +114,7 @@ impl Talk {
                     Some(Ok(request)) => Box::pin(self.heard(request)).await,
                     Some(Err(_)) | None => return,
                 },
-                () = changes.wait(pause.unwrap_or(RETRY)), if self.names.is_some() => Box::pin(self.renewed()).await,
+                () = changes.wait(pause.unwrap_or(RETRY), self.session.clock()), if self.names.is_some() => Box::pin(self.renewed()).await,
                 () = sender.closed() => return,
             };
             match outcome {
@@ -124,7 +124,7 @@ impl Talk {
                     {
                         return;
                     }
-                    pause = Some(self.renewals.left());
+                    pause = Some(self.renewals.left(&self.session));
                 }
                 // An Envoy that holds something keeps it while the authority is in trouble.
                 Err(status) if status.code() == Code::Unavailable && self.version > 0 => {

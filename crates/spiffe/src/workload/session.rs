@@ -11,7 +11,7 @@ use tonic::{Request, Status};
 use super::changes::Changes;
 use super::{Giver, HeldWit, Shared};
 use crate::broker::ForBroker;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, Due, life};
 use crate::issuer_core::{Asker, unavailable};
 use crate::keys::WorkloadKey;
 use crate::listen::Local;
@@ -322,12 +322,17 @@ impl Session {
         }
     }
 
-    /// The time by which documents are made.
-    pub(crate) fn now(&self) -> UnixTime {
+    /// The clock by which documents are made.
+    pub(super) fn clock(&self) -> &dyn Clock {
         match &self.giver {
-            Giver::Own { core, .. } => core.authority.now(),
-            Giver::Server(_) => SystemClock.now(),
+            Giver::Own { core, .. } => core.authority.clock(),
+            Giver::Server(node) => &*node.clock,
         }
+    }
+
+    /// The time by that.
+    pub(crate) fn now(&self) -> UnixTime {
+        self.clock().now()
     }
 
     /// Changes from now on.
@@ -370,7 +375,7 @@ struct Last {
     sequence: Option<u64>,
     federated: Vec<Bundle>,
     authority: u64,
-    renew: Instant,
+    renew: Due,
 }
 
 impl Renewals {
@@ -386,14 +391,14 @@ impl Renewals {
                 && last.sequence == sequence
                 && last.federated == federated
                 && last.authority == authority
-                && Instant::now() < last.renew
+                && !last.renew.has_come(session.now())
         });
         if same {
             return Ok(None);
         }
         let holding = session.hold(&caller, plans.clone(), federated.clone());
         let holding = holding.await?;
-        let life = holding.renewal(session.now());
+        let renew = holding.renewal(session.now());
         let leaves = holding.identities.iter();
         let leaves: Vec<_> = leaves.map(|held| held.chain.first().cloned()).collect();
         // A certificate that several processes share is made anew when it is due, not when one of them asks.
@@ -409,32 +414,23 @@ impl Renewals {
             sequence,
             federated,
             authority,
-            renew: Instant::now() + life,
+            renew,
         });
         Ok((!known).then_some(holding))
     }
 
     /// How long until the next ones.
-    pub(crate) fn left(&self) -> Duration {
+    pub(crate) fn left(&self, session: &Session) -> Duration {
         let renew = self.last.as_ref().map(|last| last.renew);
-        renew.map_or(Duration::ZERO, |renew| {
-            renew.saturating_duration_since(Instant::now())
-        })
+        renew.map_or(Duration::ZERO, |renew| renew.left(session.now()))
     }
 }
 
 impl Holding {
-    /// After how long certificates are made anew.
-    fn renewal(&self, now: UnixTime) -> Duration {
-        let ends = self.identities.iter().map(|held| held.validity.not_after);
-        renewal(ends, now)
+    /// When certificates are made anew.
+    fn renewal(&self, now: UnixTime) -> Due {
+        let identities = self.identities.iter();
+        let documents = identities.map(|held| (held.validity.not_after, life(held.validity)));
+        Due::half(documents, now)
     }
-}
-
-/// Half of what the first of these has to live, a little less at random.
-pub(super) fn renewal(ends: impl Iterator<Item = UnixTime>, now: UnixTime) -> Duration {
-    let left = ends.min().map_or(0, |end| end.since(now));
-    let half = Duration::from_secs(left) / 2;
-    half.mul_f64(0.9 + 0.1 * crate::seal::fraction())
-        .max(Duration::from_secs(1))
 }

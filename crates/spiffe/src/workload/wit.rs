@@ -1,13 +1,14 @@
 //! The WIT profile of the Workload API, which is experimental: without its flag its calls answer `Unimplemented`.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bailiwick_identity::rules::Plan;
 use bailiwick_identity::{KeyType, SpiffeId, UnixTime};
 use tonic::Status;
 
 use super::api::{IDLE, Source, different, domain_id, visible};
-use super::session::{Session, renewal};
+use super::session::Session;
+use crate::clock::Due;
 use crate::keys::WorkloadKey;
 use crate::wire::{WitBundlesResponse, Witsvid, WitsvidResponse};
 
@@ -51,7 +52,7 @@ struct Last {
     plans: Vec<Plan>,
     revision: u64,
     tokens: Vec<String>,
-    renew: Instant,
+    renew: Due,
 }
 
 impl WitSvids {
@@ -70,18 +71,17 @@ impl Source<WitsvidResponse> for WitSvids {
         if let Some(last) = &self.last
             && last.plans == plans
             && last.revision == revision
-            && Instant::now() < last.renew
+            && !last.renew.has_come(session.now())
         {
-            let left = last.renew.saturating_duration_since(Instant::now());
-            return Ok((None, left));
+            return Ok((None, last.renew.left(session.now())));
         }
         let (mut svids, mut ends) = (Vec::new(), Vec::new());
         for plan in plans.clone() {
             let held = session.wit(&caller, plan).await?;
-            ends.push(held.until);
+            ends.push((held.until, held.plan.jwt_lifetime));
             svids.push(held.wire()?);
         }
-        let pause = renewal(ends.into_iter(), session.now());
+        let renew = Due::half(ends.into_iter(), session.now());
         let tokens: Vec<String> = svids.iter().map(|svid| svid.wit_svid.clone()).collect();
         // Several processes of a pod share what is held for it: it is made anew when it is due.
         let known = self
@@ -92,8 +92,9 @@ impl Source<WitsvidResponse> for WitSvids {
             plans,
             revision,
             tokens,
-            renew: Instant::now() + pause,
+            renew,
         });
+        let pause = renew.left(session.now());
         Ok(((!known).then_some(WitsvidResponse { svids }), pause))
     }
 }

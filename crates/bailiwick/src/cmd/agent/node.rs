@@ -6,7 +6,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use bailiwick_identity::SpiffeId;
 use bailiwick_spiffe::{
-    AgentNews, BrokerSocket, NodeAgent, NodeProof, Socket, Tell, private_folder, serve_node,
+    AgentNews, BrokerSocket, NodeAgent, NodeProof, Socket, SystemClock, Tell, private_folder,
+    serve_node,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -135,6 +136,7 @@ pub(super) fn run(
         folder: options.keep.clone(),
         wit_svid: daemon.experiments.wit_svid(),
         brokers,
+        clock: Arc::new(SystemClock),
         tell: tell(),
     };
     daemon.start_logging();
@@ -168,6 +170,12 @@ fn tell() -> Tell {
         }
         AgentNews::Broken(why) => {
             tracing::warn!(why = %bailiwick_report::inert(why), "a file of this agent cannot be used");
+        }
+        AgentNews::Clocks(why) => {
+            tracing::warn!(
+                why,
+                "certificates and tokens may not count where they are shown"
+            );
         }
         AgentNews::Denied(why) => {
             tracing::warn!(why = %bailiwick_report::inert(why), "a workload gets nothing");

@@ -26,7 +26,7 @@ impl House {
     async fn stranger(&self) -> NodeAgentsClient<Channel> {
         let bundle = self.authority.bundle();
         NodeAgentsClient::new(
-            channel::connect(&self.address, &bundle, None)
+            channel::connect(&self.address, &bundle, None, self.clock.clone())
                 .await
                 .unwrap(),
         )
@@ -39,7 +39,7 @@ impl House {
             proof,
         };
         let answer = self.stranger().await.join(request).await?.into_inner();
-        Ok(Own::of(answer, key, &self.authority.bundle()).unwrap())
+        Ok(Own::of(answer, key, &self.authority.bundle(), SystemClock.now()).unwrap())
     }
 
     /// An agent of a node that does what it likes.
@@ -52,7 +52,13 @@ impl House {
 
     async fn with(&self, own: &Own) -> NodeAgentsClient<Channel> {
         let bundle = self.authority.bundle();
-        let channel = channel::connect(&self.address, &bundle, Some(own.shown())).await;
+        let channel = channel::connect(
+            &self.address,
+            &bundle,
+            Some(own.shown()),
+            self.clock.clone(),
+        )
+        .await;
         NodeAgentsClient::new(channel.unwrap())
     }
 }
@@ -238,9 +244,16 @@ async fn certificates_that_are_no_agents_open_nothing() {
         chain,
         bundle: Vec::new(),
     };
-    let stolen = Own::of(stolen, key, &house.authority.bundle()).unwrap();
+    let stolen = Own::of(stolen, key, &house.authority.bundle(), SystemClock.now()).unwrap();
     let bundle = house.authority.bundle();
-    if let Ok(channel) = channel::connect(&house.address, &bundle, Some(stolen.shown())).await {
+    if let Ok(channel) = channel::connect(
+        &house.address,
+        &bundle,
+        Some(stolen.shown()),
+        house.clock.clone(),
+    )
+    .await
+    {
         let mut client = NodeAgentsClient::new(channel);
         assert!(
             client
@@ -252,7 +265,14 @@ async fn certificates_that_are_no_agents_open_nothing() {
     // One of another authority with the same names.
     let other = super::house().await;
     let forged = other.attacker("n1").await;
-    if let Ok(channel) = channel::connect(&house.address, &bundle, Some(forged.own.shown())).await {
+    if let Ok(channel) = channel::connect(
+        &house.address,
+        &bundle,
+        Some(forged.own.shown()),
+        house.clock.clone(),
+    )
+    .await
+    {
         let mut client = NodeAgentsClient::new(channel);
         assert!(
             client
@@ -395,10 +415,7 @@ async fn a_process_that_takes_a_number_or_moves_gets_nothing_of_others() {
 async fn nothing_leaves_without_a_record_and_nobody_is_told_no_too_early() {
     let house = house().await;
     let mut attacker = house.attacker("n1").await;
-    house
-        .log
-        .stuck
-        .store(true, std::sync::atomic::Ordering::SeqCst);
+    house.log.stuck.store(true, Ordering::SeqCst);
     let outcome = attacker
         .client
         .sign(sign(WEB, "spiffe://td/ns/shop/sa/web"))
@@ -416,10 +433,7 @@ async fn nothing_leaves_without_a_record_and_nobody_is_told_no_too_early() {
         Code::Unavailable,
         "while the log cannot be written",
     );
-    house
-        .log
-        .stuck
-        .store(false, std::sync::atomic::Ordering::SeqCst);
+    house.log.stuck.store(false, Ordering::SeqCst);
     assert!(house.issues().is_empty());
     let broken = SignRequest {
         certificate_request: vec![0x30; 100],

@@ -48,7 +48,7 @@ pub(super) async fn connect(
     let mut bundles = BundleMap::default();
     bundles.insert(Bundle::clone(&house.authority.bundle()));
     let server = SpiffeId::parse(server).unwrap();
-    let config = client_config(bundles, server, own).unwrap();
+    let config = client_config(bundles, server, own, house.clock.clone()).unwrap();
     let connector = TlsConnector::from(Arc::new(config));
     let path = agent.brokers.clone();
     let connect = tower::service_fn(move |_: tonic::transport::Uri| {

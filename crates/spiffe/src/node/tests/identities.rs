@@ -81,21 +81,3 @@ async fn an_agent_that_keeps_its_key_needs_no_second_join_token() {
     assert!(thief.client().await.fetch_x509().await.is_err());
     assert_eq!(house.joined().len(), 1);
 }
-
-#[tokio::test]
-async fn clocks_of_node_and_server_may_be_four_minutes_apart() {
-    for ahead in [240, -240] {
-        let house = house_of(Policy::DEFAULT, ahead).await;
-        let agent = house.agent("a", house.token_file("good-n1"), WEB).await;
-        assert_eq!(agent.ids().await, ["spiffe://td/ns/shop/sa/web"]);
-        let mut client = agent.client().await;
-        let fetched = client.fetch_x509().await.unwrap();
-        let bundle = house.authority.bundle();
-        let checked =
-            bailiwick_identity::x509::validate(&fetched[0].chain, &*bundle, SystemClock.now());
-        assert_eq!(checked.unwrap().id(), &fetched[0].id);
-        let tokens = client.fetch_jwt(vec!["db".into()], None).await.unwrap();
-        client.validate_jwt("db", &tokens[0].1).await.unwrap();
-        assert_eq!(house.issues().len(), 2, "nothing is asked for twice");
-    }
-}

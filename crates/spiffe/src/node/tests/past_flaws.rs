@@ -136,6 +136,7 @@ fn client(house: &House, own: Option<Shows>) -> rustls::ClientConfig {
         bundles,
         crate::server_id(house.authority.trust_domain()).unwrap(),
         own,
+        house.clock.clone(),
     )
     .unwrap()
 }

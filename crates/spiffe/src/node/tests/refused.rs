@@ -251,6 +251,7 @@ async fn a_server_of_before_is_said_to_take_no_reports() {
         folder: None,
         wit_svid: false,
         brokers: None,
+        clock: Arc::new(SystemClock),
         tell: Arc::new(move |said| news.lock().unwrap().push(format!("{said:?}"))),
     }));
     // One that knows no such call, as a server of before.
