@@ -25,7 +25,8 @@ edge! {
     /// [roles](api-service-rbac.md), [certificates](api-service-certificates.md), [workloads](api-service-workloads.md),
     /// [admission](api-service-admission.md), [nodes](api-service-nodes.md), [operators](api-service-operators.md) and
     /// [reviews](api-service-reviews.md). It takes a Service that leads to a server of one's own, since an APIService has no URL: any of
-    /// type `ExternalName` will do, of any namespace, or one before one's own pod. This is not looked at.
+    /// type `ExternalName` will do, of any namespace, so that the right to create Services in one is enough; or one before one's own
+    /// pod, whoever made it. Because there are so many ways to it, this is not looked at.
     "api-service", "serve an API group oneself", effort 3, Versions::ALL,
     &[Rule::Rights { legs: WRITE, link }],
     "user eve" => "every request of the cluster", "patch" => "delete",

@@ -48,11 +48,15 @@ impl Play {
             "metadata": {"name": "eve"},
             "spec": {"type": "ExternalName", "externalName": "127.0.0.1"},
         });
-        let reply = stage
-            .cluster
-            .admin()
-            .post(&format!("{CORE}/shop/services"), &service);
-        assert_eq!(reply.unwrap().status, 201);
+        // The right to make Services in one namespace is enough.
+        let rbac = stage.put_rbac(
+            "Role shop/own
+               create on services of ''
+             RoleBinding shop/own gives Role/own to user:eve",
+        );
+        let reply = stage.post(&format!("{CORE}/shop/services"), &service);
+        assert_eq!(reply.status, 201);
+        stage.remove_rbac(&rbac);
         Self {
             stage,
             impostor: Impostor::start().unwrap(),
