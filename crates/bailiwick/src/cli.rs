@@ -125,7 +125,7 @@ pub(crate) struct Global {
     /// YAML or JSON file that says who is in which group: `developers: [alice, "sa:ci/runner"]`
     #[arg(long, value_name = "FILE", global = true, help_heading = INPUT)]
     pub(crate) groups_file: Option<PathBuf>,
-    /// Namespace; the context's own, or `default`, where it is not given
+    /// Namespace of a question, and of objects that name none; the context's own, or `default`, where it is not given
     #[arg(short, long, global = true, value_name = "NAME", help_heading = SCOPE)]
     pub(crate) namespace: Option<String>,
     /// All namespaces

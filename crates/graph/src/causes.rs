@@ -11,7 +11,8 @@ use crate::fix::Cost;
 use crate::graph::{Edge, EdgeId, Graph, NodeId};
 use crate::search::Reach;
 use tree::Tree;
-use ways::{Cut, Ways};
+
+pub(crate) use ways::{Cut, Ways};
 
 mod tree;
 mod ways;
@@ -146,7 +147,31 @@ impl<'g> Causes<'g> {
         self.without_superfluous(chosen, sources, &tree)
     }
 
-    fn is_open(&self, edge: &Edge) -> bool {
+    /// Takes these atoms away, and no others.
+    pub(crate) fn set(&mut self, atoms: &BTreeSet<AtomId>) {
+        let mut changed = Vec::new();
+        for (atom, by) in (0..).map(AtomId).zip(&mut self.removed) {
+            let now = u32::from(atoms.contains(&atom));
+            if std::mem::replace(by, now) != now {
+                changed.push(atom);
+            }
+        }
+        self.update(&changed);
+    }
+
+    /// Takes everything away that may be.
+    pub(crate) fn take_all(&mut self) {
+        let all = (0..).map(AtomId).zip(&self.prices);
+        let all = all.filter(|(_, price)| price.is_some());
+        self.set(&all.map(|(atom, _)| atom).collect());
+    }
+
+    /// The place of an atom in the order in which equals are taken away.
+    pub(crate) fn rank(&self, atom: AtomId) -> Option<usize> {
+        self.ranks.get(atom.0 as usize).copied()
+    }
+
+    pub(crate) fn is_open(&self, edge: &Edge) -> bool {
         edge.conditions().all(|condition| self.holds(condition))
     }
 
@@ -159,15 +184,15 @@ impl<'g> Causes<'g> {
         self.removed.get(atom.0 as usize).is_some_and(|&by| by > 0)
     }
 
-    fn price_of(&self, atom: AtomId) -> Option<u64> {
+    pub(crate) fn price_of(&self, atom: AtomId) -> Option<u64> {
         self.prices.get(atom.0 as usize).copied().flatten()
     }
 
-    fn price(&self, cut: &Cut) -> u64 {
+    pub(crate) fn price(&self, cut: &Cut) -> u64 {
         cut.iter().filter_map(|&atom| self.price_of(atom)).sum()
     }
 
-    fn order(&self, cut: &Cut) -> Vec<usize> {
+    pub(crate) fn order(&self, cut: &Cut) -> Vec<usize> {
         let ranks = cut.iter().map(|atom| self.ranks.get(atom.0 as usize));
         ranks.flatten().copied().collect()
     }
@@ -360,7 +385,7 @@ impl Nodes {
         all
     }
 
-    fn has(&self, node: NodeId) -> bool {
+    pub(crate) fn has(&self, node: NodeId) -> bool {
         let (word, bit) = Self::place(node);
         self.0.get(word).is_some_and(|word| word & bit != 0)
     }

@@ -1,15 +1,21 @@
 //! The smallest change that closes every path to a target.
 //!
-//! One grant backs many edges, and some edges need two, so this is a hitting set over paths: NP-hard. Small ones are
-//! solved exactly by branch and bound; of large ones the best set found within the given work is told with a lower bound
-//! that holds for every set.
+//! One grant backs many edges, and some edges need two, so this is a hitting set over paths, and there are more paths than
+//! anybody could list. It is solved for a few of them; what its solution leaves open gives more paths, until nothing is open
+//! (the implicit hitting set algorithm: Moreno-Centeno and Karp, 2013). Each of these solutions costs at most what the
+//! smallest change does. Where the work ends first, the best set found is told with that lower bound.
 
-use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+mod cover;
 
-use crate::condition::{AtomId, Cause, Clause};
-use crate::graph::{Edge, Graph, NodeId};
+use std::collections::BTreeSet;
+
+use hashbrown::HashMap;
+
+use crate::causes::{Causes, Cut, Nodes};
+use crate::condition::{AtomId, Clause};
+use crate::graph::{Edge, EdgeId, Graph, NodeId};
 use crate::search::Path;
+use cover::Choices;
 
 /// What closes every path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,48 +28,59 @@ pub struct Fix {
     pub at_least: u64,
 }
 
-/// Why there is no [`Fix`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NoFix {
-    /// A path that rests on nothing that may be taken away.
-    Open(Path),
-    /// The work ended before any set was found.
-    OutOfWork {
-        /// What any set costs at least.
-        at_least: u64,
-    },
-}
-
 /// What taking an atom away costs; `None` where it must stay.
 pub type Cost<'c> = &'c dyn Fn(AtomId) -> Option<u64>;
 
 impl Graph {
-    /// The cheapest set of atoms without which nothing in `sources` reaches `target`.
+    /// The cheapest set of atoms without which nothing in `sources` reaches `target`. Where there is none, a path that
+    /// rests on nothing that may be taken away.
     ///
-    /// `work` bounds the number of sets that are looked at; each takes a few searches through the part of the graph
-    /// that lies between sources and target.
+    /// `work` bounds how many sets are looked at; a search through the graph counts as one for every 200 of its edges. It is spent in the same way by every machine.
     pub fn fix(
         &self,
         sources: &[NodeId],
         target: NodeId,
         cost: Cost<'_>,
-        work: usize,
-    ) -> Result<Fix, NoFix> {
-        let mut search = Search::new(self, sources, target, cost, work);
-        let at_least = match search.bound(&Choice::default()) {
-            Bound::Cost(cost) => cost,
-            Bound::Open(path) => return Err(NoFix::Open(path)),
-        };
-        search.branch(&mut Choice::default(), 0);
-        let exhausted = search.work == 0 || search.left_out.get();
-        match search.best {
-            Some((cost, atoms)) => Ok(Fix {
-                atoms: atoms.into_iter().collect(),
-                cost,
-                at_least: if exhausted { at_least } else { cost },
-            }),
-            None => Err(NoFix::OutOfWork { at_least }),
+        work: u64,
+    ) -> Result<Fix, Path> {
+        let index = self.index();
+        let mut causes = Causes::new(self, &index, cost);
+        causes.take_all();
+        let mut search = Search::new(self, causes, sources, target, work);
+        if let Some(path) = search.open_paths().into_iter().next() {
+            return Err(path);
         }
+        search.causes.set(&BTreeSet::new());
+        let found = search.causes.of(sources, &[target]);
+        let mut best: BTreeSet<AtomId> = found.into_iter().flatten().collect();
+        search.causes.set(&best);
+        search.close(&mut best);
+        let (mut at_least, mut patience) = (0, SETS_A_ROUND);
+        loop {
+            let known = search.paths.len();
+            let mut cover =
+                cover::cheapest(&search.paths, &search.causes, patience, &mut search.work);
+            at_least = cover.at_least.max(at_least);
+            if at_least >= search.cost(&best) {
+                break;
+            }
+            search.causes.set(&cover.atoms);
+            if search.close(&mut cover.atoms) && search.cost(&cover.atoms) < search.cost(&best) {
+                best = cover.atoms;
+            }
+            if search.work == 0 || search.paths.len() == known && patience == u64::MAX {
+                break;
+            }
+            if search.paths.len() == known {
+                patience = u64::MAX;
+            }
+        }
+        let cost = search.cost(&best);
+        Ok(Fix {
+            atoms: best.into_iter().collect(),
+            cost,
+            at_least: at_least.min(cost),
+        })
     }
 
     /// The path of least effort that is left of those that a set of atoms closes where this one stays; `None` where the
@@ -86,219 +103,171 @@ impl Graph {
     }
 }
 
-struct Search<'g, 'c> {
+struct Search<'g> {
     graph: &'g Graph,
-    sources: HashSet<NodeId>,
+    /// What is taken away at present.
+    causes: Causes<'g>,
+    sources: Vec<NodeId>,
+    is_source: Nodes,
     target: NodeId,
     /// The nodes between sources and target; no other matters.
-    between: HashSet<NodeId>,
-    cost: Cost<'c>,
-    /// Sets that may still be looked at.
-    work: usize,
-    best: Option<(u64, BTreeSet<AtomId>)>,
-    /// Whether ways to close a path were left out because there were too many.
-    left_out: Cell<bool>,
+    between: Nodes,
+    /// What a search through them counts as.
+    work_of_search: u64,
+    work: u64,
+    /// What closes each of the paths that are known.
+    paths: BTreeSet<Choices>,
+    /// By edge: what closes it, each for itself.
+    cuts: HashMap<EdgeId, Vec<Cut>>,
 }
 
-/// Ways to close one clause of one path that are looked at.
+/// Ways to close one clause that are looked at.
 const MOST_HITS: usize = 256;
 
-/// Atoms that are decided.
-#[derive(Clone, Debug, Default)]
-struct Choice {
-    removed: BTreeSet<AtomId>,
-    kept: BTreeSet<AtomId>,
-}
+/// Sets that are looked at for paths that have to do with each other, as long as there are more paths to learn of.
+const SETS_A_ROUND: u64 = 1_000;
 
-enum Bound {
-    /// No set costs less.
-    Cost(u64),
-    /// No set closes this path.
-    Open(Path),
-}
+/// Edges that are looked at in the time of one set, roughly.
+const EDGES_A_SET: u64 = 200;
 
-impl<'g, 'c> Search<'g, 'c> {
+impl<'g> Search<'g> {
     fn new(
         graph: &'g Graph,
+        causes: Causes<'g>,
         sources: &[NodeId],
         target: NodeId,
-        cost: Cost<'c>,
-        work: usize,
+        work: u64,
     ) -> Self {
-        let sources: HashSet<NodeId> = sources
+        let sources: BTreeSet<NodeId> =
+            sources.iter().copied().filter(|&it| it != target).collect();
+        let sources: Vec<NodeId> = sources.into_iter().collect();
+        let (forth, back) = (graph.reach(&sources), graph.reaching(target));
+        let nodes = forth.nodes().map(|(node, _)| node);
+        let between: Vec<NodeId> = nodes.filter(|&node| back.effort(node).is_some()).collect();
+        let edges: usize = between
             .iter()
-            .copied()
-            .filter(|&source| source != target)
-            .collect();
-        let starts: Vec<NodeId> = sources.iter().copied().collect();
-        let (forth, back) = (graph.reach(&starts), graph.reaching(target));
-        let between = forth
-            .nodes()
-            .map(|(node, _)| node)
-            .filter(|&node| back.effort(node).is_some());
-        let between = between.collect();
-        let (best, left_out) = (None, Cell::new(false));
+            .map(|&node| graph.incoming(node).count())
+            .sum();
         Self {
             graph,
+            causes,
+            is_source: Nodes::of(graph, sources.iter().copied()),
             sources,
             target,
-            between,
-            cost,
+            between: Nodes::of(graph, between),
+            work_of_search: 1 + edges as u64 / EDGES_A_SET,
             work,
-            best,
-            left_out,
+            paths: BTreeSet::new(),
+            cuts: HashMap::new(),
         }
     }
 
-    fn branch(&mut self, choice: &mut Choice, spent: u64) {
-        if self.work == 0 {
-            return;
-        }
-        self.work -= 1;
-        let Some(path) = self.open_path(&|atom| choice.removed.contains(&atom)) else {
-            let better = self.best.as_ref().is_none_or(|(cost, _)| spent < *cost);
-            if better {
-                self.best = Some((spent, choice.removed.clone()));
+    fn cost(&self, atoms: &BTreeSet<AtomId>) -> u64 {
+        let prices = atoms.iter().filter_map(|&atom| self.causes.price_of(atom));
+        prices.fold(0, u64::saturating_add)
+    }
+
+    /// Takes more away, on top of `atoms`, until nothing is open, and learns the paths that were. `false` where the work
+    /// ended first, or more is open than what is known of the paths would tell.
+    fn close(&mut self, atoms: &mut BTreeSet<AtomId>) -> bool {
+        loop {
+            let open = self.open_paths();
+            if open.is_empty() {
+                return true;
             }
-            return;
-        };
-        let Bound::Cost(rest) = self.bound(choice) else {
-            return;
-        };
-        if self
-            .best
-            .as_ref()
-            .is_some_and(|(cost, _)| spent.saturating_add(rest) >= *cost)
-        {
-            return;
-        }
-        let mut tried = Vec::new();
-        for (price, atoms) in self.cuts(&path, choice) {
-            choice.removed.extend(&atoms);
-            self.branch(choice, spent.saturating_add(price));
-            for atom in &atoms {
-                choice.removed.remove(atom);
+            let open: Vec<Choices> = open.iter().map(|path| self.choices(path)).collect();
+            let mut more = cover::greedy(&open, &self.causes);
+            more.retain(|atom| !atoms.contains(atom));
+            self.paths.extend(open);
+            if more.is_empty() || self.work == 0 {
+                return false;
             }
-            // Sets with this atom have all been looked at: the ways that follow may leave it in place.
-            if let [atom] = *atoms
-                && choice.kept.insert(atom)
-            {
-                tried.push(atom);
-            }
-        }
-        for atom in tried {
-            choice.kept.remove(&atom);
+            atoms.extend(more);
+            self.causes.set(atoms);
         }
     }
 
-    /// A lower bound for what is still to be removed: paths that share no atom each need one of their own.
-    fn bound(&self, choice: &Choice) -> Bound {
-        let mut used = choice.removed.clone();
-        let mut total = 0_u64;
-        while let Some(path) = self.open_path(&|atom| used.contains(&atom)) {
-            let cuts = self.cuts(
-                &path,
-                &Choice {
-                    removed: used.clone(),
-                    kept: choice.kept.clone(),
-                },
-            );
-            let Some(&(mut cheapest, _)) = cuts.first() else {
-                return Bound::Open(path);
-            };
-            let atoms = self.atoms(&path);
-            if self.left_out.get() {
-                // The cheapest may be among those left out; it takes one atom at least.
-                cheapest = atoms
-                    .iter()
-                    .filter_map(|&atom| (self.cost)(atom))
-                    .min()
-                    .unwrap_or(0);
-            }
-            total = total.saturating_add(cheapest);
-            used.extend(atoms);
-        }
-        Bound::Cost(total)
-    }
-
-    fn open_path(&self, removed: &impl Fn(AtomId) -> bool) -> Option<Path> {
-        let open =
-            |edge: &Edge| self.between.contains(&edge.from) && self.graph.holds(edge, removed);
-        let is_source = |node| self.sources.contains(&node);
-        let reaching = self.graph.reaching_over(self.target, &open, &is_source);
-        let reached = self
+    /// Of each source that still has one the path of least effort, but for those that pass another source.
+    fn open_paths(&mut self) -> Vec<Path> {
+        self.work = self.work.saturating_sub(self.work_of_search);
+        let open = |edge: &Edge| self.between.has(edge.from) && self.causes.is_open(edge);
+        let reaching = self.graph.reaching_over(self.target, &open, &|_| false);
+        let mut reached: Vec<(u32, NodeId)> = self
             .sources
             .iter()
-            .filter_map(|&node| Some((reaching.effort(node)?, node)));
-        let (_, nearest) = reached.min()?;
-        self.graph.path(nearest, &reaching)
-    }
-
-    /// Every atom that the path rests on and that may be taken away.
-    fn atoms(&self, path: &Path) -> BTreeSet<AtomId> {
-        let clauses = self.clauses(path);
-        let atoms = clauses.into_iter().flatten().flatten();
-        atoms.filter(|&atom| (self.cost)(atom).is_some()).collect()
-    }
-
-    fn clauses(&self, path: &Path) -> Vec<Clause> {
-        let edges = path.edges.iter().filter_map(|&id| self.graph.edge(id));
-        edges
-            .flat_map(|edge| self.graph.clauses_of_all(&edge))
-            .collect()
-    }
-
-    /// The ways to close a path, the cheapest first: of some clause on it every cause that is left has to go.
-    fn cuts(&self, path: &Path, choice: &Choice) -> Vec<(u64, Vec<AtomId>)> {
-        let mut cuts = BTreeMap::new();
-        for clause in self.clauses(path) {
-            let left = clause
-                .iter()
-                .filter(|cause| !cause.iter().any(|atom| choice.removed.contains(atom)));
-            for atoms in self.hits(left, choice) {
-                let price = atoms
-                    .iter()
-                    .filter_map(|&atom| (self.cost)(atom))
-                    .sum::<u64>();
-                cuts.insert(atoms.into_iter().collect::<Vec<_>>(), price);
-            }
-        }
-        let mut cuts: Vec<(u64, Vec<AtomId>)> = cuts
-            .into_iter()
-            .map(|(atoms, price)| (price, atoms))
+            .filter_map(|&node| Some((reaching.effort(node)?, node)))
             .collect();
-        cuts.sort();
-        cuts
+        reached.sort_unstable();
+        let paths = reached.into_iter().filter_map(|(_, source)| {
+            let mut at = source;
+            while let Some(edge) = reaching.next(at).and_then(|id| self.graph.edge(id)) {
+                at = edge.to;
+                if self.is_source.has(at) {
+                    return None;
+                }
+            }
+            self.graph.path(source, &reaching)
+        });
+        paths.collect()
     }
 
-    /// The sets of atoms with one of each cause.
-    fn hits<'a>(
-        &self,
-        causes: impl Iterator<Item = &'a Cause>,
-        choice: &Choice,
-    ) -> BTreeSet<BTreeSet<AtomId>> {
+    /// What closes a path, each for itself; none contains another.
+    fn choices(&mut self, path: &Path) -> Choices {
+        let mut all = Vec::new();
+        for &id in &path.edges {
+            if !self.cuts.contains_key(&id) {
+                let clauses = self
+                    .graph
+                    .edge(id)
+                    .map(|edge| self.graph.clauses_of_all(&edge));
+                let clauses = clauses.unwrap_or_default();
+                let cuts = clauses
+                    .iter()
+                    .flat_map(|clause| self.hits(clause))
+                    .collect();
+                self.cuts.insert(id, cuts);
+            }
+            all.extend(self.cuts.get(&id).into_iter().flatten().cloned());
+        }
+        cover::least(all)
+    }
+
+    /// The sets of atoms with one of each cause. Where there are too many, any atom of the clause in their place: fewer
+    /// atoms than these do not close it.
+    fn hits(&self, clause: &Clause) -> Vec<Cut> {
+        let free = |cause: &Vec<AtomId>| -> Cut {
+            let atoms = cause.iter().copied();
+            atoms
+                .filter(|&atom| self.causes.price_of(atom).is_some())
+                .collect()
+        };
+        let causes: Vec<Cut> = clause.iter().map(free).collect();
+        if causes.iter().any(Vec::is_empty) {
+            return Vec::new();
+        }
         let mut sets = BTreeSet::from([BTreeSet::new()]);
-        for cause in causes {
-            let free =
-                |atom: &&AtomId| (self.cost)(**atom).is_some() && !choice.kept.contains(*atom);
-            let free: Vec<AtomId> = cause.iter().filter(free).copied().collect();
+        for cause in &causes {
             let mut next = BTreeSet::new();
             for set in sets {
-                if free.iter().any(|atom| set.contains(atom)) {
+                if cause.iter().any(|atom| set.contains(atom)) {
                     next.insert(set);
                     continue;
                 }
-                for &atom in &free {
+                next.extend(cause.iter().map(|&atom| {
                     let mut set = set.clone();
                     set.insert(atom);
-                    next.insert(set);
-                }
+                    set
+                }));
             }
-            self.left_out
-                .set(self.left_out.get() || next.len() > MOST_HITS);
-            sets = next.into_iter().take(MOST_HITS).collect();
+            if next.len() > MOST_HITS {
+                let atoms: BTreeSet<AtomId> = causes.into_iter().flatten().collect();
+                return atoms.into_iter().map(|atom| vec![atom]).collect();
+            }
+            sets = next;
         }
-        sets
+        sets.into_iter()
+            .map(|set| set.into_iter().collect())
+            .collect()
     }
 }
 

@@ -314,6 +314,11 @@ impl Node {
         }
     }
 
+    /// Whether this is everything of a kind.
+    pub fn is_area(&self) -> bool {
+        matches!(self, Self::Area { .. })
+    }
+
     /// Whether everybody is this: without credentials, or with any.
     pub fn is_everybody(&self) -> bool {
         let everybody = [names::AUTHENTICATED, names::UNAUTHENTICATED];

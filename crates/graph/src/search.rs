@@ -1,10 +1,15 @@
 //! Paths through the graph.
 
+#[cfg(test)]
+mod tests;
+
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashSet};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use crate::condition::ConditionId;
+use crate::edges::CONTAINS;
 use crate::graph::{Edge, EdgeId, Graph, NodeId};
+use crate::node::Node;
 
 /// Steps from one node to another, each starting where the one before ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +40,8 @@ struct State {
     /// The edge that led here and the state where it starts.
     by: Option<(EdgeId, usize)>,
     effort: u32,
+    /// What tells the way here from others.
+    way: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -166,7 +173,11 @@ impl Graph {
         })
     }
 
-    /// Up to `count` paths from `source` to `target` that visit no node twice, those of least effort first.
+    /// Up to `count` ways from `source` to `target` that visit no node twice, those of least effort first.
+    ///
+    /// Ways are told apart by their steps and by what these lead to, not by what the steps rest on, nor by where a way
+    /// passes from everything of a kind to each of it. Who is on a way and has the target without effort takes no other
+    /// step there.
     ///
     /// A best-first search in which what is left of each path is known exactly, so that it visits little beyond the
     /// paths that it finds.
@@ -180,10 +191,16 @@ impl Graph {
             node: source,
             by: None,
             effort: 0,
+            way: Ways::START,
         }];
+        let mut ways = Ways::default();
+        let mut seen = HashSet::from([(source, Ways::START)]);
         let mut heap = BinaryHeap::from([Reverse((least, 0_usize))]);
         while let Some(Reverse((_, state))) = heap.pop() {
-            let Some(&State { node, effort, .. }) = states.get(state) else {
+            let Some(&State {
+                node, effort, way, ..
+            }) = states.get(state)
+            else {
                 break;
             };
             if node == target {
@@ -193,24 +210,78 @@ impl Graph {
                 }
                 continue;
             }
+            let is_there = node != source && left.effort(node) == Some(0);
             let visited = visited(&states, state);
             for (id, edge) in self.steps_from(node) {
                 let Some(rest) = left.effort(edge.to) else {
                     continue;
                 };
-                if visited.contains(&edge.to) || states.len() >= MOST_STATES {
+                let further = edge.kind.effort.saturating_add(rest);
+                if visited.contains(&edge.to)
+                    || is_there && further > 0
+                    || states.len() >= MOST_STATES
+                {
                     continue;
                 }
-                let so_far = effort.saturating_add(edge.kind.effort);
-                heap.push(Reverse((so_far.saturating_add(rest), states.len())));
+                let way = ways.after(way, self.mark(&edge));
+                if !seen.insert((edge.to, way)) {
+                    continue;
+                }
+                heap.push(Reverse((effort.saturating_add(further), states.len())));
                 states.push(State {
                     node: edge.to,
                     by: Some((id, state)),
-                    effort: so_far,
+                    effort: effort.saturating_add(edge.kind.effort),
+                    way,
                 });
             }
         }
         found
+    }
+
+    /// What a step adds to what tells its way from others.
+    fn mark(&self, edge: &Edge) -> Mark {
+        let ends = self.node(edge.from).zip(self.node(edge.to));
+        let (by_kind, by_end) = ends.map_or((true, true), |(from, to)| {
+            tells_apart(edge.kind.id, from, to)
+        });
+        Mark {
+            kind: by_kind.then_some(edge.kind.id),
+            to: by_end.then_some(edge.to),
+        }
+    }
+}
+
+/// Whether the kind of a step, and whether what it leads to, tell its way from others that [`Graph::paths`] finds.
+///
+/// A right to new pods of the cluster leads to every service account of it, and so to those of each namespace, or to new
+/// pods of each namespace, and so to every service account there: one way, which the graph has twice.
+pub fn tells_apart(edge: &str, from: &Node, to: &Node) -> (bool, bool) {
+    let passes_on = from.is_area() && to.is_area();
+    (edge != CONTAINS.id, !passes_on)
+}
+
+/// What tells one step of a way from another.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Mark {
+    kind: Option<&'static str>,
+    to: Option<NodeId>,
+}
+
+/// Numbers of ways, equal for those that are not told apart.
+#[derive(Default)]
+struct Ways(HashMap<(usize, Mark), usize>);
+
+impl Ways {
+    /// The way without a step.
+    const START: usize = 0;
+
+    fn after(&mut self, way: usize, mark: Mark) -> usize {
+        if mark.kind.is_none() && mark.to.is_none() {
+            return way;
+        }
+        let next = self.0.len() + 1;
+        *self.0.entry((way, mark)).or_insert(next)
     }
 }
 

@@ -2,10 +2,10 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow};
 use bailiwick_core::ObjectRef;
 use bailiwick_diag::{Finding, Fix, Place, Severity};
-use bailiwick_graph::{Atom, AtomId, Graph, NoFix, Node, NodeId, Path};
+use bailiwick_graph::{Atom, AtomId, Graph, Node, NodeId, Path};
 use bailiwick_posture::{CHANGE, Mending};
 use bailiwick_report::{COMMENT, Format, Look, Report, Rule, Tone, escape_markdown, inert};
 use serde::Serialize;
@@ -25,11 +25,11 @@ Examples:
   bailiwick fix --from sa:ci/runner             close the ways of one service account
   bailiwick fix --target node:worker-1 --from pod:shop/web
   bailiwick fix -o markdown                     a comment on a pull request, with the commands
-  bailiwick fix -o sarif                        each change at the file and line of what it takes away
-  bailiwick fix -o html > fix.html              the paths with the steps that the changes take away; -o mermaid, -o dot
+  bailiwick fix -o sarif                        each change at its file and line
+  bailiwick fix -o html > fix.html              the paths, and the steps that the changes take away
 
-What must stay is marked on its object with the annotation `bailiwick.dev/needed: \"why\"`. Objects that Kubernetes
-creates for itself always stay.";
+What must stay is marked on its object with the annotation `bailiwick.dev/needed: \"why\"`. Objects that
+Kubernetes creates for itself always stay.";
 
 /// Arguments of `bailiwick fix`.
 #[derive(clap::Args, Debug)]
@@ -42,9 +42,9 @@ pub(crate) struct FixArgs {
     /// What nobody of them may reach
     #[arg(long, value_name = "NODE", default_value = "cluster")]
     target: Node,
-    /// How many sets of changes to look at before the best one found is taken
-    #[arg(long, value_name = "NUMBER", default_value_t = 2_000)]
-    work: usize,
+    /// How many sets of changes to look at before the best one found is taken: some 30,000 a second
+    #[arg(long, value_name = "NUMBER", default_value_t = 300_000)]
+    work: u64,
     /// Form of the output
     #[arg(short, long, value_name = "FORMAT", default_value_t, value_parser = Formats(Format::CHANGES))]
     output: Format,
@@ -133,23 +133,18 @@ fn best(
     sources: &[NodeId],
     target: Option<NodeId>,
     mending: &Mending<'_>,
-    work: usize,
+    work: u64,
 ) -> Result<bailiwick_graph::Fix> {
     let Some(target) = target else {
         return Ok(bailiwick_graph::Fix::default());
     };
     let cost = |atom: AtomId| graph.atom_of(atom).and_then(|atom| mending.cost(atom));
-    match graph.fix(sources, target, &cost, work) {
-        Ok(fix) => Ok(fix),
-        Err(NoFix::Open(path)) => bail!(
+    graph.fix(sources, target, &cost, work).map_err(|path| {
+        anyhow!(
             "no change that may be made closes this path:\n{}",
             path_lines(graph, &path)
-        ),
-        Err(NoFix::OutOfWork { at_least }) => bail!(
-            "no set was found within --work {work}; any takes at least {} changes",
-            at_least.div_ceil(CHANGE)
-        ),
-    }
+        )
+    })
 }
 
 fn sources(

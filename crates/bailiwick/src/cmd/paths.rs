@@ -18,17 +18,18 @@ use crate::picture::{self, Canvas};
 
 const EXAMPLES: &str = "\
 Examples:
-  bailiwick paths                                    who gets to full control of the cluster, and how
-  bailiwick paths --from sa:ci/runner                the ways from one service account, step by step
+  bailiwick paths                                    who gets to full control of the cluster
+  bailiwick paths --from sa:ci/runner                the ways from one account, step by step
   bailiwick paths --from alice --to secret:shop/db   to one Secret
   bailiwick paths --to node:worker-1                 who gets root on a node
-  bailiwick paths --from container:shop/web/app      what somebody has who breaks into one container of a pod
-  bailiwick paths --from outside                     what a flaw in an exposed application opens
-  bailiwick paths --watch                            the ways as they appear and vanish, until Ctrl-C
+  bailiwick paths --from container:shop/web/app      from one container of a pod
+  bailiwick paths --from outside                     what a flaw in an exposed program opens
+  bailiwick paths --watch                            as they appear and vanish, until Ctrl-C
 
 A node is user:NAME, group:NAME, sa:NAMESPACE/NAME, pod:NAMESPACE/NAME (deployment:, service:, ...),
-container:NAMESPACE/POD/NAME, node:NAME, secret:NAMESPACE/NAME, namespace:NAME (full control of it), cluster (full control of everything), outside (somebody
-without any credentials) or a bare user name. Effort counts steps: what is free counts nothing, what takes luck or noise counts more.";
+container:NAMESPACE/POD/NAME, node:NAME, secret:NAMESPACE/NAME, namespace:NAME (full control of it),
+cluster (full control of everything), outside (somebody without any credentials) or a bare user
+name. Effort counts steps: what is free counts nothing, what takes luck or noise counts more.";
 
 /// Arguments of `bailiwick paths`.
 #[derive(clap::Args, Debug)]
@@ -125,10 +126,17 @@ pub(crate) fn run(args: &PathsArgs, global: &Global, console: &mut Console) -> R
         (Some(target), Some(Some(source))) => graph.paths(source, target, usize::from(args.count)),
         (Some(target), None) => nearest_from_everywhere(&opened, &graph, target),
     };
+    let least = paths.iter().map(|path| path.effort).min();
     paths.retain(|path| args.max_effort.is_none_or(|most| path.effort <= most));
     let clean = paths.is_empty();
+    let left_out = match (args.max_effort, least) {
+        (Some(most), Some(least)) => {
+            format!(" with effort of at most {most}; the easiest way takes {least}")
+        }
+        _ => String::new(),
+    };
     if is_text(args.output) || matches!(args.output, Format::Json | Format::Yaml) {
-        show(&opened, &graph, args, &paths, partial, console)?;
+        show(&opened, &graph, args, (&paths, &left_out), partial, console)?;
     } else {
         let picture = draw(&opened, &graph, args, &paths, partial);
         console.answer(picture::render(&opened, &picture, args.output)?)?;
@@ -170,7 +178,7 @@ fn show(
     opened: &Opened,
     graph: &Graph,
     args: &PathsArgs,
-    paths: &[Path],
+    (paths, left_out): (&[Path], &str),
     partial: bool,
     console: &mut Console,
 ) -> Result<()> {
@@ -196,14 +204,14 @@ fn show(
         _ if answer.paths.is_empty() => {
             match &args.from {
                 Some(Node::Outside) => console.note(format_args!(
-                    "nothing here leads from outside, for somebody without credentials, to {}",
+                    "nothing here leads from outside, for somebody without credentials, to {}{left_out}",
                     args.to
                 )),
                 Some(from) => console.note(format_args!(
-                    "nothing here leads from {from} to {}",
+                    "nothing here leads from {from} to {}{left_out}",
                     args.to
                 )),
-                None => console.note(format_args!("nothing here leads to {}", args.to)),
+                None => console.note(format_args!("nothing here leads to {}{left_out}", args.to)),
             }
             console.answer(held::text(&answer.held_back, &console.look()))
         }

@@ -180,10 +180,9 @@ impl Watcher<'_> {
             let told = vanished(from, &self.args.to, way, causes, left);
             self.tell(&Event::Vanished(told))?;
         }
-        if self.args.from.is_none() {
-            now.iter_mut()
-                .for_each(|(from, ways)| keep(from, ways, before.get(from), live));
-        }
+        let one_of_each = self.args.from.is_none();
+        now.iter_mut()
+            .for_each(|(from, ways)| keep(from, ways, before.get(from), one_of_each, live));
         let is_new = |from: &Node, way: &Way| before.get(from).is_none_or(|old| !old.contains(way));
         let all = now
             .iter()

@@ -110,7 +110,7 @@ fn asked() -> Value {
 
 #[test]
 fn a_caller_that_asks_too_much_is_shed_and_keeps_nobody_away() {
-    let (home, program) = start("  requests: 4\n  arrival: 3s\n");
+    let (home, program) = start("  requests: 4\n  arrival: 8s\n");
     let (shop, api) = (
         Client::new(&home, &program, Some("shop")),
         Client::new(&home, &program, Some("api")),

@@ -8,11 +8,11 @@ use hashbrown::HashMap;
 use crate::condition::{AtomId, ConditionId};
 
 /// What can be taken away to close a path: all of these atoms, in order.
-pub(super) type Cut = Vec<AtomId>;
+pub(crate) type Cut = Vec<AtomId>;
 
 /// Paths, and what would close them. What is known of cuts stays from one lot of paths to the next.
 #[derive(Default)]
-pub(super) struct Ways {
+pub(crate) struct Ways {
     /// Positions of cuts.
     ids: HashMap<Cut, usize>,
     cuts: Vec<Cut>,
@@ -28,7 +28,7 @@ pub(super) struct Ways {
 
 impl Ways {
     /// The position of a cut.
-    pub(super) fn put(&mut self, cut: Cut) -> usize {
+    pub(crate) fn put(&mut self, cut: Cut) -> usize {
         if let Some(&id) = self.ids.get(&cut) {
             return id;
         }
@@ -69,7 +69,7 @@ impl Ways {
     }
 
     /// Adds a path that these cuts close, each for itself.
-    pub(super) fn closed_by(&mut self, cuts: Vec<usize>) {
+    pub(crate) fn closed_by(&mut self, cuts: Vec<usize>) {
         for &id in &cuts {
             if let Some(closes) = self.closes.get_mut(id) {
                 if closes.is_empty() {
@@ -83,7 +83,7 @@ impl Ways {
 
     /// Cuts that close every one of the paths, the one that closes the most for its price first; of equals the first in
     /// order.
-    pub(super) fn choose(
+    pub(crate) fn choose(
         &self,
         price: impl Fn(&Cut) -> u64,
         order: impl Fn(&Cut) -> Vec<usize>,

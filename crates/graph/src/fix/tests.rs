@@ -104,17 +104,16 @@ proptest! {
                     prop_assert!(!edges().all(|edge| graph.holds(&edge, &all)));
                 }
             }
-            Err(NoFix::Open(path)) => {
+            Err(path) => {
                 prop_assert_eq!(expected, None);
                 prop_assert!(!path.edges.is_empty());
             }
-            Err(NoFix::OutOfWork { .. }) => prop_assert!(false, "ran out of work"),
         }
     }
 
     /// However little work is allowed, the bound holds and what is found closes every path.
     #[test]
-    fn bounds_hold_with_little_work(shape in shape(), work in 1_usize..20) {
+    fn bounds_hold_with_little_work(shape in shape(), work in 0_u64..20) {
         let (graph, nodes, atoms) = graph(&shape);
         let (sources, target) = (&nodes[..2], nodes[usize::from(NODES) - 1]);
         let cost = |_: AtomId| Some(1);
@@ -126,10 +125,7 @@ proptest! {
                 let removed = fix.atoms.iter().copied().collect();
                 prop_assert!(closes(&graph, sources, target, &removed));
             }
-            Err(NoFix::Open(_)) => prop_assert_eq!(expected, None),
-            Err(NoFix::OutOfWork { at_least }) => {
-                prop_assert!(expected.is_none_or(|expected| at_least <= expected));
-            }
+            Err(_) => prop_assert_eq!(expected, None),
         }
     }
 }

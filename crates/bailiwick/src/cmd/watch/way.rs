@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bailiwick_graph::{Graph, Live, Node, Path, Step};
+use bailiwick_graph::{Graph, Live, Node, Path, Step, tells_apart};
 
 use crate::cmd::paths::PathsArgs;
 
@@ -46,10 +46,7 @@ pub(super) fn ways(args: &PathsArgs, live: &Live) -> BTreeMap<Node, Vec<Way>> {
             steps: steps.collect(),
         };
         if let Some(from) = graph.node(path.from) {
-            let of_start = ways.entry(from.clone()).or_default();
-            if !of_start.contains(&way) {
-                of_start.push(way);
-            }
+            ways.entry(from.clone()).or_default().push(way);
         }
     }
     ways
@@ -80,15 +77,38 @@ pub(super) fn stands(graph: &Graph, from: &Node, way: &Way) -> bool {
     })
 }
 
-/// Of several ways that are as short the one that was told of stays.
-pub(super) fn keep(from: &Node, ways: &mut [Way], told: Option<&Vec<Way>>, live: &Live) {
-    if let [way] = ways
-        && let Some(known) = told
-            .into_iter()
-            .flatten()
-            .find(|old| old.effort <= way.effort)
-        && stands(live.graph(), from, known)
-    {
-        *way = known.clone();
+/// What was told of stays: a way that the graph has several times as it was told, and of several ways that are as short,
+/// where one is asked for, that one.
+pub(super) fn keep(
+    from: &Node,
+    ways: &mut [Way],
+    told: Option<&Vec<Way>>,
+    one_of_each: bool,
+    live: &Live,
+) {
+    for way in ways {
+        let stays = |old: &&Way| {
+            let same = if one_of_each {
+                old.effort <= way.effort
+            } else {
+                old.effort == way.effort && old.marks(from) == way.marks(from)
+            };
+            same && stands(live.graph(), from, old)
+        };
+        if let Some(known) = told.into_iter().flatten().find(stays) {
+            *way = known.clone();
+        }
+    }
+}
+
+impl Way {
+    /// What tells it from others.
+    fn marks<'w>(&'w self, from: &'w Node) -> Vec<(Option<&'static str>, Option<&'w Node>)> {
+        let starts = std::iter::once(from).chain(self.steps.iter().map(|(_, to)| to));
+        let steps = starts.zip(&self.steps).map(|(from, (edge, to))| {
+            let (by_kind, by_end) = tells_apart(edge, from, to);
+            (by_kind.then_some(*edge), by_end.then_some(to))
+        });
+        steps.filter(|mark| *mark != (None, None)).collect()
     }
 }
