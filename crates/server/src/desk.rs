@@ -1,5 +1,6 @@
 //! What every door does: ask the state, write the record, and only then answer.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -74,7 +75,8 @@ impl Desk {
     /// Decides. A stale state still refuses; what it allows counts no more. What depends on conditions that nobody
     /// evaluates here is not allowed.
     pub(crate) fn decide(&self, state: &State, question: Question<'_>) -> Decided {
-        let mut decision = state.decide(question, now()).to_decision().unconditional();
+        let decide = || state.decide(question, now()).to_decision().unconditional();
+        let mut decision = self.caught(decide);
         if decision.effect == Effect::Allow && self.current.is_stale() {
             let age = self.current.age().as_millis();
             decision.effect = Effect::NoOpinion;
@@ -83,6 +85,22 @@ impl Desk {
             ));
         }
         self.decided(decision, &state.revision)
+    }
+
+    /// An error of the program costs the question that it comes from, and no other: whoever asks is denied, and the record
+    /// says why. Nothing of a state changes while it is asked, so the next question finds it whole.
+    fn caught(&self, decide: impl FnOnce() -> Decision) -> Decision {
+        catch_unwind(AssertUnwindSafe(decide)).unwrap_or_else(|_| {
+            self.metrics.undecided.inc();
+            // What it was, and where, the program has said by itself.
+            tracing::error!("a question could not be decided: an error of the program");
+            let message = "deciding it ended in an error of the program".to_owned();
+            Decision {
+                effect: Effect::Deny,
+                reason: Reason::Refused { message },
+                problems: Vec::new(),
+            }
+        })
     }
 
     /// A question that breaks a limit: no decision but a refusal to make one.
@@ -179,4 +197,48 @@ pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let micros = since.map_or(0, |since| since.as_micros());
     Timestamp::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::panic, reason = "it is what is tried")]
+
+    use bailiwick_audit::{Pending, Refused};
+
+    use super::*;
+    use crate::review::Mode;
+
+    struct NoLog;
+
+    impl Log for NoLog {
+        fn append(&self, _: Encoded, _: Durability) -> Pending {
+            Box::pin(async { Err(Refused::Closed) })
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_program_denies_the_one_question_and_is_counted() {
+        let metrics = Arc::new(Metrics::new());
+        let current = Arc::new(Current::new(None));
+        let desk = Desk::new(current, Arc::new(NoLog), Arc::clone(&metrics), None, 1);
+        let allowed = || Decision {
+            effect: Effect::Allow,
+            reason: Reason::Masters,
+            problems: Vec::new(),
+        };
+        let decision = desk.caught(|| panic!("as a mistake in a rule would"));
+        assert_eq!(decision.effect, Effect::Deny);
+        for (mode, expected) in [
+            (Mode::Explain, Effect::NoOpinion),
+            (Mode::Shadow, Effect::NoOpinion),
+            (Mode::Guard, Effect::Deny),
+            (Mode::Authority, Effect::Deny),
+        ] {
+            assert_eq!(mode.answered(&decision), expected, "{mode:?}");
+        }
+        assert_eq!(metrics.undecided.get(), 1);
+        // The next question is answered as if nothing had happened.
+        assert_eq!(desk.caught(allowed).effect, Effect::Allow);
+        assert_eq!(metrics.undecided.get(), 1);
+    }
 }

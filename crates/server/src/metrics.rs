@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub struct Metrics {
     bundles_held: Family<DomainLabels, Gauge>,
     keys_kept: Family<DomainLabels, Gauge>,
     signs_until: Family<DomainLabels, Gauge>,
+    certificates_end: Family<FileLabels, Gauge>,
+    pub(crate) undecided: Counter,
     pub(crate) untold: Counter,
     pub(crate) connections: Gauge,
     pub(crate) handshakes_failed: Counter,
@@ -63,6 +66,11 @@ struct DoorLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DomainLabels {
     trust_domain: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FileLabels {
+    file: String,
 }
 
 impl DomainLabels {
@@ -104,6 +112,8 @@ impl Metrics {
             bundles_held: Family::default(),
             keys_kept: Family::default(),
             signs_until: Family::default(),
+            certificates_end: Family::default(),
+            undecided: Counter::default(),
             untold: Counter::default(),
             connections: Gauge::default(),
             handshakes_failed: Counter::default(),
@@ -136,6 +146,11 @@ impl Metrics {
             "decisions_unrecorded",
             "Decisions whose record was not written in time",
             &self.unrecorded,
+        );
+        counter(
+            "decisions_failed",
+            "Questions that were denied since deciding them ended in an error of the program",
+            &self.undecided,
         );
         counter(
             "callers_refused",
@@ -189,6 +204,12 @@ impl Metrics {
             Unit::Seconds,
             self.signs_until.clone(),
         );
+        registry.register_with_unit(
+            "tls_certificate_expires_timestamp",
+            "Last second of the certificate that the doors show, since 1970",
+            Unit::Seconds,
+            self.certificates_end.clone(),
+        );
         registry.register(
             "authority_keys_kept",
             "1 when the keys of the authority of a domain, and the one above it, could be looked after the last time",
@@ -232,6 +253,14 @@ impl Metrics {
             Some(own) => own.latency.get_or_init(latency).observe(took.as_secs_f64()),
             None => latency().observe(took.as_secs_f64()),
         }
+    }
+
+    /// Until when the certificate in a file counts, in seconds since 1970.
+    pub(crate) fn certificate_ends(&self, file: &Path, end: i64) {
+        let file = file.display().to_string();
+        self.certificates_end
+            .get_or_create(&FileLabels { file })
+            .set(end);
     }
 
     /// Whether the endpoint of a domain gave its bundle.

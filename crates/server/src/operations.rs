@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::StatusCode;
 use http::request::Parts as Head;
@@ -13,6 +14,7 @@ use crate::metrics::Metrics;
 use crate::peer::Peer;
 use crate::ready::Ready;
 use crate::reply::{Reply, text, with};
+use crate::tls::Tls;
 
 /// Health, readiness and metrics, for whoever runs the program: `/healthz`, `/readyz`, `/metrics`.
 pub struct Operations {
@@ -22,6 +24,8 @@ pub struct Operations {
     pub metrics: Arc<Metrics>,
     /// The state that is asked.
     pub current: Arc<Current>,
+    /// TLS of the doors, where there is any.
+    pub tls: Option<Arc<Tls>>,
 }
 
 impl Operations {
@@ -68,6 +72,9 @@ impl Answer for Operations {
             "/readyz" if troubles.is_empty() => {
                 let mut lines = vec!["ok".to_owned()];
                 lines.extend(self.current.refused());
+                // Whoever is connected is answered; so nobody is better off without us.
+                let tls = self.tls.as_ref();
+                lines.extend(tls.and_then(|tls| tls.trouble(SystemTime::now())));
                 text(StatusCode::OK, &lines.join("\n"))
             }
             "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, &troubles.join("\n")),
@@ -77,6 +84,9 @@ impl Answer for Operations {
                 let refused = i64::try_from(refused).unwrap_or(i64::MAX);
                 self.metrics.documents_refused.set(refused);
                 self.metrics.state_age.set(self.current.age().as_secs_f64());
+                if let Some((file, end)) = self.tls.as_ref().and_then(|tls| tls.ends()) {
+                    self.metrics.certificate_ends(file, end);
+                }
                 let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
                 with(StatusCode::OK, kind, self.metrics.text().into_bytes())
             }

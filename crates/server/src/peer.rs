@@ -31,8 +31,7 @@ impl Proven {
     /// Whether the certificate still proves anything. TLS asks once, when a connection or the session that it resumes
     /// begins; requests come on it for as long as it is open.
     pub(crate) fn is_valid_at(&self, now: SystemTime) -> bool {
-        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(since.as_secs()).is_ok_and(|now| now <= self.not_after)
+        seconds(now) <= self.not_after
     }
 
     /// Reads a certificate that TLS has verified.
@@ -64,6 +63,12 @@ impl Proven {
             not_after: parsed.validity().not_after.timestamp(),
         }
     }
+}
+
+/// Whole seconds since 1970.
+pub(crate) fn seconds(at: SystemTime) -> i64 {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

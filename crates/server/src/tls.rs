@@ -1,15 +1,18 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use bailiwick_core::Timestamp;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use tokio::sync::watch;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::error::Error;
+use crate::peer::seconds;
 
 /// How long between two looks at the files.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -42,6 +45,8 @@ enum Source {
 struct Loaded {
     config: Arc<ServerConfig>,
     bytes: Bytes,
+    /// First and last second of the server's certificate, since 1970.
+    counts: (i64, i64),
 }
 
 /// What the files held, to see a change.
@@ -97,13 +102,52 @@ impl Tls {
         Ok(true)
     }
 
-    /// Looks at the files every few seconds, until `end` becomes true.
+    /// Why clients do not take the certificate that is shown to them at this time, and what to do.
+    ///
+    /// No reason to refuse it: connections that are open stay, and it may be the clock of this machine that is wrong.
+    pub fn trouble(&self, now: SystemTime) -> Option<String> {
+        let Source::Files { files, loaded } = &self.0 else {
+            return None;
+        };
+        let (from, until) = loaded.read().unwrap_or_else(PoisonError::into_inner).counts;
+        let now = seconds(now);
+        let what = if now > until {
+            format!("expired at {}", time(until))
+        } else if now < from {
+            format!("does not count before {}", time(from))
+        } else {
+            return None;
+        };
+        let path = files.certificate.display();
+        Some(format!(
+            "the certificate `{path}` {what}, so clients refuse to connect; put one that counts in its place, which is read \
+             within {} s, or set the clock right",
+            LOOK_AGAIN.as_secs()
+        ))
+    }
+
+    /// The last second of the certificate that is shown, since 1970, and its file.
+    pub(crate) fn ends(&self) -> Option<(&Path, i64)> {
+        let Source::Files { files, loaded } = &self.0 else {
+            return None;
+        };
+        let loaded = loaded.read().unwrap_or_else(PoisonError::into_inner);
+        Some((&files.certificate, loaded.counts.1))
+    }
+
+    /// Looks at the files every few seconds, until `end` becomes true, and at whether the certificate still counts.
     pub async fn watch(self: Arc<Self>, mut end: watch::Receiver<bool>) {
         let Source::Files { files, .. } = &self.0 else {
             return;
         };
         let certificate = files.certificate.display();
+        let mut told = None;
         loop {
+            let trouble = self.trouble(SystemTime::now());
+            if let Some(trouble) = trouble.as_ref().filter(|_| trouble != told) {
+                tracing::error!("{trouble}");
+            }
+            told = trouble;
             tokio::select! {
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
                 _ = end.wait_for(|end| *end) => return,
@@ -179,6 +223,20 @@ fn certificates(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>
     }
 }
 
+/// First and last second of a certificate, since 1970.
+fn counts(certificate: &CertificateDer<'_>) -> Option<(i64, i64)> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    let validity = parsed.validity();
+    Some((
+        validity.not_before.timestamp(),
+        validity.not_after.timestamp(),
+    ))
+}
+
+fn time(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(seconds.saturating_mul(1_000_000))
+}
+
 impl Loaded {
     fn read(files: &TlsFiles) -> Result<Self, Error> {
         Self::of(files, Bytes::read(files)?)
@@ -223,6 +281,14 @@ impl Loaded {
                 builder.with_client_cert_verifier(verifier)
             }
         };
+        let leaf = chain.first().and_then(|leaf| counts(leaf));
+        let counts = leaf.ok_or_else(|| {
+            unusable_pem(
+                &files.certificate,
+                CERTIFICATE,
+                &"it is no X.509 certificate",
+            )
+        })?;
         let mut config = builder
             .with_single_cert(chain, key)
             .map_err(|error| unusable(&files.certificate, error.to_string()))?;
@@ -230,6 +296,7 @@ impl Loaded {
         Ok(Self {
             config: Arc::new(config),
             bytes,
+            counts,
         })
     }
 }
@@ -255,6 +322,47 @@ mod tests {
             "-----BEGIN CERTIFICATE\nAAAA\n",
             "a block of it begins with no whole line",
         );
+    }
+
+    #[test]
+    fn a_certificate_that_does_not_count_is_told_of_with_what_to_do() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let key = rcgen::KeyPair::generate().unwrap();
+        let issue = |until: i32| {
+            let mut params = rcgen::CertificateParams::default();
+            params.not_before = rcgen::date_time_ymd(2030, 1, 1);
+            params.not_after = rcgen::date_time_ymd(until, 1, 1);
+            params.self_signed(&key).unwrap().pem()
+        };
+        let files = TlsFiles {
+            certificate: file("tls.crt", &issue(2031)),
+            key: file("tls.key", &key.serialize_pem()),
+            client_ca: None,
+        };
+        let tls = Tls::load(files).unwrap();
+        let at = |seconds: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        // The first and the last second of it.
+        let (from, until) = (1_893_456_000, 1_924_992_000);
+        let check = |seconds: u64, expected: Option<&str>| {
+            let trouble = tls.trouble(at(seconds));
+            assert_eq!(trouble.is_some(), expected.is_some(), "{trouble:?}");
+            let said = trouble.unwrap_or_default();
+            assert!(said.contains(expected.unwrap_or_default()), "{said}");
+        };
+        check(from - 1, Some("does not count before 2030-01-01T00:00:00"));
+        check(from, None);
+        check(until, None);
+        check(until + 1, Some("expired at 2031-01-01T00:00:00"));
+        check(until + 1, Some("put one that counts in its place"));
+        assert_eq!(tls.ends().unwrap().1, until as i64);
+        file("tls.crt", &issue(2032));
+        assert!(tls.reload().unwrap());
+        check(until + 1, None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
 use bailiwick_audit::{DecisionId, Log, Record, Records};
@@ -162,6 +162,9 @@ impl Program {
                 client_ca: Some(files.client_ca.clone()),
             })?)),
         };
+        if let Some(trouble) = tls.as_ref().and_then(|tls| tls.trouble(SystemTime::now())) {
+            console.warn(&trouble);
+        }
         if config.token_review.is_some() && !global.filename.is_empty() {
             bail!("`tokenReview` asks a live cluster, and there is none with --filename");
         }
@@ -302,6 +305,7 @@ impl Program {
                 ready: ready.clone(),
                 metrics,
                 current: Arc::clone(&current),
+                tls: self.tls.clone(),
             };
             tasks.spawn(operations.run(listener, ending.clone()));
         }

@@ -1,7 +1,11 @@
 //! What cannot be meant is told before anybody is answered.
 
 use std::process::Output;
+use std::time::{Duration, SystemTime};
 
+use rcgen::ExtendedKeyUsagePurpose;
+
+use crate::following::free_address;
 use crate::program::Home;
 
 const REVIEW: &str = "accessReview: {mode: explain}\n";
@@ -55,6 +59,43 @@ fn what_is_not_there_is_told() {
     home.configure("127.0.0.1:0", REVIEW);
     let (output, said) = start(&home, "manifests.yaml", &["--check"]);
     assert!(output.status.success(), "{said}");
+}
+
+/// Clients refused the certificate, and the program said nothing of it.
+#[test]
+fn a_certificate_of_the_server_that_runs_out_is_told() {
+    let home = home();
+    let operations = free_address();
+    home.configure(
+        "127.0.0.1:0",
+        &format!("{REVIEW}operations: {operations}\n"),
+    );
+    let issue = |end: Option<SystemTime>| {
+        home.issue_until("server", ExtendedKeyUsagePurpose::ServerAuth, end);
+    };
+    issue(Some(SystemTime::now() - Duration::from_secs(60)));
+    let (output, said) = start(&home, "manifests.yaml", &["--check"]);
+    // The next one may come at any time, and is taken then.
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("server.crt` expired at 20"), "{said}");
+
+    issue(Some(SystemTime::now() + Duration::from_secs(3)));
+    let mut program = home.serve();
+    let told = |path: &str| {
+        let answer = ureq::get(format!("http://{operations}/{path}")).call();
+        answer.unwrap().body_mut().read_to_string().unwrap()
+    };
+    assert!(told("metrics").contains("bailiwick_tls_certificate_expires_timestamp_seconds{file="));
+    program.wait_for("put one that counts in its place");
+    // Whoever is connected is answered, and nobody else could answer him instead.
+    let ready = told("readyz");
+    assert!(
+        ready.starts_with("ok\n") && ready.contains("server.crt` expired at"),
+        "{ready}"
+    );
+    issue(None);
+    program.wait_for("new certificate in use");
+    assert_eq!(told("readyz"), "ok\n");
 }
 
 /// A caller whose door nobody had opened got 404, and nothing said why.

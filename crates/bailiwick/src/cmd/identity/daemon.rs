@@ -318,6 +318,7 @@ impl Daemon<'_> {
                 ready: self.ready.clone(),
                 metrics: Arc::clone(&self.metrics),
                 current: Arc::new(Current::new(None)),
+                tls: None,
             };
             tokio::spawn(operations.run(listener, ending.clone()));
         }
