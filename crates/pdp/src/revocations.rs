@@ -39,6 +39,32 @@ pub enum RevocationTarget {
     Credential(Str),
 }
 
+impl RevocationTarget {
+    /// Why a credential is most likely misspelt: the id of a token, the hash of a certificate and a SPIFFE id are what the
+    /// API server and gateways name. What else names credentials may name them otherwise, so it is no error.
+    pub fn oddity(&self) -> Option<&'static str> {
+        let Self::Credential(text) = self else {
+            return None;
+        };
+        let is_hash = |hash: &str| {
+            let is_digit = |digit: u8| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
+            hash.len() == 64 && hash.bytes().all(is_digit)
+        };
+        if let Some(hash) = text.strip_prefix("X509SHA256=") {
+            (!is_hash(hash)).then_some(
+                "no certificate has this hash: it is SHA-256 in 64 hexadecimal digits, in lower case",
+            )
+        } else {
+            let is_named = |prefix: &str| text.len() > prefix.len() && text.starts_with(prefix);
+            let known = is_named("JTI=") || is_named("spiffe://");
+            (!known).then_some(
+                "most likely no credential: it is neither `JTI=` and the id of a token, `X509SHA256=` and the hash of a \
+                 certificate, nor a SPIFFE id",
+            )
+        }
+    }
+}
+
 /// The revocations, by what they refuse.
 #[derive(Clone, Debug, Default)]
 pub struct Revocations {
@@ -247,6 +273,25 @@ mod tests {
         assert!(revocations.remove("gone"));
         assert!(!revocations.remove("gone"));
         revocations
+    }
+
+    #[test]
+    fn credentials_that_nobody_has_are_odd() {
+        let check = |text: &str, odd: &str| {
+            let oddity = RevocationTarget::Credential(text.into()).oddity();
+            assert_eq!(oddity.is_some(), !odd.is_empty(), "{text}: {oddity:?}");
+            assert!(oddity.unwrap_or_default().contains(odd), "{text}");
+        };
+        let hash = "0123456789abcdef".repeat(4);
+        check("JTI=7", "");
+        check("spiffe://td/web", "");
+        check(&format!("X509SHA256={hash}"), "");
+        check(&format!("X509SHA256={}", hash.to_uppercase()), "lower case");
+        check(&format!("X509SHA256={hash}0"), "64 hexadecimal digits");
+        for text in ["foo", "JTI=", "jti=7", "spiffe://"] {
+            check(text, "most likely no credential");
+        }
+        assert_eq!(RevocationTarget::User("foo".into()).oddity(), None);
     }
 
     #[test]

@@ -113,6 +113,12 @@ impl Policies {
         }
     }
 
+    /// Where a document stands.
+    pub(crate) fn place_of(&self, document: &Document) -> String {
+        let place = self.places.get(&document.title());
+        place.cloned().unwrap_or_default()
+    }
+
     /// Where a policy of the documents stands.
     pub(crate) fn place(&self, lint: &PolicyLint) -> String {
         let document = self.document(&lint.namespace, &lint.id);

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use anyhow::{Result, bail};
-use bailiwick_pdp::API_VERSION;
+use bailiwick_pdp::{API_VERSION, Document};
 use serde::Serialize;
 
 use super::{FilesArgs, OutputArgs};
@@ -79,6 +79,7 @@ pub(super) fn run(args: &CheckArgs, console: &mut Console) -> Result<Exit> {
                     message: lint.what.to_string(),
                 })
                 .collect();
+            checked.odd.extend(revocations(&policies));
         }
         Err(wrong) => {
             let wrong = wrong.into_iter().map(|wrong| Remark {
@@ -96,6 +97,21 @@ pub(super) fn run(args: &CheckArgs, console: &mut Console) -> Result<Exit> {
     Ok(Exit::answer(checked.right, false))
 }
 
+/// Revocations that nobody is likely to meet.
+fn revocations(policies: &Policies) -> impl Iterator<Item = Remark> {
+    policies.documents.iter().filter_map(|document| {
+        let Document::Revocation(revocation) = document else {
+            return None;
+        };
+        Some(Remark {
+            place: policies.place_of(document),
+            policy: None,
+            kind: Some("unknownCredential"),
+            message: format!("{}: {}", document.title(), revocation.target.oddity()?),
+        })
+    })
+}
+
 fn text(checked: &Checked) -> String {
     let mut out = String::new();
     let mut line = |text: String| {
@@ -105,11 +121,9 @@ fn text(checked: &Checked) -> String {
         line(format!("{}: {}", wrong.place, wrong.message));
     }
     for odd in &checked.odd {
-        let policy = odd.policy.as_deref().unwrap_or_default();
-        line(format!(
-            "{}: odd: policy `{policy}` {}",
-            odd.place, odd.message
-        ));
+        let policy = odd.policy.as_deref();
+        let policy = policy.map_or_else(String::new, |policy| format!("policy `{policy}` "));
+        line(format!("{}: odd: {policy}{}", odd.place, odd.message));
     }
     if checked.wrong.is_empty() {
         line(format!(

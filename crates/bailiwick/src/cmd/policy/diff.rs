@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
-use bailiwick_core::{Decision, Effect, Request, Timestamp, UserInfo};
+use bailiwick_core::{Decision, Effect, Reason, Request, Timestamp, UserInfo};
 use bailiwick_pdp::{Asked, Difference, Document, differences};
 use serde::Serialize;
 
@@ -199,6 +199,15 @@ pub(super) fn word(effect: Effect) -> &'static str {
     }
 }
 
+/// An answer and what it rests on.
+fn answered(decision: &Decision) -> String {
+    match &decision.reason {
+        // The reason of one that depends on the object says no more than that.
+        Reason::Conditions(_) => word(decision.effect).to_owned(),
+        reason => format!("{}: {reason}", word(decision.effect)),
+    }
+}
+
 /// `sought`: whether a solver was looked for.
 fn text(compared: &Compared, sought: bool) -> String {
     let mut out = String::new();
@@ -207,16 +216,8 @@ fn text(compared: &Compared, sought: bool) -> String {
     };
     for found in &compared.counterexamples {
         line(&found.what);
-        line(&format!(
-            "  old: {}: {}",
-            word(found.old.effect),
-            found.old.reason
-        ));
-        line(&format!(
-            "  new: {}: {}",
-            word(found.new.effect),
-            found.new.reason
-        ));
+        line(&format!("  old: {}", answered(&found.old)));
+        line(&format!("  new: {}", answered(&found.new)));
     }
     for kind in &compared.not_searched {
         line(&format!(
