@@ -92,6 +92,25 @@ fn a_log_is_verified_and_read() {
         "a name acts on the terminal: {tail:?}"
     );
     check(&["tail", path, "--json"], 0, &["\"kind\":\"opened\""]);
+    // A line that somebody has broken is told, and the exit code says so too.
+    let copy = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(directory.path()).unwrap() {
+        let entry = entry.unwrap();
+        let text = fs::read_to_string(entry.path()).unwrap();
+        let text = text.replace("\"kind\":\"decision\"", "\"kind\":\"decision");
+        fs::write(copy.path().join(entry.file_name()), text).unwrap();
+    }
+    let broken = copy.path().to_str().unwrap();
+    check(
+        &["tail", broken],
+        1,
+        &["a line that is no record", "segment ended: shutdown"],
+    );
+    check(
+        &["tail", broken, "--lines", "1"],
+        0,
+        &["segment ended: shutdown"],
+    );
     check(
         &["show", path, "0000000000000001-1"],
         0,

@@ -214,7 +214,7 @@ fn wrong_use() {
     );
     check(
         &["scan", "-f", "in.yaml", "--check", "wildcard-verb"],
-        "no check, edge or problem is called",
+        "--check: no check is called `wildcard-verb`; did you mean",
     );
     check(
         &["explain", "no-such-check"],

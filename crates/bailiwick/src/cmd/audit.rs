@@ -57,6 +57,9 @@ struct VerifyArgs {
 
 /// Arguments of `bailiwick audit tail`.
 #[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Exit codes: 0 all are records, 1 a line is none (with --follow: of those before), 2 no log or not readable"
+)]
 struct TailArgs {
     /// Directory of the log
     directory: PathBuf,
@@ -273,13 +276,16 @@ fn tail(args: &TailArgs, console: &mut Console) -> Result<Exit> {
             break;
         }
     }
+    let mut records = true;
     for line in &last {
-        console.answer(told(line, args.json))?;
+        let (text, is_record) = told(line, args.json);
+        records &= is_record;
+        console.answer(text)?;
     }
     if args.follow {
         follow(args, segments, console)?;
     }
-    Ok(Exit::Yes)
+    Ok(Exit::answer(records, false))
 }
 
 /// Prints what is written, until the reader of the output goes away or the program is interrupted.
@@ -297,7 +303,7 @@ fn follow(args: &TailArgs, segments: Vec<Segment>, console: &mut Console) -> Res
         let text = whole_lines(&current, read)?;
         read += text.len();
         for line in text.lines() {
-            console.answer(told(line, args.json))?;
+            console.answer(told(line, args.json).0)?;
         }
         // The rest of a segment has been read after its successor was seen.
         if let Some(next) = next {
@@ -317,20 +323,19 @@ fn whole_lines(segment: &Segment, from: usize) -> Result<String> {
     Ok(String::from_utf8_lossy(lines).into_owned())
 }
 
-/// One line of the log, for people or machines.
-fn told(line: &str, json: bool) -> String {
+/// One line of the log, for people or machines, and whether it is a record.
+fn told(line: &str, json: bool) -> (String, bool) {
     let Ok(line) = Line::parse(line.as_bytes()) else {
-        return "a line that is no record; `bailiwick audit verify` says more\n".to_owned();
+        let text = "a line that is no record; `bailiwick audit verify` says more\n";
+        return (text.to_owned(), false);
     };
     let raw = String::from_utf8_lossy(line.json);
     if json {
-        return format!("{raw}\n");
+        return (format!("{raw}\n"), true);
     }
-    match line.record() {
-        Some(record) => {
-            let line = format!("{} {}", record.at, record::sentence(&record.event));
-            format!("{}\n", bailiwick_report::inert(&line))
-        }
-        None => format!("{}\n", bailiwick_report::inert(&raw)),
-    }
+    let text = match line.record() {
+        Some(record) => format!("{} {}", record.at, record::sentence(&record.event)),
+        None => raw.into_owned(),
+    };
+    (format!("{}\n", bailiwick_report::inert(&text)), true)
 }

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use bailiwick_diag::{Finding, Severity};
 use bailiwick_report::{COMMENT, Detail, Format, Report, Rule};
 
@@ -41,7 +41,9 @@ pub(crate) struct ScanArgs {
 pub(crate) fn run(args: &ScanArgs, global: &Global, console: &mut Console) -> Result<Exit> {
     let format = args.output;
     for id in &args.checks {
-        crate::cmd::explain::known_check(id)?;
+        if let Some(message) = crate::cmd::explain::unknown_check(id) {
+            bail!("--check: {message}");
+        }
     }
     let opened = Opened::open(global, Need::Everything, console)?;
     let mut findings = opened.findings.clone();
