@@ -51,7 +51,7 @@ fn a_start_without_an_api_server_denies_what_was_denied_and_allows_nothing() {
         documents.is_ok_and(|text| text.contains("\"ben\"")) && stage.home.path("kept.bwk").exists()
     };
     until(kept, "nothing is kept");
-    stage.program.signal("KILL");
+    stage.program.kill_and_stay();
     stage.signal_api_server("STOP");
     stage.program = stage.home.serve_cluster(stage.cluster.admin().kubeconfig());
     stage

@@ -232,6 +232,11 @@ impl Program {
 
     /// Kills it without a warning.
     pub(crate) fn kill(mut self) {
+        self.kill_and_stay();
+    }
+
+    /// The same where another one takes its place; it has let the log go when this comes back.
+    pub(crate) fn kill_and_stay(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
