@@ -57,6 +57,11 @@ impl Assembly {
     pub(crate) fn snapshot(&mut self, mut snapshot: Snapshot) {
         let stored = snapshot.cluster.stored;
         self.snapshots = Some(self.snapshots.unwrap_or(true) && stored);
+        for gap in &snapshot.gaps {
+            let finding = Finding::new("not-read", Severity::Medium, gap.message.clone())
+                .help("answers about it are partial");
+            self.loaded.findings.push(finding.losing_input());
+        }
         if self.is_first() {
             // Most often it is the only one, and large.
             let gaps = std::mem::take(&mut self.loaded.snapshot.gaps);

@@ -146,7 +146,8 @@ problems! {
     /// Documents with neither `kind` nor `apiVersion`: values of Helm, configurations of other programs.
     "not-kubernetes", "documents are not of Kubernetes", lost "nothing";
     /// The API server refused to list this kind in the whole cluster or in the rest of it, or did not answer. `bailiwick print-role`
-    /// prints the rights that reading takes.
+    /// prints the rights that reading takes. A snapshot file says so of what could not be read when it was written, and of kinds that
+    /// the program which wrote it did not read yet: take it anew.
     "not-read", "a kind could not be read from the cluster", lost "objects of the kind";
     /// The message names the field and the rule. Nothing rests on an object that cannot exist.
     "refused-by-api-server", "the API server would refuse an object", lost "the object";

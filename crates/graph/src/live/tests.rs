@@ -9,6 +9,26 @@ use crate::edges::EDGES;
 use crate::edges::testing::cluster;
 use crate::node::Node;
 
+/// Objects on which more hangs than on those of the examples: what there is of APIServices, and what pods trust.
+const ODD: &str = "ClusterRole odd
+       create on apiservices of apiregistration.k8s.io
+       patch on apiservices of apiregistration.k8s.io named v1.batch,v1.rbac.authorization.k8s.io
+       create,delete on clustertrustbundles of certificates.k8s.io
+       attest on signers of certificates.k8s.io named shop.example/*
+     ClusterRoleBinding odd gives ClusterRole/odd to user:eve
+     ---
+     {apiVersion: apiregistration.k8s.io/v1, kind: APIService, metadata: {name: v1.}, spec: {group: '', version: v1}}
+     {apiVersion: apiregistration.k8s.io/v1, kind: APIService, metadata: {name: v1.batch}, spec: {group: batch, version: v1}}
+     {apiVersion: apiregistration.k8s.io/v1, kind: APIService, metadata: {name: v1.rbac.authorization.k8s.io},
+      spec: {group: rbac.authorization.k8s.io, version: v1, insecureSkipTLSVerify: true, service: {namespace: shop, name: web}}}
+     {apiVersion: certificates.k8s.io/v1, kind: ClusterTrustBundle, metadata: {name: roots}, spec: {trustBundle: PEM}}
+     {apiVersion: certificates.k8s.io/v1, kind: ClusterTrustBundle, metadata: {name: 'shop.example:web:a'},
+      spec: {signerName: shop.example/web, trustBundle: PEM}}
+     {apiVersion: v1, kind: Pod, metadata: {namespace: pay, name: trusting}, spec: {containers: [{name: web, image: web}],
+      volumes: [{name: a, projected: {sources: [{clusterTrustBundle: {name: roots, path: a}}]}}]}}
+     {apiVersion: v1, kind: Pod, metadata: {namespace: pay, name: choosing}, spec: {containers: [{name: web, image: web}],
+      volumes: [{name: b, projected: {sources: [{clusterTrustBundle: {signerName: shop.example/web, labelSelector: {}, path: b}}]}}]}}";
+
 /// Objects to put: those of every example, with its step and without it, and odd ones.
 fn pool(rng: &mut Rng) -> Vec<Object> {
     let wild = Wild::default();
@@ -21,6 +41,7 @@ fn pool(rng: &mut Rng) -> Vec<Object> {
             pool.extend(snapshot.objects().map(|(object, _)| object));
         }
     }
+    pool.extend(cluster(ODD, 37).objects().map(|(object, _)| object));
     for _ in 0..40 {
         pool.push(Object::Role(wild.any_role(rng)));
         pool.push(Object::Binding(wild.any_binding(rng)));
@@ -86,6 +107,8 @@ fn any_sequence_of_changes_equals_a_rebuild() {
         let pool = pool(&mut rng);
         let mut live = Live::new(Snapshot::default(), memberships());
         live.snapshot.cluster.minor = Some(37);
+        // What is not there is missing, or may be in the cluster all the same.
+        live.snapshot.cluster.stored = rng.chance(50);
         live.make_anew();
         for step in 0..150 {
             let object = rng.pick(&pool).clone();

@@ -68,6 +68,11 @@ fn a_snapshot_is_a_source_like_any_other() {
         1,
         "what was lost then is still missing"
     );
+    let said = again
+        .findings
+        .iter()
+        .filter(|finding| finding.id == "not-read");
+    assert_eq!(said.count(), 1, "and is said again");
     // Together with other files the numbers of the files move.
     let extra = directory.path().join("b.yaml");
     std::fs::write(
