@@ -140,8 +140,8 @@ pub(super) fn run(
         tell: tell(),
     };
     daemon.start_logging();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+    // One thread is enough for a node, and holds less.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let mut said = Ok(());
