@@ -211,7 +211,7 @@ impl<'g> Search<'g> {
         paths.collect()
     }
 
-    /// What closes a path, each for itself; none contains another.
+    /// What closes a path, each for itself.
     fn choices(&mut self, path: &Path) -> Choices {
         let mut all = Vec::new();
         for &id in &path.edges {

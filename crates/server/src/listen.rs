@@ -1,7 +1,8 @@
 use std::convert::Infallible;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use http::Request;
@@ -20,6 +21,7 @@ use crate::error::Error;
 use crate::gather::{Gather, Turns};
 use crate::metrics::SharedMetrics;
 use crate::peer::{Peer, Proven};
+use crate::rate::Refusals;
 use crate::reply::Reply;
 use crate::streams::Come;
 use crate::tls::Tls;
@@ -121,6 +123,7 @@ impl Listener {
         mut end: watch::Receiver<bool>,
     ) {
         let room = Arc::new(Semaphore::new(limits.connections));
+        let failures = Arc::new(Refusals::default());
         let graceful = GracefulShutdown::new();
         loop {
             let accepted = tokio::select! {
@@ -134,6 +137,7 @@ impl Listener {
                 answer: Arc::clone(&answer),
                 limits: limits.clone(),
                 metrics: Arc::clone(&metrics),
+                failures: Arc::clone(&failures),
                 watcher: graceful.watcher(),
             };
             let tls = self.tls.clone();
@@ -171,6 +175,8 @@ struct Connection<A> {
     answer: Arc<A>,
     limits: Limits,
     metrics: SharedMetrics,
+    /// Handshakes that failed of late, so that nobody fills the log with them.
+    failures: Arc<Refusals>,
     watcher: hyper_util::server::graceful::Watcher,
 }
 
@@ -193,10 +199,14 @@ impl<A: Answer> Connection<A> {
         let Ok(Ok(stream)) = accepted else {
             self.metrics.handshakes_failed.inc();
             let why = match accepted {
+                // Somebody who looks whether the port is open.
+                Ok(Err(error)) if error.kind() == ErrorKind::UnexpectedEof => return,
                 Ok(Err(error)) => error.to_string(),
                 _ => "it took too long".to_owned(),
             };
-            tracing::debug!(%address, why, "no TLS");
+            if self.failures.allows(address.ip(), Instant::now()) {
+                tracing::info!(%address, why, "TLS handshake failed");
+            }
             return;
         };
         let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();

@@ -28,6 +28,11 @@ pub(crate) struct Proven {
 }
 
 impl Proven {
+    /// The name by which the certificate would be listed.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.spiffe.as_deref().or(self.subject.as_deref())
+    }
+
     /// Whether the certificate still proves anything. TLS asks once, when a connection or the session that it resumes
     /// begins; requests come on it for as long as it is open.
     pub(crate) fn is_valid_at(&self, now: SystemTime) -> bool {

@@ -22,7 +22,7 @@ use crate::ext_authz::{self, ExtAuthzDoor};
 use crate::listen::{Answer, Limits, Listener};
 use crate::metrics::Metrics;
 use crate::openapi;
-use crate::peer::Peer;
+use crate::peer::{Peer, Proven};
 use crate::places::Places;
 use crate::rate::Refusals;
 use crate::ready::Ready;
@@ -140,7 +140,9 @@ impl Server {
             if !self.refusals.allows(peer.address.ip(), Instant::now()) {
                 return Box::new(text(StatusCode::TOO_MANY_REQUESTS, "refused too often"));
             }
-            tracing::info!(address = %peer.address, certificate = ?peer.certificate, message, "refused");
+            let certificate = peer.certificate.as_ref().and_then(Proven::name);
+            let certificate = certificate.map(tracing::field::debug);
+            tracing::info!(address = %peer.address, certificate, why = message, "refused");
             let mut reply = text(status, message);
             if status == StatusCode::UNAUTHORIZED {
                 let how = HeaderValue::from_static(match (&self.tokens, &self.reviews) {

@@ -1,5 +1,7 @@
 //! Who may come in, and what is said at the doors.
 
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::time::{Duration, SystemTime};
 
 use rcgen::ExtendedKeyUsagePurpose;
@@ -56,6 +58,32 @@ fn only_who_is_listed_comes_in_and_nobody_else_is_recorded() {
     assert_eq!(program.terminate(), Some(0));
     let report = bailiwick_store::verify(&home.log(), None).unwrap();
     assert_eq!((report.is_intact(), report.decisions), (true, 1));
+}
+
+/// Nothing on the other side says what is wrong: Envoy tells its users 403, kubectl that the webhook failed.
+#[test]
+fn who_cannot_connect_or_may_not_ask_is_found_in_the_log() {
+    let (home, mut program) = home(&json!({}), "");
+    let mut plain = TcpStream::connect(&program.address).unwrap();
+    plain.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    let said = program.wait_for("TLS handshake failed");
+    assert!(said.contains("address=127.0.0.1:"), "{said}");
+    assert!(said.contains("why=\"received corrupt message"), "{said}");
+    let stranger = Client::new(&home, &program, Some("stranger"));
+    assert_eq!(stranger.post(REVIEW, &json!({})).status, 403);
+    let said = program.wait_for("refused address=");
+    assert!(said.contains("certificate=\"CN=stranger\""), "{said}");
+    assert!(
+        said.contains("why=\"the list of callers does not name"),
+        "{said}"
+    );
+    // Who only looks whether somebody listens is no trouble.
+    drop(TcpStream::connect(&program.address).unwrap());
+    stranger.post(REVIEW, &json!({}));
+    program.wait_for_nth("refused address=", 1);
+    let said = program.said();
+    assert_eq!(said.matches("TLS handshake failed").count(), 1, "{said}");
+    assert_eq!(program.terminate(), Some(0));
 }
 
 #[test]

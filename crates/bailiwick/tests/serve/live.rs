@@ -143,7 +143,7 @@ fn a_broken_document_does_not_lift_what_it_has_said() {
     );
     // Neither does a start anew: what was in force was kept.
     std::thread::sleep(Duration::from_secs(2));
-    stage.program.signal("KILL");
+    stage.program.kill_and_stay();
     stage.program = stage.home.serve_cluster(stage.cluster.admin().kubeconfig());
     stage.program.wait_for("new state revision=");
     assert!(!stage.lists("anna", PODS), "a start anew lifts a denial");
@@ -153,7 +153,7 @@ fn a_broken_document_does_not_lift_what_it_has_said() {
     // One that was never in force, and that nobody knows anything of, keeps a new replica from answering.
     patch("forbid (principal ==");
     stage.program.wait_for("ClusterPolicy no-anna is refused");
-    stage.program.signal("KILL");
+    stage.program.kill_and_stay();
     std::fs::remove_file(stage.home.path("kept.bwk.documents")).unwrap();
     stage.program = stage.home.serve_cluster(stage.cluster.admin().kubeconfig());
     let line = stage.program.wait_for("ClusterPolicy no-anna is refused");
@@ -199,7 +199,7 @@ fn a_broken_policy_of_a_namespace_closes_it_in_a_new_replica() {
     stage.program.wait_for("rules is refused");
     assert!(lists(&stage, "shop"), "closed by what was never in force");
     // A replica that knows of no version cannot tell that.
-    stage.program.signal("KILL");
+    stage.program.kill_and_stay();
     for kept in ["kept.bwk", "kept.bwk.documents"] {
         // The second is there only once documents were in force.
         let _ = std::fs::remove_file(stage.home.path(kept));

@@ -134,7 +134,7 @@ fn what_the_api_server_has_forgotten_is_listed_without_a_wrong_answer() {
     };
     stage.create("revocations", &revocation("ben"));
     stage.create("revocations", &revocation("cleo"));
-    stage.program.signal("KILL");
+    stage.program.kill_and_stay();
     let wire = Wire::to(stage.cluster.server()).unwrap();
     stage.program = stage
         .home

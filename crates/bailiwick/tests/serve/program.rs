@@ -214,7 +214,7 @@ impl Program {
     pub(crate) fn wait_for_nth(&mut self, text: &str, nth: usize) -> String {
         let until = Instant::now() + Duration::from_secs(20);
         loop {
-            let said = self.stderr.lock().unwrap().clone();
+            let said = self.said();
             if let Some(line) = said.lines().filter(|line| line.contains(text)).nth(nth) {
                 return line.to_owned();
             }
@@ -228,6 +228,11 @@ impl Program {
             assert!(Instant::now() < until, "no `{text}` in:\n{said}");
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// The program's own log up to now.
+    pub(crate) fn said(&self) -> String {
+        self.stderr.lock().unwrap().clone()
     }
 
     /// Kills it without a warning.

@@ -7,7 +7,7 @@ use hashbrown::{HashMap, HashSet};
 use crate::causes::{Causes, Cut, Ways};
 use crate::condition::AtomId;
 
-/// Alternatives, none of which contains another.
+/// Alternatives, as [`least`] leaves them.
 pub(super) type Choices = Vec<Cut>;
 
 /// What has one alternative of all choices.
@@ -17,26 +17,16 @@ pub(super) struct Cover {
     pub(super) at_least: u64,
 }
 
-/// The alternatives without those that contain another.
+/// The alternatives, each once, without those that contain one of a single atom.
 pub(super) fn least(mut cuts: Vec<Cut>) -> Choices {
     cuts.sort_unstable_by(|a, b| (a.len(), a).cmp(&(b.len(), b)));
     cuts.dedup();
-    let single: HashSet<AtomId> = cuts
-        .iter()
-        .filter_map(|cut| match **cut {
-            [atom] => Some(atom),
-            _ => None,
-        })
-        .collect();
-    let mut kept: Vec<Cut> = Vec::new();
-    for cut in cuts {
-        let by_one = cut.len() > 1 && cut.iter().any(|atom| single.contains(atom));
-        let contains = |other: &Cut| other.iter().all(|atom| cut.binary_search(atom).is_ok());
-        if !by_one && (cut.len() == 1 || !kept.iter().any(|it| it.len() > 1 && contains(it))) {
-            kept.push(cut);
-        }
-    }
-    kept
+    let mut single: HashSet<AtomId> = HashSet::new();
+    cuts.retain(|cut| match **cut {
+        [atom] => single.insert(atom),
+        _ => !cut.iter().any(|atom| single.contains(atom)),
+    });
+    cuts
 }
 
 /// One alternative of each, what serves the most for its price first.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
 /// How long the authorizer may take to hear of a change, and the controllers to do their part.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(90);
 
 /// What [`Stage::put`] put up.
 pub(crate) struct Scene {

@@ -61,7 +61,7 @@ pub(super) fn run(figures: &mut Figures) -> Result<()> {
                 }
                 value => {
                     for part in ["p50", "p99", "max"] {
-                        let bar = (part == "p99" && pods == 25_000).then_some(AtMost(BAR));
+                        let bar = (part == "p99").then_some(AtMost(BAR));
                         let value = value.get(part).and_then(Value::as_f64).unwrap_or_default();
                         figures.add(&name(&format!(", {part}")), value, "ms", bar);
                     }

@@ -8,7 +8,8 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use bailiwick_graph::{Graph, Node};
+use bailiwick_graph::{AtomId, Graph, Node};
+use bailiwick_posture::{CHANGE, Mending};
 use bailiwick_testkit::generate::{Pods, Shape};
 use serde_json::{Value, json};
 
@@ -20,6 +21,9 @@ pub(super) const SEED: u64 = 0x2026_1121;
 /// Pods, how many times the RBAC of the shape, and the bar for reading and building in seconds.
 const CLUSTERS: [(usize, usize, f64); 3] =
     [(25_000, 1, 2.0), (25_000, 10, 2.0), (150_000, 10, 15.0)];
+
+/// What `bailiwick fix` does without `--work`.
+const WORK_OF_FIX: u64 = 300_000;
 
 pub(super) fn run() -> Result<Figures> {
     let directory = tempfile::tempdir().context("cannot make a directory for the snapshots")?;
@@ -58,6 +62,9 @@ pub(super) fn run() -> Result<Figures> {
         add("nodes", "nodes", "", None)?;
         add("edges", "edges", "", None)?;
         add("sources", "sources", "", None)?;
+        add("fix", "fix", "s", None)?;
+        add("changes of fix", "changes", "", None)?;
+        add("changes at least", "at_least", "", None)?;
     }
     super::changes::run(&mut figures)?;
     Ok(figures)
@@ -105,6 +112,15 @@ pub(super) fn of(path: &Path) -> Result<()> {
     let pods = snapshot.workloads.get(&bailiwick_core::Kind::Pod);
     let pods = pods.map_or(1, |store| store.len().max(1));
     let (peak, _) = resident();
+    let mending = Mending::new(&snapshot);
+    let cost = |atom: AtomId| graph.atom_of(atom).and_then(|atom| mending.cost(atom));
+    let start = Instant::now();
+    let reach = graph.reaching(cluster);
+    let starts = graph.starts(&snapshot).into_iter();
+    let starts = starts.filter(|&node| reach.effort(node).is_some_and(|effort| effort > 0));
+    let fix = graph.fix(&starts.collect::<Vec<_>>(), cluster, &cost, WORK_OF_FIX);
+    let fix_took = start.elapsed().as_secs_f64();
+    let fix = fix.ok().context("nothing closes some path")?;
     let mut kinds: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
     for step in graph.edges() {
         *kinds.entry(step.kind.id).or_default() += 1;
@@ -120,6 +136,9 @@ pub(super) fn of(path: &Path) -> Result<()> {
         "nodes": graph.node_count(),
         "edges": graph.edge_count(),
         "sources": sources,
+        "fix": fix_took,
+        "changes": fix.atoms.len(),
+        "at_least": fix.at_least / CHANGE,
         "kinds": kinds,
     });
     println!("{line}");
