@@ -42,7 +42,7 @@ pub(crate) struct FixArgs {
     /// What nobody of them may reach
     #[arg(long, value_name = "NODE", default_value = "cluster")]
     target: Node,
-    /// How many sets of changes to look at before the best one found is taken: some 30,000 a second
+    /// How many sets of changes to look at before the best one found is taken: some 20,000 a second
     #[arg(long, value_name = "NUMBER", default_value_t = 300_000)]
     work: u64,
     /// Form of the output
