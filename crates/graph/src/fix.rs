@@ -77,8 +77,7 @@ impl Graph {
         }
         if search.work == 0 {
             // What was learned last counts for the bound all the same.
-            let cover = cover::cheapest(&search.paths, &search.causes, 0, &mut 0);
-            at_least = cover.at_least.max(at_least);
+            at_least = cover::bound(&search.paths, &search.causes).max(at_least);
         }
         let cost = search.cost(&best);
         Ok(Fix {

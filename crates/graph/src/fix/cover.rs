@@ -62,7 +62,7 @@ pub(super) fn cheapest(
             work: given,
             is_cut_short: false,
         };
-        let bound = search.bound(&part);
+        let bound = bound(&part, causes);
         search.branch(&part, BTreeSet::new());
         *work -= given - search.work;
         at_least += if search.is_cut_short {
@@ -80,9 +80,12 @@ fn price(atoms: &BTreeSet<AtomId>, causes: &Causes<'_>) -> u64 {
     prices.fold(0, u64::saturating_add)
 }
 
-/// Takes what every cheapest set may be said to have, until nothing more can be told without trying.
+/// Rounds in which choices are reduced; what is left then is tried.
+const ROUNDS: usize = 16;
+
+/// Takes what every cheapest set may be said to have, as far as it can be told without trying.
 fn reduce(open: &mut Vec<Choices>, taken: &mut BTreeSet<AtomId>, causes: &Causes<'_>) {
-    loop {
+    for _ in 0..ROUNDS {
         let forced = open.iter().filter(|cuts| cuts.len() == 1).flatten();
         let forced: BTreeSet<AtomId> = forced.flatten().copied().collect();
         if !forced.is_empty() {
@@ -223,7 +226,7 @@ impl Search<'_, '_> {
         }
         self.work = self.work.saturating_sub(1 + open.len() as u64 / 16);
         let (spent, least) = (price(&taken, self.causes), price(&self.best, self.causes));
-        if spent.saturating_add(self.bound(open)) >= least {
+        if spent.saturating_add(bound(open, self.causes)) >= least {
             return;
         }
         let Some(fewest) = open.iter().min_by_key(|cuts| cuts.len()) else {
@@ -255,21 +258,24 @@ impl Search<'_, '_> {
             }
         }
     }
+}
 
-    /// What these cost at least: of choices that share no atom each costs its own.
-    fn bound(&self, open: &[Choices]) -> u64 {
-        let mut ordered: Vec<&Choices> = open.iter().collect();
-        ordered.sort_by_key(|cuts| cuts.len());
-        let mut used: HashSet<AtomId> = HashSet::new();
-        let mut total = 0_u64;
-        for cuts in ordered {
-            if cuts.iter().flatten().any(|atom| used.contains(atom)) {
-                continue;
-            }
-            let cheapest = cuts.iter().map(|cut| self.causes.price(cut)).min();
-            total = total.saturating_add(cheapest.unwrap_or_default());
-            used.extend(cuts.iter().flatten());
+/// What these cost at least: of choices that share no atom each costs its own.
+pub(super) fn bound<'c>(
+    choices: impl IntoIterator<Item = &'c Choices>,
+    causes: &Causes<'_>,
+) -> u64 {
+    let mut ordered: Vec<&Choices> = choices.into_iter().collect();
+    ordered.sort_by_key(|cuts| cuts.len());
+    let mut used: HashSet<AtomId> = HashSet::new();
+    let mut total = 0_u64;
+    for cuts in ordered {
+        if cuts.iter().flatten().any(|atom| used.contains(atom)) {
+            continue;
         }
-        total
+        let cheapest = cuts.iter().map(|cut| causes.price(cut)).min();
+        total = total.saturating_add(cheapest.unwrap_or_default());
+        used.extend(cuts.iter().flatten());
     }
+    total
 }
