@@ -188,8 +188,10 @@ impl<'g> Causes<'g> {
         self.prices.get(atom.0 as usize).copied().flatten()
     }
 
-    pub(crate) fn price(&self, cut: &Cut) -> u64 {
-        cut.iter().filter_map(|&atom| self.price_of(atom)).sum()
+    /// What taking all of these away costs.
+    pub(crate) fn price<'a>(&self, atoms: impl IntoIterator<Item = &'a AtomId>) -> u64 {
+        let prices = atoms.into_iter().filter_map(|&atom| self.price_of(atom));
+        prices.fold(0, u64::saturating_add)
     }
 
     pub(crate) fn order(&self, cut: &Cut) -> Vec<usize> {

@@ -35,7 +35,8 @@ impl Graph {
     /// The cheapest set of atoms without which nothing in `sources` reaches `target`. Where there is none, a path that
     /// rests on nothing that may be taken away.
     ///
-    /// `work` bounds how many sets are looked at; a search through the graph counts as one for every 200 of its edges. It is spent in the same way by every machine.
+    /// `work` bounds how many sets are looked at; a search through the graph counts as one for every 200 of its edges. It is
+    /// spent in the same way by every machine.
     pub fn fix(
         &self,
         sources: &[NodeId],
@@ -61,11 +62,13 @@ impl Graph {
             let mut cover =
                 cover::cheapest(&search.paths, &search.causes, patience, &mut search.work);
             at_least = cover.at_least.max(at_least);
-            if at_least >= search.cost(&best) {
+            if at_least >= search.causes.price(&best) {
                 break;
             }
             search.causes.set(&cover.atoms);
-            if search.close(&mut cover.atoms) && search.cost(&cover.atoms) < search.cost(&best) {
+            if search.close(&mut cover.atoms)
+                && search.causes.price(&cover.atoms) < search.causes.price(&best)
+            {
                 best = cover.atoms;
             }
             if search.work == 0 || search.paths.len() == known && patience == u64::MAX {
@@ -79,7 +82,7 @@ impl Graph {
             // What was learned last counts for the bound all the same.
             at_least = cover::bound(&search.paths, &search.causes).max(at_least);
         }
-        let cost = search.cost(&best);
+        let cost = search.causes.price(&best);
         Ok(Fix {
             atoms: best.into_iter().collect(),
             cost,
@@ -164,11 +167,6 @@ impl<'g> Search<'g> {
             paths: BTreeSet::new(),
             cuts: HashMap::new(),
         }
-    }
-
-    fn cost(&self, atoms: &BTreeSet<AtomId>) -> u64 {
-        let prices = atoms.iter().filter_map(|&atom| self.causes.price_of(atom));
-        prices.fold(0, u64::saturating_add)
     }
 
     /// Takes more away, on top of `atoms`, until nothing is open, and learns the paths that were. `false` where the work

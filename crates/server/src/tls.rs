@@ -324,14 +324,16 @@ mod tests {
         );
     }
 
+    fn write(directory: &Path, name: &str, text: &str) -> PathBuf {
+        let path = directory.join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
     #[test]
     fn a_certificate_that_does_not_count_is_told_of_with_what_to_do() {
         let directory = tempfile::tempdir().unwrap();
-        let file = |name: &str, text: &str| {
-            let path = directory.path().join(name);
-            std::fs::write(&path, text).unwrap();
-            path
-        };
+        let file = |name: &str, text: &str| write(directory.path(), name, text);
         let key = rcgen::KeyPair::generate().unwrap();
         let issue = |until: i32| {
             let mut params = rcgen::CertificateParams::default();
@@ -368,11 +370,7 @@ mod tests {
     #[test]
     fn an_encrypted_key_is_called_one() {
         let directory = tempfile::tempdir().unwrap();
-        let file = |name: &str, text: &str| {
-            let path = directory.path().join(name);
-            std::fs::write(&path, text).unwrap();
-            path
-        };
+        let file = |name: &str, text: &str| write(directory.path(), name, text);
         let key = rcgen::KeyPair::generate().unwrap();
         let own = rcgen::CertificateParams::default()
             .self_signed(&key)

@@ -53,7 +53,7 @@ pub(super) fn cheapest(
     let mut open: Vec<Choices> = choices.iter().cloned().collect();
     let mut atoms = BTreeSet::new();
     reduce(&mut open, &mut atoms, causes);
-    let mut at_least = price(&atoms, causes);
+    let mut at_least = causes.price(&atoms);
     for part in parts(open) {
         let given = patience.min(*work);
         let mut search = Search {
@@ -68,16 +68,11 @@ pub(super) fn cheapest(
         at_least += if search.is_cut_short {
             bound
         } else {
-            price(&search.best, causes)
+            causes.price(&search.best)
         };
         atoms.extend(search.best);
     }
     Cover { atoms, at_least }
-}
-
-fn price(atoms: &BTreeSet<AtomId>, causes: &Causes<'_>) -> u64 {
-    let prices = atoms.iter().filter_map(|&atom| causes.price_of(atom));
-    prices.fold(0, u64::saturating_add)
 }
 
 /// Rounds in which choices are reduced; what is left then is tried.
@@ -225,7 +220,7 @@ impl Search<'_, '_> {
             return;
         }
         self.work = self.work.saturating_sub(1 + open.len() as u64 / 16);
-        let (spent, least) = (price(&taken, self.causes), price(&self.best, self.causes));
+        let (spent, least) = (self.causes.price(&taken), self.causes.price(&self.best));
         if spent.saturating_add(bound(open, self.causes)) >= least {
             return;
         }
